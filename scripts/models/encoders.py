@@ -1,0 +1,241 @@
+"""One face for every dual encoder: images and texts in, rows of one shared space out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scripts.job import BadInput, read_json
+from scripts.models.weights import ARCHITECTURES, read_facts
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from PIL import Image
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+
+class Encoder:
+    """A dual encoder with the preprocessing, padding and context length of its own files.
+
+    Attributes
+    ----------
+    model : the transformers model, in eval mode on ``device``
+    device : where it computes
+    architecture : ``model_type`` of its config.json
+    dim : length of a feature vector
+    context_length : tokens that a text may have, the special ones included
+    """
+
+    def __init__(
+        self, folder: Path, model, tokenizer, image_processor, device: torch.device
+    ) -> None:
+        self.folder = folder
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.image_processor = image_processor
+        self.device = device
+        self.architecture: str = model.config.model_type
+        self.dim = read_facts(folder).embedding_dim
+        self.context_length = _context_length(model.config.text_config, tokenizer)
+        # SigLIP saw every text padded to its full context and attends to the padding: shorter
+        # padding gives other features. Causal and masked towers never see padding.
+        text_tower = model.config.text_config.model_type
+        self.padding = "max_length" if text_tower.startswith("siglip") else "longest"
+        self._lower_case = _asks_lower_case(folder)
+
+    def preprocess(self, image: Image.Image) -> np.ndarray:
+        """Pixels (3, H, W) float32 of one image of any mode, as the model's processor makes them."""
+        # not every folder asks for RGB; grey and transparent images need it everywhere
+        batch = self.image_processor(image, do_convert_rgb=True, return_tensors="np")
+        return batch["pixel_values"][0]
+
+    def tokenize(self, texts: list[str]) -> dict[str, torch.Tensor]:
+        """Tokens (b, length) of ``texts``, cut at the context length, padded as the model needs."""
+        batch = self.tokenizer(
+            self._cased(texts),
+            padding=self.padding,
+            truncation=True,
+            max_length=self.context_length,
+            return_tensors="pt",
+        )
+        return dict(batch)
+
+    def lengths(self, texts: list[str]) -> list[int]:
+        """Tokens of each text before anything is cut; more than ``context_length`` will be cut."""
+        ids = self.tokenizer(self._cased(texts), truncation=False, verbose=False)["input_ids"]
+        return [len(row) for row in ids]
+
+    def forward_images(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Projected features (b, dim) of pixels (b, 3, H, W), not normalised; gradients flow."""
+        pixels = pixels.to(device=self.device, dtype=self.model.dtype)
+        return self.model.get_image_features(pixel_values=pixels).pooler_output
+
+    def forward_texts(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Projected features (b, dim) of ``tokenize``'s tokens, not normalised; gradients flow."""
+        on_device = {name: values.to(self.device) for name, values in tokens.items()}
+        return self.model.get_text_features(**on_device).pooler_output
+
+    def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Unit rows (b, dim) float32 of pixels (b, 3, H, W)."""
+        import torch
+
+        with torch.inference_mode():
+            return self._unit(self.forward_images(pixels))
+
+    def encode_texts(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Unit rows (b, dim) float32 of ``tokenize``'s tokens."""
+        import torch
+
+        with torch.inference_mode():
+            return self._unit(self.forward_texts(tokens))
+
+    def _cased(self, texts: list[str]) -> list[str]:
+        return [text.lower() for text in texts] if self._lower_case else list(texts)
+
+    def _unit(self, features: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        features = features.float()
+        norms = torch.linalg.vector_norm(features, dim=-1, keepdim=True)
+        if not bool(((norms > 0) & torch.isfinite(norms)).all()):
+            raise BadInput(
+                self.folder,
+                f"features of length zero or not finite, computed in {self.model.dtype}",
+                "finite features",
+                "use precision: float32; if it is in use, the weights are damaged: fetch them again",
+            )
+        return features / norms
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device called ``name`` ("cpu", "cuda", "cuda:1", "mps"), or the best there is ("auto")."""
+    import torch
+
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    there = {
+        "cpu": True,
+        "mps": torch.backends.mps.is_available(),
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+    }
+    if not there.get(device.type, False):
+        raise BadInput(
+            "device",
+            name,
+            "auto, cpu, or a cuda or mps device that torch finds here",
+            "set device: auto",
+        )
+    return device
+
+
+def load_encoder(folder: Path, device: str = "auto", precision: str = "float32") -> Encoder:
+    """Load the dual encoder in ``folder`` without touching the network or running its code.
+
+    Parameters
+    ----------
+    folder : config.json, safetensors weights, tokenizer and preprocessor files
+    device : see ``pick_device``
+    precision : what the weights and the arithmetic are in; features are float32 always
+
+    Raises
+    ------
+    BadInput
+        for an unsupported architecture, missing or pickled weights, weights that lack a tower or
+        any other tensor, or a tokenizer or preprocessor that cannot be read
+    """
+    folder = Path(folder)
+    architecture = read_facts(folder).architecture
+    if precision not in PRECISIONS:
+        raise BadInput("precision", precision, f"one of {', '.join(PRECISIONS)}", "correct it")
+    where = pick_device(device)
+    import torch
+
+    # float32 means float32: cuDNN would round the patch embedding to TF32 otherwise
+    torch.backends.cudnn.allow_tf32 = precision != "float32"
+    model = _load_model(folder, architecture, getattr(torch, precision)).to(where)
+    return Encoder(folder, model, load_tokenizer(folder), load_image_processor(folder), where)
+
+
+def load_tokenizer(folder: Path):
+    """The folder's own tokenizer."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
+        raise _unreadable(folder, "tokenizer", error) from error
+
+
+def load_image_processor(folder: Path):
+    """The folder's own image processor, in Pillow: the same on every machine."""
+    # the mixin's own module: `from transformers import AutoImageProcessor` gives a stand-in where
+    # torchvision is missing, though the Pillow backend does without it
+    from transformers.models.auto.image_processing_auto import AutoImageProcessor
+
+    try:
+        return AutoImageProcessor.from_pretrained(
+            folder, backend="pil", local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
+        raise _unreadable(folder, "preprocessor", error) from error
+
+
+def _load_model(folder: Path, architecture: str, dtype: torch.dtype):
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        model, report = getattr(transformers, ARCHITECTURES[architecture]).from_pretrained(
+            folder,
+            dtype=dtype,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        raise _unreadable(folder, "weights", error) from error
+    # transformers fills what is missing with random numbers and only warns
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise BadInput(
+            folder,
+            f"weights without {missing[0]} and {len(missing) - 1} more",
+            "every tensor of the model",
+            "fetch the model again, or take another revision",
+        )
+    return model
+
+
+def _context_length(text_config, tokenizer) -> int:
+    # a tokenizer without a limit of its own says 1e30
+    limit = text_config.max_position_embeddings
+    if "roberta" in text_config.model_type or text_config.model_type == "camembert":
+        # positions start behind the padding's id
+        limit -= text_config.pad_token_id + 1
+    return min(limit, tokenizer.model_max_length)
+
+
+def _asks_lower_case(folder: Path) -> bool:
+    # SigLIP 2 learnt on lower-case text and says so in its files, but the tokenizer that they
+    # name, Gemma's, passes over it
+    path = folder / "tokenizer_config.json"
+    return path.is_file() and read_json(path).get("do_lower_case") is True
+
+
+def _unreadable(folder: Path, what: str, error: Exception) -> BadInput:
+    first_line = str(error).strip().split("\n")[0]
+    return BadInput(
+        folder,
+        f"{what} that transformers cannot load: {first_line}",
+        f"a {what} of a supported model",
+        "fetch the model again, or take another revision",
+    )
