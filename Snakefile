@@ -1,0 +1,30 @@
+"""How well does this CLIP model find the right image for a sentence, and the right sentence for an image?
+
+Data flows one way: download, prepare, split, fetch or train the model, encode, rank, measure, draw, report.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.25")
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/models.smk"
+include: "rules/encode.smk"
+include: "rules/retrieve.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    """The whole way, to the report."""
+    default_target: True
+    localrule: True
+    input:
+        rules.report_pages.input,
+        rules.figures.input,
+        rules.tables.input,

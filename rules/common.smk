@@ -1,0 +1,110 @@
+"""What all rules share: the checked configuration, names that wildcards may take, and input functions.
+
+Comes in: `config`. Goes out: nothing is made here.
+"""
+
+import hashlib
+import os
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(str(workflow.current_basedir)).parent
+sys.path.insert(0, str(ROOT))
+# jobs import `scripts.…` from the repository, wherever they run
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+
+from scripts.config import ConfigError, checked
+from scripts.fingerprint import fingerprint
+
+try:
+    checked(config)
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+
+def one_of(names) -> str:
+    """A pattern that matches these names and nothing else, not even the empty string for none."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+def datasets_from(*sources: str) -> str:
+    """Pattern for the datasets of these sources."""
+    return one_of(n for n, entry in config["datasets"].items() if entry["source"] in sources)
+
+
+def models_from(trained: bool) -> str:
+    """Pattern for the models that are trained here, or for those that are fetched."""
+    return one_of(n for n, e in config["models"].items() if (e["source"] == "train") == trained)
+
+
+wildcard_constraints:
+    dataset=one_of(config["datasets"]),
+    model=one_of(config["models"]),
+    prompt=one_of(config["prompts"]),
+    scorer=one_of(config["scorers"]),
+    split="train|val|test",
+    direction="text_to_image|image_to_text",
+    lang="zh|en",
+
+
+def files_at_location(wildcards) -> list[str]:
+    """Archives, tables and captions that stand where the user's dataset is, as inputs.
+
+    A location that is not there is told by the job, in words; here it has no files.
+    """
+    location = config["datasets"][wildcards.dataset].get("location")
+    if not location or not Path(location).is_dir():
+        return []
+    kinds = {".zip", ".parquet", ".json", ".txt"}
+    return sorted(str(p) for p in Path(location).iterdir() if p.suffix in kinds and p.is_file())
+
+
+def listing_of_location(wildcards) -> str | None:
+    """Digest of names and sizes of all files below the user's location.
+
+    Thousands of photos would be slow as inputs; their names and sizes tell the same, and `touch`
+    changes neither.
+    """
+    location = config["datasets"][wildcards.dataset].get("location")
+    return _listing(location) if location else None
+
+
+@cache
+def _listing(location: str) -> str:
+    files = sorted(
+        f"{os.path.relpath(os.path.join(folder, name), location)} "
+        f"{os.lstat(os.path.join(folder, name)).st_size}"
+        for folder, _, names in os.walk(location)
+        for name in names
+    )
+    return hashlib.sha256("\n".join(files).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def files_of_local_model(wildcards) -> list[str]:
+    """Weights, configuration and tokenizer of a model that is on this disk, as inputs."""
+    path = config["models"][wildcards.model].get("path")
+    if not path or not Path(path).is_dir():
+        return []
+    kinds = {".safetensors", ".json", ".txt", ".model"}
+    return sorted(str(p) for p in Path(path).iterdir() if p.suffix in kinds and p.is_file())
+
+
+def training_inputs(wildcards) -> dict[str, str]:
+    """The dataset that a model is trained on, and the model that it starts from, if any."""
+    entry = config["models"][wildcards.model]
+    dataset, base = entry["dataset"], entry["base"]
+    inputs = {
+        "table": f"data/{dataset}/images.csv",
+        "captions": f"data/{dataset}/captions.json",
+        "splits": f"data/{dataset}/splits.json",
+    }
+    return inputs | ({"base": f"data/models/{base}/model.json"} if base else {})
+
+
+def training_images(wildcards) -> str:
+    """The pictures of the dataset that a model is trained on."""
+    return f"data/{config['models'][wildcards.model]['dataset']}/images"

@@ -1,0 +1,92 @@
+"""From a dataset's home to decodable images, captions and a split.
+
+Comes in: the configured source, on the net or in a folder. Goes out: data/<dataset>/images/,
+captions.json, images.csv and splits.json, and results/<dataset>/audit.json, which says what was found,
+what was set aside and why.
+"""
+
+
+rule download:
+    """Get a dataset's archives, or find what the user already has; say what they are."""
+    input:
+        files_at_location,
+    output:
+        manifest="data/{dataset}/raw/source.json",
+    log:
+        "results/logs/download/{dataset}.log",
+    benchmark:
+        "results/benchmarks/download/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=datasets_from("flickr8k", "folder"),
+    conda:
+        "../envs/data.yaml"
+    params:
+        code=fingerprint("scripts/data/download.py"),
+        entry=lookup("datasets/{dataset}", within=config),
+        listing=listing_of_location,
+    script:
+        "../scripts/data/download.py"
+
+
+rule draw_scenes:
+    """Draw the embedded dataset."""
+    output:
+        manifest="data/{dataset}/raw/source.json",
+    log:
+        "results/logs/draw_scenes/{dataset}.log",
+    benchmark:
+        "results/benchmarks/draw_scenes/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=datasets_from("scenes"),
+    threads: 8
+    conda:
+        "../envs/data.yaml"
+    params:
+        code=fingerprint("scripts/data/draw_scenes.py"),
+        entry=lookup("datasets/{dataset}", within=config),
+    script:
+        "../scripts/data/draw_scenes.py"
+
+
+rule prepare_images:
+    """Decode every image once; keep what can be used and say what cannot."""
+    input:
+        manifest="data/{dataset}/raw/source.json",
+    output:
+        images=directory("data/{dataset}/images"),
+        captions="data/{dataset}/captions.json",
+        table="data/{dataset}/images.csv",
+        audit="results/{dataset}/audit.json",
+    log:
+        "results/logs/prepare_images/{dataset}.log",
+    benchmark:
+        "results/benchmarks/prepare_images/{dataset}.tsv"
+    threads: 8
+    conda:
+        "../envs/data.yaml"
+    params:
+        code=fingerprint("scripts/data/prepare_images.py"),
+        max_lost=lookup("prepare/max_lost", within=config),
+        max_pixels=lookup("prepare/max_pixels", within=config),
+    script:
+        "../scripts/data/prepare_images.py"
+
+
+rule split:
+    """Take the official split where there is one, else draw one that never reshuffles."""
+    input:
+        table="data/{dataset}/images.csv",
+    output:
+        splits="data/{dataset}/splits.json",
+    log:
+        "results/logs/split/{dataset}.log",
+    benchmark:
+        "results/benchmarks/split/{dataset}.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        code=fingerprint("scripts/data/split.py"),
+        seed=lookup("split/seed", within=config),
+        shares=lookup("split/shares", within=config),
+    script:
+        "../scripts/data/split.py"

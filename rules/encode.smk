@@ -1,0 +1,62 @@
+"""From images and captions to features: the rules that want a GPU.
+
+Comes in: images, captions, split, model. Goes out: float32 unit rows in the order of splits.json and
+captions.json, each file with a sidecar that names its rows, its model and its checksum.
+"""
+
+
+rule encode_images:
+    """Encode the images of one split, once per model."""
+    input:
+        images=ancient("data/{dataset}/images"),
+        table="data/{dataset}/images.csv",
+        captions="data/{dataset}/captions.json",
+        splits="data/{dataset}/splits.json",
+        model="data/models/{model}/model.json",
+    output:
+        features="results/{dataset}/{model}/{split}/images.npy",
+        sidecar="results/{dataset}/{model}/{split}/images.json",
+    log:
+        "results/logs/encode_images/{dataset}.{model}.{split}.log",
+    benchmark:
+        "results/benchmarks/encode_images/{dataset}.{model}.{split}.tsv"
+    threads: 8
+    resources:
+        gpu=1,
+    conda:
+        "../envs/models.yaml"
+    params:
+        code=fingerprint("scripts/encode/encode_images.py"),
+        batch_size=lookup("encode/batch_size", within=config),
+        precision=lookup("encode/precision", within=config),
+        device=lookup("encode/device", within=config),
+    script:
+        "../scripts/encode/encode_images.py"
+
+
+rule encode_texts:
+    """Encode the captions of one split under one prompt."""
+    input:
+        captions="data/{dataset}/captions.json",
+        splits="data/{dataset}/splits.json",
+        model="data/models/{model}/model.json",
+    output:
+        features="results/{dataset}/{model}/{split}/texts.{prompt}.npy",
+        sidecar="results/{dataset}/{model}/{split}/texts.{prompt}.json",
+    log:
+        "results/logs/encode_texts/{dataset}.{model}.{split}.{prompt}.log",
+    benchmark:
+        "results/benchmarks/encode_texts/{dataset}.{model}.{split}.{prompt}.tsv"
+    threads: 8
+    resources:
+        gpu=1,
+    conda:
+        "../envs/models.yaml"
+    params:
+        code=fingerprint("scripts/encode/encode_texts.py"),
+        templates=lookup("prompts/{prompt}", within=config),
+        batch_size=lookup("encode/batch_size", within=config),
+        precision=lookup("encode/precision", within=config),
+        device=lookup("encode/device", within=config),
+    script:
+        "../scripts/encode/encode_texts.py"

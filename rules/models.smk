@@ -1,0 +1,53 @@
+"""From a hub, a folder or a training run to a model folder.
+
+Comes in: the configured source. Goes out: data/models/<model>/ with safetensors, tokenizer and
+preprocessing, and model.json, which says where they came from and what they hash to.
+"""
+
+
+rule fetch_model:
+    """Get a model from a hub, or from a folder, as safetensors only; say what it is."""
+    input:
+        files_of_local_model,
+    output:
+        provenance="data/models/{model}/model.json",
+    log:
+        "results/logs/fetch_model/{model}.log",
+    benchmark:
+        "results/benchmarks/fetch_model/{model}.tsv"
+    wildcard_constraints:
+        model=models_from(trained=False),
+    conda:
+        "../envs/models.yaml"
+    params:
+        code=fingerprint("scripts/models/fetch_model.py"),
+        entry=lookup("models/{model}", within=config),
+    script:
+        "../scripts/models/fetch_model.py"
+
+
+rule train_model:
+    """Train a dual encoder on a train split; val chooses the checkpoint."""
+    input:
+        unpack(training_inputs),
+        images=ancient(training_images),
+    output:
+        provenance="data/models/{model}/model.json",
+        log="data/models/{model}/training.csv",
+    log:
+        "results/logs/train_model/{model}.log",
+    benchmark:
+        "results/benchmarks/train_model/{model}.tsv"
+    wildcard_constraints:
+        model=models_from(trained=True),
+    threads: 8
+    resources:
+        gpu=1,
+    conda:
+        "../envs/models.yaml"
+    params:
+        code=fingerprint("scripts/models/train_model.py"),
+        entry=lookup("models/{model}", within=config),
+        device=lookup("encode/device", within=config),
+    script:
+        "../scripts/models/train_model.py"

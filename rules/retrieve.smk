@@ -1,0 +1,50 @@
+"""From features to ranks.
+
+Comes in: features of the test split, and for scorers that learn, of val and train. Goes out:
+rankings.npz with the rank of every right item and the best items of every query, both ways.
+"""
+
+
+rule fit_scorer:
+    """Fit a way of scoring; cosine has nothing to fit."""
+    output:
+        scorer="results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz",
+    log:
+        "results/logs/fit_scorer/{dataset}.{model}.{prompt}.{scorer}.log",
+    benchmark:
+        "results/benchmarks/fit_scorer/{dataset}.{model}.{prompt}.{scorer}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/retrieve/fit_scorer.py"),
+        entry=lookup("scorers/{scorer}", within=config),
+    script:
+        "../scripts/retrieve/fit_scorer.py"
+
+
+rule similarity:
+    """Rank the gallery for every query, both ways, block by block."""
+    input:
+        images="results/{dataset}/{model}/test/images.npy",
+        images_sidecar="results/{dataset}/{model}/test/images.json",
+        texts="results/{dataset}/{model}/test/texts.{prompt}.npy",
+        texts_sidecar="results/{dataset}/{model}/test/texts.{prompt}.json",
+        captions="data/{dataset}/captions.json",
+        splits="data/{dataset}/splits.json",
+        scorer="results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz",
+    output:
+        rankings="results/{dataset}/{model}/{prompt}/{scorer}/rankings.npz",
+    log:
+        "results/logs/similarity/{dataset}.{model}.{prompt}.{scorer}.log",
+    benchmark:
+        "results/benchmarks/similarity/{dataset}.{model}.{prompt}.{scorer}.tsv"
+    threads: 4
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/retrieve/similarity.py"),
+        split="test",
+        top_k=lookup("similarity/top_k", within=config),
+        block_mb=lookup("similarity/block_mb", within=config),
+    script:
+        "../scripts/retrieve/similarity.py"

@@ -1,0 +1,105 @@
+"""The configuration, checked before any work begins.
+
+``config/schema.yaml`` describes every key. Beyond the schema, the names that ``run`` selects must stand
+in the registries. Whatever is wrong is told at once, each with the nearest valid name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError, validators
+
+SCHEMA = Path(__file__).resolve().parent.parent / "config" / "schema.yaml"
+
+
+class ConfigError(Exception):
+    """All that is wrong with a configuration, one line each."""
+
+
+def checked(config: dict[str, Any], schema: Path = SCHEMA) -> dict[str, Any]:
+    """Return ``config`` with the schema's defaults filled in.
+
+    Raises ``ConfigError`` naming each faulty key, what it holds, what it should, and the nearest
+    valid name where a name is unknown.
+    """
+    rules = yaml.safe_load(schema.read_text("utf-8"))
+    problems = [
+        _told(error)
+        for error in sorted(_validator(rules).iter_errors(config), key=lambda e: list(map(str, e.path)))
+    ]
+    if not problems:
+        problems = list(_unknown_names(config))
+    if problems:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        raise ConfigError(f"The configuration has {len(problems)} problem(s):\n{lines}\n"
+                          "  Every key is explained in config/README.md.")
+    return config
+
+
+def nearest(name: str, valid: list[str]) -> str:
+    """``did you mean ...?`` where something comes close, and the list of what is valid."""
+    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Valid: {', '.join(sorted(valid)) or 'none'}"
+
+
+def _validator(rules: dict[str, Any]) -> Draft202012Validator:
+    """A validator that also fills in defaults, in the manner that jsonschema's own docs show."""
+    check_properties = Draft202012Validator.VALIDATORS["properties"]
+
+    def fill_and_check(validator, properties, instance, schema):
+        if isinstance(instance, dict):
+            for key, subschema in properties.items():
+                if "default" in subschema:
+                    instance.setdefault(key, subschema["default"])
+        yield from check_properties(validator, properties, instance, schema)
+
+    return validators.extend(Draft202012Validator, {"properties": fill_and_check})(rules)
+
+
+def _told(error: ValidationError) -> str:
+    key = ".".join(map(str, error.absolute_path)) or "the file"
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema["properties"])
+        unknown = [name for name in error.instance if name not in known]
+        return "; ".join(f"{key}: unknown key {name!r}; {nearest(str(name), known)}" for name in unknown)
+    if error.validator == "enum":
+        return f"{key}: {error.instance!r}; {nearest(str(error.instance), error.validator_value)}"
+    meaning = error.schema.get("description", "").strip() if isinstance(error.schema, dict) else ""
+    return f"{key}: {error.message}" + (f" ({meaning})" if meaning else "")
+
+
+def _unknown_names(config: dict[str, Any]):
+    run = config["run"]
+    for what, names in (
+        ("datasets", [run["dataset"]]),
+        ("models", run["models"]),
+        ("prompts", run["prompts"]),
+        ("scorers", run["scorers"]),
+    ):
+        valid = list(config[what])
+        for name in names:
+            if name not in valid:
+                yield f"run: {name!r} is not among the {what}; {nearest(name, valid)}"
+    for name, model in config["models"].items():
+        if model["source"] != "train":
+            continue
+        if model["dataset"] not in config["datasets"]:
+            valid = list(config["datasets"])
+            yield f"models.{name}.dataset: {model['dataset']!r}; {nearest(model['dataset'], valid)}"
+        base = model.get("base")
+        if base is not None and (base not in config["models"] or base == name):
+            valid = [other for other in config["models"] if other != name]
+            yield f"models.{name}.base: {base!r}; {nearest(base, valid)}"
+        elif base is not None and config["models"][base]["source"] == "train":
+            yield f"models.{name}.base: {base!r} is trained itself; name a model that is fetched"
+    for name, templates in config["prompts"].items():
+        for template in templates:
+            if len(re.findall(re.escape("{}"), template)) != 1:
+                yield (f"prompts.{name}: {template!r} needs exactly one {{}}, "
+                       "where the caption goes")

@@ -1,0 +1,72 @@
+"""What a step's result depends on in our own code, as one short digest.
+
+Snakemake watches a rule's script by time stamp and what the script imports not at all, so editing a
+shared module reruns nothing and ``touch`` reruns everything. Each rule therefore carries this digest as
+a param: it changes exactly when the script, or a module that it reaches by imports, changes in
+meaning. Comments, docstrings and layout are not part of it.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def fingerprint(*files: str, root: Path = ROOT) -> str:
+    """Digest of ``files`` and, for Python files, of all local modules that they import.
+
+    Parameters
+    ----------
+    files : paths relative to ``root``; anything that is not Python (a template, a list of words)
+        counts with its bytes
+    root : the repository
+    """
+    together = hashlib.sha256()
+    for path in sorted(reached(files, root)):
+        together.update(f"{path.relative_to(root).as_posix()} {_digest(path)}\n".encode())
+    return together.hexdigest()[:16]
+
+
+def reached(files: tuple[str, ...], root: Path = ROOT) -> set[Path]:
+    """``files`` and every local module that they import, directly or not."""
+    found: set[Path] = set()
+    waiting = [root / file for file in files]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            if path.suffix == ".py":
+                waiting.extend(root / module for module in _imports(path, root))
+    return found
+
+
+@functools.cache
+def _digest(path: Path) -> str:
+    content = path.read_bytes()
+    if path.suffix == ".py":
+        tree = ast.parse(content, filename=str(path))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                if ast.get_docstring(node, clean=False) is not None:
+                    node.body = node.body[1:] or [ast.Pass()]
+        content = ast.dump(tree).encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+@functools.cache
+def _imports(path: Path, root: Path) -> frozenset[str]:
+    """Local modules named in the import statements of one file, wherever in it they stand."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes(), filename=str(path))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            # "from scripts.data import rows" names a module, "from scripts.data.rows import Rows" does not
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    paths = {name.replace(".", "/") + ".py" for name in names if name.startswith("scripts.")}
+    return frozenset(file for file in paths if (root / file).is_file())

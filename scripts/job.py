@@ -1,0 +1,129 @@
+"""What every job does alike: say what it is doing, fail in one clear message, write files whole."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger("clip-retrieval")
+
+
+class BadInput(Exception):
+    """Something that a person can put right, told in the words they need to do it.
+
+    Parameters
+    ----------
+    where : the file, and the record in it ("captions.json, record 12")
+    found : what stands there
+    expected : what should stand there
+    todo : what to do about it
+    """
+
+    def __init__(self, where: object, found: str, expected: str, todo: str) -> None:
+        super().__init__(f"{where}\n  found:    {found}\n  expected: {expected}\n  to do:    {todo}")
+
+
+def run(main: Callable[[Any], None], snakemake: Any) -> None:
+    """Run a rule's ``main``, with its messages on the screen and in the rule's log file.
+
+    A ``BadInput`` ends in its message alone and exit status 1; anything else is a bug of ours and
+    keeps its traceback. Snakemake itself redirects nothing into ``log:``.
+    """
+    values = ".".join(str(value) for value in snakemake.wildcards)
+    name = f"{snakemake.rule} {values}".strip()
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if snakemake.log:
+        Path(str(snakemake.log[0])).parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(str(snakemake.log[0]), mode="w", encoding="utf-8"))
+    logging.basicConfig(
+        level=logging.INFO, handlers=handlers, force=True, format=f"[{name}] %(message)s"
+    )
+    for chatty in ("httpx", "httpx2", "httpcore2", "urllib3", "matplotlib", "fontTools", "filelock"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        main(snakemake)
+    except BadInput as error:
+        log.error("ERROR in %s", error)
+        raise SystemExit(1) from None
+    except OSError as error:
+        if error.errno not in (13, 28, 30):  # no permission, no space, read-only
+            log.error("ERROR: unexpected\n%s", traceback.format_exc())
+            raise SystemExit(1) from None
+        log.error("ERROR: %s\n  to do:    free space or allow writing there, then run again", error)
+        raise SystemExit(1) from None
+    except Exception:
+        log.error("ERROR: unexpected, please report it\n%s", traceback.format_exc())
+        raise SystemExit(1) from None
+
+
+def progress(items: Iterable, what: str, total: int | None = None, unit: str = "it") -> Iterable:
+    """Pass ``items`` on, with a progress bar where a person is looking and a quiet pass where not."""
+    from tqdm import tqdm
+
+    # a bar that redraws itself fills a log file: twice a minute is enough where no one watches
+    every = 0.2 if sys.stderr.isatty() else 30.0
+    return tqdm(items, desc=what, total=total, unit=unit, mininterval=every, leave=False)
+
+
+@contextlib.contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; move it there only when the block ends well.
+
+    An output so written is there whole or not at all, also after ``kill -9`` or a full disk.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # the suffix stays last: numpy and matplotlib read the format from it
+    draft = path.with_name(f".{path.stem}.{os.getpid()}.draft{path.suffix}")
+    try:
+        yield draft
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` as readable UTF-8 JSON, whole or not at all."""
+    with whole(path) as draft:
+        draft.write_text(
+            json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n", "utf-8"
+        )
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON that a person may have written.
+
+    Raises ``BadInput`` with the line where the file stops being UTF-8 or JSON.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise BadInput(path, "no such file", "a JSON file", "check the path") from None
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise BadInput(
+            f"{path}, line {line}", f"byte {error.object[error.start]:#04x}", "UTF-8 text",
+            "save the file as UTF-8",
+        ) from None
+    except json.JSONDecodeError as error:
+        raise BadInput(
+            f"{path}, line {error.lineno}, column {error.colno}", error.msg, "valid JSON",
+            "correct the file there",
+        ) from None
+    except RecursionError:
+        raise BadInput(path, "too deeply nested", "plain JSON", "correct the file") from None
+
+
+def digest_of_file(path: str | Path, algorithm: str = "sha256") -> str:
+    """Hexadecimal digest of a file's bytes."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, algorithm).hexdigest()
