@@ -46,7 +46,7 @@ class Encoder:
         self._lower_case = _asks_lower_case(folder)
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
-        """Pixels (3, H, W) float32 of one image of any mode, as the model's processor makes them."""
+        """Pixels (3, H, W) float32 of an image of any mode, as the model's processor makes them."""
         # not every folder asks for RGB; grey and transparent images need it everywhere
         batch = self.image_processor(image, do_convert_rgb=True, return_tensors="np")
         return batch["pixel_values"][0]
@@ -104,13 +104,13 @@ class Encoder:
                 self.folder,
                 f"features of length zero or not finite, computed in {self.model.dtype}",
                 "finite features",
-                "use precision: float32; if it is in use, the weights are damaged: fetch them again",
+                "set precision: float32; if it is, the weights are damaged: fetch them again",
             )
         return features / norms
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device called ``name`` ("cpu", "cuda", "cuda:1", "mps"), or the best there is ("auto")."""
+    """The device called ``name`` ("cpu", "cuda", "cuda:1", "mps"), or the best one ("auto")."""
     import torch
 
     if name == "auto":

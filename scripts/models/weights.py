@@ -50,7 +50,7 @@ class Facts:
 
 
 def read_facts(folder: Path) -> Facts:
-    """Check that ``folder`` holds a whole dual encoder of a supported architecture, and describe it.
+    """Check that ``folder`` holds a whole dual encoder of a supported kind, and describe it.
 
     Raises
     ------
