@@ -1,0 +1,172 @@
+"""Set all runs of a dataset side by side: one row per model, prompt, scorer and direction."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.job import read_json, run, whole
+
+DIRECTIONS = {"text_to_image": "text → image", "image_to_text": "image → text"}
+NAMES = ("dataset", "model", "prompt", "scorer", "split", "direction")
+COUNTS = ("queries", "gallery")
+# whether more is better, for each column that is compared
+MEASURES = {
+    "recall@1": True,
+    "recall@5": True,
+    "recall@10": True,
+    "median_rank": False,
+    "mean_rank": False,
+    "mrr": True,
+}
+COLUMNS = (*NAMES, *COUNTS, *MEASURES)
+# what a page has room for; the dataset and the split are the same all through
+PRINTED = {
+    "model": "Model",
+    "prompt": "Prompt",
+    "scorer": "Scorer",
+    "recall@1": "R@1",
+    "recall@5": "R@5",
+    "recall@10": "R@10",
+    "median_rank": "Median rank",
+    "mean_rank": "Mean rank",
+    "mrr": "MRR",
+}
+
+Row = dict[str, Any]
+
+
+def rows_of_runs(runs: Iterable[dict[str, Any]]) -> list[Row]:
+    """One row per run and direction: all of a direction together, runs in the order given.
+
+    Parameters
+    ----------
+    runs : contents of metrics.json, one for each run
+    """
+    runs = list(runs)
+    return [
+        {
+            **{name: metrics[name] for name in NAMES if name != "direction"},
+            "direction": direction,
+            **{column: metrics[direction][column] for column in (*COUNTS, *MEASURES)},
+        }
+        for direction in DIRECTIONS
+        for metrics in runs
+    ]
+
+
+def shown(column: str, value: Any) -> str:
+    """A value as a reader gets it: recalls in percent, ranks with one decimal, MRR with three."""
+    if column.startswith("recall@"):
+        return f"{100 * value:.1f}"
+    if column == "mrr":
+        return f"{value:.3f}"
+    return f"{value:.1f}" if column in MEASURES else str(value)
+
+
+def best_of(rows: Sequence[Row], column: str) -> set[str]:
+    """What the best value of a column looks like; nothing where there is nothing to compare.
+
+    It is the printed value that counts, so that of two equal numbers in a table never one only is
+    marked as the best.
+    """
+    if column not in MEASURES or len(rows) < 2:
+        return set()
+    best = max if MEASURES[column] else min
+    return {shown(column, best(row[column] for row in rows))}
+
+
+def cells(rows: Sequence[Row], bold: str, escape=str) -> list[list[str]]:
+    """Printed cells of one direction's rows, the best of each column set in ``bold``.
+
+    Parameters
+    ----------
+    rows : rows of one direction
+    bold : template with {} where the value goes
+    escape : what makes text safe in the target format
+    """
+    best = {column: best_of(rows, column) for column in PRINTED}
+    return [
+        [
+            bold.replace("{}", text) if text in best[column] else escape(text)
+            for column in PRINTED
+            for text in [shown(column, row[column])]
+        ]
+        for row in rows
+    ]
+
+
+def to_markdown(rows: Sequence[Row]) -> str:
+    """A pipe table for each direction, the best value of each column bold."""
+    parts = []
+    for direction, group in _by_direction(rows):
+        alignment = [":--" if column not in MEASURES else "--:" for column in PRINTED]
+        lines = [list(PRINTED.values()), alignment, *cells(group, "**{}**", _markdown)]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        parts.append(f"{_caption(direction, group[0])}:\n\n{table}\n")
+    return "\n".join(parts)
+
+
+def to_latex(rows: Sequence[Row]) -> str:
+    """A booktabs table, the directions one below the other, the best value of each column bold."""
+    alignment = "".join("l" if column not in MEASURES else "r" for column in PRINTED)
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        f"\\begin{{tabular}}{{{alignment}}}",
+        "\\toprule",
+        " & ".join(PRINTED.values()) + r" \\",
+    ]
+    for direction, group in _by_direction(rows):
+        heading = _caption(direction, group[0]).replace("→", r"$\rightarrow$")
+        lines += [
+            "\\midrule",
+            f"\\multicolumn{{{len(PRINTED)}}}{{l}}{{\\emph{{{heading}}}}} " + r"\\",
+            *(" & ".join(line) + r" \\" for line in cells(group, r"\textbf{{}}", _latex)),
+        ]
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
+
+
+def to_csv(rows: Sequence[Row], path: str | Path) -> None:
+    """All columns at full precision, recalls as fractions."""
+    with Path(path).open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _by_direction(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    groups = [(one, [row for row in rows if row["direction"] == one]) for one in DIRECTIONS]
+    return [(direction, group) for direction, group in groups if group]
+
+
+def _caption(direction: str, row: Row) -> str:
+    return f"{DIRECTIONS[direction]} ({row['queries']:,} queries, gallery of {row['gallery']:,})"
+
+
+def _markdown(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("_", "\\_").replace("*", "\\*")
+
+
+def _latex(text: str) -> str:
+    special = {
+        "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+    }  # fmt: skip
+    return "".join(special.get(character, character) for character in text)
+
+
+def main(snakemake) -> None:
+    """Unpack the job."""
+    rows = rows_of_runs(read_json(path) for path in snakemake.input.metrics)
+    with whole(snakemake.output.csv) as draft:
+        to_csv(rows, draft)
+    with whole(snakemake.output.markdown) as draft:
+        draft.write_text(to_markdown(rows), "utf-8")
+    with whole(snakemake.output.latex) as draft:
+        draft.write_text(to_latex(rows), "utf-8")
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

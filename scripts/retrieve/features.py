@@ -1,0 +1,79 @@
+"""Read features back, and refuse any that do not belong to these rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from scripts.data.rows import Rows
+from scripts.job import BadInput, digest_of_file, read_json
+
+# float32 rows that were normalised once differ from unit length by about 1e-7; what is further off
+# was not normalised, or was normalised in half precision
+UNIT_TOLERANCE = 1e-3
+
+
+def read_features(
+    npy: str | Path, sidecar: str | Path, rows: Rows, of: Literal["images", "captions"]
+) -> np.ndarray:
+    """Features of one split, in the order of ``rows``.
+
+    Parameters
+    ----------
+    npy : the array, (n, d) float32 with rows of unit length
+    sidecar : JSON beside it, with "rows" (digest of the row order), "shape" and "sha256"
+    rows : the order that the features have to be in
+    of : which side of ``rows`` they describe
+
+    Returns
+    -------
+    (n, d) float32, n = len(rows.images) or len(rows.captions)
+
+    Raises
+    ------
+    BadInput
+        where the array is unreadable, of another type or shape, not finite, not of unit length,
+        made for another order of images and captions, or not the one that the sidecar describes.
+    """
+    again = f"delete {npy} and {sidecar} and run again: the workflow makes both anew"
+    features = _load(npy, again)
+    if features.dtype != np.float32 or features.ndim != 2:
+        raise BadInput(npy, f"{features.ndim}-D {features.dtype}", "a 2-D array of float32", again)
+    about = read_json(sidecar)
+    if not isinstance(about, dict) or not {"rows", "shape", "sha256"} <= set(about):
+        raise BadInput(sidecar, f"{about!r:.80}", 'the keys "rows", "shape" and "sha256"', again)
+    if about["rows"] != rows.digest:
+        raise BadInput(
+            sidecar, "features of another list of images and captions", "this dataset's", again
+        )
+    expected = len(getattr(rows, of))
+    if len(features) != expected or list(features.shape) != about["shape"]:
+        raise BadInput(
+            npy,
+            f"shape {features.shape}",
+            f"{expected} rows, one for each of the {of}, and the sidecar's shape {about['shape']}",
+            again,
+        )
+    lengths = np.sqrt(np.einsum("ij,ij->i", features, features))
+    if not np.isfinite(lengths).all():
+        row = int(np.argmin(np.isfinite(lengths)))
+        raise BadInput(f"{npy}, row {row}", "a value that is not finite", "numbers", again)
+    off = np.abs(lengths - 1)
+    if off.max() > UNIT_TOLERANCE:
+        row = int(off.argmax())
+        raise BadInput(f"{npy}, row {row}", f"length {lengths[row]:.4f}", "length 1", again)
+    if digest_of_file(npy) != about["sha256"]:
+        raise BadInput(npy, "a file that changed after it was made", "its sidecar's sha256", again)
+    return features
+
+
+def _load(npy: str | Path, again: str) -> np.ndarray:
+    """The array in a .npy file; a pickled one could run code, and is refused."""
+    try:
+        return np.load(npy, allow_pickle=False)
+    except FileNotFoundError:
+        raise BadInput(npy, "no such file", "features", again) from None
+    except (ValueError, EOFError) as error:
+        raise BadInput(npy, str(error) or "an empty file", "a whole .npy file", again) from None

@@ -1,0 +1,123 @@
+"""Ways of scoring, each of them a pair of feature maps.
+
+A score is the inner product of a mapped query and a mapped gallery item. Cosine maps nothing; a
+bias per gallery item is one more dimension; an adapter is a learned map; a fusion of two encoders
+is a weighted concatenation. So one exact ranker and one index serve every scorer. Mapped rows
+should keep scores of the order of one, because ties are told apart at a fixed distance
+(``ranking.TIE``).
+
+A further scorer is one entry in ``KINDS``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.job import BadInput, whole
+
+DIRECTIONS = ("text_to_image", "image_to_text")
+
+Arrays = dict[str, np.ndarray]
+Map = Callable[[Arrays, np.ndarray, str], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way of scoring.
+
+    Attributes
+    ----------
+    fit : (params, banks) -> arrays. ``params`` are the keys of the config's entry; ``banks`` are
+        features of train or val by name, never of test
+    map_queries, map_gallery : (arrays, features, direction) -> (n, d') float32
+    """
+
+    fit: Callable[[Mapping[str, Any], Mapping[str, np.ndarray]], Arrays]
+    map_queries: Map
+    map_gallery: Map
+
+
+def _fit_nothing(params: Mapping[str, Any], banks: Mapping[str, np.ndarray]) -> Arrays:
+    return {}
+
+
+def _identity(arrays: Arrays, features: np.ndarray, direction: str) -> np.ndarray:
+    return features
+
+
+KINDS: dict[str, Kind] = {"cosine": Kind(_fit_nothing, _identity, _identity)}
+
+
+def fit(kind: str, params: Mapping[str, Any], banks: Mapping[str, np.ndarray]) -> Arrays:
+    """Fit a scorer; what comes back is all that ``transform`` needs, and goes to scorer.npz.
+
+    Raises ``BadInput`` for a kind that is not in ``KINDS``.
+    """
+    return {"kind": np.array(kind), **_known(kind, "the scorer's config").fit(params, banks)}
+
+
+def transform(
+    scorer: Arrays, images: np.ndarray, texts: np.ndarray, direction: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Queries and gallery whose inner products are the scores, both float32.
+
+    Parameters
+    ----------
+    scorer : what ``fit`` gave
+    images : (n, d) float32, rows of unit length
+    texts : (m, d) float32, rows of unit length
+    direction : "text_to_image" or "image_to_text"
+    """
+    queries, gallery = (texts, images) if direction == "text_to_image" else (images, texts)
+    return map_queries(scorer, queries, direction), map_gallery(scorer, gallery, direction)
+
+
+def map_queries(scorer: Arrays, features: np.ndarray, direction: str) -> np.ndarray:
+    """Queries of one direction; texts in "text_to_image", images in "image_to_text"."""
+    return _kind_of(scorer, direction).map_queries(scorer, features, direction)
+
+
+def map_gallery(scorer: Arrays, features: np.ndarray, direction: str) -> np.ndarray:
+    """Gallery of one direction; a caller with many queries maps it once."""
+    return _kind_of(scorer, direction).map_gallery(scorer, features, direction)
+
+
+def save_scorer(path: str | Path, scorer: Arrays) -> None:
+    """Write scorer.npz; equal arrays give equal bytes."""
+    with whole(path) as draft:
+        np.savez(draft, **scorer)
+
+
+def load_scorer(path: str | Path) -> Arrays:
+    """Read scorer.npz; raises ``BadInput`` where it is missing, damaged or of an unknown kind."""
+    again = f"delete {path} and run again: the workflow makes it anew"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            scorer = dict(stored)
+    except FileNotFoundError:
+        raise BadInput(path, "no such file", "a fitted scorer", again) from None
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BadInput(path, str(error) or "an empty file", "a whole .npz file", again) from None
+    _known(str(scorer.get("kind")), path)
+    return scorer
+
+
+def _kind_of(scorer: Arrays, direction: str) -> Kind:
+    if direction not in DIRECTIONS:
+        raise ValueError(f"direction {direction!r} is none of {DIRECTIONS}")
+    return KINDS[str(scorer["kind"])]
+
+
+def _known(kind: str, where: object) -> Kind:
+    if kind not in KINDS:
+        near = difflib.get_close_matches(kind, KINDS, n=1)
+        todo = f"did you mean {near[0]}?" if near else "take one of these"
+        raise BadInput(where, f"kind: {kind}", " or ".join(KINDS), todo)
+    return KINDS[kind]

@@ -1,0 +1,114 @@
+"""Rank the gallery for every query, in both directions."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+from scripts.data.rows import Rows, read_rows
+from scripts.job import BadInput, log, run, whole
+from scripts.retrieve.features import read_features
+from scripts.retrieve.ranking import rank
+from scripts.retrieve.scorers import Arrays, load_scorer, transform
+
+KEYS = (
+    "rows",
+    "text_to_image_rank", "text_to_image_score", "text_to_image_top", "text_to_image_top_score",
+    "image_to_text_rank", "image_to_text_top", "image_to_text_top_score",
+)  # fmt: skip
+
+
+def right_images(rows: Rows) -> sparse.csr_array:
+    """(m, n): each caption's image, the one right answer to it."""
+    m = len(rows.captions)
+    return sparse.csr_array(
+        (np.ones(m, dtype=bool), rows.image_of_caption, np.arange(m + 1)),
+        shape=(m, len(rows.images)),
+    )
+
+
+def right_captions(rows: Rows) -> sparse.csr_array:
+    """(n, m): all captions of each image; entries are stored in the order of the captions."""
+    m, n = len(rows.captions), len(rows.images)
+    starts = np.searchsorted(rows.image_of_caption, np.arange(n + 1))
+    return sparse.csr_array((np.ones(m, dtype=bool), np.arange(m), starts), shape=(n, m))
+
+
+def rankings_of(
+    images: np.ndarray,
+    texts: np.ndarray,
+    rows: Rows,
+    scorer: Arrays,
+    k: int,
+    block_mb: float = 256,
+) -> dict[str, np.ndarray]:
+    """Ranks and top-K lists of both directions, under the names they have in rankings.npz.
+
+    Parameters
+    ----------
+    images : (n, d) float32, in the order of ``rows.images``
+    texts : (m, d) float32, in the order of ``rows.captions``
+    rows : which captions belong to which image
+    scorer : what ``scorers.fit`` gave
+    k : length of the lists
+    block_mb : memory for scores, MB
+    """
+    queries, gallery = transform(scorer, images, texts, "text_to_image")
+    by_text = rank(queries, gallery, right_images(rows), k, block_mb)
+    queries, gallery = transform(scorer, images, texts, "image_to_text")
+    by_image = rank(queries, gallery, right_captions(rows), k, block_mb)
+    return {
+        "rows": np.array(rows.digest),
+        "text_to_image_rank": by_text.rank,
+        "text_to_image_score": by_text.score,
+        "text_to_image_top": by_text.top,
+        "text_to_image_top_score": by_text.top_score,
+        "image_to_text_rank": by_image.rank,
+        "image_to_text_top": by_image.top,
+        "image_to_text_top_score": by_image.top_score,
+    }
+
+
+def write_rankings(path: str | Path, rankings: dict[str, np.ndarray]) -> None:
+    """Write rankings.npz; equal arrays give equal bytes."""
+    with whole(path) as draft:
+        np.savez(draft, **rankings)
+
+
+def read_rankings(path: str | Path, rows: Rows) -> dict[str, np.ndarray]:
+    """Read rankings.npz; raises ``BadInput`` where it is damaged or made for other rows."""
+    again = f"delete {path} and run again: the workflow makes it anew"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            rankings = dict(stored)
+    except FileNotFoundError:
+        raise BadInput(path, "no such file", "rankings", again) from None
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BadInput(path, str(error) or "an empty file", "a whole .npz file", again) from None
+    if not set(KEYS) <= set(rankings):
+        raise BadInput(path, f"{sorted(rankings)}", f"the arrays {sorted(KEYS)}", again)
+    if str(rankings["rows"]) != rows.digest:
+        raise BadInput(
+            path, "rankings of another list of images and captions", "this dataset's", again
+        )
+    return rankings
+
+
+def main(snakemake) -> None:
+    """Unpack the job."""
+    files, params = snakemake.input, snakemake.params
+    rows = read_rows(files.captions, files.splits, params.split)
+    images = read_features(files.images, files.images_sidecar, rows, of="images")
+    texts = read_features(files.texts, files.texts_sidecar, rows, of="captions")
+    log.info("ranking %d images and %d captions both ways", len(images), len(texts))
+    rankings = rankings_of(
+        images, texts, rows, load_scorer(files.scorer), params.top_k, params.block_mb
+    )
+    write_rankings(snakemake.output.rankings, rankings)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)
