@@ -29,7 +29,7 @@ class Encoder:
     """
 
     def __init__(
-        self, folder: Path, model, tokenizer, image_processor, device: torch.device
+        self, folder: Path, dim: int, model, tokenizer, image_processor, device: torch.device
     ) -> None:
         self.folder = folder
         self.model = model.eval()
@@ -37,7 +37,7 @@ class Encoder:
         self.image_processor = image_processor
         self.device = device
         self.architecture: str = model.config.model_type
-        self.dim = read_facts(folder).embedding_dim
+        self.dim = dim
         self.context_length = _context_length(model.config.text_config, tokenizer)
         # SigLIP saw every text padded to its full context and attends to the padding: shorter
         # padding gives other features. Causal and masked towers never see padding.
@@ -152,7 +152,7 @@ def load_encoder(folder: Path, device: str = "auto", precision: str = "float32")
         any other tensor, or a tokenizer or preprocessor that cannot be read
     """
     folder = Path(folder)
-    architecture = read_facts(folder).architecture
+    facts = read_facts(folder)
     if precision not in PRECISIONS:
         raise BadInput("precision", precision, f"one of {', '.join(PRECISIONS)}", "correct it")
     where = pick_device(device)
@@ -160,8 +160,9 @@ def load_encoder(folder: Path, device: str = "auto", precision: str = "float32")
 
     # float32 means float32: cuDNN would round the patch embedding to TF32 otherwise
     torch.backends.cudnn.allow_tf32 = precision != "float32"
-    model = _load_model(folder, architecture, getattr(torch, precision)).to(where)
-    return Encoder(folder, model, load_tokenizer(folder), load_image_processor(folder), where)
+    model = _load_model(folder, facts.architecture, getattr(torch, precision)).to(where)
+    tokenizer, image_processor = load_tokenizer(folder), load_image_processor(folder)
+    return Encoder(folder, facts.embedding_dim, model, tokenizer, image_processor, where)
 
 
 def load_tokenizer(folder: Path):

@@ -1,0 +1,112 @@
+"""Text features of one split under one prompt, one template or an ensemble of several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from scripts.data.rows import read_rows
+from scripts.encode.features import batches, open_encoder, to_numpy, write_features
+from scripts.job import BadInput, log, progress, run
+from scripts.models.encoders import Encoder
+
+
+def encode_captions(
+    encoder: Encoder, captions: list[str], templates: list[str], batch_size: int
+) -> tuple[np.ndarray, int]:
+    """Unit rows (m, d) float32 of ``captions`` under a prompt, and how many were cut.
+
+    Parameters
+    ----------
+    captions : m captions; equal ones are encoded once
+    templates : texts with one "{}", which the caption fills. Of several, a caption's row is the
+        normalised mean of its rows under each (Radford et al. 2021, section 3.1.4)
+    batch_size : texts in the model at once
+
+    Returns
+    -------
+    features : (m, d) float32
+    truncated : captions that lost their end at the context length, under any template
+    """
+    unique, row_of_caption = np.unique(np.array(captions, dtype=object), return_inverse=True)
+    total = np.zeros((len(unique), encoder.dim), dtype=np.float32)
+    cut = np.zeros(len(unique), dtype=bool)
+    for template in templates:
+        # not str.format: captions and templates may hold other braces
+        texts = [template.replace("{}", caption) for caption in unique]
+        lengths = np.array(encoder.lengths(texts))
+        cut |= lengths > encoder.context_length
+        total += encode_texts(encoder, texts, lengths, batch_size, template)
+    norms = np.linalg.norm(total, axis=1, keepdims=True)
+    if not norms.all():
+        raise BadInput(
+            repr(str(unique[int(norms.argmin())])),
+            f"a mean of length zero over {templates}",
+            "templates that agree",
+            "take other templates into the prompt",
+        )
+    return (total / norms)[row_of_caption], int(cut[row_of_caption].sum())
+
+
+def encode_texts(
+    encoder: Encoder, texts: list[str], lengths: np.ndarray, batch_size: int, what: str = "texts"
+) -> np.ndarray:
+    """Unit rows (m, d) float32 of ``texts``; those of like length share a batch, to pad little.
+
+    ``lengths`` (m,) are their tokens; ``what`` names the progress bar.
+    """
+    features = np.empty((len(texts), encoder.dim), dtype=np.float32)
+    # longest first: a batch too large for the device's memory fails at once
+    order = np.argsort(-lengths, kind="stable")
+    watched = progress(order, what, total=len(texts), unit="text")
+    for batch in batches(watched, batch_size):
+        tokens = encoder.tokenize([texts[row] for row in batch])
+        features[batch] = to_numpy(encoder.encode_texts(tokens))
+    return features
+
+
+def check_templates(templates: list[str], prompt: str) -> None:
+    """Raise ``BadInput`` unless each template has one place for the caption."""
+    for template in templates:
+        if template.count("{}") != 1:
+            raise BadInput(
+                f"prompts.{prompt}",
+                repr(template),
+                'text with "{}" once, where the caption goes',
+                'write the template as "a photo of {}"',
+            )
+    if not templates:
+        raise BadInput(f"prompts.{prompt}", "no template", "one or more", 'write ["{}"]')
+
+
+def main(snakemake) -> None:
+    given, params = snakemake.input, snakemake.params
+    templates = list(params.templates)
+    check_templates(templates, snakemake.wildcards.prompt)
+    rows = read_rows(given.captions, given.splits, snakemake.wildcards.split)
+    model = Path(given.model)
+    encoder = open_encoder(model, params.device, params.precision, snakemake.threads)
+    features, truncated = encode_captions(encoder, rows.captions, templates, params.batch_size)
+    if truncated:
+        log.warning(
+            "%d of %d captions are longer than the model's %d tokens and were cut",
+            truncated,
+            len(rows.captions),
+            encoder.context_length,
+        )
+    write_features(
+        Path(snakemake.output.features),
+        Path(snakemake.output.sidecar),
+        features,
+        rows,
+        model,
+        device=encoder.device.type,
+        precision=params.precision,
+        templates=templates,
+        truncated=truncated,
+    )
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

@@ -1,0 +1,67 @@
+"""What both encoding rules share: the encoder of a model.json, and the files that they write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scripts.data.rows import Rows
+from scripts.job import digest_of_file, log, whole, write_json
+from scripts.models.encoders import Encoder, load_encoder
+from scripts.models.fetch_model import verify_model
+
+if TYPE_CHECKING:
+    import torch
+
+
+def open_encoder(provenance: Path, device: str, precision: str, threads: int) -> Encoder:
+    """Load the model beside its model.json, whose hashes it must still have.
+
+    ``threads`` bounds what torch computes with on a CPU.
+    """
+    verify_model(provenance)
+    import torch
+
+    torch.set_num_threads(threads)
+    encoder = load_encoder(provenance.parent, device, precision)
+    log.info("%s on %s in %s", encoder.architecture, encoder.device, precision)
+    return encoder
+
+
+def batches(items: Iterable, size: int) -> Iterator[list]:
+    """Lists of ``size`` items, the last one shorter (itertools.batched of Python 3.12)."""
+    items = iter(items)
+    while batch := list(islice(items, size)):
+        yield batch
+
+
+def to_numpy(features: torch.Tensor) -> np.ndarray:
+    """float32 rows in main memory."""
+    return features.cpu().numpy()
+
+
+def write_features(
+    npy: Path,
+    sidecar: Path,
+    features: np.ndarray,
+    rows: Rows,
+    provenance: Path,
+    **about: Any,
+) -> None:
+    """Write features (n, d) and, beside them, what rows, model and settings they are of."""
+    with whole(npy) as draft:
+        np.save(draft, features.astype(np.float32, copy=False), allow_pickle=False)
+    write_json(
+        sidecar,
+        {
+            "rows": rows.digest,
+            "shape": list(features.shape),
+            "sha256": digest_of_file(npy),
+            "model": digest_of_file(provenance),
+            **about,
+        },
+    )
