@@ -23,8 +23,8 @@ include: "rules/report.smk"
 rule all:
     """The whole way, to the report."""
     default_target: True
-    localrule: True
     input:
         rules.report_pages.input,
         rules.figures.input,
         rules.tables.input,
+    localrule: True

@@ -25,6 +25,9 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
+RUN = config["run"]
+DATASET = RUN["dataset"]
+
 
 def one_of(names) -> str:
     """A pattern that matches these names and nothing else, not even the empty string for none."""
@@ -108,3 +111,37 @@ def training_inputs(wildcards) -> dict[str, str]:
 def training_images(wildcards) -> str:
     """The pictures of the dataset that a model is trained on."""
     return f"data/{config['models'][wildcards.model]['dataset']}/images"
+
+
+def benchmarks_of_run(wildcards) -> list[str]:
+    """Benchmark files of every job between the source and the metrics, in the order of the walk."""
+    dataset, models, scenes = wildcards.dataset, RUN["models"], datasets_from("scenes")
+    of_dataset = {wildcards.dataset} | {
+        config["models"][m]["dataset"] for m in models if config["models"][m]["source"] == "train"
+    }
+    per_run = [
+        f"{dataset}.{model}.{prompt}.{scorer}"
+        for model in models
+        for prompt in RUN["prompts"]
+        for scorer in RUN["scorers"]
+    ]
+    jobs = [
+        *(
+            (("draw_scenes" if re.fullmatch(scenes, d) else "download"), d)
+            for d in sorted(of_dataset)
+        ),
+        *(("prepare_images", d) for d in sorted(of_dataset)),
+        *(("split", d) for d in sorted(of_dataset)),
+        *(
+            ("train_model" if re.fullmatch(models_from(trained=True), m) else "fetch_model", m)
+            for m in models
+        ),
+        *(("encode_images", f"{dataset}.{model}.test") for model in models),
+        *(
+            ("encode_texts", f"{dataset}.{model}.test.{prompt}")
+            for model in models
+            for prompt in RUN["prompts"]
+        ),
+        *((rule, run) for rule in ("fit_scorer", "similarity", "metrics") for run in per_run),
+    ]
+    return [f"results/benchmarks/{rule}/{name}.tsv" for rule, name in jobs]

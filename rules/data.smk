@@ -38,9 +38,9 @@ rule draw_scenes:
         "results/benchmarks/draw_scenes/{dataset}.tsv"
     wildcard_constraints:
         dataset=datasets_from("scenes"),
-    threads: 8
     conda:
         "../envs/data.yaml"
+    threads: 8
     params:
         code=fingerprint("scripts/data/draw_scenes.py"),
         entry=lookup("datasets/{dataset}", within=config),
@@ -61,9 +61,9 @@ rule prepare_images:
         "results/logs/prepare_images/{dataset}.log",
     benchmark:
         "results/benchmarks/prepare_images/{dataset}.tsv"
-    threads: 8
     conda:
         "../envs/data.yaml"
+    threads: 8
     params:
         code=fingerprint("scripts/data/prepare_images.py"),
         max_lost=lookup("prepare/max_lost", within=config),
@@ -90,3 +90,12 @@ rule split:
         shares=lookup("split/shares", within=config),
     script:
         "../scripts/data/split.py"
+
+
+rule prepare:
+    input:
+        f"data/{DATASET}/splits.json",
+        f"results/{DATASET}/audit.json",
+        collect("data/models/{model}/model.json", model=RUN["models"]),
+    """Everything that a run needs from the net: fetch it where there is a network, compute elsewhere."""
+    localrule: True

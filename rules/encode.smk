@@ -20,11 +20,11 @@ rule encode_images:
         "results/logs/encode_images/{dataset}.{model}.{split}.log",
     benchmark:
         "results/benchmarks/encode_images/{dataset}.{model}.{split}.tsv"
+    conda:
+        "../envs/models.yaml"
     threads: 8
     resources:
         gpu=1,
-    conda:
-        "../envs/models.yaml"
     params:
         code=fingerprint("scripts/encode/encode_images.py"),
         batch_size=lookup("encode/batch_size", within=config),
@@ -47,11 +47,11 @@ rule encode_texts:
         "results/logs/encode_texts/{dataset}.{model}.{split}.{prompt}.log",
     benchmark:
         "results/benchmarks/encode_texts/{dataset}.{model}.{split}.{prompt}.tsv"
+    conda:
+        "../envs/models.yaml"
     threads: 8
     resources:
         gpu=1,
-    conda:
-        "../envs/models.yaml"
     params:
         code=fingerprint("scripts/encode/encode_texts.py"),
         templates=lookup("prompts/{prompt}", within=config),

@@ -31,9 +31,9 @@ rule compare:
     input:
         metrics=collect(
             "results/{{dataset}}/{model}/{prompt}/{scorer}/metrics.json",
-            model=config["run"]["models"],
-            prompt=config["run"]["prompts"],
-            scorer=config["run"]["scorers"],
+            model=RUN["models"],
+            prompt=RUN["prompts"],
+            scorer=RUN["scorers"],
         ),
     output:
         csv="results/{dataset}/tables/metrics.csv",
@@ -49,3 +49,29 @@ rule compare:
         code=fingerprint("scripts/evaluate/compare.py"),
     script:
         "../scripts/evaluate/compare.py"
+
+
+rule steps:
+    """Run time and memory of every step of this run, from its benchmark files."""
+    input:
+        benchmarks=benchmarks_of_run,
+    output:
+        csv="results/{dataset}/tables/steps.csv",
+    log:
+        "results/logs/steps/{dataset}.log",
+    benchmark:
+        "results/benchmarks/steps/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/evaluate/steps.py"),
+    script:
+        "../scripts/evaluate/steps.py"
+
+
+rule tables:
+    input:
+        f"results/{DATASET}/tables/metrics.csv",
+        f"results/{DATASET}/tables/steps.csv",
+    """All tables of the run."""
+    localrule: True

@@ -40,11 +40,11 @@ rule train_model:
         "results/benchmarks/train_model/{model}.tsv"
     wildcard_constraints:
         model=models_from(trained=True),
+    conda:
+        "../envs/models.yaml"
     threads: 8
     resources:
         gpu=1,
-    conda:
-        "../envs/models.yaml"
     params:
         code=fingerprint("scripts/models/train_model.py"),
         entry=lookup("models/{model}", within=config),

@@ -38,9 +38,9 @@ rule similarity:
         "results/logs/similarity/{dataset}.{model}.{prompt}.{scorer}.log",
     benchmark:
         "results/benchmarks/similarity/{dataset}.{model}.{prompt}.{scorer}.tsv"
-    threads: 4
     conda:
         "../envs/analysis.yaml"
+    threads: 4
     params:
         code=fingerprint("scripts/retrieve/similarity.py"),
         split="test",

@@ -1,7 +1,7 @@
 """The configuration, checked before any work begins.
 
-``config/schema.yaml`` describes every key. Beyond the schema, the names that ``run`` selects must stand
-in the registries. Whatever is wrong is told at once, each with the nearest valid name.
+``config/schema.yaml`` describes every key. Beyond the schema, the names that ``run`` selects must
+stand in the registries. Whatever is wrong is told at once, each with the nearest valid name.
 """
 
 from __future__ import annotations
@@ -30,14 +30,18 @@ def checked(config: dict[str, Any], schema: Path = SCHEMA) -> dict[str, Any]:
     rules = yaml.safe_load(schema.read_text("utf-8"))
     problems = [
         _told(error)
-        for error in sorted(_validator(rules).iter_errors(config), key=lambda e: list(map(str, e.path)))
+        for error in sorted(
+            _validator(rules).iter_errors(config), key=lambda e: list(map(str, e.path))
+        )
     ]
     if not problems:
         problems = list(_unknown_names(config))
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in problems)
-        raise ConfigError(f"The configuration has {len(problems)} problem(s):\n{lines}\n"
-                          "  Every key is explained in config/README.md.")
+        raise ConfigError(
+            f"The configuration has {len(problems)} problem(s):\n{lines}\n"
+            "  Every key is explained in config/README.md."
+        )
     return config
 
 
@@ -67,7 +71,9 @@ def _told(error: ValidationError) -> str:
     if error.validator == "additionalProperties":
         known = sorted(error.schema["properties"])
         unknown = [name for name in error.instance if name not in known]
-        return "; ".join(f"{key}: unknown key {name!r}; {nearest(str(name), known)}" for name in unknown)
+        return "; ".join(
+            f"{key}: unknown key {name!r}; {nearest(str(name), known)}" for name in unknown
+        )
     if error.validator == "enum":
         return f"{key}: {error.instance!r}; {nearest(str(error.instance), error.validator_value)}"
     meaning = error.schema.get("description", "").strip() if isinstance(error.schema, dict) else ""
@@ -101,5 +107,6 @@ def _unknown_names(config: dict[str, Any]):
     for name, templates in config["prompts"].items():
         for template in templates:
             if len(re.findall(re.escape("{}"), template)) != 1:
-                yield (f"prompts.{name}: {template!r} needs exactly one {{}}, "
-                       "where the caption goes")
+                yield (
+                    f"prompts.{name}: {template!r} needs exactly one {{}}, where the caption goes"
+                )

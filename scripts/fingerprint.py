@@ -1,9 +1,9 @@
 """What a step's result depends on in our own code, as one short digest.
 
-Snakemake watches a rule's script by time stamp and what the script imports not at all, so editing a
-shared module reruns nothing and ``touch`` reruns everything. Each rule therefore carries this digest as
-a param: it changes exactly when the script, or a module that it reaches by imports, changes in
-meaning. Comments, docstrings and layout are not part of it.
+Snakemake watches a rule's script by time stamp and what the script imports not at all, so editing
+a shared module reruns nothing and ``touch`` reruns everything. Each rule therefore carries this
+digest as a param: it changes exactly when the script, or a module that it reaches by imports,
+changes in meaning. Comments, docstrings and layout are not part of it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import hashlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def fingerprint(*files: str, root: Path = ROOT) -> str:
@@ -50,9 +51,8 @@ def _digest(path: Path) -> str:
     if path.suffix == ".py":
         tree = ast.parse(content, filename=str(path))
         for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                if ast.get_docstring(node, clean=False) is not None:
-                    node.body = node.body[1:] or [ast.Pass()]
+            if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
         content = ast.dump(tree).encode()
     return hashlib.sha256(content).hexdigest()
 
@@ -65,7 +65,7 @@ def _imports(path: Path, root: Path) -> frozenset[str]:
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            # "from scripts.data import rows" names a module, "from scripts.data.rows import Rows" does not
+            # "from scripts.data import rows" names a module by its last word
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     paths = {name.replace(".", "/") + ".py" for name in names if name.startswith("scripts.")}

@@ -28,7 +28,9 @@ class BadInput(Exception):
     """
 
     def __init__(self, where: object, found: str, expected: str, todo: str) -> None:
-        super().__init__(f"{where}\n  found:    {found}\n  expected: {expected}\n  to do:    {todo}")
+        super().__init__(
+            f"{where}\n  found:    {found}\n  expected: {expected}\n  to do:    {todo}"
+        )
 
 
 def run(main: Callable[[Any], None], snakemake: Any) -> None:
@@ -46,7 +48,15 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
     logging.basicConfig(
         level=logging.INFO, handlers=handlers, force=True, format=f"[{name}] %(message)s"
     )
-    for chatty in ("httpx", "httpx2", "httpcore2", "urllib3", "matplotlib", "fontTools", "filelock"):
+    for chatty in (
+        "httpx",
+        "httpx2",
+        "httpcore2",
+        "urllib3",
+        "matplotlib",
+        "fontTools",
+        "filelock",
+    ):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         main(snakemake)
@@ -65,7 +75,7 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
 
 
 def progress(items: Iterable, what: str, total: int | None = None, unit: str = "it") -> Iterable:
-    """Pass ``items`` on, with a progress bar where a person is looking and a quiet pass where not."""
+    """Pass ``items`` on, with a progress bar on the screen."""
     from tqdm import tqdm
 
     # a bar that redraws itself fills a log file: twice a minute is enough where no one watches
@@ -85,7 +95,7 @@ def whole(path: str | Path) -> Iterator[Path]:
     draft = path.with_name(f".{path.stem}.{os.getpid()}.draft{path.suffix}")
     try:
         yield draft
-        os.replace(draft, path)
+        draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -111,12 +121,16 @@ def read_json(path: str | Path) -> Any:
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise BadInput(
-            f"{path}, line {line}", f"byte {error.object[error.start]:#04x}", "UTF-8 text",
+            f"{path}, line {line}",
+            f"byte {error.object[error.start]:#04x}",
+            "UTF-8 text",
             "save the file as UTF-8",
         ) from None
     except json.JSONDecodeError as error:
         raise BadInput(
-            f"{path}, line {error.lineno}, column {error.colno}", error.msg, "valid JSON",
+            f"{path}, line {error.lineno}, column {error.colno}",
+            error.msg,
+            "valid JSON",
             "correct the file there",
         ) from None
     except RecursionError:

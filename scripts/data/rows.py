@@ -44,13 +44,15 @@ class Rows:
 def read_captions(path: str | Path) -> dict[str, list[str]]:
     """Read ``[{"image": "0001.jpg", "captions": ["...", ...]}, ...]`` into image -> captions.
 
-    Raises ``BadInput`` naming the record for anything else: not a list, a missing or misspelt key, a
-    wrong type, no caption, an empty caption, an image listed twice.
+    Raises ``BadInput`` naming the record for anything else: not a list, a missing or misspelt key,
+    a wrong type, no caption, an empty caption, an image listed twice.
     """
     records = read_json(path)
     if not isinstance(records, list):
         raise BadInput(
-            path, f"a JSON {type(records).__name__}", "a JSON list of records",
+            path,
+            f"a JSON {type(records).__name__}",
+            "a JSON list of records",
             'write [{"image": "0001.jpg", "captions": ["...", ...]}, ...]',
         )
     captions_of: dict[str, list[str]] = {}
@@ -67,7 +69,9 @@ def read_captions(path: str | Path) -> dict[str, list[str]]:
         where = f"{where} ({image})"
         if image in captions_of:
             raise BadInput(
-                where, "an image that stands in the file before", "each image once",
+                where,
+                "an image that stands in the file before",
+                "each image once",
                 "put all captions of the image into one record",
             )
         if not isinstance(captions, list) or not all(isinstance(text, str) for text in captions):
@@ -78,7 +82,9 @@ def read_captions(path: str | Path) -> dict[str, list[str]]:
         if empty or not captions:
             found = f"caption {empty[0]} is empty" if empty else "no caption"
             raise BadInput(
-                where, found, "one caption or more, none empty",
+                where,
+                found,
+                "one caption or more, none empty",
                 "write the caption, or take the record out",
             )
         captions_of[image] = captions
@@ -100,8 +106,10 @@ def read_splits(path: str | Path) -> dict[str, list[str]]:
         for name in images:
             if name in seen:
                 raise BadInput(
-                    f"{path}, {split}", f"{name}, which stands in {seen[name]} before",
-                    "each image in one split, once", "take it out of one of them",
+                    f"{path}, {split}",
+                    f"{name}, which stands in {seen[name]} before",
+                    "each image in one split, once",
+                    "take it out of one of them",
                 )
             seen[name] = split
     return {split: splits.get(split, []) for split in SPLITS}
@@ -117,8 +125,10 @@ def read_rows(captions: str | Path, splits: str | Path, split: str) -> Rows:
     missing = [image for image in images if image not in captions_of]
     if missing:
         raise BadInput(
-            f"{splits}, {split}", f"{missing[0]} and {len(missing) - 1} more without captions",
-            f"images of {captions}", "let the workflow make both files again: delete them and rerun",
+            f"{splits}, {split}",
+            f"{missing[0]} and {len(missing) - 1} more without captions",
+            f"images of {captions}",
+            "let the workflow make both files again: delete them and rerun",
         )
     if not images:
         raise BadInput(f"{splits}, {split}", "no image", "at least one", "make the split larger")

@@ -1,0 +1,96 @@
+"""A copy of the repository that tests may change, with a finished small run in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles", "run", "requirements.lock")
+
+
+@dataclass
+class Planned:
+    """What a dry run would do: jobs by rule, and rules whose own code or settings changed."""
+
+    jobs: dict[str, int]
+    changed: set[str]
+
+
+class Project:
+    """A working copy, and Snakemake in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def snakemake(self, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake as a user does; fail the test with its words unless it ends as expected."""
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            env=os.environ | {"PYTHONPATH": "", "CUDA_VISIBLE_DEVICES": ""},
+        )
+        told = f"{done.stdout}\n{done.stderr}"
+        assert (done.returncode == 0) == ok, told
+        return done
+
+    def planned(self, *arguments: str) -> Planned:
+        """What ``snakemake -n`` says it would do."""
+        text = self.snakemake("-n", *arguments).stdout
+        table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\ntotal", text, re.S)
+        jobs = dict(re.findall(r"^(\w+) +(\d+)$", table[1], re.M)) if table else {}
+        blocks = re.findall(r"^(?:local)?rule (\w+):\n(.*?)(?=^\S|\Z)", text, re.S | re.M)
+        changed = {rule for rule, block in blocks if "Params have changed" in block}
+        return Planned({rule: int(count) for rule, count in jobs.items()}, changed)
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace a piece of text that must be there."""
+        path = self.folder / file
+        text = path.read_text("utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), "utf-8")
+
+
+def copy_of_the_repository(folder: Path) -> Project:
+    """What git tracks and a run needs, in ``folder``."""
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, folder / part)
+    return Project(folder)
+
+
+@pytest.fixture
+def fresh(tmp_path) -> Project:
+    """The repository as cloned, nothing run."""
+    return copy_of_the_repository(tmp_path / "clone")
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory) -> Project:
+    """The demo at small scale, run to its report."""
+    project = copy_of_the_repository(tmp_path_factory.mktemp("finished") / "clone")
+    shutil.copy(ROOT / "tests" / "small.yaml", project.folder / "config" / "small.yaml")
+    project.snakemake("--configfile", "config/small.yaml")
+    return project
+
+
+@pytest.fixture
+def finished(finished_run, tmp_path) -> Project:
+    """A copy of the finished small run for one test to spoil."""
+    folder = tmp_path / "clone"
+    shutil.copytree(finished_run.folder, folder, symlinks=True)  # keeps time stamps
+    return Project(folder)

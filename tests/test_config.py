@@ -1,0 +1,157 @@
+"""A wrong configuration stops before any work, and says what is right."""
+
+import copy
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.config import ConfigError, checked
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def config():
+    return yaml.safe_load((ROOT / "config/config.yaml").read_text("utf-8"))
+
+
+def problems(config) -> str:
+    with pytest.raises(ConfigError) as caught:
+        checked(copy.deepcopy(config))
+    return str(caught.value)
+
+
+def test_the_configurations_that_we_ship_are_valid(config):
+    checked(config)
+    demo = yaml.safe_load((ROOT / "config/demo.yaml").read_text("utf-8"))
+    checked(config | demo)
+
+
+def test_defaults_are_filled_in(config):
+    full = checked(config)
+    assert full["datasets"]["flickr8k"]["order"] == ["github", "huggingface", "kaggle"]
+    assert full["encode"]["batch_size"] == 64
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "hint"),
+    [
+        (None, "promts", "did you mean 'prompts'?"),
+        ("run", "modles", "did you mean 'models'?"),
+        ("encode", "batchsize", "did you mean 'batch_size'?"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_nearest_valid_one(config, section, key, hint):
+    checked(config)
+    (config if section is None else config[section])[key] = 1
+    message = problems(config)
+    assert f"unknown key {key!r}" in message and hint in message
+
+
+def test_an_unknown_key_of_one_dataset_offers_the_keys_of_its_own_source(config):
+    config["datasets"]["mine"] = {"source": "folder", "location": "x", "sise": 3}
+    message = problems(config)
+    assert "datasets.mine: unknown key 'sise'" in message
+    assert "Valid: location, source" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "hint"),
+    [
+        ("dataset", "flickr8", "'flickr8k'"),
+        ("models", ["clip-vit-b23"], "'clip-vit-b32'"),
+        ("prompts", ["plane"], "'plain'"),
+        ("scorers", ["cosin"], "'cosine'"),
+    ],
+)
+def test_an_unknown_name_is_told_with_the_nearest_valid_one(config, key, value, hint):
+    config["run"][key] = value
+    assert f"did you mean {hint}?" in problems(config)
+
+
+@pytest.mark.parametrize("template", ["a photo", "{} and {}", "{caption}", ""])
+def test_a_prompt_needs_exactly_one_place_for_the_caption(config, template):
+    config["prompts"]["plain"] = [template]
+    assert "exactly one {}" in problems(config)
+
+
+def test_other_braces_in_a_prompt_are_allowed(config):
+    config["prompts"]["plain"] = ["{a} {}"]
+    checked(config)
+
+
+@pytest.mark.parametrize("name", ["A b", "tables", "../x", "-x", "é"])
+def test_a_name_that_cannot_be_a_folder_is_refused(config, name):
+    config["models"][name] = {"source": "local", "path": "x"}
+    assert "models" in problems(config)
+
+
+def test_all_problems_are_told_at_once(config):
+    config["run"]["dataset"] = "x"
+    config["run"]["models"] = ["y"]
+    assert "2 problem(s)" in problems(config)
+
+
+def test_a_model_without_the_hub_that_it_names_is_refused(config):
+    config["models"]["x"] = {"source": ["modelscope"]}
+    assert "'modelscope' is a required property" in problems(config)
+
+
+def test_a_wrong_hub_is_told_with_the_nearest_valid_one(config):
+    config["models"]["x"] = {"source": ["hugingface"]}
+    assert "did you mean 'huggingface'?" in problems(config)
+
+
+def test_a_model_is_trained_from_one_that_is_there_and_fetched(config):
+    config["models"]["tuned"] = {"source": "train", "dataset": "scenes", "base": "clip-vit-b23"}
+    assert "did you mean 'clip-vit-b32'?" in problems(config)
+    config["models"]["tuned"]["base"] = "clip-tiny"
+    assert "trained itself" in problems(config)
+
+
+def properties(schema, name=""):
+    """Every described property of the schema, with its name."""
+    if isinstance(schema, dict):
+        for key, sub in schema.get("properties", {}).items():
+            yield f"{name}{key}", sub
+            yield from properties(sub, f"{name}{key}.")
+        for key in ("then", "items", "additionalProperties"):
+            yield from properties(schema.get(key), name)
+        for key, sub in schema.get("$defs", {}).items():
+            yield from properties(sub, f"{key}.")
+
+
+SCHEMA = yaml.safe_load((ROOT / "config/schema.yaml").read_text("utf-8"))
+PROPERTIES = [
+    (name, sub)
+    for name, sub in properties(SCHEMA)
+    if not name.endswith(".source") and isinstance(sub, dict)
+]
+
+
+@pytest.mark.parametrize(("name", "sub"), PROPERTIES, ids=[name for name, _ in PROPERTIES])
+def test_every_key_has_a_description_and_stands_in_the_readers_guide(name, sub):
+    guide = (ROOT / "config/README.md").read_text("utf-8")
+    assert sub.get("description")
+    assert re.search(rf"`([\w.<>]*\.)?{re.escape(name.rsplit('.', 1)[-1])}`", guide)
+
+
+def objects(schema, path="schema"):
+    if isinstance(schema, dict):
+        if "properties" in schema and not path.endswith((".if", ".allOf")):
+            yield path, schema
+        for key, sub in schema.items():
+            for part in sub if isinstance(sub, list) else [sub]:
+                yield from objects(part, f"{path}.{key}")
+
+
+@pytest.mark.parametrize(
+    ("path", "schema"), [(p, s) for p, s in objects(SCHEMA)], ids=[p for p, _ in objects(SCHEMA)]
+)
+def test_no_object_of_the_schema_lets_unknown_keys_pass(path, schema):
+    if path in ("schema.$defs.dataset", "schema.$defs.model"):
+        assert all("then" in variant for variant in schema["allOf"])  # each variant closes itself
+    else:
+        assert schema.get("additionalProperties") is False

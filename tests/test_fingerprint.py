@@ -1,0 +1,79 @@
+"""A fingerprint changes when the meaning of a step's code changes, and only then."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts.fingerprint import _digest, _imports, fingerprint, reached
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A script that reaches ``shared`` through ``middle``, and one that reaches neither."""
+
+    def write(name: str, text: str) -> None:
+        path = tmp_path / "scripts" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        _digest.cache_clear()
+        _imports.cache_clear()
+
+    write("__init__.py", "")
+    write("a/user.py", "from scripts.a.middle import f\n")
+    write("a/middle.py", "def f():\n    from scripts import shared\n    return shared.x\n")
+    write("shared.py", '"""Doc."""\n\nx = 1\n')
+    write("a/other.py", "import json\n")
+    return tmp_path, write
+
+
+def of(root, name, *more):
+    return fingerprint(f"scripts/{name}", *more, root=root)
+
+
+def test_an_edit_of_a_module_reached_through_another_changes_the_users_digest_only(tree):
+    root, write = tree
+    user, other = of(root, "a/user.py"), of(root, "a/other.py")
+    write("shared.py", '"""Doc."""\n\nx = 2\n')
+    assert of(root, "a/user.py") != user
+    assert of(root, "a/other.py") == other
+
+
+def test_comments_docstrings_and_layout_do_not_count(tree):
+    root, write = tree
+    before = of(root, "a/user.py")
+    write("shared.py", '"""Another doc."""\n# why\n\n\nx   =   1\n')
+    assert of(root, "a/user.py") == before
+
+
+def test_a_template_counts_with_its_bytes(tree):
+    root, write = tree
+    write("a/page.html", "<p>")
+    before = of(root, "a/user.py", "scripts/a/page.html")
+    write("a/page.html", "<b>")
+    assert of(root, "a/user.py", "scripts/a/page.html") != before
+
+
+def test_where_the_repository_stands_does_not_count(tree, tmp_path_factory):
+    import shutil
+
+    root, _ = tree
+    copy = tmp_path_factory.mktemp("elsewhere") / "clone"
+    shutil.copytree(root, copy)
+    assert of(copy, "a/user.py") == of(root, "a/user.py")
+
+
+STAGES = ["data", "models", "encode", "retrieve", "evaluate", "report"]
+SCRIPTS = sorted(p for stage in STAGES for p in (ROOT / "scripts" / stage).glob("*.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_a_stage_imports_from_itself_and_the_stages_before_it(script):
+    stage = STAGES.index(script.parent.name)
+    later = {
+        path.parent.name
+        for path in reached((str(script.relative_to(ROOT)),))
+        if path.parent.name in STAGES[stage + 1 :]
+    }
+    assert not later

@@ -1,0 +1,85 @@
+"""The repository as its visitors find it: clean, pinned, and true to its README."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+LOCK = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split())
+ENVS = sorted((ROOT / "envs").glob("*.yaml"))
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ruff", "check", "."),
+        ("ruff", "format", "--check", "."),
+        ("snakefmt", "--check", "Snakefile", "rules"),
+        ("snakemake", "--lint"),
+    ],
+    ids=["ruff check", "ruff format", "snakefmt", "snakemake --lint"],
+)
+def test_the_linters_have_nothing_to_say(command):
+    tool = Path(sys.executable).parent / command[0]
+    done = run(str(tool), *command[1:])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_package_that_we_name_is_pinned():
+    project = (ROOT / "pyproject.toml").read_text()
+    named = re.findall(r'^\s+"([a-z0-9-]+)(?:[=<>]+[^"]*)?",$', project, re.M)
+    assert len(named) > 15
+    assert not set(named) - set(LOCK)
+
+
+def test_the_lock_is_a_list_of_names_and_versions():
+    assert not [pin for pin in LOCK.items() if not re.fullmatch(r"\d[\w.]*", pin[1])]
+
+
+@pytest.mark.parametrize("path", ENVS, ids=[path.stem for path in ENVS])
+def test_conda_environments_have_the_pins_of_the_lock(path):
+    env = yaml.safe_load(path.read_text("utf-8"))
+    packages = next(entry["pip"] for entry in env["dependencies"] if isinstance(entry, dict))
+    assert packages
+    for pin in packages:
+        name, version = pin.split("==")
+        assert LOCK[name] == version
+
+
+def test_every_rule_that_makes_something_names_its_environment_log_and_fingerprint():
+    for path in (ROOT / "rules").glob("*.smk"):
+        for rule in re.split(r"^rule ", path.read_text("utf-8"), flags=re.M)[1:]:
+            if "script:" not in rule:
+                continue
+            name = rule.split(":")[0]
+            for part in ("conda:", "log:", "benchmark:", "code=fingerprint("):
+                assert part in rule, f"{path.name}: {name} has no {part}"
+            script = re.search(r'script:\s+"\.\./(scripts/\w+/(\w+)\.py)"', rule)
+            assert script and f'"{script[1]}"' in rule.split("script:")[0]
+            assert (ROOT / script[1]).is_file()
+
+
+def test_analysis_and_plots_never_reach_torch():
+    from scripts.fingerprint import reached
+
+    for stage in ("data", "retrieve", "evaluate", "report"):
+        for script in (ROOT / "scripts" / stage).glob("*.py"):
+            for path in reached((str(script.relative_to(ROOT)),)):
+                imports = re.findall(r"^\s*(?:from|import) (\w+)", path.read_text("utf-8"), re.M)
+                assert "torch" not in imports and "transformers" not in imports, f"{script}: {path}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "config/README.md", "results/README.md"])
+def test_files_that_a_page_points_at_are_there(page):
+    text = (ROOT / page).read_text("utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    missing = [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
+    assert not missing

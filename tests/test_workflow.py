@@ -1,0 +1,246 @@
+"""The workflow as a whole: what runs, what does not run again, and how it ends when it cannot."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SMALL = ("--configfile", "config/small.yaml")
+RUN = "results/scenes"
+
+
+def metrics(project, prompt="plain"):
+    path = project.folder / RUN / "clip-tiny" / prompt / "cosine/metrics.json"
+    return json.loads(path.read_text("utf-8"))
+
+
+# --- what a run makes
+
+
+def test_a_run_ends_with_reports_figures_and_tables(finished_run):
+    made = {
+        str(path.relative_to(finished_run.folder / RUN))
+        for path in (finished_run.folder / RUN).rglob("*")
+    }
+    assert {"report.zh.html", "report.en.html", "audit.json"} <= made
+    assert {"tables/metrics.csv", "tables/metrics.md", "tables/metrics.tex"} <= made
+    assert {"figures/recall.svg", "figures/recall.png", "figures/recall.csv"} <= made
+
+
+def test_features_are_float32_unit_rows_in_the_order_of_splits_and_captions(finished_run):
+    data, run = finished_run.folder / "data/scenes", finished_run.folder / RUN / "clip-tiny/test"
+    images = json.loads((data / "splits.json").read_text("utf-8"))["test"]
+    captions = {
+        record["image"]: record["captions"]
+        for record in json.loads((data / "captions.json").read_text("utf-8"))
+    }
+    features = {"images": len(images), "texts.plain": sum(len(captions[i]) for i in images)}
+    for name, rows in features.items():
+        array = np.load(run / f"{name}.npy", allow_pickle=False)
+        assert array.dtype == np.float32 and len(array) == rows
+        np.testing.assert_allclose(np.linalg.norm(array, axis=1), 1, atol=1e-5)
+
+
+def test_metrics_follow_from_the_features_by_a_plain_sort(finished_run):
+    run = finished_run.folder / RUN / "clip-tiny/test"
+    images, texts = np.load(run / "images.npy"), np.load(run / "texts.photo.npy")
+    owner = np.repeat(np.arange(len(images)), 5)
+    scores = texts.astype(float) @ images.astype(float).T
+    best = [list(np.argsort(-row)).index(image) for row, image in zip(scores, owner, strict=True)]
+    found = metrics(finished_run, "photo")
+    for k in (1, 5, 10):
+        expected = np.mean([rank < k for rank in best])
+        assert found["text_to_image"][f"recall@{k}"] == pytest.approx(expected)
+        hits = [set(owner[np.argsort(-column)[:k]]) for column in scores.T]
+        expected = np.mean([image in hit for image, hit in enumerate(hits)])
+        assert found["image_to_text"][f"recall@{k}"] == pytest.approx(expected)
+
+
+def test_the_same_run_elsewhere_makes_the_same_features_and_tables(finished_run, fresh):
+    import shutil
+
+    shutil.copy(finished_run.folder / "config/small.yaml", fresh.folder / "config/small.yaml")
+    table = f"{RUN}/tables/metrics.csv"
+    fresh.snakemake(*SMALL, table)
+    for file in (
+        table,
+        f"{RUN}/clip-tiny/test/images.npy",
+        f"{RUN}/clip-tiny/test/texts.plain.npy",
+    ):
+        assert (fresh.folder / file).read_bytes() == (finished_run.folder / file).read_bytes(), file
+
+
+# --- what runs again
+
+
+def test_a_finished_run_has_nothing_to_do(finished):
+    assert finished.planned(*SMALL).jobs == {}
+
+
+def test_touching_every_file_reruns_nothing(finished):
+    for path in finished.folder.rglob("*"):
+        if ".snakemake" not in path.parts:
+            path.touch()
+    assert finished.planned(*SMALL).jobs == {}
+
+
+def test_a_comment_or_docstring_reruns_nothing(finished):
+    finished.edit("scripts/data/rows.py", '"""The order', '# why\n"""An order')
+    finished.edit("config/README.md", "#", "##")
+    assert finished.planned(*SMALL).jobs == {}
+
+
+def test_one_more_prompt_adds_one_text_encoding_and_no_image_encoding(finished):
+    finished.edit(
+        "config/small.yaml", "prompts: [plain, photo]", "prompts: [plain, photo, ensemble]"
+    )
+    jobs = finished.planned(*SMALL).jobs
+    assert jobs["encode_texts"] == 1 and jobs["similarity"] == 1 and jobs["metrics"] == 1
+    assert not {"encode_images", "train_model", "prepare_images", "draw_scenes"} & set(jobs)
+
+
+def test_an_edited_template_encodes_that_prompt_again_and_no_other(finished):
+    finished.edit("config/config.yaml", '["a photo of {}"]', '["a drawing of {}"]')
+    planned = finished.planned(*SMALL)
+    assert planned.jobs["encode_texts"] == 1 and "encode_images" not in planned.jobs
+
+
+@pytest.mark.parametrize(
+    ("module", "users"),
+    [
+        ("scripts/models/encoders.py", {"encode_images", "encode_texts", "train_model"}),
+        ("scripts/retrieve/ranking.py", {"similarity"}),
+        ("scripts/evaluate/metrics.py", {"metrics"}),
+        ("scripts/data/split.py", {"split"}),
+    ],
+)
+def test_editing_a_module_reruns_exactly_its_users_and_what_follows(finished, module, users):
+    with (finished.folder / module).open("a") as stream:
+        stream.write("\nEDITED = True\n")
+    assert finished.planned(*SMALL).changed - FIGURES - {"report_page"} == users
+
+
+FIGURES = {"plot_recall", "plot_ranks", "plot_gallery", "plot_training", "plot_flow"}
+
+
+def test_changing_the_style_of_one_plot_redraws_that_plot_only(finished):
+    finished.edit("config/small.yaml", "dpi: 60", "dpi: 61")
+    planned = finished.planned(*SMALL)
+    assert planned.changed == {"plot_recall"}
+    assert set(planned.jobs) - {"all", "report", "figures"} == {"plot_recall", "report_page"}
+
+
+def test_changing_a_setting_of_one_step_leaves_the_steps_before_it(finished):
+    finished.snakemake(*SMALL, "--config", "similarity={top_k: 5}", "-n")
+    planned = finished.planned(*SMALL, "--config", "similarity={top_k: 5}")
+    assert planned.changed == {"similarity"}
+    assert not {"encode_images", "encode_texts"} & set(planned.jobs)
+
+
+def test_a_features_file_that_was_changed_is_not_used(finished):
+    path = finished.folder / RUN / "clip-tiny/test/images.npy"
+    array = np.load(path)
+    np.save(path, array[::-1])
+    done = finished.snakemake(*SMALL, ok=False)
+    assert "images.npy" in done.stderr and "to do:" in done.stderr
+    assert "Traceback (most recent call last)" not in done.stderr
+
+
+# --- looking at it before it runs
+
+
+def test_a_dry_run_of_the_default_configuration_plans_the_whole_way(fresh):
+    jobs = fresh.planned().jobs
+    assert jobs["download"] == jobs["fetch_model"] == jobs["encode_images"] == 1
+    assert jobs["encode_texts"] == jobs["metrics"] == 3
+    assert jobs["report_page"] == 2
+    assert "train_model" not in jobs and "draw_scenes" not in jobs
+
+
+@pytest.mark.parametrize("target", ["prepare", "figures", "tables", "report"])
+def test_each_target_can_be_asked_for(fresh, target):
+    assert fresh.planned(target).jobs
+
+
+@pytest.mark.parametrize("graph", ["--rulegraph", "--dag"])
+def test_the_graph_is_printed_and_nothing_else(fresh, graph):
+    text = fresh.snakemake(graph).stdout
+    assert text.lstrip().startswith("digraph") and text.rstrip().endswith("}")
+
+
+def test_an_unknown_name_stops_before_the_plan_and_offers_the_nearest(fresh):
+    done = fresh.snakemake("-n", "--config", "run={models: [clip-vit-b23]}", ok=False)
+    assert "did you mean 'clip-vit-b32'?" in done.stderr + done.stdout
+
+
+def test_snakemakes_own_report_is_made_offline(finished):
+    finished.snakemake(*SMALL, "--report", "report.zip")
+    with zipfile.ZipFile(finished.folder / "report.zip") as archive:
+        assert any(name.endswith(".html") for name in archive.namelist())
+        assert any(name.endswith("recall.svg") for name in archive.namelist())
+
+
+# --- one's own photos
+
+
+@pytest.fixture
+def own_photos(finished) -> Path:
+    """Twelve pictures and their captions in a folder outside the project."""
+    import shutil
+
+    folder = finished.folder.parent / "my photos"
+    raw = finished.folder / "data/scenes/raw"
+    records = json.loads((raw / "captions.json").read_text("utf-8"))[:12]
+    (folder / "images").mkdir(parents=True)
+    for number, record in enumerate(records):
+        shutil.copy(raw / "images" / record["image"], folder / "images")
+        record["captions"] = record["captions"][: 1 + number % 3]
+    (folder / "captions.json").write_text(json.dumps(records), "utf-8")
+    names = [record["image"] for record in records]
+    splits = {"train": names[:4], "val": names[4:6], "test": names[6:]}
+    (folder / "splits.json").write_text(json.dumps(splits), "utf-8")
+    (finished.folder / "my.yaml").write_text(
+        "run: {dataset: mine, models: [clip-tiny], prompts: [plain], scorers: [cosine]}\n"
+        f"datasets: {{mine: {{source: folder, location: {json.dumps(str(folder))}}}}}\n"
+    )
+    return folder
+
+
+MINE = ("--configfile", "config/small.yaml", "my.yaml")
+
+
+def test_a_folder_of_photos_with_uneven_captions_gets_its_report(finished, own_photos):
+    finished.snakemake(*MINE)
+    assert (finished.folder / "results/mine/report.en.html").stat().st_size > 10_000
+    path = finished.folder / "results/mine/clip-tiny/plain/cosine/metrics.json"
+    found = json.loads(path.read_text("utf-8"))
+    assert found["image_to_text"]["queries"] == 6
+    assert found["text_to_image"]["queries"] == 1 + 2 + 3 + 1 + 2 + 3
+    assert finished.planned(*MINE).jobs == {}
+    (own_photos / "images/new.png").write_bytes(
+        next((own_photos / "images").iterdir()).read_bytes()
+    )
+    assert finished.planned(*MINE).changed == {"download"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda f: (f / "captions.json").write_text("{}"), "a JSON list of records"),
+        (lambda f: (f / "captions.json").write_bytes(b'["\xff"]'), "UTF-8"),
+        (lambda f: (f / "captions.json").unlink(), "captions.json"),
+        (lambda f: [p.write_bytes(b"") for p in (f / "images").iterdir()], "unreadable"),
+    ],
+    ids=["not a list", "not UTF-8", "missing", "images empty"],
+)
+def test_bad_input_ends_in_one_message_and_keeps_what_was_made(finished, own_photos, spoil, told):
+    before = (finished.folder / RUN / "tables/metrics.csv").read_bytes()
+    spoil(own_photos)
+    done = finished.snakemake(*MINE, ok=False)
+    assert told in done.stderr and "to do:" in done.stderr
+    assert "Traceback (most recent call last)" not in done.stderr
+    assert not (finished.folder / "data/mine/captions.json").exists()
+    assert not list((finished.folder / "data").rglob("*.draft*"))
+    assert (finished.folder / RUN / "tables/metrics.csv").read_bytes() == before
