@@ -1,0 +1,376 @@
+"""Questions to a finished run, asked through an encoder that knows three colours."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scripts import search
+from scripts.data.rows import read_rows
+from scripts.job import BadInput, digest_of_file
+from scripts.retrieve.scorers import fit, save_scorer
+from scripts.search import RunName, Search, find_run
+
+torch = pytest.importorskip("torch")
+
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+CAPTIONS = {
+    "blue.png": ["a blue square", "blue, 蓝色的方块"],
+    "green.png": ["a green square"],
+    "orange.png": ["an orange square: red and a little green"],
+    "red.png": ["a red square", "red red red"],
+}
+
+
+class ColourEncoder:
+    """Images are their mean colour; texts are the colours that they name, and a little of all."""
+
+    dim = 3
+    context_length = 77
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def preprocess(self, image):
+        return np.asarray(image.convert("RGB"), dtype=np.float32).transpose(2, 0, 1) / 255
+
+    def lengths(self, texts):
+        return [len(text.split()) for text in texts]
+
+    def tokenize(self, texts):
+        self.asked += texts
+        return {"counts": torch.tensor([[t.count(c) + 0.01 for c in COLOURS] for t in texts])}
+
+    def encode_texts(self, tokens):
+        return torch.nn.functional.normalize(tokens["counts"].float(), dim=-1)
+
+    def encode_images(self, pixels):
+        return torch.nn.functional.normalize(pixels.mean(dim=(2, 3)) + 0.001, dim=-1)
+
+
+@pytest.fixture
+def encoder(monkeypatch):
+    """The colour encoder in place of the one that would be loaded."""
+    one = ColourEncoder()
+    monkeypatch.setattr("scripts.models.encoders.load_encoder", lambda *_, **__: one)
+    return one
+
+
+@pytest.fixture
+def project(tmp_path):
+    """data/ and results/ of a finished run on four coloured squares."""
+    return make_run(tmp_path)
+
+
+def make_run(
+    folder: Path, dataset="squares", model="colours", prompt="plain", scorer="cosine",
+    templates=("{}",), finished=1_000_000.0,
+) -> Path:  # fmt: skip
+    """Write what a run leaves behind, finished at this time."""
+    encoder = ColourEncoder()
+    data, results = folder / "data", folder / "results"
+    images = data / dataset / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    colours = {**COLOURS, "orange": (255, 128, 0)}
+    for name in CAPTIONS:
+        Image.new("RGB", (8, 8), colours[name.removesuffix(".png")]).save(images / name)
+    records = [{"image": name, "captions": texts} for name, texts in CAPTIONS.items()]
+    (data / dataset / "captions.json").write_text(json.dumps(records), "utf-8")
+    (data / dataset / "splits.json").write_text(json.dumps({"test": list(CAPTIONS)}))
+    provenance = data / "models" / model / "model.json"
+    provenance.parent.mkdir(parents=True, exist_ok=True)
+    provenance.write_text("{}")
+    rows = read_rows(data / dataset / "captions.json", data / dataset / "splits.json", "test")
+
+    features = results / dataset / model / "test"
+    features.mkdir(parents=True, exist_ok=True)
+    pixels = [encoder.preprocess(Image.open(images / name)) for name in rows.images]
+    texts = sum(
+        encoder.encode_texts(encoder.tokenize([t.replace("{}", c) for c in rows.captions]))
+        for t in templates
+    )
+    for stem, array, more in (
+        ("images", encoder.encode_images(torch.from_numpy(np.stack(pixels))), {}),
+        (f"texts.{prompt}", torch.nn.functional.normalize(texts, dim=-1),
+         {"templates": list(templates)}),
+    ):  # fmt: skip
+        np.save(features / f"{stem}.npy", array.numpy())
+        about = {
+            "rows": rows.digest,
+            "shape": list(array.shape),
+            "sha256": digest_of_file(features / f"{stem}.npy"),
+            "model": digest_of_file(provenance),
+        }
+        (features / f"{stem}.json").write_text(json.dumps(about | more))
+    run = results / dataset / model / prompt / scorer
+    save_scorer(run / "scorer.npz", fit("cosine", {}, {}))
+    (run / "metrics.json").write_text(json.dumps({"split": "test"}))
+    os.utime(run / "metrics.json", (finished, finished))
+    return folder
+
+
+def folders(project: Path) -> list[str]:
+    return ["--results", str(project / "results"), "--data", str(project / "data")]
+
+
+def engine_of(project: Path) -> Search:
+    results = project / "results"
+    return Search(results, project / "data", find_run(results, {}))
+
+
+def test_a_sentence_finds_images_best_first(project, encoder):
+    hits = engine_of(project).by_text("something red", k=3)
+    assert [hit.image for hit in hits] == ["red.png", "orange.png", "blue.png"]
+    assert [hit.rank for hit in hits] == [1, 2, 3]
+    # orange is (1, 0.5, 0) in length sqrt(1.25)
+    assert hits[0].score == pytest.approx(1, abs=1e-3)
+    assert hits[1].score == pytest.approx(1 / 1.25**0.5, abs=0.01)
+    assert hits[0].captions == CAPTIONS["red.png"] and hits[0].caption is None
+
+
+def test_a_photo_finds_captions(project, encoder):
+    hits = engine_of(project).by_image(Image.new("RGB", (30, 20), (0, 0, 250)), k=2)
+    assert {hit.caption for hit in hits} == set(CAPTIONS["blue.png"])
+    assert {hit.image for hit in hits} == {"blue.png"}
+
+
+def test_a_photo_finds_images_and_a_sentence_finds_captions_when_asked_to(project, encoder):
+    engine = engine_of(project)
+    photo = Image.new("RGB", (8, 8), (250, 120, 0))
+    assert [hit.image for hit in engine.by_image(photo, 2, "images")] == ["orange.png", "red.png"]
+    assert engine.by_text("green", 1, "captions")[0].caption == "a green square"
+
+
+def test_the_query_goes_through_every_template_of_the_prompt(tmp_path, encoder):
+    make_run(tmp_path, prompt="ensemble", templates=("{}", "a photo of {}"))
+    engine_of(tmp_path).by_text("red")
+    assert encoder.asked == ["red", "a photo of red"]
+
+
+def test_the_scorer_of_the_run_decides(project, encoder, monkeypatch):
+    from scripts.retrieve import scorers
+
+    upside_down = scorers.Kind(
+        fit=lambda params, banks: {},
+        map_queries=lambda arrays, features, direction: -features,
+        map_gallery=lambda arrays, features, direction: features,
+    )
+    monkeypatch.setitem(scorers.KINDS, "upside-down", upside_down)
+    run = project / "results" / "squares" / "colours" / "plain" / "cosine"
+    save_scorer(run / "scorer.npz", fit("upside-down", {}, {}))
+    assert engine_of(project).by_text("red")[-1].image == "red.png"
+
+
+def test_one_engine_answers_many_queries_and_reads_its_files_once(project, encoder):
+    engine = engine_of(project)
+    first = engine.by_text("red")
+    (project / "results" / "squares" / "colours" / "test" / "images.npy").unlink()
+    assert engine.by_text("red") == first
+    assert engine.by_text("blue")[0].image == "blue.png"
+
+
+def test_more_answers_than_there_are_give_all_of_them(project, encoder):
+    assert len(engine_of(project).by_text("red", k=99)) == len(CAPTIONS)
+
+
+def test_the_newest_run_answers_unless_another_is_named(tmp_path):
+    make_run(tmp_path, prompt="plain", finished=1000)
+    make_run(tmp_path, prompt="photo", finished=3000)
+    make_run(tmp_path, dataset="other", prompt="plain", finished=2000)
+    results = tmp_path / "results"
+    assert find_run(results, {}).prompt == "photo"
+    assert find_run(results, {"prompt": "plain"}).dataset == "other"
+    named = {"prompt": "plain", "dataset": "squares"}
+    assert find_run(results, named) == RunName("squares", "colours", "plain", "cosine", "test")
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "near"),
+    [("dataset", "square", "squares"), ("model", "colors", "colours"), ("prompt", "plane", "plain"),
+     ("scorer", "cosin", "cosine")],
+)  # fmt: skip
+def test_an_unknown_name_is_refused_with_the_nearest_one(project, part, name, near):
+    with pytest.raises(BadInput, match=f"--{part}\n.*{name}\n.*{near}\n.*did you mean {near}"):
+        find_run(project / "results", {part: name})
+
+
+def test_a_split_without_features_names_the_command_that_makes_them(project):
+    with pytest.raises(BadInput) as error:
+        find_run(project / "results", {}, split="val")
+    assert "./run snakemake --cores all results/squares/colours/val/images.npy" in str(error.value)
+
+
+def test_before_any_run_the_commands_that_make_one_are_named(tmp_path):
+    with pytest.raises(BadInput, match=r"\./run for the demo"):
+        find_run(tmp_path / "results", {})
+
+
+def test_features_of_another_model_are_refused(project, encoder):
+    (project / "data" / "models" / "colours" / "model.json").write_text('{"other": 1}')
+    with pytest.raises(BadInput, match="another version of colours"):
+        engine_of(project).by_text("red")
+    with pytest.raises(BadInput, match="another version of colours"):
+        engine_of(project).by_image(Image.new("RGB", (8, 8)))
+
+
+def test_a_wrong_data_folder_is_told_and_no_run_blamed(project, encoder):
+    results = project / "results"
+    engine = Search(results, project / "elsewhere", find_run(results, {}))
+    with pytest.raises(BadInput, match=r"model\.json\n.*no such file\n(.*\n)*.*--data"):
+        engine.by_text("red")
+
+
+def test_json_is_all_that_stands_on_standard_output(project, encoder, capsys):
+    assert search.main(["  a  red thing ", "--json", "--top-k", "2", *folders(project)]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["query"] == {"text": "a red thing"} and answer["find"] == "images"
+    assert answer["run"] == {
+        "dataset": "squares", "model": "colours", "prompt": "plain", "scorer": "cosine",
+        "split": "test",
+    }  # fmt: skip
+    best = answer["results"][0]
+    assert (best["rank"], best["image"], best["captions"]) == (1, "red.png", CAPTIONS["red.png"])
+    assert Path(best["path"]).is_file()
+    assert len(answer["results"]) == 2
+
+
+def test_a_person_gets_rank_score_name_and_captions(project, encoder, capsys):
+    assert search.main(["blue", "--top-k", "1", *folders(project)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "  1  0.9999  blue.png",
+        "             a blue square",
+        "             blue, 蓝色的方块",
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [
+            "",
+        ],
+        ["  \n"],
+        ["\udcff"],
+        ["--image", "missing.jpg"],
+    ],
+)
+def test_a_bad_query_ends_in_a_message_and_status_one(project, encoder, capsys, arguments):
+    assert search.main([*arguments, *folders(project)]) == 1
+    streams = capsys.readouterr()
+    assert streams.out == "" and "to do:" in streams.err
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no image", b"\x89PNG\r\n\x1a\n cut", b"\xff\xd8\xff\xe0"]
+)
+def test_a_photo_that_cannot_be_read_ends_in_a_message(project, encoder, capsys, content):
+    path = project / "photo.png"
+    path.write_bytes(content)
+    assert search.main(["--image", str(path), *folders(project)]) == 1
+    assert "photo.png\n  found:    not readable as an image" in capsys.readouterr().err
+
+
+def test_a_truncated_photo_and_a_folder_are_refused(project, encoder, capsys):
+    path = project / "photo.png"
+    Image.effect_noise((64, 64), 50).save(path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    for one in (path, project):
+        assert search.main(["--image", str(one), *folders(project)]) == 1
+        assert "not readable as an image" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "P", "L", "RGBA", "1", "I;16"])
+def test_photos_of_every_mode_are_understood(project, encoder, capsys, mode):
+    path = project / f"photo.{'jpg' if mode == 'CMYK' else 'png'}"
+    photo = Image.new("RGB", (16, 16), (255, 0, 0))
+    (Image.new(mode, (16, 16)) if mode == "I;16" else photo.convert(mode)).save(path)
+    assert search.main(["--image", str(path), "--json", *folders(project)]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["find"] == "captions"
+    if mode in ("CMYK", "P", "RGBA"):
+        assert answer["results"][0]["image"] == "red.png"
+
+
+def test_a_photo_is_turned_upright():
+    photo = Image.new("RGB", (20, 10))
+    exif = photo.getexif()
+    exif[0x0112] = 6  # turned by a quarter
+    stream = io.BytesIO()
+    photo.save(stream, "JPEG", exif=exif)
+    assert search.open_photo(stream).size == (10, 20)
+
+
+def test_a_contact_sheet_shows_the_images_found(project, encoder, capsys):
+    path = project / "sheet.png"
+    assert search.main(["red", "--top-k", "3", "--save", str(path), *folders(project)]) == 0
+    sheet = Image.open(path).convert("RGB")
+    seen = {colour for _, colour in sheet.getcolors(sheet.width * sheet.height)}
+    assert {(255, 0, 0), (255, 128, 0), (0, 0, 255)} <= seen
+    assert (0, 255, 0) not in seen  # green came fourth
+    # best first, from left to right
+    pixels = np.asarray(sheet)
+    left = {
+        c: np.argwhere((pixels == c).all(axis=2))[:, 1].min() for c in ((255, 0, 0), (0, 0, 255))
+    }
+    assert left[255, 0, 0] < left[0, 0, 255]
+    assert f"Saved {path}" in capsys.readouterr().err
+
+
+def test_a_contact_sheet_of_a_photo_shows_the_photo(project, encoder):
+    photo = project / "purple.png"
+    Image.new("RGB", (90, 30), (200, 0, 250)).save(photo)
+    path = project / "sheet.png"
+    assert search.main(["--image", str(photo), "--save", str(path), *folders(project)]) == 0
+    sheet = Image.open(path).convert("RGB")
+    assert (200, 0, 250) in {colour for _, colour in sheet.getcolors(sheet.width * sheet.height)}
+
+
+@pytest.mark.parametrize("name", ["sheet", "sheet.npy", "sheet.psd"])
+def test_a_sheet_of_an_unknown_format_is_refused_before_any_work(tmp_path, capsys, name):
+    assert search.main(["red", "--save", str(tmp_path / name), *folders(tmp_path)]) == 1
+    assert "a name that ends in .png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["red", "--image", "x.jpg"], ["red", "--top-k", "0"], ["red", "--find", "x"]]
+)
+def test_a_wrong_command_line_ends_in_the_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        search.main(arguments)
+    assert end.value.code == 2
+    assert "usage: ./run search" in capsys.readouterr().err
+
+
+def command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).parent.parent
+    return subprocess.run(
+        [sys.executable, "-m", "scripts.search", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_help_is_there_at_once_from_any_folder(tmp_path):
+    begin = time.perf_counter()
+    done = command("--help", folder=tmp_path)
+    assert done.returncode == 0 and "--top-k" in done.stdout
+    # importing torch alone takes longer than this
+    assert time.perf_counter() - begin < 2
+
+
+def test_the_command_says_in_one_message_that_there_is_no_run(tmp_path):
+    done = command("a dog", folder=tmp_path)
+    assert done.returncode == 1
+    assert "no finished run" in done.stderr and "Traceback" not in done.stderr
+    assert done.stdout == ""
