@@ -95,6 +95,14 @@ def test_a_toy_has_the_ranks_that_a_reader_counts(right, ranks):
     assert np.allclose(found.score, (TOY_GALLERY @ TOY_QUERY[0])[right])
 
 
+@pytest.mark.parametrize(("behind", "rank_of_it"), [(0.0, 2), (5e-7, 2), (3e-6, 1), (-3e-6, 2)])
+def test_a_millionth_is_a_tie_and_three_are_none(behind, rank_of_it):
+    # the other item scores 0.5 - behind, the right one 0.5
+    gallery = np.array([[0.5, 0.0], [0.5 - behind, 0.0]], dtype=np.float32)
+    found = rank(TOY_QUERY, gallery, relevance([[0]], 2), k=1)
+    assert found.rank.tolist() == [rank_of_it]
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("most", [1, 6])
 def test_ranks_and_lists_equal_a_loop_over_the_whole_matrix(seed, most):
