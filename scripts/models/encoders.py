@@ -192,7 +192,10 @@ def load_image_processor(folder: Path):
 def _load_model(folder: Path, architecture: str, dtype: torch.dtype):
     import transformers
 
+    # a bar of a second in the log, and warnings of values that every published SigLIP has; what
+    # would spoil features is checked below
     transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
     try:
         model, report = getattr(transformers, ARCHITECTURES[architecture]).from_pretrained(
             folder,
@@ -234,9 +237,12 @@ def _asks_lower_case(folder: Path) -> bool:
 
 def _unreadable(folder: Path, what: str, error: Exception) -> BadInput:
     first_line = str(error).strip().split("\n")[0]
+    todo = "fetch the model again, or take another revision"
+    if isinstance(error, ImportError):
+        todo = "install what is missing into the environment (SigLIP: sentencepiece and protobuf)"
     return BadInput(
         folder,
         f"{what} that transformers cannot load: {first_line}",
         f"a {what} of a supported model",
-        "fetch the model again, or take another revision",
+        todo,
     )

@@ -40,7 +40,7 @@ class Facts:
     Attributes
     ----------
     architecture : ``model_type`` of config.json
-    parameters : numbers in all tensors of the weights
+    parameters : numbers in all tensors of the weights; indices, which old files keep, not counted
     embedding_dim : length of a feature vector
     """
 
@@ -61,12 +61,12 @@ def read_facts(folder: Path) -> Facts:
     folder = Path(folder)
     architecture = read_architecture(folder)
     shapes = read_shapes(folder)
-    for tower in ("text", "vision"):
-        if not any(name.startswith(f"{tower}_model.") for name in shapes):
+    for tower, told in (("text_model", "a text tower"), ("vision_model", "an image tower")):
+        if not any(name.startswith(f"{tower}.") for name in shapes):
             found = sorted({name.split(".")[0] for name in shapes})
             raise BadInput(
                 folder,
-                f"weights without a {'n image' if tower == 'vision' else ' text'} tower: {found}",
+                f"weights without {told}: {found}",
                 "tensors of text_model and of vision_model",
                 "take a model that encodes both images and texts",
             )
@@ -88,7 +88,7 @@ def read_facts(folder: Path) -> Facts:
         )
     return Facts(
         architecture=architecture,
-        parameters=sum(math.prod(shape) for shape in shapes.values()),
+        parameters=sum(math.prod(shape) for shape in read_shapes(folder, floats=True).values()),
         embedding_dim=shapes[projection][0],
     )
 
@@ -144,15 +144,19 @@ def weight_files(folder: Path) -> list[Path]:
     )
 
 
-def read_shapes(folder: Path) -> dict[str, list[int]]:
-    """Name and shape of every tensor, from the headers of the folder's safetensors files."""
+def read_shapes(folder: Path, floats: bool = False) -> dict[str, list[int]]:
+    """Name and shape of every tensor, or every floating one, from the safetensors headers."""
     shapes: dict[str, list[int]] = {}
     for path in weight_files(folder):
         try:
             header, data_bytes = read_header(path)
             tensors = {name: about for name, about in header.items() if name != "__metadata__"}
             ends = [about["data_offsets"][1] for about in tensors.values()]
-            shapes |= {name: list(about["shape"]) for name, about in tensors.items()}
+            shapes |= {
+                name: list(about["shape"])
+                for name, about in tensors.items()
+                if not floats or "F" in about["dtype"]
+            }
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error):
             raise BadInput(path, "no safetensors header", "safetensors", "fetch it again") from None
         if max(ends, default=0) != data_bytes:

@@ -1,0 +1,341 @@
+"""Every encoder family equals its reference in transformers, and bad model folders say why."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_models import (
+    FAMILIES,
+    TEXTS,
+    drawn_images,
+    make_clip,
+    make_roberta_dual_encoder,
+    make_siglip2,
+)
+
+from scripts.job import BadInput
+from scripts.models.encoders import load_encoder, pick_device
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def folder(request, tmp_path_factory) -> Path:
+    made = tmp_path_factory.mktemp(request.param)
+    FAMILIES[request.param](made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    made = tmp_path_factory.mktemp("clip")
+    make_clip(made)
+    return made
+
+
+@pytest.fixture
+def spoiled(clip, tmp_path) -> Path:
+    """A copy of a good model, for a test to spoil."""
+    return Path(shutil.copytree(clip, tmp_path / "model"))
+
+
+def unit(rows: torch.Tensor) -> np.ndarray:
+    return torch.nn.functional.normalize(rows, dim=-1).numpy()
+
+
+def reference(folder: Path, images: list, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Unit rows from transformers alone, each image and text by itself."""
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.models.auto.image_processing_auto import AutoImageProcessor
+
+    model = AutoModel.from_pretrained(folder).eval()
+    processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    siglip = model.config.model_type == "siglip"
+    text_config = model.config.text_config
+    image_rows, text_rows = [], []
+    with torch.no_grad():
+        for image in images:
+            pixels = processor(image, return_tensors="pt")
+            image_rows.append(model.get_image_features(**pixels).pooler_output[0])
+        for text in texts:
+            tokens = tokenizer(
+                text.lower() if siglip else text,
+                padding="max_length" if siglip else False,
+                truncation=True,
+                max_length=min(tokenizer.model_max_length, text_config.max_position_embeddings),
+                return_tensors="pt",
+            )
+            text_rows.append(model.get_text_features(**tokens).pooler_output[0])
+    return unit(torch.stack(image_rows)), unit(torch.stack(text_rows))
+
+
+def ours(encoder, images: list, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    pixels = np.stack([encoder.preprocess(image) for image in images])
+    return (
+        encoder.encode_images(torch.from_numpy(pixels)).numpy(),
+        encoder.encode_texts(encoder.tokenize(texts)).numpy(),
+    )
+
+
+def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return (one.astype(np.float64) * other).sum(axis=1)
+
+
+def test_features_equal_what_the_models_own_processor_and_model_give(folder, capfd):
+    encoder = load_encoder(folder, "cpu")
+    images, texts = ours(encoder, drawn_images(), TEXTS)
+    assert images.dtype == texts.dtype == np.float32
+    assert images.shape == (len(drawn_images()), encoder.dim)
+    assert texts.shape == (len(TEXTS), encoder.dim)
+    assert "torchvision" not in capfd.readouterr().err
+    # a ViT's processor takes RGB only; the other modes have a test of their own
+    rgb = [row for row, image in enumerate(drawn_images()) if image.mode == "RGB"]
+    expected = reference(folder, [drawn_images()[row] for row in rgb], TEXTS)
+    assert cosines(images[rgb], expected[0]).min() >= 0.99999
+    assert cosines(texts, expected[1]).min() >= 0.99999
+    # random weights must tell inputs apart, or the equality above says nothing
+    assert cosines(texts[:1], texts[2:3]).max() < 0.9999
+
+
+@pytest.mark.parametrize("family", ["clip", "openai-clip", "siglip2", "chinese-clip"])
+def test_pictures_of_every_mode_and_size_equal_the_reference_processor(family, tmp_path):
+    FAMILIES[family](tmp_path)
+    encoder = load_encoder(tmp_path, "cpu")
+    images, _ = ours(encoder, drawn_images(), TEXTS)
+    expected, _ = reference(tmp_path, drawn_images(), TEXTS[:1])
+    assert cosines(images, expected).min() >= 0.99999
+
+
+def test_batch_and_order_do_not_change_a_row(folder):
+    encoder = load_encoder(folder, "cpu")
+    images, texts = ours(encoder, drawn_images(), TEXTS)
+    reversed_images, reversed_texts = ours(encoder, drawn_images()[::-1], TEXTS[::-1])
+    np.testing.assert_allclose(reversed_images[::-1], images, atol=1e-5)
+    np.testing.assert_allclose(reversed_texts[::-1], texts, atol=1e-5)
+    alone, _ = ours(encoder, drawn_images()[:1], TEXTS[:1])
+    np.testing.assert_allclose(alone[0], images[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["clip", "openai-clip", "chinese-clip"])
+def test_padding_to_the_longest_text_equals_padding_to_the_full_context(family, tmp_path):
+    FAMILIES[family](tmp_path)
+    encoder = load_encoder(tmp_path, "cpu")
+    texts = [text for text in TEXTS if encoder.lengths([text])[0] < encoder.context_length - 2]
+    short = encoder.tokenize(texts)
+    encoder.padding = "max_length"
+    full = encoder.tokenize(texts)
+    assert short["input_ids"].shape[1] < full["input_ids"].shape[1] == encoder.context_length
+    np.testing.assert_allclose(
+        encoder.encode_texts(short).numpy(), encoder.encode_texts(full).numpy(), atol=1e-6
+    )
+
+
+def test_siglip_pads_every_text_to_the_context_it_was_trained_on(tmp_path):
+    make_siglip2(tmp_path)
+    encoder = load_encoder(tmp_path, "cpu")
+    assert encoder.tokenize(["a dog"])["input_ids"].shape == (1, 64)
+    trained = encoder.encode_texts(encoder.tokenize(["a dog"])).numpy()
+    encoder.padding = "longest"
+    shorter = encoder.encode_texts(encoder.tokenize(["a dog"])).numpy()
+    assert cosines(trained, shorter)[0] < 0.9999
+
+
+def test_siglip2_lowers_case_as_its_files_ask(tmp_path):
+    make_siglip2(tmp_path)
+    encoder = load_encoder(tmp_path, "cpu")
+    lower, upper = (encoder.tokenize([text])["input_ids"] for text in ("a dog", "A DOG"))
+    assert torch.equal(lower, upper)
+
+
+def test_lengths_count_the_tokens_before_anything_is_cut(clip):
+    encoder = load_encoder(clip, "cpu")
+    # "dog" is one token, other letters one each, and two tokens stand around the text
+    assert encoder.lengths(["dog", "xy", "x" * 30]) == [3, 4, 32]
+    cut = encoder.tokenize(["x" * 30])["input_ids"]
+    assert cut.shape == (1, 16)
+    assert cut[0, -1] == encoder.tokenizer.eos_token_id
+
+
+def test_a_tokenizer_without_a_limit_leaves_the_context_length_to_the_config(clip):
+    encoder = load_encoder(clip, "cpu")
+    assert encoder.tokenizer.model_max_length > 1e9
+    assert encoder.context_length == 16
+
+
+def test_positions_that_start_behind_the_padding_shorten_the_context(tmp_path):
+    make_roberta_dual_encoder(tmp_path)
+    encoder = load_encoder(tmp_path, "cpu")
+    assert encoder.context_length == 20 - 2
+    rows = encoder.encode_texts(encoder.tokenize(TEXTS))
+    assert rows.shape == (len(TEXTS), 24)
+
+
+def test_loading_never_touches_the_network(folder, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    load_encoder(folder, "cpu")
+
+
+def test_gradients_flow_forward_and_are_not_kept_when_encoding(clip):
+    encoder = load_encoder(clip, "cpu")
+    pixels = torch.rand(2, 3, 32, 32)
+    tokens = encoder.tokenize(["a dog", "x"])
+    assert encoder.forward_images(pixels).requires_grad
+    assert encoder.forward_texts(tokens).requires_grad
+    assert not encoder.encode_images(pixels).requires_grad
+    assert not encoder.encode_texts(tokens).requires_grad
+    assert not encoder.model.training
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_gives_float32_unit_rows_near_those_of_float32(clip, precision):
+    full = ours(load_encoder(clip, "cpu"), drawn_images(), TEXTS)
+    half = ours(load_encoder(clip, "cpu", precision), drawn_images(), TEXTS)
+    for rows, expected in zip(half, full, strict=True):
+        assert rows.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+        assert cosines(rows, expected).min() > 0.99
+
+
+def test_a_row_of_length_zero_is_an_error_and_not_nan(clip):
+    encoder = load_encoder(clip, "cpu")
+    with torch.no_grad():
+        encoder.model.visual_projection.weight.zero_()
+    with pytest.raises(BadInput, match="length zero"):
+        encoder.encode_images(torch.rand(1, 3, 32, 32))
+
+
+def test_an_unknown_device_or_precision_is_refused(clip):
+    for name in ("cuda:77", "abacus"):
+        with pytest.raises(BadInput, match="device"):
+            pick_device(name)
+    assert pick_device("cpu").type == "cpu"
+    assert pick_device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(BadInput, match="float32, bfloat16, float16"):
+        load_encoder(clip, "cpu", "float8")
+
+
+def edit_config(folder: Path, **changes) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), "utf-8")
+
+
+def edit_weights(folder: Path, keep) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    kept = {name: value for name, value in tensors.items() if keep(name)}
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("found", ["bert", "siglip2", None])
+def test_an_unknown_architecture_names_the_supported_ones(spoiled, found):
+    edit_config(spoiled, model_type=found)
+    with pytest.raises(BadInput, match="clip, siglip, chinese_clip, vision-text-dual-encoder"):
+        load_encoder(spoiled)
+
+
+@pytest.mark.parametrize(
+    ("tower", "told"), [("text", "a text tower"), ("vision", "an image tower")]
+)
+def test_weights_without_a_tower_are_refused(spoiled, tower, told):
+    edit_weights(spoiled, lambda name: not name.startswith(f"{tower}_model."))
+    with pytest.raises(BadInput, match=f"without {told}"):
+        load_encoder(spoiled)
+
+
+def test_a_missing_tensor_is_an_error_and_not_random_numbers(spoiled):
+    edit_weights(spoiled, lambda name: name != "text_model.encoder.layers.1.mlp.fc1.weight")
+    with pytest.raises(BadInput, match=r"layers\.1\.mlp\.fc1\.weight"):
+        load_encoder(spoiled)
+
+
+def test_tensors_of_another_shape_are_refused(spoiled):
+    config = json.loads((spoiled / "config.json").read_text("utf-8"))
+    edit_config(spoiled, text_config=config["text_config"] | {"max_position_embeddings": 40})
+    with pytest.raises(BadInput, match="weights that transformers cannot load"):
+        load_encoder(spoiled)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt"])
+def test_pickled_weights_alone_are_refused(spoiled, name):
+    (spoiled / "model.safetensors").rename(spoiled / name)
+    with pytest.raises(BadInput, match="only pickled weights"):
+        load_encoder(spoiled)
+
+
+def test_a_folder_without_weights_is_refused(spoiled):
+    (spoiled / "model.safetensors").unlink()
+    with pytest.raises(BadInput, match="no weights"):
+        load_encoder(spoiled)
+
+
+def test_weights_cut_short_are_refused(spoiled):
+    whole = (spoiled / "model.safetensors").read_bytes()
+    for kept in (5, 200, len(whole) - 4):
+        (spoiled / "model.safetensors").write_bytes(whole[:kept])
+        with pytest.raises(BadInput, match=r"model\.safetensors"):
+            load_encoder(spoiled)
+
+
+def test_an_index_that_names_a_missing_part_is_refused(spoiled):
+    (spoiled / "model.safetensors").rename(spoiled / "model-00001-of-00002.safetensors")
+    parts = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    index = spoiled / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": parts}), "utf-8")
+    with pytest.raises(BadInput, match="no file model-00002-of-00002"):
+        load_encoder(spoiled)
+
+
+@pytest.mark.parametrize("missing", ["tokenizer", "preprocessor"])
+def test_a_missing_tokenizer_or_preprocessor_is_named(spoiled, missing):
+    for path in spoiled.glob(f"{missing}*.json"):
+        path.unlink()
+    with pytest.raises(BadInput, match=f"no {missing} file"):
+        load_encoder(spoiled)
+
+
+def test_weights_in_parts_load_as_one(spoiled):
+    tensors = load_file(spoiled / "model.safetensors")
+    (spoiled / "model.safetensors").unlink()
+    names = sorted(tensors)
+    parts = {
+        "model-00001-of-00002.safetensors": names[:9],
+        "model-00002-of-00002.safetensors": names[9:],
+    }
+    for part, held in parts.items():
+        save_file({name: tensors[name] for name in held}, spoiled / part, metadata={"format": "pt"})
+    where = {name: part for part, held in parts.items() for name in held}
+    index = {"metadata": {}, "weight_map": where}
+    (spoiled / "model.safetensors.index.json").write_text(json.dumps(index), "utf-8")
+    assert load_encoder(spoiled, "cpu").dim == 24
+
+
+def test_real_photos_and_captions_equal_a_plain_transformers_loop():
+    model = SHARED / "models" / "flickr8k-dual-mobilenetv2"
+    archives = [SHARED / "flickr8k" / f"Flickr8k_{part}.zip" for part in ("Dataset", "text")]
+    if not all(path.exists() for path in (model, *archives)):
+        pytest.skip("needs the Flickr8k archives and the model beside the repository")
+    from PIL import Image
+
+    with zipfile.ZipFile(archives[0]) as photos, zipfile.ZipFile(archives[1]) as texts:
+        names = sorted(name for name in photos.namelist() if name.endswith(".jpg"))[:24]
+        images = [Image.open(photos.open(name)) for name in names]
+        for image in images:
+            image.load()
+        lines = texts.read("Flickr8k.token.txt").decode().splitlines()[:60]
+    captions = [line.split("\t")[1] for line in lines] + ["a very long caption " * 40]
+    found = ours(load_encoder(model, "cpu"), images, captions)
+    expected = reference(model, images, captions)
+    for rows, reference_rows in zip(found, expected, strict=True):
+        assert cosines(rows, reference_rows).min() >= 0.99999
