@@ -148,11 +148,14 @@ def from_huggingface(repo: str, revision: str | None, draft: Path) -> str:
 def from_modelscope(repo: str, revision: str | None, draft: Path) -> str | None:
     """Download the needed files of ``repo`` into ``draft``; the revision that was asked for."""
     from modelscope.hub.snapshot_download import snapshot_download
-    from modelscope_hub import HubApi
+    from modelscope_hub import HubApi, HubConfig
 
-    # the mainland site or the international one, unless MODELSCOPE_ENDPOINT says which
-    endpoint = HubApi().resolve_endpoint_for_read(repo)
-    files = HubApi(endpoint=endpoint).list_repo_files(repo, "model", revision=revision)
+    # MODELSCOPE_ENDPOINT and MODELSCOPE_API_TOKEN as they are now: the default config keeps what
+    # they were at its first use. Without an endpoint, the site, mainland or not, that has the model
+    config = HubConfig()
+    endpoint = HubApi(config).resolve_endpoint_for_read(repo)
+    api = HubApi(HubConfig(endpoint=endpoint, token=config.token))
+    files = api.list_repo_files(repo, "model", revision=revision)
     names = [file.path for file in files if file.type != "tree"]
     snapshot_download(
         repo,
@@ -160,6 +163,7 @@ def from_modelscope(repo: str, revision: str | None, draft: Path) -> str | None:
         local_dir=str(draft),
         allow_patterns=needed_files(names, f"modelscope {repo} at {revision}"),
         endpoint=endpoint,
+        token=config.token,
     )
     return revision
 
@@ -283,7 +287,8 @@ def one_line(error: Exception) -> str:
     else:
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
     text = re.sub(r"\(Request ID:[^)]*\)|\?[^\s'\")]*=[^\s'\")]*", "", text)
-    return re.sub(r"\s+", " ", text)[:400]
+    text = re.sub(r"\s+", " ", text)
+    return text if len(text) <= 240 else f"{text[:240]}…"
 
 
 def main(snakemake) -> None:

@@ -1,0 +1,424 @@
+"""The hubs' own clients against a loopback stand-in of both hubs: what they ask for, what comes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import shutil
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+from safetensors.numpy import load_file
+from tiny_models import make_clip
+
+from scripts.job import BadInput
+from scripts.models import fetch_model as rule
+from scripts.models.fetch_model import fetch_model, verify_model, write_provenance
+
+COMMIT = "b33cedfd0df4e43b8238760678fcc89e1a0d38b3"
+LOADED = {
+    "config.json",
+    "model.safetensors",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+}
+# what repositories hold besides
+OTHERS = {
+    "README.md": b"# a model",
+    "pytorch_model.bin": b"pickled",
+    "flax_model.msgpack": b"msgpack",
+    "tf_model.h5": b"hdf5",
+    "modeling.py": b"raise SystemExit",
+    "onnx/config.json": b"{}",
+    "onnx/model.safetensors": b"another export",
+    "open_clip_model.safetensors": b"other names for the same weights",
+    "pytorch_model.bin.index.json": b"{}",
+}
+
+
+@dataclass
+class Hubs:
+    """Repositories by (hub, name), what was asked of them, and where a download breaks off once."""
+
+    url: str = ""
+    repositories: dict[tuple[str, str], dict[str, bytes]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    ranges: list[str] = field(default_factory=list)
+    credentials: set[str] = field(default_factory=set)
+    break_once_after: dict[str, int] = field(default_factory=dict)
+
+    def files_asked(self) -> set[str]:
+        return {name for line in self.asked if (name := line.partition(" file ")[2])}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The addresses that the two clients call, and 404 for all others."""
+
+    protocol_version = "HTTP/1.1"
+    hubs: Hubs
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        address = urlsplit(self.path)
+        path, query = unquote(address.path), parse_qs(address.query)
+        self.hubs.credentials.add(self.headers.get("Authorization") or "")
+        self.hubs.credentials.add(self.headers.get("Cookie") or "")
+        if found := re.fullmatch(r"/api/models/(.+)/(revision|tree)/([^/]+)", path):
+            self.huggingface_listing(*found.groups())
+        elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            files = self.hubs.repositories.get(("huggingface", found[1]), {})
+            self.file(files, found[3])
+        elif found := re.fullmatch(r"/api/v1/models/(.+)/repo/files", path):
+            self.modelscope_listing(found[1])
+        elif found := re.fullmatch(r"/api/v1/models/(.+)/repo", path):
+            files = self.hubs.repositories.get(("modelscope", found[1]), {})
+            self.file(files, query["FilePath"][0])
+        else:
+            self.hubs.asked.append(f"unknown {self.path}")
+            self.answer(404, {"Code": 404, "Message": "not found"})
+
+    def huggingface_listing(self, repo: str, what: str, revision: str) -> None:
+        self.hubs.asked.append(f"huggingface {repo} {what} {revision}")
+        files = self.hubs.repositories.get(("huggingface", repo))
+        if files is None:
+            self.answer(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
+        elif revision not in (COMMIT, "main"):
+            missing = {"X-Error-Code": "RevisionNotFound"}
+            self.answer(404, {"error": f"Invalid rev id: {revision}"}, missing)
+        elif what == "revision":
+            siblings = [{"rfilename": name} for name in files]
+            self.answer(200, {"id": repo, "modelId": repo, "sha": COMMIT, "siblings": siblings})
+        else:
+            about = [
+                {
+                    "type": "file",
+                    "path": name,
+                    "size": len(data),
+                    "oid": hashlib.sha1(data).hexdigest(),
+                }
+                for name, data in files.items()
+            ]
+            self.answer(200, about)
+
+    def modelscope_listing(self, repo: str) -> None:
+        self.hubs.asked.append(f"modelscope {repo} list")
+        files = self.hubs.repositories.get(("modelscope", repo))
+        if files is None:
+            self.answer(404, {"Code": 10010205001, "Message": "model not found", "Success": False})
+            return
+        about = [
+            {"Path": name, "Name": Path(name).name, "Size": len(data), "Type": "blob"}
+            | {"Sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in files.items()
+        ]
+        self.answer(200, {"Code": 200, "Success": True, "Data": {"Files": about}})
+
+    def file(self, files: dict[str, bytes], name: str) -> None:
+        if name not in files:
+            self.answer(404, {"Code": 404, "Message": "no file"}, {"X-Error-Code": "EntryNotFound"})
+            return
+        data, start = files[name], 0
+        if asked := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or ""):
+            start = int(asked[1])
+            self.hubs.ranges.append(f"{name} from {start}")
+        if self.command == "GET":
+            self.hubs.asked.append(f"GET file {name}")
+        self.send_response(206 if start else 200)
+        self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(data) - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        kept = self.hubs.break_once_after.pop(name, None)
+        self.wfile.write(data[start:] if kept is None else data[start:kept])
+        if kept is not None:
+            self.close_connection = True
+
+    def answer(self, status: int, value: object, headers: dict[str, str] | None = None) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        for name, text in (headers or {}).items():
+            self.send_header(name, text)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_) -> None:
+        """Keep the test's output to its own words."""
+
+
+@pytest.fixture
+def hubs(monkeypatch, tmp_path):
+    """Both hubs on a loopback port, empty, with the clients pointed at them."""
+    standing = Hubs()
+    handler = type("BoundHandler", (Handler,), {"hubs": standing})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    standing.url = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    for name in (
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", standing.url)
+    monkeypatch.setenv("MODELSCOPE_ENDPOINT", standing.url)
+    monkeypatch.setenv("MODELSCOPE_HOME", str(tmp_path / "modelscope-home"))
+    monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path / "modelscope-cache"))
+    monkeypatch.setenv("MODELSCOPE_DOWNLOAD_INTRA_CLOUD", "false")
+    yield standing
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    made = tmp_path_factory.mktemp("clip")
+    make_clip(made)
+    return made
+
+
+@pytest.fixture
+def files(clip) -> dict[str, bytes]:
+    """A repository's files: those of a model, and those that nobody needs."""
+    return {path.name: path.read_bytes() for path in clip.iterdir()} | OTHERS
+
+
+def entry(*sources: str, sha256: str | None = None, repo="me/clip", revision=COMMIT) -> dict:
+    about = {"huggingface": {"repo": repo, "revision": revision}}
+    about["modelscope"] = {"repo": repo, "revision": "master"}
+    return {"source": list(sources), "sha256": sha256, **about}
+
+
+def sha256_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("source", ["huggingface", "modelscope"])
+def test_a_hub_gives_the_needed_files_and_is_asked_for_no_others(hubs, files, tmp_path, source):
+    hubs.repositories[source, "me/clip"] = files
+    folder = tmp_path / "models" / "mine"
+    digest = sha256_of(files["model.safetensors"])
+    fetch_model(entry(source, sha256=digest), folder, "mine")
+    assert {path.name for path in folder.iterdir()} == LOADED | {"model.json"}
+    assert hubs.files_asked() == LOADED
+    assert not [line for line in hubs.asked if line.startswith("unknown")]
+    about = json.loads((folder / "model.json").read_text("utf-8"))
+    assert about["source"] == source
+    assert about["repo"] == "me/clip"
+    assert about["revision"] == (COMMIT if source == "huggingface" else "master")
+    assert about["architecture"] == "clip"
+    assert about["embedding_dim"] == 24
+    assert about["tried"] == []
+    assert about["files"] == {name: sha256_of(files[name]) for name in sorted(LOADED)}
+    tensors = load_file(folder / "model.safetensors")
+    assert about["parameters"] == sum(tensor.size for tensor in tensors.values())
+
+
+def test_a_branch_is_recorded_as_the_commit_it_stood_for(hubs, files, tmp_path):
+    hubs.repositories["huggingface", "me/clip"] = files
+    fetch_model(entry("huggingface", revision="main"), tmp_path / "m", "m")
+    assert json.loads((tmp_path / "m" / "model.json").read_text())["revision"] == COMMIT
+
+
+def test_a_source_or_repository_that_is_gone_leaves_the_next_one(hubs, files, tmp_path):
+    hubs.repositories["modelscope", "there/clip"] = files
+    wanted = entry("huggingface", "modelscope", repo=["gone/clip", "there/clip"])
+    fetch_model(wanted, tmp_path / "m", "m")
+    about = verify_model(tmp_path / "m" / "model.json")
+    assert (about["source"], about["repo"]) == ("modelscope", "there/clip")
+    gone = [(one["source"], one["repo"]) for one in about["tried"]]
+    assert gone == [
+        ("huggingface", "gone/clip"),
+        ("huggingface", "there/clip"),
+        ("modelscope", "gone/clip"),
+    ]
+    assert all(one["error"] for one in about["tried"])
+
+
+@pytest.mark.parametrize("source", ["huggingface", "modelscope"])
+def test_a_download_that_breaks_off_goes_on_where_it_stopped(
+    hubs, files, tmp_path, source, monkeypatch
+):
+    # a client keeps whole chunks only, and its own are larger than this model
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1024)
+    hubs.repositories[source, "me/clip"] = files
+    half = len(files["model.safetensors"]) // 2 // 1024 * 1024
+    hubs.break_once_after["model.safetensors"] = half
+    fetch_model(entry(source), tmp_path / "m", "m")
+    assert hubs.ranges == [f"model.safetensors from {half}"]
+    assert (tmp_path / "m" / "model.safetensors").read_bytes() == files["model.safetensors"]
+
+
+@pytest.mark.parametrize("source", ["huggingface", "modelscope"])
+def test_a_run_after_an_interrupted_one_fetches_only_what_is_missing(
+    hubs, files, tmp_path, source, monkeypatch
+):
+    hubs.repositories[source, "me/clip"] = files
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as during:
+        during.setattr(rule, "check_sha256", stop)
+        with pytest.raises(KeyboardInterrupt):
+            fetch_model(entry(source), tmp_path / "m", "m")
+    assert not (tmp_path / "m" / "model.json").exists()
+    next((tmp_path / "m").glob(".download/*/tokenizer.json")).unlink()
+    hubs.asked.clear()
+    fetch_model(entry(source), tmp_path / "m", "m")
+    assert hubs.files_asked() == {"tokenizer.json"}
+
+
+@pytest.mark.parametrize("first", ["huggingface", "modelscope"])
+def test_a_wrong_checksum_removes_the_file_and_asks_the_next_source(hubs, files, tmp_path, first):
+    second = "modelscope" if first == "huggingface" else "huggingface"
+    other = files["model.safetensors"] + b"\0"
+    hubs.repositories[first, "me/clip"] = files | {"model.safetensors": other}
+    hubs.repositories[second, "me/clip"] = files
+    digest = sha256_of(files["model.safetensors"])
+    fetch_model(entry(first, second, sha256=digest), tmp_path / "m", "m")
+    about = verify_model(tmp_path / "m" / "model.json")
+    assert about["source"] == second
+    assert about["files"]["model.safetensors"] == digest
+    assert sha256_of(other) in about["tried"][0]["error"]
+
+
+def test_a_file_with_the_wrong_checksum_is_asked_for_again_in_the_next_run(hubs, files, tmp_path):
+    other = files["model.safetensors"] + b"\0"
+    hubs.repositories["huggingface", "me/clip"] = files | {"model.safetensors": other}
+    wanted = entry("huggingface", sha256=sha256_of(files["model.safetensors"]))
+    with pytest.raises(BadInput, match="sha256"):
+        fetch_model(wanted, tmp_path / "m", "m")
+    assert not list((tmp_path / "m").rglob("model.safetensors"))
+    hubs.repositories["huggingface", "me/clip"] = files
+    fetch_model(wanted, tmp_path / "m", "m")
+
+
+@pytest.mark.parametrize("source", ["huggingface", "modelscope"])
+def test_a_repository_of_pickled_weights_only_is_refused_before_it_is_downloaded(
+    hubs, files, tmp_path, source
+):
+    pickled = {name: data for name, data in files.items() if "safetensors" not in name}
+    hubs.repositories[source, "me/clip"] = pickled
+    with pytest.raises(BadInput, match=r"only pickled weights \(pytorch_model\.bin\)"):
+        fetch_model(entry(source), tmp_path / "m", "m")
+    assert hubs.files_asked() == set()
+
+
+def test_where_no_source_has_the_model_one_message_lists_what_each_said(
+    hubs, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setenv("HF_TOKEN", "hf_secretsecret")
+    monkeypatch.setenv("MODELSCOPE_API_TOKEN", "ms-secretsecret")
+    wanted = entry("huggingface", "modelscope", repo=["gone/one", "gone/two"])
+    with caplog.at_level(logging.DEBUG), pytest.raises(BadInput) as raised:
+        fetch_model(wanted, tmp_path / "m", "m")
+    told = str(raised.value)
+    for source in ("huggingface", "modelscope"):
+        for repo in ("gone/one", "gone/two"):
+            assert f"{source} {repo}: " in told
+    assert "source: local" in told
+    assert not (tmp_path / "m" / "model.json").exists()
+    # the hubs saw the tokens; nobody else did
+    assert any("hf_secretsecret" in text for text in hubs.credentials)
+    assert any("ms-secretsecret" in text for text in hubs.credentials)
+    assert "secretsecret" not in told + caplog.text
+
+
+def test_without_a_network_the_message_says_so(tmp_path, monkeypatch, hubs):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(BadInput, match="check the network"):
+        fetch_model(entry("huggingface"), tmp_path / "m", "m")
+
+
+def test_an_unknown_architecture_from_a_hub_is_refused(hubs, files, tmp_path):
+    config = json.dumps({"model_type": "bert"}).encode()
+    hubs.repositories["huggingface", "me/clip"] = files | {"config.json": config}
+    with pytest.raises(BadInput, match=r"model_type: bert"):
+        fetch_model(entry("huggingface"), tmp_path / "m", "m")
+
+
+def local(path: Path, sha256: str | None = None) -> dict:
+    return {"source": "local", "path": str(path), "sha256": sha256}
+
+
+def test_a_local_model_is_copied_without_what_is_not_needed(clip, tmp_path):
+    mine = Path(shutil.copytree(clip, tmp_path / "mine"))
+    (mine / "model.safetensors").rename(tmp_path / "blob")
+    (mine / "model.safetensors").symlink_to(tmp_path / "blob")
+    (mine / "pytorch_model.bin").write_bytes(b"pickled")
+    folder = tmp_path / "m"
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("of the model that was here before", "utf-8")
+    fetch_model(local(mine), folder, "m")
+    assert {path.name for path in folder.iterdir()} == LOADED | {"model.json"}
+    assert not (folder / "model.safetensors").is_symlink()
+    about = verify_model(folder / "model.json")
+    assert (about["source"], about["repo"]) == ("local", str(mine))
+    first = (folder / "model.json").read_bytes()
+    fetch_model(local(mine), folder, "m")
+    assert (folder / "model.json").read_bytes() == first
+
+
+def test_a_local_model_that_is_missing_pickled_or_another_is_refused(clip, tmp_path):
+    with pytest.raises(BadInput, match="no such folder"):
+        fetch_model(local(tmp_path / "nowhere"), tmp_path / "m", "m")
+    with pytest.raises(BadInput, match="sha256"):
+        fetch_model(local(clip, sha256="0" * 64), tmp_path / "m", "m")
+    mine = Path(shutil.copytree(clip, tmp_path / "mine"))
+    (mine / "model.safetensors").rename(mine / "pytorch_model.bin")
+    with pytest.raises(BadInput, match="only pickled weights"):
+        fetch_model(local(mine), tmp_path / "m", "m")
+    assert not list((tmp_path / "m").iterdir())
+
+
+def test_a_model_whose_files_changed_since_is_refused(clip, tmp_path):
+    folder = Path(shutil.copytree(clip, tmp_path / "m"))
+    write_provenance(folder, "m", "train", training={"base": None, "epochs": 3})
+    about = verify_model(folder / "model.json")
+    assert about["training"] == {"base": None, "epochs": 3}
+    spoiled = (folder / "model.safetensors").read_bytes()[:-1] + b"\1"
+    (folder / "model.safetensors").write_bytes(spoiled)
+    with pytest.raises(BadInput, match=r"model\.safetensors"):
+        verify_model(folder / "model.json")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(BadInput, match="no such file"):
+        verify_model(folder / "model.json")
+
+
+def test_a_file_that_would_change_the_encoder_unrecorded_is_refused(clip, tmp_path):
+    folder = Path(shutil.copytree(clip, tmp_path / "m"))
+    write_provenance(folder, "m", "local")
+    (folder / "processor_config.json").write_text("{}", "utf-8")
+    with pytest.raises(BadInput, match=r"processor_config\.json"):
+        verify_model(folder / "model.json")
+
+
+def test_the_rule_fills_the_folder_of_its_output(clip, tmp_path):
+    job = SimpleNamespace(
+        params=SimpleNamespace(entry=local(clip)),
+        output=SimpleNamespace(provenance=str(tmp_path / "models" / "mine" / "model.json")),
+        wildcards=SimpleNamespace(model="mine"),
+    )
+    rule.main(job)
+    assert verify_model(tmp_path / "models" / "mine" / "model.json")["model"] == "mine"
