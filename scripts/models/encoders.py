@@ -60,6 +60,9 @@ class Encoder:
             max_length=self.context_length,
             return_tensors="pt",
         )
+        if self.architecture in ("clip", "siglip"):
+            # a general tokenizer numbers sentences, which these towers do not take
+            batch.pop("token_type_ids", None)
         return dict(batch)
 
     def lengths(self, texts: list[str]) -> list[int]:

@@ -165,6 +165,15 @@ def test_lengths_count_the_tokens_before_anything_is_cut(clip):
     assert cut[0, -1] == encoder.tokenizer.eos_token_id
 
 
+def test_a_general_tokenizer_that_numbers_sentences_serves_clip(spoiled):
+    path = spoiled / "tokenizer_config.json"
+    names = {"tokenizer_class": "PreTrainedTokenizerFast"}
+    names["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | names), "utf-8")
+    encoder = load_encoder(spoiled, "cpu")
+    assert set(encoder.tokenize(["a dog"])) == {"input_ids", "attention_mask"}
+
+
 def test_a_tokenizer_without_a_limit_leaves_the_context_length_to_the_config(clip):
     encoder = load_encoder(clip, "cpu")
     assert encoder.tokenizer.model_max_length > 1e9
