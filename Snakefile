@@ -24,7 +24,7 @@ rule all:
     """The whole way, to the report."""
     default_target: True
     input:
-        rules.report_pages.input,
+        rules.report.input,
         rules.figures.input,
         rules.tables.input,
     localrule: True

@@ -27,6 +27,22 @@ except ConfigError as error:
 
 RUN = config["run"]
 DATASET = RUN["dataset"]
+TRAINED = [model for model in RUN["models"] if config["models"][model]["source"] == "train"]
+LANGUAGES = ["zh", "en"]
+DIRECTIONS = ["text_to_image", "image_to_text"]
+RANKINGS = "results/{{dataset}}/{model}/{prompt}/{scorer}/rankings.npz"
+
+# functions that the report shows as its key code, and what it is made of beside Python
+SHOWN_LISTINGS = [
+    "scripts/encode/encode_texts.py:encode_captions",
+    "scripts/retrieve/ranking.py:rank",
+    "scripts/evaluate/metrics.py:hit_rate",
+]
+SHOWN_CODE = [listing.split(":")[0] for listing in SHOWN_LISTINGS]
+REPORT_PARTS = [
+    f"scripts/report/{part}"
+    for part in ("report.html.j2", "report.css", "words.en.yaml", "words.zh.yaml")
+]
 
 
 def one_of(names) -> str:
@@ -145,3 +161,10 @@ def benchmarks_of_run(wildcards) -> list[str]:
         *((rule, run) for rule in ("fit_scorer", "similarity", "metrics") for run in per_run),
     ]
     return [f"results/benchmarks/{rule}/{name}.tsv" for rule, name in jobs]
+
+
+def commands_to_reproduce() -> list[str]:
+    """What to type to make this run again."""
+    files = [os.path.relpath(str(path)) for path in workflow.overwrite_configfiles]
+    options = f" --configfile {' '.join(files)}" if files else ""
+    return [f"./run snakemake --cores 8{options}"]

@@ -1,0 +1,229 @@
+"""From tables and rankings to figures and the report, in Chinese and in English.
+
+Comes in: metrics, rankings, tables, audit, provenance. Goes out: results/<dataset>/figures/, each with
+its table beside it, and results/<dataset>/report.{zh,en}.html, which is one file with all of it inside.
+Later forms of the report, and the explorer, stand here.
+"""
+
+
+rule plot_flow:
+    """The way from image and text to a ranking, as a flow chart."""
+    output:
+        svg=collect("results/{{dataset}}/figures/flow.{lang}.svg", lang=LANGUAGES),
+        png=collect("results/{{dataset}}/figures/flow.{lang}.png", lang=LANGUAGES),
+    log:
+        "results/logs/plot_flow/{dataset}.log",
+    benchmark:
+        "results/benchmarks/plot_flow/{dataset}.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=fingerprint("scripts/report/plot_flow.py"),
+        languages=LANGUAGES,
+        style=lookup("figures/flow", within=config),
+    script:
+        "../scripts/report/plot_flow.py"
+
+
+rule plot_recall:
+    """Recall@1/5/10 of every run, both ways."""
+    input:
+        metrics="results/{dataset}/tables/metrics.csv",
+    output:
+        svg=report(
+            collect("results/{{dataset}}/figures/recall.{lang}.svg", lang=LANGUAGES),
+            caption="../scripts/report/captions/recall.rst",
+            category="Results",
+            labels={"figure": "Recall@K by model and prompt"},
+        ),
+        png=collect("results/{{dataset}}/figures/recall.{lang}.png", lang=LANGUAGES),
+        table="results/{dataset}/figures/recall.csv",
+    log:
+        "results/logs/plot_recall/{dataset}.log",
+    benchmark:
+        "results/benchmarks/plot_recall/{dataset}.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=fingerprint("scripts/report/plot_recall.py"),
+        languages=LANGUAGES,
+        style=lookup("figures/recall", within=config),
+    script:
+        "../scripts/report/plot_recall.py"
+
+
+rule plot_ranks:
+    """The share of queries that are answered within K, for every K."""
+    input:
+        rankings=collect(RANKINGS, model=RUN["models"], prompt=RUN["prompts"], scorer=RUN["scorers"]),
+        captions="data/{dataset}/captions.json",
+        splits="data/{dataset}/splits.json",
+    output:
+        svg=report(
+            collect("results/{{dataset}}/figures/ranks.{lang}.svg", lang=LANGUAGES),
+            caption="../scripts/report/captions/ranks.rst",
+            category="Results",
+            labels={"figure": "Recall@K for every K"},
+        ),
+        png=collect("results/{{dataset}}/figures/ranks.{lang}.png", lang=LANGUAGES),
+        table="results/{dataset}/figures/ranks.csv",
+    log:
+        "results/logs/plot_ranks/{dataset}.log",
+    benchmark:
+        "results/benchmarks/plot_ranks/{dataset}.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=fingerprint("scripts/report/plot_ranks.py"),
+        languages=LANGUAGES,
+        split="test",
+        style=lookup("figures/ranks", within=config),
+    script:
+        "../scripts/report/plot_ranks.py"
+
+
+rule plot_gallery:
+    """Queries drawn by a seeded rule, with their top results; right answers are framed."""
+    input:
+        rankings=collect(RANKINGS, prompt=RUN["prompts"][0], scorer=RUN["scorers"][0], allow_missing=True),
+        captions="data/{dataset}/captions.json",
+        splits="data/{dataset}/splits.json",
+        images=ancient("data/{dataset}/images"),
+        table="data/{dataset}/images.csv",
+    output:
+        svg=report(
+            collect(
+                "results/{{dataset}}/figures/gallery.{{model}}.{{direction}}.{lang}.svg",
+                lang=LANGUAGES,
+            ),
+            caption="../scripts/report/captions/gallery.rst",
+            category="Examples",
+            labels={"figure": "Top results", "model": "{model}", "direction": "{direction}"},
+        ),
+        png=collect(
+            "results/{{dataset}}/figures/gallery.{{model}}.{{direction}}.{lang}.png",
+            lang=LANGUAGES,
+        ),
+        table="results/{dataset}/figures/gallery.{model}.{direction}.csv",
+    log:
+        "results/logs/plot_gallery/{dataset}.{model}.{direction}.log",
+    benchmark:
+        "results/benchmarks/plot_gallery/{dataset}.{model}.{direction}.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=fingerprint("scripts/report/plot_gallery.py"),
+        languages=LANGUAGES,
+        split="test",
+        direction="{direction}",
+        top_k=lookup("figures/gallery/top_k", within=config),
+        successes=lookup("figures/gallery/successes", within=config),
+        near_misses=lookup("figures/gallery/near_misses", within=config),
+        failures=lookup("figures/gallery/failures", within=config),
+        seed=lookup("figures/gallery/seed", within=config),
+        style=lookup("figures/gallery/style", within=config),
+    script:
+        "../scripts/report/plot_gallery.py"
+
+
+rule plot_training:
+    """Loss and validation recall of a model that was trained here."""
+    input:
+        log="data/models/{model}/training.csv",
+        model="data/models/{model}/model.json",
+    output:
+        svg=report(
+            collect("results/{{dataset}}/figures/training.{{model}}.{lang}.svg", lang=LANGUAGES),
+            caption="../scripts/report/captions/training.rst",
+            category="Training",
+            labels={"figure": "Loss and validation recall", "model": "{model}"},
+        ),
+        png=collect("results/{{dataset}}/figures/training.{{model}}.{lang}.png", lang=LANGUAGES),
+        table="results/{dataset}/figures/training.{model}.csv",
+    log:
+        "results/logs/plot_training/{dataset}.{model}.log",
+    benchmark:
+        "results/benchmarks/plot_training/{dataset}.{model}.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=fingerprint("scripts/report/plot_training.py"),
+        languages=LANGUAGES,
+        style=lookup("figures/training", within=config),
+    script:
+        "../scripts/report/plot_training.py"
+
+
+rule report_page:
+    """The report in one language: one HTML file that needs nothing beside it."""
+    input:
+        metrics="results/{dataset}/tables/metrics.csv",
+        steps="results/{dataset}/tables/steps.csv",
+        rankings=collect(RANKINGS, model=RUN["models"], prompt=RUN["prompts"], scorer=RUN["scorers"]),
+        encodings=[
+            *collect("results/{{dataset}}/{model}/test/images.json", model=RUN["models"]),
+            *collect(
+                "results/{{dataset}}/{model}/test/texts.{prompt}.json",
+                model=RUN["models"],
+                prompt=RUN["prompts"],
+            ),
+        ],
+        models=collect("data/models/{model}/model.json", model=RUN["models"]),
+        source="data/{dataset}/raw/source.json",
+        audit="results/{dataset}/audit.json",
+        captions="data/{dataset}/captions.json",
+        splits="data/{dataset}/splits.json",
+        images=ancient("data/{dataset}/images"),
+        flow="results/{dataset}/figures/flow.{lang}.svg",
+        recall="results/{dataset}/figures/recall.{lang}.svg",
+        ranks="results/{dataset}/figures/ranks.{lang}.svg",
+        training=collect("results/{{dataset}}/figures/training.{model}.{{lang}}.svg", model=TRAINED),
+        galleries=collect(
+            "results/{{dataset}}/figures/gallery.{model}.{direction}.csv",
+            model=RUN["models"],
+            direction=DIRECTIONS,
+        ),
+    output:
+        html=report(
+            "results/{dataset}/report.{lang}.html",
+            caption="../scripts/report/captions/report.rst",
+            category="Report",
+            labels={"report": "{lang}"},
+        ),
+    log:
+        "results/logs/report_page/{dataset}.{lang}.log",
+    benchmark:
+        "results/benchmarks/report_page/{dataset}.{lang}.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=fingerprint("scripts/report/report_page.py", *REPORT_PARTS, *SHOWN_CODE),
+        split="test",
+        listings=SHOWN_LISTINGS,
+        commands=commands_to_reproduce(),
+    script:
+        "../scripts/report/report_page.py"
+
+
+rule figures:
+    """Every figure of the run."""
+    localrule: True
+    input:
+        collect(
+            "results/{dataset}/figures/{name}.{lang}.{kind}",
+            dataset=DATASET,
+            name=[
+                *("flow", "recall", "ranks"),
+                *collect("training.{model}", model=TRAINED),
+                *collect("gallery.{model}.{direction}", model=RUN["models"], direction=DIRECTIONS),
+            ],
+            lang=LANGUAGES,
+            kind=["svg", "png"],
+        ),
+
+
+rule report:
+    """The report in both languages."""
+    localrule: True
+    input:
+        collect("results/{dataset}/report.{lang}.html", dataset=DATASET, lang=LANGUAGES),
