@@ -176,7 +176,7 @@ def _main_thing(scene: Scene, lot: Lot) -> str:
 
 
 def _arrangement(scene: Scene, lot: Lot) -> str:
-    """How things stand, or how many they are: "a car to the left of a house", "exactly two fish"."""
+    """How things stand, or how many: "a car to the left of a house", "exactly two fish"."""
     # colours are often left out where the words are needed for the places
     a, *others = (
         name(lot, thing, *(["colour"] if lot.chance(0.6) else [])) for thing in scene.things

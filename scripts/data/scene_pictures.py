@@ -96,7 +96,7 @@ class Pen:
 
 
 def edge(fill: Colour) -> Colour:
-    """Colour of the line around a filled shape: darker, or lighter where the shape is near black."""
+    """Colour of the line around a shape: darker, or lighter where the shape is near black."""
     return shade(fill, 0.35) if sum(fill) < 150 else shade(fill, -0.42)
 
 
@@ -258,7 +258,7 @@ def mushroom(pen: Pen, colour: Colour) -> None:
 
 
 def _fade(pen: Pen, top: Colour, bottom: Colour, start: float = -1, stop: float = 1) -> None:
-    """Fill the picture's whole width from one height to another, one colour fading into the next."""
+    """Fill the whole width from one height to another, one colour fading into the next."""
     bands = 24
     for band in range(bands):
         share = band / (bands - 1)

@@ -1,4 +1,4 @@
-"""What can stand in a scene of the embedded dataset: a small grammar, and a scene drawn from it by lot.
+"""What can stand in a scene of the embedded dataset: a small grammar, and a scene by lot.
 
     scene   = a background, and on it
               one thing at a place                "a large red car at the top"

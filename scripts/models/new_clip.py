@@ -1,0 +1,102 @@
+"""A small CLIP with random weights, and a tokenizer for it that is learnt from captions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from scripts.job import write_json
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+WORD_END = "</w>"
+# of CLIP's own training images; any numbers near them serve
+MEAN = [0.48145466, 0.4578275, 0.40821073]
+STD = [0.26862954, 0.26130258, 0.27577711]
+BICUBIC = 3
+
+
+def write_new_clip(folder: Path, entry: dict[str, Any], captions: list[str]) -> None:
+    """Write a CLIP that has learnt nothing yet into ``folder``, as ``save_pretrained`` would.
+
+    Parameters
+    ----------
+    folder : where config.json, weights, tokenizer and preprocessor go
+    entry : ``image_size``, ``patch_size``, ``width``, ``layers``, ``heads``, ``embedding_dim``,
+        ``context_length``, ``vocabulary``; the weights are drawn from torch's global generator
+    captions : what the tokenizer learns its pieces from
+    """
+    from transformers import CLIPConfig, CLIPModel
+
+    tokenizer = train_tokenizer(captions, entry["vocabulary"], entry["context_length"])
+    tower = {
+        "hidden_size": entry["width"],
+        "intermediate_size": 4 * entry["width"],
+        "num_hidden_layers": entry["layers"],
+        "num_attention_heads": entry["heads"],
+    }
+    text = tower | {
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": entry["context_length"],
+        "bos_token_id": tokenizer.bos_token_id,
+        # where a text's features are read; CLIP's own files say 2, which transformers takes for
+        # the highest id
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    vision = tower | {"image_size": entry["image_size"], "patch_size": entry["patch_size"]}
+    config = CLIPConfig(
+        text_config=text, vision_config=vision, projection_dim=entry["embedding_dim"]
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    CLIPModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    side = entry["image_size"]
+    write_json(
+        folder / "preprocessor_config.json",
+        {
+            "image_processor_type": "CLIPImageProcessor",
+            "do_convert_rgb": True,
+            "do_resize": True,
+            "size": {"shortest_edge": side},
+            "resample": BICUBIC,
+            "do_center_crop": True,
+            "crop_size": {"height": side, "width": side},
+            "do_rescale": True,
+            "rescale_factor": 1 / 255,
+            "do_normalize": True,
+            "image_mean": MEAN,
+            "image_std": STD,
+        },
+    )
+
+
+def train_tokenizer(captions: list[str], vocabulary: int, context_length: int):
+    """CLIP's tokenizer with pieces learnt from ``captions``: at most ``vocabulary`` of them.
+
+    The first 512 pieces are the bytes, inside and at the end of a word, so that any text can be
+    written; the last two start and end a text, as in CLIP.
+    """
+    from tokenizers import Tokenizer, models, trainers
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import CLIPTokenizer
+
+    pipeline = CLIPTokenizer().backend_tokenizer
+    learner = Tokenizer(models.BPE(end_of_word_suffix=WORD_END))
+    learner.normalizer, learner.pre_tokenizer = pipeline.normalizer, pipeline.pre_tokenizer
+    letters = sorted(ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        # counts the letters at the end of a word only as they occur: the list is cut to size below
+        vocab_size=vocabulary,
+        initial_alphabet=letters,
+        end_of_word_suffix=WORD_END,
+        min_frequency=2,
+        show_progress=False,
+    )
+    learner.train_from_iterator(captions, trainer)
+    alphabet = [*letters, *(letter + WORD_END for letter in letters)]
+    learnt = json.loads(learner.to_str())["model"]["merges"]
+    merges = [tuple(merge) for merge in learnt][: vocabulary - len(alphabet) - 2]
+    pieces = list(dict.fromkeys([*alphabet, *("".join(merge) for merge in merges), START, END]))
+    vocab = {piece: number for number, piece in enumerate(pieces)}
+    return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=context_length)

@@ -1,0 +1,413 @@
+"""Train a dual encoder contrastively on a train split, from scratch or from another model."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from scripts.data.rows import Rows, read_rows
+from scripts.job import BadInput, log, progress, run, whole
+from scripts.models.encoders import Encoder, load_encoder
+from scripts.models.fetch_model import model_files, move_model, verify_model, write_provenance
+from scripts.models.new_clip import write_new_clip
+
+if TYPE_CHECKING:
+    import torch
+
+COLUMNS = (
+    *("epoch", "step", "train_loss", "val_loss", "val_recall@1", "val_recall@10", "learning_rate"),
+)
+# where the config leaves the learning rate open
+FROM_SCRATCH, FINE_TUNING = 1e-3, 1e-5
+# as in CLIP: a score is at most a hundred times the cosine
+MAX_SCALE = 100.0
+EVALUATED_AT_ONCE = 100
+# the rounding of a product of unit vectors, as in the ranks that are reported
+TOLERANCE = 1e-6
+
+
+@dataclass
+class Examples:
+    """Images of one split in memory, and what belongs to them.
+
+    Attributes
+    ----------
+    pixels : (n, 3, H, W) float16, as the model's own preprocessing gives them; half of float32's
+        memory holds all that came from eight bits per colour
+    rows : names and captions
+    caption_ids : (n, k) ids of all texts that describe an image, those of byte-identical images
+        included, padded with -1; equal texts have equal ids
+    id_of_caption : (m,) id of each caption's text
+    """
+
+    pixels: torch.Tensor
+    rows: Rows
+    caption_ids: torch.Tensor
+    id_of_caption: torch.Tensor
+
+
+def read_examples(
+    rows: Rows, folder: Path, sha256: list[str], encoder: Encoder, workers: int
+) -> Examples:
+    """Decode and preprocess the images of ``rows`` and number the texts that describe them.
+
+    Parameters
+    ----------
+    rows : n images with their captions
+    folder : where the image files are
+    sha256 : of each image file
+    encoder : whose preprocessing is used
+    workers : threads that decode
+    """
+    import torch
+
+    def pixels_of(image: str, expected: str) -> torch.Tensor:
+        picture = read_image(folder / image, expected)
+        return torch.from_numpy(encoder.preprocess(picture)).half()
+
+    with ThreadPoolExecutor(workers) as pool:
+        made = pool.map(pixels_of, rows.images, sha256)
+        pixels = torch.stack(
+            list(progress(made, "reading images", total=len(rows.images), unit="img"))
+        )
+    number_of = {text: number for number, text in enumerate(dict.fromkeys(rows.captions))}
+    ids = [number_of[text] for text in rows.captions]
+    of_picture: dict[str, set[int]] = {}
+    for image, number in zip(rows.image_of_caption, ids, strict=True):
+        of_picture.setdefault(sha256[image], set()).add(number)
+    widest = max(map(len, of_picture.values()))
+    caption_ids = torch.full((len(rows.images), widest), -1)
+    for image, digest in enumerate(sha256):
+        texts = sorted(of_picture[digest])
+        caption_ids[image, : len(texts)] = torch.tensor(texts)
+    return Examples(pixels, rows, caption_ids, torch.tensor(ids))
+
+
+def read_image(path: Path, sha256: str) -> Image.Image:
+    """Decode the image in ``path``; ``BadInput`` unless it is the one with this sha256."""
+    todo = "delete the images folder of the dataset and run again: it is then prepared anew"
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise BadInput(path, "no such file", "a prepared image", todo) from None
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise BadInput(path, f"sha256 {found}", f"sha256 {sha256}, as in images.csv", todo)
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+def read_checksums(table: Path, images: list[str]) -> list[str]:
+    """sha256 of each of ``images`` from images.csv."""
+    with table.open(encoding="utf-8", newline="") as stream:
+        sha256_of = {row["image"]: row["sha256"] for row in csv.DictReader(stream)}
+    missing = [image for image in images if image not in sha256_of]
+    if missing:
+        raise BadInput(
+            table,
+            f"no row for {missing[0]}",
+            "a row for each image of the split",
+            f"delete {table} and run again: it is then made anew",
+        )
+    return [sha256_of[image] for image in images]
+
+
+def batches_of_epoch(
+    rows: Rows, batch_size: int, epoch: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Images and captions of each step of an epoch, as rows of ``rows``.
+
+    Each image comes once, with one of its captions; over as many epochs as it has captions, with
+    each of them. Batches are in a new order each epoch, and all of a size but for one image.
+    """
+    count = len(rows.images)
+    order = np.random.default_rng([seed, epoch]).permutation(count)
+    first = np.random.default_rng([seed]).integers(0, 2**31, count)
+    starts = np.searchsorted(rows.image_of_caption, np.arange(count + 1))
+    captions = starts[:-1] + (first + epoch) % np.diff(starts)
+    for images in np.array_split(order, math.ceil(count / batch_size)):
+        yield images, captions[images]
+
+
+def shifted(pixels: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
+    """Images (b, 3, H, W), each moved by up to ``share`` of its side, its rim drawn out.
+
+    Mirroring would be cheaper and wrong: captions speak of left and right.
+    """
+    import torch
+    from torch.nn import functional
+
+    count, _, height, width = pixels.shape
+    reach = round(share * height)
+    if reach == 0:
+        return pixels
+    wide = functional.pad(pixels, (reach,) * 4, mode="replicate")
+    moves = torch.randint(0, 2 * reach + 1, (2, count), generator=generator).to(pixels.device)
+    down = moves[0][:, None] + torch.arange(height, device=pixels.device)
+    across = moves[1][:, None] + torch.arange(width, device=pixels.device)
+    image = torch.arange(count, device=pixels.device)[:, None, None]
+    # the channels come last where indices surround them
+    moved = wide[image, :, down[:, :, None], across[:, None, :]]
+    return moved.permute(0, 3, 1, 2).contiguous()
+
+
+def learning_rate_at(step: int, steps: int, peak: float, warmup: float) -> float:
+    """Learning rate of a step, counted from 0: rises in a line, then falls along a cosine to 0.
+
+    ``warmup`` is the share of ``steps`` in which it rises.
+    """
+    rising = round(warmup * steps)
+    if step < rising:
+        return peak * (step + 1) / rising
+    return peak * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising))) / 2
+
+
+def train(
+    encoder: Encoder, taught: Examples, held_out: Examples, entry: dict[str, Any]
+) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
+    """Train, and give the weights of the best epoch and a row of ``COLUMNS`` for each.
+
+    The best epoch is the one with the highest val_recall@10; of equals, the highest val_recall@1;
+    of equals, the first.
+
+    Parameters
+    ----------
+    encoder : what is trained, in place
+    taught, held_out : the train and val splits
+    entry : ``epochs``, ``batch_size``, ``learning_rate``, ``weight_decay``, ``warmup``, ``shift``,
+        ``seed``
+
+    Raises
+    ------
+    BadInput
+        where the loss is not a number any more
+    """
+    import torch
+
+    from scripts.models.losses import also_right, contrastive_loss
+
+    model, device = encoder.model, encoder.device
+    optimizer = optimizer_of(model, entry["weight_decay"])
+    generator = torch.Generator().manual_seed(entry["seed"])
+    per_epoch = math.ceil(len(taught.rows.images) / entry["batch_size"])
+    steps = entry["epochs"] * per_epoch
+    ticks = iter(progress(range(steps), "training", unit="step"))
+    history: list[dict[str, float]] = []
+    best: dict[str, torch.Tensor] = {}
+    for epoch in range(1, entry["epochs"] + 1):
+        model.train()
+        losses = []
+        for images, captions in batches_of_epoch(
+            taught.rows, entry["batch_size"], epoch, entry["seed"]
+        ):
+            rate = learning_rate_at(next(ticks), steps, entry["learning_rate"], entry["warmup"])
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            pixels = taught.pixels[torch.from_numpy(images)].to(device).float()
+            pixels = shifted(pixels, entry["shift"], generator)
+            tokens = encoder.tokenize([taught.rows.captions[caption] for caption in captions])
+            left_out = also_right(taught.caption_ids[images], taught.id_of_caption[captions])
+            loss = contrastive_loss(
+                encoder.forward_images(pixels),
+                encoder.forward_texts(tokens),
+                model.logit_scale.exp(),
+                left_out.to(device),
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            with torch.no_grad():
+                model.logit_scale.clamp_(max=math.log(MAX_SCALE))
+            losses.append(loss.item())
+        row = {
+            "epoch": epoch,
+            "step": epoch * per_epoch,
+            "train_loss": float(np.mean(losses)),
+            **evaluate(encoder, held_out, entry["batch_size"]),
+            "learning_rate": rate,
+        }
+        if not math.isfinite(row["train_loss"] + row["val_loss"]):
+            raise BadInput(
+                f"epoch {epoch}",
+                f"a loss of {row['train_loss']}",
+                "a number",
+                "lower learning_rate, or raise warmup",
+            )
+        history.append(row)
+        log.info(
+            "epoch %d: loss %.3f, on val %.3f, Recall@1 %.3f, Recall@10 %.3f",
+            *(row[name] for name in ("epoch", *COLUMNS[2:6])),
+        )
+        if best_epoch(history) == epoch:
+            best = {name: value.to("cpu", copy=True) for name, value in model.state_dict().items()}
+    next(ticks, None)
+    return best, history
+
+
+def best_epoch(history: list[dict[str, float]]) -> int:
+    """The epoch whose weights are kept; see ``train``."""
+    return max(history, key=lambda row: (row["val_recall@10"], row["val_recall@1"], -row["epoch"]))[
+        "epoch"
+    ]
+
+
+def optimizer_of(model: torch.nn.Module, weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW as CLIP used it: biases, gains and the temperature do not decay."""
+    import torch
+
+    weights = [value for value in model.parameters() if value.ndim >= 2]
+    others = [value for value in model.parameters() if value.ndim < 2]
+    groups = [
+        {"params": weights, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), eps=1e-6)
+
+
+def evaluate(encoder: Encoder, held_out: Examples, batch_size: int) -> dict[str, float]:
+    """Loss in batches as in training, always the same ones, and recall of images by captions."""
+    import torch
+
+    from scripts.models.losses import also_right, contrastive_loss
+
+    encoder.model.eval()
+    rows = held_out.rows
+    images = torch.cat(
+        [encoder.encode_images(block.float()) for block in held_out.pixels.split(EVALUATED_AT_ONCE)]
+    )
+    # texts of a length together: less padding to compute
+    lengths = encoder.lengths(rows.captions)
+    order = sorted(range(len(rows.captions)), key=lengths.__getitem__)
+    texts = torch.empty((len(rows.captions), images.shape[1]), device=images.device)
+    for start in range(0, len(order), EVALUATED_AT_ONCE):
+        block = order[start : start + EVALUATED_AT_ONCE]
+        texts[block] = encoder.encode_texts(encoder.tokenize([rows.captions[row] for row in block]))
+    losses = []
+    with torch.inference_mode():
+        for some, captions in batches_of_epoch(rows, batch_size, epoch=0, seed=0):
+            left_out = also_right(held_out.caption_ids[some], held_out.id_of_caption[captions])
+            scale = encoder.model.logit_scale.exp()
+            loss = contrastive_loss(images[some], texts[captions], scale, left_out.to(scale.device))
+            losses.append(loss.item())
+        scores = texts @ images.T
+        own = scores.gather(1, torch.from_numpy(rows.image_of_caption)[:, None].to(scores.device))
+        ranks = (scores >= own - TOLERANCE).sum(dim=1)
+    return {
+        "val_loss": float(np.mean(losses)),
+        "val_recall@1": (ranks <= 1).float().mean().item(),
+        "val_recall@10": (ranks <= 10).float().mean().item(),
+    }
+
+
+def train_model(
+    entry: dict[str, Any],
+    data: dict[str, Path],
+    base: Path | None,
+    folder: Path,
+    model: str,
+    device: str,
+    threads: int,
+) -> list[dict[str, float]]:
+    """Fill ``folder`` with the trained model; give a row of ``COLUMNS`` for each epoch.
+
+    Parameters
+    ----------
+    entry : see ``train`` and ``write_new_clip``
+    data : ``images`` (folder), ``table``, ``captions``, ``splits``
+    base : folder of the model that training starts from; None starts from nothing
+    folder : where the model goes; what other files stand there is removed
+    model : its name in the config
+    device : see ``pick_device``
+    threads : what is computed with on a CPU; another number gives slightly other weights
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(entry["seed"])
+    (folder / "model.json").unlink(missing_ok=True)
+    draft = folder / ".draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    rows = {split: read_rows(data["captions"], data["splits"], split) for split in ("train", "val")}
+    if base is None:
+        write_new_clip(draft, entry, rows["train"].captions)
+    else:
+        verify_model(base / "model.json")
+        draft.mkdir(parents=True)
+        for name in model_files(base):
+            shutil.copyfile(base / name, draft / name)
+    encoder = load_encoder(draft, device)
+    if entry["learning_rate"] is None:
+        entry = entry | {"learning_rate": FROM_SCRATCH if base is None else FINE_TUNING}
+    examples = {
+        split: read_examples(
+            one, data["images"], read_checksums(data["table"], one.images), encoder, threads
+        )
+        for split, one in rows.items()
+    }
+    weights, history = train(encoder, examples["train"], examples["val"], entry)
+    encoder.model.load_state_dict(weights)
+    for old in draft.glob("*.safetensors*"):
+        old.unlink()
+    encoder.model.save_pretrained(draft)
+    move_model(draft, folder)
+    shutil.rmtree(draft)
+    write_history(folder / "training.csv", history)
+    best = history[best_epoch(history) - 1]
+    write_provenance(
+        folder,
+        model,
+        "train",
+        repo=None,
+        revision=None,
+        tried=[],
+        training={
+            **{name: value for name, value in entry.items() if name != "source"},
+            "images": len(rows["train"].images),
+            "captions": len(rows["train"].captions),
+            "best_epoch": best["epoch"],
+            **{name: best[name] for name in ("val_loss", "val_recall@1", "val_recall@10")},
+        },
+    )
+    return history
+
+
+def write_history(path: Path, history: list[dict[str, float]]) -> None:
+    """Write a row for each epoch, numbers to six digits."""
+    with whole(path) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(COLUMNS)
+        table.writerows([f"{row[name]:.6g}" for name in COLUMNS] for row in history)
+
+
+def main(snakemake) -> None:
+    given = snakemake.input
+    # cuBLAS adds in the same order each time only with a workspace of its own
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    base = given.get("base")
+    train_model(
+        snakemake.params.entry,
+        {name: Path(given[name]) for name in ("images", "table", "captions", "splits")},
+        Path(base).parent if base else None,
+        Path(snakemake.output.provenance).parent,
+        snakemake.wildcards.model,
+        snakemake.params.device,
+        snakemake.threads,
+    )
+
+
+if __name__ == "__main__":
+    run(main, snakemake)
