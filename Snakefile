@@ -21,7 +21,6 @@ include: "rules/report.smk"
 
 
 rule all:
-    """The whole way, to the report."""
     default_target: True
     input:
         rules.report.input,

@@ -93,9 +93,9 @@ rule split:
 
 
 rule prepare:
+    """Everything that a run needs from the net: fetch it where there is a network, compute elsewhere."""
     input:
         f"data/{DATASET}/splits.json",
         f"results/{DATASET}/audit.json",
         collect("data/models/{model}/model.json", model=RUN["models"]),
-    """Everything that a run needs from the net: fetch it where there is a network, compute elsewhere."""
     localrule: True

@@ -70,8 +70,8 @@ rule steps:
 
 
 rule tables:
+    """All tables of the run."""
     input:
         f"results/{DATASET}/tables/metrics.csv",
         f"results/{DATASET}/tables/steps.csv",
-    """All tables of the run."""
     localrule: True

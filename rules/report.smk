@@ -55,7 +55,9 @@ rule plot_recall:
 rule plot_ranks:
     """The share of queries that are answered within K, for every K."""
     input:
-        rankings=collect(RANKINGS, model=RUN["models"], prompt=RUN["prompts"], scorer=RUN["scorers"]),
+        rankings=collect(
+            RANKINGS, model=RUN["models"], prompt=RUN["prompts"], scorer=RUN["scorers"]
+        ),
         captions="data/{dataset}/captions.json",
         splits="data/{dataset}/splits.json",
     output:
@@ -85,7 +87,9 @@ rule plot_ranks:
 rule plot_gallery:
     """Queries drawn by a seeded rule, with their top results; right answers are framed."""
     input:
-        rankings=collect(RANKINGS, prompt=RUN["prompts"][0], scorer=RUN["scorers"][0], allow_missing=True),
+        rankings=collect(
+            RANKINGS, prompt=RUN["prompts"][0], scorer=RUN["scorers"][0], allow_missing=True
+        ),
         captions="data/{dataset}/captions.json",
         splits="data/{dataset}/splits.json",
         images=ancient("data/{dataset}/images"),
@@ -159,7 +163,9 @@ rule report_page:
     input:
         metrics="results/{dataset}/tables/metrics.csv",
         steps="results/{dataset}/tables/steps.csv",
-        rankings=collect(RANKINGS, model=RUN["models"], prompt=RUN["prompts"], scorer=RUN["scorers"]),
+        rankings=collect(
+            RANKINGS, model=RUN["models"], prompt=RUN["prompts"], scorer=RUN["scorers"]
+        ),
         encodings=[
             *collect("results/{{dataset}}/{model}/test/images.json", model=RUN["models"]),
             *collect(
@@ -207,7 +213,6 @@ rule report_page:
 
 rule figures:
     """Every figure of the run."""
-    localrule: True
     input:
         collect(
             "results/{dataset}/figures/{name}.{lang}.{kind}",
@@ -220,10 +225,11 @@ rule figures:
             lang=LANGUAGES,
             kind=["svg", "png"],
         ),
+    localrule: True
 
 
 rule report:
     """The report in both languages."""
-    localrule: True
     input:
         collect("results/{dataset}/report.{lang}.html", dataset=DATASET, lang=LANGUAGES),
+    localrule: True

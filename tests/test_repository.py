@@ -83,3 +83,10 @@ def test_files_that_a_page_points_at_are_there(page):
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
     missing = [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
     assert not missing
+
+
+def test_no_rule_script_begins_with_a_future_import():
+    # Snakemake puts lines of its own before a script, and Python wants these first
+    for path in (ROOT / "scripts").glob("*/*.py"):
+        text = path.read_text("utf-8")
+        assert "from __future__" not in text or "run(main, snakemake)" not in text, path

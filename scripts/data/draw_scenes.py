@@ -1,7 +1,5 @@
 """Draw the embedded dataset: pictures of scenes, five captions for each, and their split."""
 
-from __future__ import annotations
-
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial

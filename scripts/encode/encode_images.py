@@ -1,7 +1,5 @@
 """Image features of one split, once per model: files are read and decoded ahead of the model."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """Text features of one split under one prompt, one template or an ensemble of several."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

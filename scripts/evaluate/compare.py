@@ -1,7 +1,5 @@
 """Set all runs of a dataset side by side: one row per model, prompt, scorer and direction."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path

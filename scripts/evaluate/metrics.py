@@ -9,8 +9,6 @@ with at least one right answer in the top K. Elsewhere that is called hit rate o
 recall of information retrieval would divide by the number of right answers.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from scripts.data.rows import Rows, read_rows

@@ -1,7 +1,5 @@
 """What each rule cost in time and memory, from Snakemake's benchmark files."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterable
 from pathlib import Path

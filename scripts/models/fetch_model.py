@@ -1,7 +1,5 @@
 """Get a model from Hugging Face, ModelScope or a folder, and record where it came from."""
 
-from __future__ import annotations
-
 import errno
 import os
 import re

@@ -1,7 +1,5 @@
 """Train a dual encoder contrastively on a train split, from scratch or from another model."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io
@@ -34,6 +32,7 @@ FROM_SCRATCH, FINE_TUNING = 1e-3, 1e-5
 # as in CLIP: a score is at most a hundred times the cosine
 MAX_SCALE = 100.0
 EVALUATED_AT_ONCE = 100
+TEXTS_AT_ONCE = 32
 # the rounding of a product of unit vectors, as in the ranks that are reported
 TOLERANCE = 1e-6
 
@@ -52,10 +51,10 @@ class Examples:
     id_of_caption : (m,) id of each caption's text
     """
 
-    pixels: torch.Tensor
+    pixels: "torch.Tensor"
     rows: Rows
-    caption_ids: torch.Tensor
-    id_of_caption: torch.Tensor
+    caption_ids: "torch.Tensor"
+    id_of_caption: "torch.Tensor"
 
 
 def read_examples(
@@ -73,7 +72,7 @@ def read_examples(
     """
     import torch
 
-    def pixels_of(image: str, expected: str) -> torch.Tensor:
+    def pixels_of(image: str, expected: str) -> "torch.Tensor":
         picture = read_image(folder / image, expected)
         return torch.from_numpy(encoder.preprocess(picture)).half()
 
@@ -142,7 +141,7 @@ def batches_of_epoch(
         yield images, captions[images]
 
 
-def shifted(pixels: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
+def shifted(pixels: "torch.Tensor", share: float, generator: "torch.Generator") -> "torch.Tensor":
     """Images (b, 3, H, W), each moved by up to ``share`` of its side, its rim drawn out.
 
     Mirroring would be cheaper and wrong: captions speak of left and right.
@@ -164,6 +163,22 @@ def shifted(pixels: torch.Tensor, share: float, generator: torch.Generator) -> t
     return moved.permute(0, 3, 1, 2).contiguous()
 
 
+def forward_texts(encoder: Encoder, texts: list[str]) -> "torch.Tensor":
+    """Features (n, d) of texts, gradients flowing, computed with others of about their length.
+
+    A batch is as long as its longest text; long captions beside short ones double the work.
+    """
+    import torch
+
+    lengths = encoder.lengths(texts)
+    order = sorted(range(len(texts)), key=lengths.__getitem__)
+    blocks = [order[start : start + TEXTS_AT_ONCE] for start in range(0, len(order), TEXTS_AT_ONCE)]
+    features = [
+        encoder.forward_texts(encoder.tokenize([texts[row] for row in block])) for block in blocks
+    ]
+    return torch.cat(features)[np.argsort(order)]
+
+
 def learning_rate_at(step: int, steps: int, peak: float, warmup: float) -> float:
     """Learning rate of a step, counted from 0: rises in a line, then falls along a cosine to 0.
 
@@ -177,7 +192,7 @@ def learning_rate_at(step: int, steps: int, peak: float, warmup: float) -> float
 
 def train(
     encoder: Encoder, taught: Examples, held_out: Examples, entry: dict[str, Any]
-) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
+) -> "tuple[dict[str, torch.Tensor], list[dict[str, float]]]":
     """Train, and give the weights of the best epoch and a row of ``COLUMNS`` for each.
 
     The best epoch is the one with the highest val_recall@10; of equals, the highest val_recall@1;
@@ -206,7 +221,7 @@ def train(
     steps = entry["epochs"] * per_epoch
     ticks = iter(progress(range(steps), "training", unit="step"))
     history: list[dict[str, float]] = []
-    best: dict[str, torch.Tensor] = {}
+    best: "dict[str, torch.Tensor]" = {}
     for epoch in range(1, entry["epochs"] + 1):
         model.train()
         losses = []
@@ -218,11 +233,10 @@ def train(
                 group["lr"] = rate
             pixels = taught.pixels[torch.from_numpy(images)].to(device).float()
             pixels = shifted(pixels, entry["shift"], generator)
-            tokens = encoder.tokenize([taught.rows.captions[caption] for caption in captions])
             left_out = also_right(taught.caption_ids[images], taught.id_of_caption[captions])
             loss = contrastive_loss(
                 encoder.forward_images(pixels),
-                encoder.forward_texts(tokens),
+                forward_texts(encoder, [taught.rows.captions[caption] for caption in captions]),
                 model.logit_scale.exp(),
                 left_out.to(device),
             )
@@ -265,7 +279,7 @@ def best_epoch(history: list[dict[str, float]]) -> int:
     ]
 
 
-def optimizer_of(model: torch.nn.Module, weight_decay: float) -> torch.optim.Optimizer:
+def optimizer_of(model: "torch.nn.Module", weight_decay: float) -> "torch.optim.Optimizer":
     """AdamW as CLIP used it: biases, gains and the temperature do not decay."""
     import torch
 

@@ -1,7 +1,5 @@
 """Fit one scorer of the config; cosine has nothing to fit."""
 
-from __future__ import annotations
-
 from scripts.job import run
 from scripts.retrieve.scorers import fit, save_scorer
 

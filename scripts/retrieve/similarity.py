@@ -1,7 +1,5 @@
 """Rank the gallery for every query, in both directions."""
 
-from __future__ import annotations
-
 import zipfile
 from pathlib import Path
 
