@@ -1,0 +1,74 @@
+"""How numbers look, in tables and sentences alike, so that the same number reads the same."""
+
+from __future__ import annotations
+
+import math
+
+NOTHING = "–"
+
+
+def percent(fraction: float) -> str:
+    """0.5512 -> "55.1%"."""
+    return NOTHING if _missing(fraction) else f"{100 * fraction:.1f}%"
+
+
+def points(difference: float) -> str:
+    """A difference of fractions in percentage points, signed: 0.012 -> "+1.2"."""
+    if _missing(difference):
+        return NOTHING
+    text = f"{100 * difference:+.1f}".replace("-", "−")
+    return text[1:] if text in ("+0.0", "−0.0") else text
+
+
+def margin(difference: float) -> str:
+    """Half the width of a range in percentage points: 0.012 -> "±1.2"."""
+    return NOTHING if _missing(difference) else f"±{100 * difference:.1f}"
+
+
+def count(number: float) -> str:
+    """5000 -> "5,000"."""
+    return NOTHING if _missing(number) else f"{number:,.0f}"
+
+
+def decimal(number: float, places: int = 1) -> str:
+    """1234.56 -> "1,234.6", signed with a minus where it is below zero."""
+    return NOTHING if _missing(number) else f"{number:,.{places}f}".replace("-", "−")
+
+
+def rank(number: float) -> str:
+    """A median rank: whole where it is whole."""
+    if _missing(number):
+        return NOTHING
+    return count(number) if float(number).is_integer() else decimal(number)
+
+
+def score(number: float) -> str:
+    """A cosine or another score."""
+    return decimal(number, 3)
+
+
+def times(ratio: float) -> str:
+    """How many times: two digits where they are few, whole where they are many."""
+    return NOTHING if _missing(ratio) else decimal(ratio, 1 if ratio < 20 else 0)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as s, min or h."""
+    if _missing(seconds):
+        return NOTHING
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def megabytes(number: float) -> str:
+    """Memory in MB, or GB where it is much."""
+    if _missing(number):
+        return NOTHING
+    if number >= 1024:
+        return f"{number / 1024:.1f} GB"
+    return f"{number:.0f} MB" if number >= 10 else f"{number:.1f} MB"
+
+
+def _missing(number: float | None) -> bool:
+    return number is None or not math.isfinite(number)

@@ -1,0 +1,278 @@
+"""The way from images and texts to a ranking, as a chart."""
+
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
+
+from scripts.report.style import (
+    INK,
+    LINE,
+    MUTED,
+    PAPER,
+    RIGHT,
+    SMALL,
+    TINT,
+    WIDTH,
+    draw,
+    inches,
+    palette_of,
+    sheet,
+    tick,
+    wrap,
+)
+
+WORDS = {
+    "en": {
+        "image": "Images",
+        "text": "Texts",
+        "sentence": "“A dog runs through the snow.”",
+        "template": "prompt template",
+        "image_encoder": "Image encoder",
+        "text_encoder": "Text encoder",
+        "unit": "L2-normalise",
+        "features": "features",
+        "stored": "stored once,\nused by every run",
+        "similarity": "Similarity",
+        "cosine": "cosine of every\npair, block by block",
+        "ranking": "Ranking",
+        "rank": "best first; the rank of\nthe right answer counts",
+        "steps": ["input", "encode", "normalise", "compare", "rank"],
+    },
+    "zh": {
+        "image": "图像",
+        "text": "文本",
+        "sentence": "“一只狗跑过雪地。”",
+        "template": "套用提示模板",
+        "image_encoder": "图像编码器",
+        "text_encoder": "文本编码器",
+        "unit": "L2 归一化",
+        "features": "特征",
+        "stored": "只算一次并缓存，\n各组实验共用",
+        "similarity": "相似度",
+        "cosine": "逐块计算\n每一对的余弦",
+        "ranking": "排序",
+        "rank": "由高到低，\n看正确答案的名次",
+        "steps": ["输入", "编码", "归一化", "比较", "排序"],
+    },
+}
+UPPER, LOWER, MIDDLE = 1.02, 2.32, 1.67  # heights of the image row, the text row and the rest
+
+
+def plot_flow(language: str, style: dict[str, Any]) -> Figure:
+    """Image or text, encoder, features, similarity, ranking."""
+    words, colours = WORDS[language], palette_of(style)
+    blue, orange = colours[0], colours[1]
+    with sheet():
+        figure, axes = inches(WIDTH, 3.2)
+        for x, label in zip((0.75, 2.3, 3.72, 5.02, 6.42), words["steps"], strict=True):
+            axes.text(x, 0.22, label, ha="center", va="center", size=SMALL, color=MUTED)
+        axes.plot([0.15, WIDTH - 0.15], [0.42, 0.42], color=LINE, lw=0.8)
+
+        _pictures(axes, 0.75, UPPER, blue)
+        axes.text(0.75, UPPER + 0.42, words["image"], ha="center", va="center", weight="bold")
+        _box(axes, 0.75, LOWER - 0.04, 1.2, 0.56, TINT, LINE)
+        for number, line in enumerate(wrap(words["sentence"], 1.06, SMALL)):
+            lines = wrap(words["sentence"], 1.06, SMALL)
+            axes.text(
+                0.75,
+                LOWER - 0.04 + 0.16 * (number - (len(lines) - 1) / 2),
+                line,
+                ha="center",
+                va="center",
+                size=SMALL,
+            )
+        axes.text(0.75, LOWER + 0.41, words["text"], ha="center", va="center", weight="bold")
+        axes.text(
+            0.75, LOWER + 0.58, words["template"], ha="center", va="center", size=SMALL, color=MUTED
+        )
+
+        for y, name, formula, colour in (
+            (UPPER, "image_encoder", "f(x)", blue),
+            (LOWER, "text_encoder", "g(t)", orange),
+        ):
+            trapezoid = [(1.75, y - 0.42), (2.85, y - 0.26), (2.85, y + 0.26), (1.75, y + 0.42)]
+            axes.add_patch(
+                Polygon(trapezoid, facecolor=colour, edgecolor="none", joinstyle="round")
+            )
+            axes.text(
+                2.3,
+                y - 0.07,
+                words[name],
+                ha="center",
+                va="center",
+                color="white",
+                weight="bold",
+                size=SMALL + 0.5,
+            )
+            axes.text(
+                2.3,
+                y + 0.12,
+                formula,
+                ha="center",
+                va="center",
+                color="white",
+                style="normal",
+                size=SMALL,
+            )
+            _arrow(axes, (1.4, y), (1.72, y))
+            _arrow(axes, (2.9, y), (3.3, y))
+            _vector(axes, 3.36, y, colour)
+            symbol = "u" if name == "image_encoder" else "v"
+            axes.text(
+                3.72,
+                y + 0.25,
+                f"{words['unit']} → {symbol}",
+                ha="center",
+                va="center",
+                size=SMALL,
+                color=INK,
+            )
+        axes.text(
+            3.72,
+            MIDDLE,
+            words["stored"],
+            ha="center",
+            va="center",
+            size=SMALL,
+            color=MUTED,
+            linespacing=1.25,
+        )
+
+        _arrow(axes, (4.12, UPPER), (4.62, MIDDLE - 0.24), bend=-0.18)
+        _arrow(axes, (4.12, LOWER), (4.62, MIDDLE + 0.24), bend=0.18)
+        _matrix(axes, 5.02, MIDDLE, colours)
+        axes.text(5.02, MIDDLE - 0.6, words["similarity"], ha="center", va="center", weight="bold")
+        axes.text(
+            5.02,
+            MIDDLE + 0.62,
+            words["cosine"],
+            ha="center",
+            va="center",
+            size=SMALL,
+            color=MUTED,
+            linespacing=1.25,
+        )
+        _arrow(axes, (5.45, MIDDLE), (5.83, MIDDLE))
+        _ranking(axes, 6.42, MIDDLE, blue)
+        axes.text(6.42, MIDDLE - 0.6, words["ranking"], ha="center", va="center", weight="bold")
+        axes.text(
+            6.42,
+            MIDDLE + 0.62,
+            words["rank"],
+            ha="center",
+            va="center",
+            size=SMALL,
+            color=MUTED,
+            linespacing=1.25,
+        )
+    return figure
+
+
+def _box(axes: Any, x: float, y: float, width: float, height: float, fill: str, edge: str) -> None:
+    axes.add_patch(
+        FancyBboxPatch(
+            (x - width / 2, y - height / 2),
+            width,
+            height,
+            facecolor=fill,
+            edgecolor=edge,
+            lw=0.8,
+            boxstyle="round,pad=0,rounding_size=0.06",
+        )
+    )
+
+
+def _arrow(
+    axes: Any, start: tuple[float, float], end: tuple[float, float], bend: float = 0
+) -> None:
+    axes.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="-|>,head_length=3.2,head_width=1.8",
+            color=MUTED,
+            lw=1,
+            connectionstyle=f"arc3,rad={bend}",
+            shrinkA=0,
+            shrinkB=0,
+            joinstyle="miter",
+        )
+    )
+
+
+def _pictures(axes: Any, x: float, y: float, colour: str) -> None:
+    """A small stack of pictures: sun and hills."""
+    for shift in (0.1, 0.05, 0.0):
+        _box(axes, x + shift, y - shift, 0.78, 0.52, PAPER, MUTED)
+    axes.add_patch(
+        Polygon(
+            [
+                (x - 0.36, y + 0.22),
+                (x - 0.12, y - 0.08),
+                (x + 0.06, y + 0.1),
+                (x + 0.17, y - 0.02),
+                (x + 0.36, y + 0.22),
+            ],
+            facecolor=colour,
+            edgecolor="none",
+            alpha=0.85,
+        )
+    )
+    axes.scatter([x + 0.2], [y - 0.13], s=34, color="#E69F00", lw=0)
+
+
+def _vector(axes: Any, x: float, y: float, colour: str) -> None:
+    """A row of cells of different strength."""
+    for place, alpha in enumerate((0.9, 0.35, 0.65, 0.2, 0.75, 0.45)):
+        axes.add_patch(
+            Rectangle((x + 0.12 * place, y - 0.08), 0.12, 0.16, facecolor=colour, alpha=alpha, lw=0)
+        )
+    axes.add_patch(Rectangle((x, y - 0.08), 0.72, 0.16, fill=False, edgecolor=colour, lw=0.8))
+
+
+def _matrix(axes: Any, x: float, y: float, colours: tuple[str, ...]) -> None:
+    """A table of scores whose diagonal is strongest."""
+    cell = 0.17
+    for row in range(4):
+        for column in range(4):
+            alpha = 0.92 if row == column else (0.12, 0.3, 0.2)[(2 * row + column) % 3]
+            axes.add_patch(
+                Rectangle(
+                    (x + (column - 2) * cell, y + (row - 2) * cell),
+                    cell * 0.92,
+                    cell * 0.92,
+                    facecolor=colours[2],
+                    alpha=alpha,
+                    lw=0,
+                )
+            )
+
+
+def _ranking(axes: Any, x: float, y: float, colour: str) -> None:
+    """Bars in falling order, the second of them right."""
+    for place, width in enumerate((0.86, 0.74, 0.5, 0.32)):
+        height = y - 0.27 + 0.18 * place
+        right = place == 1
+        axes.text(
+            x - 0.5, height, str(place + 1), ha="right", va="center", size=SMALL - 1, color=MUTED
+        )
+        axes.add_patch(
+            Rectangle(
+                (x - 0.44, height - 0.055), width, 0.11, facecolor=RIGHT if right else LINE, lw=0
+            )
+        )
+        if right:
+            tick(axes, x - 0.44 + width + 0.1, height, 0.14)
+
+
+def main(snakemake: Any) -> None:
+    """Draw the chart in the language of the rule."""
+    style = dict(snakemake.params.get("style") or {})
+    draw(snakemake, lambda language: plot_flow(language, style))
+
+
+if __name__ == "__main__":
+    from scripts.job import run
+
+    run(main, snakemake)

@@ -1,0 +1,199 @@
+"""Recall@K over all K: how soon the right answer comes, for each run, both directions."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from scripts.data.rows import read_rows
+from scripts.report.runs import DIRECTIONS, KS, Run, chance, read_run, right_answers
+from scripts.report.style import (
+    INK,
+    LINE,
+    MUTED,
+    PAPER,
+    SMALL,
+    WIDTH,
+    draw,
+    palette_of,
+    printable,
+    sheet,
+    write_table,
+)
+
+WORDS = {
+    "en": {
+        "text_to_image": "Text → image",
+        "image_to_text": "Image → text",
+        "n": "{queries:,} queries, gallery of {gallery:,}",
+        "x": "K, log scale",
+        "y": "Recall@K (%)",
+        "chance": "chance",
+        "thin": "thin: its other prompts and scorers",
+    },
+    "zh": {
+        "text_to_image": "以文搜图",
+        "image_to_text": "以图搜文",
+        "n": "{queries:,} 个查询，候选库 {gallery:,} 项",
+        "x": "K（对数刻度）",
+        "y": "Recall@K（%）",
+        "chance": "随机水平",
+        "thin": "细线：该模型的其他提示与打分方式",
+    },
+}
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (2.5, 1)), (0, (8, 2)))
+LEGEND = 6  # runs that a legend of one line each can still name
+
+
+def steps_of(gallery: int, count: int = 60) -> np.ndarray:
+    """Whole numbers from 1 to ``gallery``, evenly spaced on a log scale, with the usual K."""
+    spaced = np.unique(np.geomspace(1, gallery, count).round().astype(np.int64))
+    return np.union1d(spaced, [k for k in KS if k <= gallery])
+
+
+def curves(runs: list[Run], gallery: dict[str, int]) -> pd.DataFrame:
+    """Columns model, prompt, scorer, direction, queries, gallery, k, recall, chance (fractions)."""
+    parts = []
+    for run in runs:
+        for way in DIRECTIONS:
+            ks, ranks = steps_of(gallery[way]), np.sort(run.ranks[way])
+            right = right_answers(way, len(ranks), gallery[way])
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "model": run.model,
+                        "prompt": run.prompt,
+                        "scorer": run.scorer,
+                        "direction": way,
+                        "queries": len(ranks),
+                        "gallery": gallery[way],
+                        "k": ks,
+                        "recall": np.searchsorted(ranks, ks, side="right") / len(ranks),
+                        "chance": [chance(gallery[way], right, int(k)) for k in ks],
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+def plot_ranks(table: pd.DataFrame, language: str, style: dict[str, Any]) -> Figure:
+    """Draw the curves; with many runs the best of each model stands out and is named."""
+    words, colours = WORDS[language], palette_of(style)
+    keys = ["model", "prompt", "scorer"]
+    runs = list(dict.fromkeys(map(tuple, table[keys].to_numpy())))
+    models = list(dict.fromkeys(run[0] for run in runs))
+    few = len(runs) <= LEGEND
+    area = table[table.k.isin(KS)].groupby(keys, sort=False).recall.mean()
+    best = {
+        model: max((r for r in runs if r[0] == model), key=lambda r: area[r]) for model in models
+    }
+    shown = runs if few else list(best.values())
+    rows = len(shown) + 1
+    top, panel = 0.6, 2.4
+    bottom = 0.66 + 0.185 * ((rows + 1) // 2) + 0.2 * (not few)
+    height = top + panel + bottom
+
+    with sheet():
+        figure = Figure(figsize=(WIDTH, height))
+        handles: dict[str, Any] = {}
+        for number, way in enumerate(DIRECTIONS):
+            axes = figure.add_axes(
+                ((0.55 + number * 3.42) / WIDTH, bottom / height, 3.05 / WIDTH, panel / height)
+            )
+            part = table[table.direction == way]
+            gallery, queries = int(part.gallery.iloc[0]), int(part.queries.iloc[0])
+            axes.set(xscale="log", xlim=(1, max(gallery, 2)), ylim=(0, 100))
+            axes.set_xlabel(words["x"], labelpad=3)
+            if number == 0:
+                axes.set_ylabel(words["y"])
+            else:
+                axes.set_yticklabels([])
+            axes.grid(axis="y")
+            ticks = [k for k in (1, 5, 10, 100, 1000, 10**4, 10**5, 10**6) if k < gallery]
+            # the last one gives way where its number would touch the gallery's
+            while ticks and np.log(gallery / ticks[-1]) / np.log(gallery) * 3.05 < 0.45:
+                ticks.pop()
+            axes.xaxis.set_major_locator(FixedLocator([*ticks, gallery]))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+            axes.xaxis.set_minor_locator(NullLocator())
+            for k in KS:
+                axes.axvline(k, color=LINE, lw=0.6, zorder=0)
+            axes.text(0, 1.115, words[way], transform=axes.transAxes, weight="bold")
+            axes.text(
+                0,
+                1.03,
+                words["n"].format(queries=queries, gallery=gallery),
+                size=SMALL,
+                transform=axes.transAxes,
+                color=MUTED,
+            )
+            guess = part.drop_duplicates("k")
+            (line,) = axes.plot(guess.k, 100 * guess.chance, color=MUTED, lw=1.1, ls=(0, (1, 1.6)))
+            last = line
+            ordered = sorted(runs, key=lambda run: run in shown)
+            for run in ordered:
+                own = part[(part[keys] == list(run)).all(axis=1)]
+                place = runs.index(run) if few else models.index(run[0])
+                colour = colours[place % len(colours)]
+                if run not in shown:
+                    axes.plot(own.k, 100 * own.recall, color=colour, lw=0.6, alpha=0.45)
+                    continue
+                (line,) = axes.plot(
+                    own.k,
+                    100 * own.recall,
+                    color=colour,
+                    lw=1.8,
+                    clip_on=False,
+                    ls=DASHES[place % len(DASHES)],
+                )
+                at = own[own.k.isin(KS)]
+                axes.plot(
+                    at.k,
+                    100 * at.recall,
+                    "o",
+                    ms=3.6,
+                    color=colour,
+                    mec=PAPER,
+                    mew=0.6,
+                    clip_on=False,
+                )
+                handles[" · ".join(map(printable, run))] = line
+            handles.setdefault(words["chance"], last)
+        chance_line = handles.pop(words["chance"])
+        handles[words["chance"]] = chance_line
+        figure.legend(
+            handles.values(),
+            handles.keys(),
+            loc="upper left",
+            ncols=2,
+            labelcolor=INK,
+            bbox_to_anchor=(0.55 / WIDTH, (bottom - 0.55) / height),
+            borderaxespad=0,
+            borderpad=0,
+            handlelength=2.6,
+            columnspacing=2.4,
+        )
+        if not few:
+            figure.text(0.55 / WIDTH, 0.1 / height, words["thin"], size=SMALL, color=MUTED)
+    return figure
+
+
+def main(snakemake: Any) -> None:
+    """Read all rankings, draw their curves."""
+    rows = read_rows(
+        snakemake.input.captions, snakemake.input.splits, snakemake.params.get("split", "test")
+    )
+    runs = [read_run(Path(path), rows) for path in snakemake.input.rankings]
+    table = curves(runs, {"text_to_image": len(rows.images), "image_to_text": len(rows.captions)})
+    style = dict(snakemake.params.get("style") or {})
+    draw(snakemake, lambda language: plot_ranks(table, language, style))
+    write_table(table, snakemake.output.table)
+
+
+if __name__ == "__main__":
+    from scripts.job import run
+
+    run(main, snakemake)

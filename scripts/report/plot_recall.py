@@ -1,0 +1,246 @@
+"""Recall@1, @5 and @10 by model and prompt, both directions side by side."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from scripts.report.runs import DIRECTIONS, KS, chance, right_answers
+from scripts.report.style import (
+    INK,
+    LINE,
+    MUTED,
+    PAPER,
+    SMALL,
+    WIDTH,
+    draw,
+    palette_of,
+    printable,
+    sheet,
+    width_of,
+    wrap,
+    write_table,
+)
+
+WORDS = {
+    "en": {
+        "text_to_image": "Text → image",
+        "image_to_text": "Image → text",
+        "text_to_image_n": "{queries:,} captions ask, {gallery:,} images answer",
+        "image_to_text_n": "{queries:,} images ask, {gallery:,} captions answer",
+        "axis": "queries with a right answer in the top K (%)",
+        "chance": "chance",
+    },
+    "zh": {
+        "text_to_image": "以文搜图",
+        "image_to_text": "以图搜文",
+        "text_to_image_n": "{queries:,} 条描述检索 {gallery:,} 张图像",
+        "image_to_text_n": "{queries:,} 张图像检索 {gallery:,} 条描述",
+        "axis": "前 K 名中有正确答案的查询（%）",
+        "chance": "随机水平",
+    },
+}
+MARKERS = dict(zip(KS, "osD", strict=True))
+
+
+def with_chance(metrics: pd.DataFrame) -> pd.DataFrame:
+    """The metrics table with a column ``chance@K`` for each K."""
+    table = metrics.copy()
+    for k in KS:
+        table[f"chance@{k}"] = [
+            chance(int(row.gallery), right_answers(row.direction, row.queries, row.gallery), k)
+            for row in metrics.itertuples()
+        ]
+    return table
+
+
+def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> Figure:
+    """Draw one line per run: its three recalls, joined.
+
+    Parameters
+    ----------
+    metrics : one row per model, prompt, scorer and direction; fractions
+    """
+    words, colours = WORDS[language], palette_of(style)
+    table = with_chance(metrics)
+    runs = list(dict.fromkeys(zip(table.model, table.prompt, table.scorer, strict=True)))
+    many_scorers = table.scorer.nunique() > 1
+    labelled = len(runs) <= 12
+    pitch = 0.34 if labelled else 0.21
+
+    heights: dict[tuple[str, str, str], float] = {}
+    heads: dict[str, float] = {}
+    y = 0.0
+    for run in runs:
+        if run[0] not in heads:
+            y += 0.08 if heads else 0.16
+            heads[run[0]] = y
+            y += 0.25
+        heights[run] = y
+        y += pitch
+    body = y - pitch + 0.26
+
+    def name(run: tuple[str, str, str]) -> str:
+        return printable(f"{run[1]} · {run[2]}" if many_scorers else run[1])
+
+    texts = [width_of(name(run), SMALL + 0.5) for run in runs]
+    left = min(max([0.9, *(width + 0.22 for width in texts)]), 2.3)
+    top, bottom, gap = 0.84, 0.5, 0.3
+    panel = (WIDTH - left - gap - 0.2) / 2
+    height = top + body + bottom
+    limit = _limit(table)
+
+    with sheet():
+        figure = Figure(figsize=(WIDTH, height))
+        for number, direction in enumerate(DIRECTIONS):
+            axes = figure.add_axes(
+                (
+                    (left + number * (panel + gap)) / WIDTH,
+                    bottom / height,
+                    panel / WIDTH,
+                    body / height,
+                )
+            )
+            axes.set(xlim=(0, limit), ylim=(body, 0), yticks=[])
+            axes.spines["left"].set_visible(False)
+            axes.grid(axis="x")
+            axes.tick_params(axis="x", length=0)
+            part = table[table.direction == direction]
+            sizes = part.iloc[0] if len(part) else None
+            axes.text(0, -0.32, words[direction], weight="bold", va="baseline")
+            if sizes is not None:
+                note = words[f"{direction}_n"].format(
+                    queries=int(sizes.queries), gallery=int(sizes.gallery)
+                )
+                axes.text(0, -0.11, note, size=SMALL, color=MUTED, va="baseline")
+                for k, colour in zip(KS, colours, strict=False):
+                    axes.axvline(
+                        100 * sizes[f"chance@{k}"], color=colour, lw=1, ls=(0, (1, 1.6)), zorder=1
+                    )
+            for row in part.itertuples(index=False):
+                line = heights[row.model, row.prompt, row.scorer]
+                values = [100 * part_value for part_value in _recalls(row, part.columns)]
+                axes.plot(
+                    [min(values), max(values)],
+                    [line, line],
+                    color=LINE,
+                    lw=3,
+                    zorder=2,
+                    solid_capstyle="round",
+                )
+                for k, value, colour in zip(KS, values, colours, strict=False):
+                    axes.plot(
+                        value,
+                        line,
+                        MARKERS[k],
+                        color=colour,
+                        mec=PAPER,
+                        mew=0.8,
+                        clip_on=False,
+                        ms={"o": 7, "s": 6.2, "D": 5.8}[MARKERS[k]],
+                        zorder=3,
+                    )
+                if labelled:
+                    _values(axes, values, line, limit / panel)
+            if number == 0:
+                for run, line in heights.items():
+                    axes.annotate(
+                        wrap(name(run), left - 0.12, SMALL + 0.5, lines=1)[0],
+                        (0, line),
+                        xytext=(-8, 0),
+                        textcoords="offset points",
+                        ha="right",
+                        va="center",
+                        size=SMALL + 0.5,
+                        color=INK,
+                    )
+            for model, line in heads.items():
+                if number == 0:
+                    axes.annotate(
+                        printable(model),
+                        ((0.1 - left) * limit / panel, line),
+                        va="center",
+                        size=SMALL + 0.5,
+                        weight="bold",
+                        annotation_clip=False,
+                    )
+        figure.text(
+            (left + (WIDTH - 0.2 - left) / 2) / WIDTH,
+            0.08 / height,
+            words["axis"],
+            ha="center",
+            va="bottom",
+            size=SMALL + 0.5,
+            color=MUTED,
+        )
+        handles = [
+            Line2D(
+                [],
+                [],
+                marker=MARKERS[k],
+                ls="",
+                color=colour,
+                mec=PAPER,
+                ms=6.5,
+                label=f"Recall@{k}",
+            )
+            for k, colour in zip(KS, colours, strict=False)
+        ]
+        handles.append(Line2D([], [], color=MUTED, lw=1.2, ls=(0, (1, 1.6)), label=words["chance"]))
+        figure.legend(
+            handles=handles,
+            loc="upper left",
+            ncols=4,
+            bbox_to_anchor=(left / WIDTH, 1),
+            borderaxespad=0.6,
+            handletextpad=0.4,
+            columnspacing=1.6,
+            borderpad=0,
+            handlelength=1.6,
+        )
+    return figure
+
+
+def _recalls(row: Any, columns: pd.Index) -> list[float]:
+    # itertuples renames columns that are no identifiers, such as recall@1
+    return [row[columns.get_loc(f"recall@{k}")] for k in KS]
+
+
+def _limit(table: pd.DataFrame) -> float:
+    """Right end of the axes in percent: full scale unless the recalls are far below it."""
+    highest = 100 * table[[f"recall@{k}" for k in KS]].to_numpy().max()
+    return next((end for end in (10, 20, 40, 60) if highest <= 0.9 * end), 100)
+
+
+def _values(axes: Any, values: list[float], line: float, unit: float) -> None:
+    """Numbers above the marks, those that fit: the outer two before the middle one."""
+    taken: list[float] = []
+    for place in (0, 2, 1):
+        value = values[place]
+        if all(abs(value - other) > 0.3 * unit for other in taken):
+            taken.append(value)
+            axes.annotate(
+                f"{value:.1f}",
+                (value, line),
+                xytext=(0, 5.2),
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                size=SMALL - 1,
+                color=MUTED,
+            )
+
+
+def main(snakemake: Any) -> None:
+    """Read the metrics table, draw it."""
+    metrics = pd.read_csv(snakemake.input.metrics, dtype={"model": str, "prompt": str})
+    style = dict(snakemake.params.get("style") or {})
+    draw(snakemake, lambda language: plot_recall(metrics, language, style))
+    write_table(with_chance(metrics), snakemake.output.table)
+
+
+if __name__ == "__main__":
+    from scripts.job import run
+
+    run(main, snakemake)

@@ -1,0 +1,249 @@
+"""The report: one structure (report.html.j2), one set of numbers (here), words in each language."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from scripts.job import run, whole
+from scripts.report import analysis, formats
+from scripts.report.material import Material, read_material
+from scripts.report.page import (
+    FOLDER,
+    Speaker,
+    environment,
+    inline_svg,
+    listing,
+    picture,
+    read_words,
+)
+from scripts.report.runs import DIRECTIONS
+from scripts.report.study import Study, sentences, study
+from scripts.report.tables import tables_of
+
+PICTURE = 208  # pixels: twice what a screen shows
+
+# sections and what they hold, in the order of the template
+SECTIONS = {
+    "method": ("principle", "flow", "measures"),
+    "data": ("dataset", "models", "features", "training", "cost"),
+    "results": ("recall", "depth"),
+    "examples": DIRECTIONS,
+    "analysis": ("outcomes", "captions", "prompts", "scorers", "scale"),
+    "optimisations": (),
+    "outlook": (),
+    "appendix": ("commands", "code", "versions", "checksums"),
+}
+
+
+def gallery_blocks(table: pd.DataFrame, images: Path, cache: dict) -> list[dict[str, Any]]:
+    """The queries of a gallery and what was found for each, pictures as ``data:`` addresses."""
+    blocks = []
+    for (outcome, query), part in table.groupby(["outcome", "query"], sort=False):
+        first = part.iloc[0]
+        by_text = first.direction == "text_to_image"
+        blocks.append(
+            {
+                "outcome": outcome,
+                "query": query,
+                "text": first.text,
+                "picture": None if by_text else picture(images / first.image, 2 * PICTURE, cache),
+                "rank": formats.count(int(first["rank"])),
+                "items": [
+                    {
+                        "place": formats.count(item.place),
+                        "score": "" if np.isnan(item.score) else formats.score(item.score),
+                        "right": bool(item.right),
+                        "beyond": item.place > item.top_k,
+                        "text": item.item_text,
+                        "picture": picture(images / item.item_image, PICTURE, cache)
+                        if by_text
+                        else None,
+                    }
+                    for item in part.itertuples()
+                ],
+            }
+        )
+    return blocks
+
+
+def render(
+    material: Material,
+    language: str,
+    drawings: dict[str, Any],
+    images: Path,
+    commands: list[str],
+    code: list[str],
+) -> str:
+    """The report in one language, as HTML.
+
+    Parameters
+    ----------
+    drawings : paths of SVG figures: flow, recall, ranks, and training as model -> path
+    images : folder of the dataset's pictures
+    commands : what reproduces the run
+    code : functions to show, "scripts/retrieve/ranking.py:rank"
+    """
+    words = read_words(language)
+    studied = study(material)
+    tables = tables_of(material, studied, words)
+    training = [f"training-{model}" for model in drawings["training"]]
+    figures = ["flow", *training, "recall", "ranks"]
+    speaker = Speaker(words, figures, list(tables))
+    cache: dict = {}
+    labels = {name: speaker.text(f"figures.{name}") for name in ("flow", "recall", "ranks")}
+    svgs = {name: inline_svg(drawings[name], labels[name].striptags()) for name in labels}
+    for model, path in drawings["training"].items():
+        labels[f"training-{model}"] = speaker.text("figures.training", model=model)
+        svgs[f"training-{model}"] = inline_svg(path, labels[f"training-{model}"].striptags())
+    numbers = _numbered_sections(bool(training))
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            words=words,
+            t=speaker.text,
+            link=speaker.link,
+            numbers=numbers,
+            sections=SECTIONS,
+            anchor_numbers=speaker.numbers,
+            tables=tables,
+            labels=labels,
+            svgs=svgs,
+            training=_training_notes(material, speaker, training),
+            said={
+                place: [speaker.say(one) for one in found]
+                for place, found in sentences(material, studied).items()
+            },
+            optimisations=[
+                (name, speaker.say(finding) if finding else None)
+                for name, finding in studied.optimisations
+            ],
+            best=studied.best,
+            tiles=_tiles(material, studied),
+            bars=[
+                (way, part.to_dict("records"))
+                for way, part in studied.outcomes.groupby("direction", sort=False)
+            ],
+            galleries={
+                way: [
+                    {
+                        "model": table.model.iloc[0],
+                        "prompt": table.prompt.iloc[0],
+                        "scorer": table.scorer.iloc[0],
+                        "top_k": int(table.top_k.iloc[0]),
+                        "blocks": gallery_blocks(table, images, cache),
+                    }
+                    for table in material.galleries
+                    if len(table) and table.direction.iloc[0] == way
+                ]
+                for way in DIRECTIONS
+            },
+            about={
+                "dataset": material.dataset,
+                "split": material.split,
+                "images": formats.count(len(material.rows.images)),
+                "captions": formats.count(len(material.rows.captions)),
+                "models": list(dict.fromkeys(run_.model for run_ in material.runs)),
+                "source": words["sources"].get(material.audit["source"], material.audit["source"]),
+                "notes": [
+                    {"note": note["note"], "count": formats.count(note["count"])}
+                    for note in material.audit.get("notes", [])
+                ],
+                "shapes": "; ".join(
+                    f"{one['model_name']} {formats.count(one['shape'][0])} × {one['shape'][1]}"
+                    for one in material.encodings
+                    if not one["prompt"]
+                ),
+                "siglip": _named(material, "siglip"),
+                "dual": _named(material, "vision-text-dual-encoder"),
+            },
+            templates=material.templates,
+            commands=commands,
+            code=[listing(where) for where in code],
+            css=Markup((FOLDER / "report.css").read_text("utf-8")),  # noqa: S704 our own
+        )
+    )
+
+
+def _named(material: Material, architecture: str) -> str:
+    return ", ".join(
+        model["model"]
+        for model in material.models
+        if str(model.get("architecture", "")).startswith(architecture)
+    )
+
+
+def _training_notes(material: Material, speaker: Speaker, names: list[str]) -> list[Markup]:
+    notes = []
+    for name in names:
+        model = name.removeprefix("training-")
+        own = next(one for one in material.models if one["model"] == model)
+        facts = own.get("training") or {}
+        notes.append(
+            speaker.text(
+                "text.training_1",
+                model=model,
+                dataset=facts.get("dataset", material.dataset),
+                base=facts.get("base") or speaker.words["text"]["from_scratch"],
+                epoch=facts.get("best_epoch", formats.NOTHING),
+                figure=speaker.link(f"fig_{name}"),
+            )
+        )
+    return notes
+
+
+def _tiles(material: Material, studied: Study) -> list[dict[str, str]]:
+    """The four numbers that a reader wants first."""
+    return [
+        {
+            "direction": way,
+            "name": f"Recall@{k}",
+            "value": formats.percent(float(analysis.hits(studied.best.ranks[way], k).mean())),
+        }
+        for way in DIRECTIONS
+        for k in (1, 10)
+    ]
+
+
+def _numbered_sections(training: bool) -> dict[str, str]:
+    """Section -> its number; the appendix counts in letters."""
+    numbers: dict[str, str] = {}
+    for place, (section, parts) in enumerate(SECTIONS.items(), start=1):
+        numbers[section] = "A" if section == "appendix" else str(place)
+        here = [part for part in parts if part != "training" or training]
+        for inner, part in enumerate(here, start=1):
+            numbers[f"{section}.{part}"] = f"{numbers[section]}.{inner}"
+    return numbers
+
+
+def main(snakemake) -> None:
+    """Unpack the job."""
+    files, params = snakemake.input, snakemake.params
+    material = read_material(files, snakemake.wildcards.dataset, params.split)
+    drawings = {
+        "flow": files.flow,
+        "recall": files.recall,
+        "ranks": files.ranks,
+        # figures/training.<model>.<lang>.svg
+        "training": {
+            Path(path).name.split(".", 1)[1].rsplit(".", 2)[0]: path
+            for path in files.get("training", [])
+        },
+    }
+    page = render(
+        material,
+        snakemake.wildcards.lang,
+        drawings,
+        Path(files.images),
+        list(params.commands),
+        list(params.listings),
+    )
+    with whole(snakemake.output.html) as draft:
+        draft.write_text(page, "utf-8")
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

@@ -1,0 +1,82 @@
+"""One run as the report sees it: who ranked, and the rank of every right answer, both ways."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scripts.data.rows import Rows
+from scripts.evaluate.metrics import best_rank_of_image
+from scripts.retrieve.similarity import read_rankings
+
+DIRECTIONS = ("text_to_image", "image_to_text")
+KS = (1, 5, 10)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The rankings of one model, prompt and scorer.
+
+    Attributes
+    ----------
+    ranks : direction -> (q,) int64 from 1; captions ask for images, images ask for captions
+    tops : direction -> (q, K) int64, rows of the gallery, best first
+    scores : direction -> (q, K) float32, their scores
+    right_score : (m,) float32, score of each caption with its own image
+    caption_ranks : (m,) int64, rank of each caption when its own image asks
+    """
+
+    model: str
+    prompt: str
+    scorer: str
+    ranks: dict[str, np.ndarray]
+    tops: dict[str, np.ndarray]
+    scores: dict[str, np.ndarray]
+    right_score: np.ndarray
+    caption_ranks: np.ndarray
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Model, prompt and scorer."""
+        return self.model, self.prompt, self.scorer
+
+
+def read_run(path: str | Path, rows: Rows) -> Run:
+    """Read ``.../<model>/<prompt>/<scorer>/rankings.npz``.
+
+    Raises ``BadInput`` where the rankings are of other rows.
+    """
+    model, prompt, scorer = Path(path).parts[-4:-1]
+    stored = read_rankings(path, rows)
+    caption_ranks = stored["image_to_text_rank"]
+    return Run(
+        model=model,
+        prompt=prompt,
+        scorer=scorer,
+        ranks={
+            "text_to_image": stored["text_to_image_rank"],
+            "image_to_text": best_rank_of_image(caption_ranks, rows.image_of_caption),
+        },
+        tops={way: stored[f"{way}_top"] for way in DIRECTIONS},
+        scores={way: stored[f"{way}_top_score"] for way in DIRECTIONS},
+        right_score=stored["text_to_image_score"],
+        caption_ranks=caption_ranks,
+    )
+
+
+def chance(gallery: int, right: float, k: int) -> float:
+    """Recall@K of an order drawn at random, for ``right`` right answers among ``gallery`` items.
+
+    1 - C(gallery - right, K) / C(gallery, K), as a product so that ``right`` may be a mean count.
+    Where counts differ the mean gives too much, so that a model is never flattered.
+    """
+    drawn = np.arange(min(k, gallery))
+    missed = np.maximum(gallery - right - drawn, 0.0) / (gallery - drawn)
+    return float(1.0 - missed.prod())
+
+
+def right_answers(direction: str, queries: int, gallery: int) -> float:
+    """Right answers per query: a caption has one image, an image its share of the captions."""
+    return 1.0 if direction == "text_to_image" else gallery / queries

@@ -1,0 +1,278 @@
+"""One look for every figure: type, colours, and how figures become files.
+
+Text colours, grid and background use the five constants below and nothing else does, so the report
+can exchange them for its own, light or dark.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import importlib.util
+import io
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib import font_manager
+from matplotlib.figure import Figure
+from matplotlib.ft2font import LoadFlags
+from PIL import Image
+
+from scripts.job import whole
+
+INK, MUTED, LINE, TINT, PAPER = "#1c2430", "#5b6675", "#d5dbe3", "#f2f5f8", "#fffffe"
+
+# Okabe and Ito (2008), https://jfly.uni-koeln.de/color: told apart with any colour vision
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#7F7F7F")
+RIGHT = "#009E73"
+
+FAMILIES = ("Noto Sans CJK SC", "DejaVu Sans")
+# what a line may break around: a Chinese character with the punctuation that must not open a
+# line, a word, a space
+HAN = r"\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef"
+CLOSING = "，。、；：？！）】》」』”’"
+PIECE = re.compile(rf"[{HAN}][{CLOSING}]*|[^\s{HAN}]+[{CLOSING}]*|\s+")
+WIDTH = 7.2  # inches, the width of a page's text
+SIZE, SMALL = 9.0, 7.5  # points
+
+
+@functools.cache
+def register_fonts() -> dict[str, str]:
+    """Make Chinese type known to matplotlib; weight -> font file.
+
+    The files are those of the package mpl-font, found and not imported: importing it changes
+    matplotlib's settings. Its weights are all registered as regular by ``addfont``, hence by hand.
+    """
+    spec = importlib.util.find_spec("mpl_font")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("mpl-font is missing: install requirements.lock")
+    folder = Path(spec.origin).parent / "fonts" / "noto"
+    files = {"normal": "NotoSansCJKsc-Regular.otf", "bold": "NotoSansCJKsc-Bold.otf"}
+    manager = font_manager.fontManager
+    for weight, name in files.items():
+        files[weight] = str(folder / name)
+        manager.addfont(files[weight])
+        number = {"normal": 400, "bold": 700}[weight]
+        manager.ttflist[-1] = replace(manager.ttflist[-1], name=FAMILIES[0], weight=number)
+    return files
+
+
+@contextlib.contextmanager
+def sheet() -> Iterator[None]:
+    """Draw with the report's settings inside the block, and leave matplotlib's own as they were."""
+    register_fonts()
+    settings = {
+        "font.family": list(FAMILIES),
+        "font.size": SIZE,
+        "text.color": INK,
+        "text.hinting": "none",  # else letters stand wider in the PNG than measured here
+        "text.parse_math": False,  # captions hold dollar signs and mean them
+        "axes.edgecolor": LINE,
+        "axes.facecolor": "none",
+        "axes.labelcolor": MUTED,
+        "axes.labelsize": SMALL + 0.5,
+        "axes.titlesize": SIZE,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.linewidth": 0.8,
+        "axes.axisbelow": True,
+        "grid.color": LINE,
+        "grid.linewidth": 0.6,
+        "xtick.color": LINE,
+        "ytick.color": LINE,
+        "xtick.labelcolor": MUTED,
+        "ytick.labelcolor": MUTED,
+        "xtick.labelsize": SMALL,
+        "ytick.labelsize": SMALL,
+        "xtick.major.size": 3,
+        "ytick.major.size": 3,
+        "legend.frameon": False,
+        "legend.fontsize": SMALL,
+        "lines.linewidth": 1.6,
+        "figure.facecolor": PAPER,
+        "savefig.facecolor": PAPER,
+        "svg.fonttype": "path",
+        "svg.hashsalt": "clip-retrieval",
+    }
+    with matplotlib.rc_context(settings):
+        yield
+
+
+def palette_of(style: dict[str, Any]) -> tuple[str, ...]:
+    """Series colours: the configured ones first, then the others of ours."""
+    chosen = tuple(style.get("palette") or ())
+    return chosen + tuple(colour for colour in PALETTE if colour not in chosen)
+
+
+def printable(text: str) -> str:
+    """``text`` on one line, with a box for each character that our fonts cannot draw."""
+    text = unicodedata.normalize("NFC", text)
+    return "".join(_drawable(character) for character in " ".join(text.split()))
+
+
+@functools.cache
+def _drawable(character: str) -> str:
+    if unicodedata.category(character) in ("Cf", "Mn", "Cc", "Cs", "Co", "Cn"):
+        return ""
+    return character if any(ord(character) in glyphs for glyphs in _charmaps()) else "\u25a1"
+
+
+@functools.cache
+def _charmaps() -> tuple[dict[int, int], ...]:
+    files = [register_fonts()["normal"], font_manager.findfont(FAMILIES[1])]
+    return tuple(font_manager.get_font(file).get_charmap() for file in files)
+
+
+def width_of(text: str, size: float = SIZE, weight: str = "normal") -> float:
+    """Width in inches of ``text`` set in one line."""
+    return sum(_advance(character, weight) for character in text) * size / 72
+
+
+@functools.cache
+def _advance(character: str, weight: str) -> float:
+    """Advance of a character, in ems."""
+    file = register_fonts()[weight]
+    if ord(character) not in _charmaps()[0]:
+        file = font_manager.findfont(FAMILIES[1])
+    font = font_manager.get_font(file)
+    font.set_size(100, 72)  # pixels per em
+    glyph = font.load_char(ord(character), flags=LoadFlags.NO_HINTING)
+    return glyph.linearHoriAdvance / 65536 / 100
+
+
+def wrap(
+    text: str, width: float, size: float = SIZE, lines: int = 99, weight: str = "normal"
+) -> list[str]:
+    """Break ``text`` into at most ``lines`` lines no wider than ``width`` inches.
+
+    Breaks between words, between any two Chinese characters, and inside a word only where it is
+    wider than a line. What does not fit ends in an ellipsis.
+    """
+    pieces = PIECE.findall(printable(text))
+    done: list[str] = []
+    line = ""
+    for piece in pieces:
+        if width_of((line + piece).rstrip(), size, weight) <= width:
+            line += piece if line or piece.strip() else ""
+            continue
+        if line.strip():
+            done.append(line.rstrip())
+        line = ""
+        for character in piece.lstrip():
+            if line and width_of(line + character, size, weight) > width:
+                done.append(line)
+                line = ""
+            line += character
+    if line.strip():
+        done.append(line.rstrip())
+    if len(done) > lines:
+        last = done[lines - 1]
+        while last and width_of(last + "…", size, weight) > width:
+            last = last[:-1]
+        done = [*done[: lines - 1], last.rstrip() + "…"]
+    return done or [""]
+
+
+def tick(axes: Any, x: float, y: float, size: float, **kwargs: Any) -> None:
+    """A white check mark on a green disc, drawn as a shape: no font is needed for it.
+
+    Parameters
+    ----------
+    x, y : centre in inches, on axes of ``inches``
+    size : diameter in inches
+    """
+    axes.scatter([x], [y], s=(size * 72) ** 2, color=RIGHT, lw=0, clip_on=False, **kwargs)
+    marks = np.array([[-0.22, 0.02], [-0.06, 0.18], [0.24, -0.17]]) * size
+    axes.plot(
+        x + marks[:, 0],
+        y + marks[:, 1],
+        color="white",
+        lw=size * 9,
+        solid_capstyle="round",
+        solid_joinstyle="round",
+        clip_on=False,
+        **kwargs,
+    )
+
+
+def inches(width: float, height: float) -> tuple[Figure, Any]:
+    """An empty figure and axes over all of it, in inches from the top left corner."""
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.axis("off")
+    return figure, axes
+
+
+def save(figure: Figure, svg: str | Path, png: str | Path, style: dict[str, Any]) -> None:
+    """Write a figure as SVG and PNG with the same bytes each time: no dates, no versions."""
+    with sheet():
+        with whole(svg) as draft:
+            figure.savefig(draft, metadata={"Date": None, "Creator": None})
+            draft.write_text(_with_jpegs(draft.read_text("utf-8")), "utf-8")
+        with whole(png) as draft:
+            figure.savefig(draft, dpi=int(style.get("dpi", 200)), metadata={"Software": None})
+
+
+def _with_jpegs(svg: str) -> str:
+    """Pictures inside an SVG as JPEG: a photo as PNG is five times as large."""
+
+    def smaller(match: re.Match) -> str:
+        picture = Image.open(io.BytesIO(base64.b64decode(match[1])))
+        if picture.mode == "RGBA" and picture.getextrema()[3][0] < 255:
+            return match[0]
+        return '"' + jpeg(picture.convert("RGB")) + '"'
+
+    return re.sub(r'"data:image/png;base64,([^"]+)"', smaller, svg)
+
+
+def jpeg(picture: Image.Image, quality: int = 82) -> str:
+    """A picture as a ``data:`` address."""
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=quality, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def thumbnail(path: Path, side: int) -> Image.Image:
+    """A picture whose longer side is ``side`` pixels at most."""
+    with Image.open(path) as picture:
+        picture.draft("RGB", (side * 2, side * 2))
+        picture = picture.convert("RGB")
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return picture
+
+
+def write_table(table: pd.DataFrame, path: str | Path) -> None:
+    """The numbers of a figure, beside it."""
+    with whole(path) as draft:
+        table.to_csv(draft, index=False, lineterminator="\n")
+
+
+def listed(value: Any) -> list[str]:
+    """One path or several, as a list."""
+    return [value] if isinstance(value, str) else [str(item) for item in value]
+
+
+def draw(snakemake: Any, plot: Callable[[str], Figure]) -> None:
+    """Draw a figure in each language asked for, and write its files.
+
+    ``output.svg`` and ``output.png`` hold a path for each of ``params.languages``.
+    """
+    style = dict(snakemake.params.get("style") or {})
+    for language, svg, png in zip(
+        snakemake.params.get("languages", ["en"]),
+        listed(snakemake.output.svg),
+        listed(snakemake.output.png),
+        strict=True,
+    ):
+        save(plot(language), svg, png, style)

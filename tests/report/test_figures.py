@@ -1,0 +1,279 @@
+"""The figures: nothing outside, nothing over anything else, nothing that cannot be read."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import LANGUAGES, NASTY, FakeRun
+from matplotlib.axis import Tick
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+from PIL import Image
+
+from scripts.job import BadInput
+from scripts.report import style
+from scripts.report.plot_flow import plot_flow
+from scripts.report.plot_gallery import choose, plot_gallery
+from scripts.report.plot_ranks import curves, plot_ranks
+from scripts.report.plot_recall import plot_recall, with_chance
+from scripts.report.plot_training import by_epoch, plot_training
+from scripts.report.runs import Run
+
+
+def texts_of(figure):
+    """Texts that are really drawn, with their boxes in pixels; a missing glyph is an error."""
+    with style.sheet(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        renderer = canvas.get_renderer()
+        beyond = {
+            id(label)
+            for axes in figure.axes
+            for axis in (axes.xaxis, axes.yaxis)
+            for tick in axis.findobj(Tick)
+            if not min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval())
+            for label in (tick.label1, tick.label2)
+        }
+        texts = {id(text): text for text in figure.findobj(Text)}
+        return [
+            (text, text.get_window_extent(renderer))
+            for place, text in texts.items()
+            if place not in beyond and text.get_visible() and text.get_text().strip()
+        ]
+
+
+def assert_readable(figure):
+    """No text leaves the figure, and no two texts lie over each other."""
+    boxes = []
+    width, height = figure.bbox.width, figure.bbox.height
+    for text, box in texts_of(figure):
+        words = text.get_text()
+        assert box.x0 >= -1, f"{words!r} leaves on the left"
+        assert box.y0 >= -1, f"{words!r} leaves below"
+        assert box.x1 <= width + 1, f"{words!r} leaves on the right"
+        assert box.y1 <= height + 1, f"{words!r} leaves above"
+        boxes.append((words, box.padded(-2)))
+    for place, (words, box) in enumerate(boxes):
+        for other, another in boxes[place + 1 :]:
+            assert not box.overlaps(another), f"{words!r} lies over {other!r}"
+
+
+def metrics(models: int, prompts: int, scorers: int, scale: float = 1.0) -> pd.DataFrame:
+    lot = np.random.default_rng(3)
+    return pd.DataFrame([
+        {
+            "model": f"clip-model-{a}", "prompt": f"a-prompt-name-{b}", "scorer": f"scorer-{c}",
+            "direction": way, "queries": 5000 if way[0] == "t" else 1000,
+            "gallery": 1000 if way[0] == "t" else 5000, "recall@1": scale * lot.uniform(0.1, 0.4),
+            "recall@5": scale * lot.uniform(0.4, 0.8), "recall@10": scale * lot.uniform(0.8, 1),
+        }
+        for a in range(models) for b in range(prompts) for c in range(scorers)
+        for way in ("text_to_image", "image_to_text")
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("models", "prompts", "scorers"), [(1, 1, 1), (2, 3, 1), (4, 6, 3)])
+def test_recall_is_readable_from_one_run_to_seventy_two(models, prompts, scorers, language):
+    assert_readable(plot_recall(metrics(models, prompts, scorers), language, {}))
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.02, 1.0])
+def test_recall_is_readable_for_very_bad_and_very_good_runs(scale):
+    assert_readable(plot_recall(metrics(1, 2, 1, scale), "en", {}))
+
+
+def test_the_recall_table_holds_chance():
+    table = with_chance(metrics(1, 1, 1)).set_index("direction")
+    assert table.loc["text_to_image", "chance@10"] == pytest.approx(0.01)
+    assert table.loc["image_to_text", "chance@1"] == pytest.approx(0.001)
+
+
+def fake_runs(count: int, gallery: int) -> list[Run]:
+    lot = np.random.default_rng(4)
+    return [
+        Run(
+            f"a-model-name-{number // 3}", f"prompt-{number % 3}", "cosine",
+            {"text_to_image": lot.integers(1, gallery + 1, 50),
+             "image_to_text": lot.integers(1, 2 * gallery + 1, 25)},
+            {}, {}, np.zeros(0), np.zeros(0),
+        )
+        for number in range(count)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("count", "gallery"), [(1, 5), (3, 60), (12, 1000), (12, 25000)])
+def test_recall_curves_are_readable(count, gallery, language):
+    sizes = {"text_to_image": gallery, "image_to_text": 2 * gallery}
+    assert_readable(plot_ranks(curves(fake_runs(count, gallery), sizes), language, {}))
+
+
+def test_a_recall_curve_counts_the_queries_up_to_each_rank():
+    run = fake_runs(1, 5)[0]
+    table = curves([run], {"text_to_image": 5, "image_to_text": 10})
+    own = table[table.direction == "text_to_image"].set_index("k").recall
+    assert own.index.tolist() == [1, 2, 3, 4, 5]
+    for k, value in own.items():
+        assert value == pytest.approx((run.ranks["text_to_image"] <= k).mean())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("epochs", [1, 2, 30])
+def test_training_curves_are_readable(epochs, language):
+    log = pd.DataFrame({
+        "epoch": range(1, epochs + 1), "train_loss": np.linspace(3, 1, epochs),
+        "val_loss": np.linspace(3, 1.02, epochs), "val_recall@1": np.linspace(0.1, 0.5, epochs),
+        "val_recall@10": np.linspace(0.2, 0.52, epochs),
+    })  # fmt: skip
+    for best in (1, epochs, None):
+        assert_readable(plot_training(log, best, language, {}))
+
+
+def test_an_empty_training_log_is_told():
+    with pytest.raises(BadInput, match="no epoch"):
+        by_epoch(pd.DataFrame({"epoch": []}))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_flow_chart_is_readable(language):
+    assert_readable(plot_flow(language, {}))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("direction", ["text_to_image", "image_to_text"])
+def test_galleries_are_readable_and_show_markup_and_mathtext_as_they_are(
+    fake_run: FakeRun, direction, language
+):
+    table = read_gallery(fake_run, direction)
+    # the nasty captions stand in the place of those that the lot chose
+    column = "text" if direction == "text_to_image" else "item_text"
+    places = dict(zip(table[column].unique(), NASTY, strict=False))
+    table[column] = [places.get(text, text) for text in table[column]]
+    figure = plot_gallery(table, fake_run.data / "images", language, {})
+    assert_readable(figure)
+    words = "".join(text.get_text() for text, _ in texts_of(figure)).replace(" ", "")
+    assert "<script>" in words
+    assert "$x_1$" in words
+
+
+def read_gallery(fake_run: FakeRun, direction: str) -> pd.DataFrame:
+    path = fake_run.results / "figures" / f"gallery.tiny.{direction}.csv"
+    return pd.read_csv(path, keep_default_na=False, na_values={"score": [""]})
+
+
+@pytest.mark.parametrize("direction", ["text_to_image", "image_to_text"])
+def test_a_gallery_holds_a_right_answer_for_every_query(fake_run: FakeRun, direction):
+    table = read_gallery(fake_run, direction)
+    assert set(table.outcome) == {"success", "near_miss", "failure"}
+    for _, part in table.groupby(["outcome", "query"]):
+        right = part[part.right]
+        assert len(right) >= 1
+        assert right.place.min() == part["rank"].iloc[0]
+        assert len(part) == 5 + (right.place.min() > 5)
+
+
+def test_examples_are_drawn_by_lot_and_always_the_same():
+    ranks = np.r_[np.full(50, 1), np.full(50, 3), np.full(50, 40)]
+    counts = {"success": 3, "near_miss": 2, "failure": 4}
+    chosen = choose(ranks, counts, seed=1)
+    assert chosen == choose(ranks, counts, seed=1)
+    assert chosen != choose(ranks, counts, seed=2)
+    assert {name: len(queries) for name, queries in chosen.items()} == counts
+    assert all(ranks[query] == 40 for query in chosen["failure"])
+
+
+def test_too_few_failures_are_filled_up_with_the_worst_that_are_left():
+    chosen = choose(np.array([1, 1, 7, 2, 9]), {"success": 1, "near_miss": 1, "failure": 3}, 0)
+    assert chosen["failure"] == [4, 2]
+    assert chosen["near_miss"] == [3]
+
+
+def test_figures_have_the_same_bytes_each_time(tmp_path: Path):
+    for name in ("one", "two"):
+        figure = plot_recall(metrics(1, 2, 1), "zh", {})
+        style.save(figure, tmp_path / f"{name}.svg", tmp_path / f"{name}.png", {"dpi": 50})
+    for kind in ("svg", "png"):
+        assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"two.{kind}").read_bytes()
+    svg = (tmp_path / "one.svg").read_text("utf-8")
+    assert "<dc:date>" not in svg
+    assert "<text" not in svg, "text is drawn as outlines, so that no font is needed"
+
+
+def test_a_figure_has_the_resolution_and_colours_asked_for(tmp_path: Path):
+    chosen = {"dpi": 40, "palette": ["#123456"]}
+    figure = plot_recall(metrics(1, 1, 1), "en", chosen)
+    style.save(figure, tmp_path / "a.svg", tmp_path / "a.png", chosen)
+    assert Image.open(tmp_path / "a.png").width == round(40 * style.WIDTH)
+    assert "#123456" in (tmp_path / "a.svg").read_text("utf-8")
+
+
+def test_drawing_leaves_matplotlibs_settings_alone():
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    plot_flow("zh", {})
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_pictures_in_an_svg_are_small(fake_run: FakeRun):
+    path = fake_run.results / "figures" / "gallery.tiny.text_to_image.en.svg"
+    svg = path.read_text("utf-8")
+    assert svg.count("data:image/jpeg") >= 30
+    assert "data:image/png" not in svg
+    assert len(svg) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("tab\tand\nline", "tab and line"), ("नम", "\u25a1\u25a1"), ("\u200bzero", "zero"),
+        ("e\u0301", "é"), ("\x07bell", "bell"),
+    ],
+)  # fmt: skip
+def test_text_that_no_font_can_draw_becomes_boxes_and_not_a_warning(text, shown):
+    assert style.printable(text) == shown
+
+
+@pytest.mark.parametrize("text", [*NASTY, "x" * 300, "", "，".join(["很长的描述"] * 20)])
+def test_lines_are_no_wider_than_asked_and_lose_nothing(text):
+    lines = style.wrap(text, 1.5, 8)
+    assert all(style.width_of(line, 8) <= 1.5 + 1e-9 for line in lines)
+    assert "".join(lines).replace(" ", "") == style.printable(text).replace(" ", "")
+    assert not any(line.startswith(tuple(style.CLOSING)) for line in lines)
+
+
+def test_what_does_not_fit_ends_in_an_ellipsis():
+    lines = style.wrap("word " * 100, 1.5, 8, lines=3)
+    assert len(lines) == 3
+    assert lines[-1].endswith("…")
+    assert style.width_of(lines[-1], 8) <= 1.5
+
+
+def test_widths_are_those_that_matplotlib_draws():
+    figure, axes = style.inches(6, 1)
+    with style.sheet():
+        sample = "Wide 宽度 and narrow, 1,234"
+        text = axes.text(0, 0.5, sample, size=12)
+        canvas = FigureCanvasAgg(figure)
+        drawn = text.get_window_extent(canvas.get_renderer()).width / figure.dpi
+    assert style.width_of(sample, 12) == pytest.approx(drawn, rel=0.06)
+
+
+def test_each_language_gets_its_own_file(tmp_path: Path):
+    paths = {kind: [str(tmp_path / f"f.{lang}.{kind}") for lang in LANGUAGES]
+             for kind in ("svg", "png")}  # fmt: skip
+    job = SimpleNamespace(
+        params={"languages": list(LANGUAGES), "style": {"dpi": 30}},
+        output=SimpleNamespace(**paths),
+    )
+    style.draw(job, lambda language: plot_flow(language, {}))
+    svgs = [re.sub(r"\s+", " ", Path(path).read_text("utf-8")) for path in paths["svg"]]
+    assert svgs[0] != svgs[1]
