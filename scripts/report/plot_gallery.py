@@ -97,7 +97,8 @@ def gallery_table(
     """What the gallery shows, one row per item.
 
     Columns: model, prompt, scorer, direction, outcome, query (row), image (of the query), text (of
-    the query), rank (of the right answer), top_k, place, item (row), item_image, item_text, score, right.
+    the query), rank (of the right answer), top_k, place, item (row), item_image, item_text, score,
+    right.
     Where no right answer is among the top ``top_k``, a last row holds it, at its own place.
     """
     records = []
@@ -307,7 +308,7 @@ def _texts_for_picture(
         axes, 0.1, y + side + 0.05, [words["rank"].format(rank=first["rank"])], SMALL, color=MUTED
     )
     used = 0.0
-    for number, item in enumerate(part.itertuples()):
+    for item in part.itertuples():
         beyond = item.place > item.top_k
         used += 0.07 if beyond else 0
         lines = wrap(item.item_text, WIDTH - x - 0.75, SMALL + 0.5, lines=4)

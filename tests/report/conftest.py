@@ -289,8 +289,8 @@ class FakeRun:
             "table": str(folder / f"{stem}.csv"),
         }
 
-    def draw(self) -> FakeRun:
-        """Every figure, by the rules' own ``main``."""
+    def draw(self, examples: int = 2) -> FakeRun:
+        """Every figure, by the rules' own ``main``; ``examples`` of each outcome in galleries."""
         params = {"languages": list(LANGUAGES), "style": {"dpi": 60}, "split": "test"}
         rows = {"captions": self.data / "captions.json", "splits": self.data / "splits.json"}
         plot_recall.main(job({"metrics": self.metrics}, self.figure("recall"), params))
@@ -318,9 +318,9 @@ class FakeRun:
                 counts = {
                     "direction": way,
                     "top_k": 5,
-                    "successes": 2,
-                    "near_misses": 2,
-                    "failures": 2,
+                    "successes": examples,
+                    "near_misses": examples,
+                    "failures": examples,
                     "seed": 1,
                 }
                 plot_gallery.main(job(inputs, self.figure("gallery", model, way), params | counts))

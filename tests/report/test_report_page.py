@@ -1,0 +1,321 @@
+"""The report as a whole: complete, escaped, self-contained, true to its tables, repeatable."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from conftest import LANGUAGES, FakeRun
+
+from scripts.data.rows import read_captions
+from scripts.job import BadInput
+from scripts.report import page as page_module
+from scripts.report.material import preprocessing_of
+from scripts.report.page import Speaker, highlighted, inline_svg, listing, read_words
+from scripts.report.report_page import SECTIONS
+
+VOID = {"meta", "img", "br", "link", "mspace", "path", "use", "rect"}
+# counts of what a reader sees in the tables' rows, and so in no cell of them
+COUNTS = {"runs", "models", "prompts", "total", "better", "worse", "alike"}
+NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+
+
+class Document(HTMLParser):
+    """Elements of a page: tag, attributes, text inside, depth checked on the way."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[dict] = []
+        self.open: list[dict] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        element = {"tag": tag, "attrs": dict(attrs), "text": ""}
+        self.elements.append(element)
+        if tag not in VOID:
+            self.open.append(element)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append({"tag": tag, "attrs": dict(attrs), "text": ""})
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop()["tag"] == tag
+
+    def handle_data(self, data):
+        for element in self.open:
+            element["text"] += data
+
+    def all(self, tag: str, kind: str | None = None) -> list[dict]:
+        return [
+            one
+            for one in self.elements
+            if one["tag"] == tag
+            and (kind is None or kind in (one["attrs"].get("class") or "").split())
+        ]
+
+    @property
+    def ids(self) -> list[str]:
+        return [one["attrs"]["id"] for one in self.elements if "id" in one["attrs"]]
+
+
+@pytest.fixture(params=LANGUAGES)
+def page(pages, request) -> Document:
+    return Document(pages[request.param])
+
+
+def test_every_tag_is_closed_and_every_id_is_there_once(page: Document):
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_every_section_is_there_numbered_and_not_empty(pages):
+    for html in pages.values():
+        document = Document(html)
+        for section, parts in SECTIONS.items():
+            assert section in document.ids
+            for part in parts:
+                assert f"{section}-{part}" in document.ids
+        headings = [one["text"] for one in document.all("h2") + document.all("h3")]
+        assert all(
+            re.match(r"[0-9A]", text) for text in headings if text not in ("Abstract", "摘要")
+        )
+        pieces = re.split(r"<(h[23])[^>]*>.*?</h[23]>", html)[1:]
+        tags, contents = pieces[::2], pieces[1::2]
+        for tag, content, following in zip(tags, contents, [*tags[1:], "h2"], strict=True):
+            plain = re.sub(r"<[^>]+>", "", content).strip()
+            assert len(plain) > 10 or (tag == "h2" and following == "h3")
+
+
+def test_figures_and_tables_are_captioned_and_numbered_in_order(page: Document):
+    captions = [one["text"] for one in page.all("figcaption")]
+    for word in (("Figure", "图"), ("Table", "表")):
+        own = [text for text in captions if text.startswith(word)]
+        numbers = [int(re.search(r"\d+", text)[0]) for text in own]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert all(len(text) > 12 for text in own)
+    assert len(page.all("svg")) == 4
+
+
+def test_every_figure_has_shapes_in_it_and_a_label(page: Document, pages):
+    for svg in page.all("svg"):
+        assert len(svg["attrs"]["aria-label"]) > 12
+    for html in pages.values():
+        for drawing in re.findall(r"<svg.*?</svg>", html, re.DOTALL):
+            assert drawing.count("<path") > 20
+
+
+def test_every_table_has_rows_as_wide_as_its_head(page: Document, pages):
+    for html in pages.values():
+        for table in re.findall(r"<table.*?</table>", html, re.DOTALL):
+            head, body = table.split("<tbody>")
+            width = head.count("<th ")
+            rows = [row for row in body.split("<tr>")[1:]]
+            assert rows
+            assert all(row.count("<td") == width for row in rows)
+
+
+def test_links_inside_the_page_lead_somewhere(page: Document):
+    targets = [one["attrs"]["href"] for one in page.all("a")]
+    assert len(targets) > 20
+    assert all(target.startswith("#") and target[1:] in page.ids for target in targets)
+
+
+def test_nothing_is_loaded_from_anywhere(pages):
+    for html in pages.values():
+        assert "default-src 'none'" in html
+        assert "<script" not in html.lower()
+        assert "@import" not in html
+        for loaded in re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)["']""", html):
+            assert loaded.startswith(("#", "data:image/")), loaded
+        for loaded in re.findall(r"url\(([^)]*)\)", html):
+            assert loaded.startswith("#"), loaded
+
+
+def test_markup_in_captions_audit_and_commands_shows_as_text(fake_run: FakeRun, pages):
+    captions = read_captions(fake_run.data / "captions.json")
+    assert any("<script>" in text for texts in captions.values() for text in texts)
+    for html in pages.values():
+        assert "truncated &lt;b&gt;file&lt;/b&gt;" in html
+        assert "--cores 2 &lt;all&gt;" in html
+
+
+def test_a_gallery_with_markup_shows_it_as_text(fake_run: FakeRun, tmp_path: Path):
+    path = fake_run.results / "figures" / "gallery.tiny.text_to_image.csv"
+    before = path.read_text("utf-8")
+    nasty = '"<script>alert(1)</script> $x_1$ & ""quoted"" {0} 一只狗"'
+    first = next(text for text in re.findall(r"a [\w ]+, picture \d+[\w .]+", before))
+    try:
+        path.write_text(before.replace(f'"{first}"', nasty), "utf-8")
+        html = fake_run.report("en", name="nasty")
+    finally:
+        path.write_text(before, "utf-8")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; $x_1$ &amp;" in html
+    assert "{0} 一只狗" in html
+    assert "<script" not in html
+
+
+def test_right_answers_are_marked_by_more_than_colour(page: Document):
+    checks = page.all("span", "check")
+    assert len(checks) >= 12
+    assert {one["text"] for one in checks} == {"✓"}
+    assert {one["attrs"]["aria-label"] for one in checks} <= {"right answer", "正确答案"}
+    assert len(page.all("article", "query")) == 12
+
+
+def test_recall_is_defined_wherever_it_is_tabled_or_drawn(pages):
+    assert pages["en"].count("at least one right answer in the top K") >= 3
+    assert pages["zh"].count("前 K 名中至少有一个正确答案") >= 3
+
+
+def test_the_same_run_gives_the_same_bytes(fake_run: FakeRun, pages):
+    for lang in LANGUAGES:
+        assert fake_run.report(lang, name="again") == pages[lang]
+
+
+def test_no_path_of_this_machine_is_in_the_report(fake_run: FakeRun, pages):
+    for html in pages.values():
+        assert str(fake_run.folder) not in html
+        assert str(Path.cwd()) not in html
+
+
+def test_every_number_in_a_sentence_is_in_a_table(
+    fake_run: FakeRun, pages, monkeypatch: pytest.MonkeyPatch
+):
+    said = []
+    say = Speaker.say
+
+    def listen(self, finding):
+        said.append(finding)
+        return say(self, finding)
+
+    monkeypatch.setattr(Speaker, "say", listen)
+    html = fake_run.report("en", name="numbers")
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", html, re.DOTALL)
+    there = {number for cell in cells for number in NUMBER.findall(re.sub(r"<[^>]+>", "", cell))}
+    assert len(said) > 20
+    for finding in said:
+        for name, value in finding.numbers.items():
+            if name not in COUNTS and re.match(r"[+−±\d]", str(value)):
+                assert set(NUMBER.findall(str(value))) <= there, (finding.key, name, value)
+
+
+def test_sentences_hold_no_numbers_of_their_own():
+    allowed = {"1", "2", "5", "10", "6"}  # depths, classes of rank, and 10 to the minus six
+    for lang in LANGUAGES:
+        for key, phrase in read_words(lang)["findings"].items():
+            assert set(re.findall(r"\d+", re.sub(r"\{\w+\}", "", phrase))) <= allowed, key
+
+
+def abstract_of(html: str) -> str:
+    return re.sub(r"<[^>]+>", "", re.search(r'class="abstract".*?<p>(.*?)</p>', html, re.DOTALL)[1])
+
+
+RUNS = {
+    "one setting, nothing fails": ({("m", "plain", "cosine"): 2.0}, 12),
+    "no better than chance": ({("m", "plain", "cosine"): 0.0, ("m", "photo", "cosine"): 0.0}, 50),
+    "two models, two scorers": (
+        {
+            (model, prompt, scorer): strength
+            for model, strength in (("clip-vit-b32", 0.1), ("siglip2-b16", 0.2))
+            for prompt in ("plain", "ensemble")
+            for scorer in ("cosine", "nnn")
+        },
+        40,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RUNS)
+def test_other_runs_give_other_reports_that_are_whole(case, tmp_path: Path):
+    strengths, images = RUNS[case]
+    run = FakeRun(tmp_path, strengths, images=images, trained=False, dataset="flickr8k").draw(
+        examples=1
+    )
+    for lang in LANGUAGES:
+        html = run.report(lang)
+        document = Document(html)
+        assert document.open == []
+        assert len(document.ids) == len(set(document.ids))
+        assert "data-training" not in document.ids
+        text = abstract_of(html)
+        assert len(text) < 800
+        if lang == "zh":
+            han = len(re.findall(r"[\u4e00-\u9fff]", text))
+            assert 100 <= han <= 150
+    if case == "no better than chance":
+        assert "not clearly above" in run.report("en")
+        assert "并未明确高于" in run.report("zh")
+    if case == "one setting, nothing fails":
+        assert "This run has one prompt" in run.report("en")
+        assert "本次运行只有一种提示模板" in run.report("zh")
+    if case == "two models, two scorers":
+        assert "The model <strong>siglip2-b16</strong> does better" in run.report("en")
+        assert "模型 <strong>siglip2-b16</strong> 优于" in run.report("zh")
+
+
+def test_the_prompt_that_helped_and_the_one_that_hurt_are_named_so(pages):
+    assert "<strong>ensemble</strong> does better than plain" in pages["en"]
+    assert "<strong>photo</strong> does worse than plain" in pages["en"]
+    assert "<strong>ensemble</strong> 优于 plain" in pages["zh"]
+    assert "<strong>photo</strong> 不如 plain" in pages["zh"]
+
+
+def test_no_model_is_called_openais_clip(pages):
+    for html in pages.values():
+        assert "OpenAI" not in html
+
+
+def test_the_code_shown_is_that_of_the_repository():
+    shown = listing("scripts/report/formats.py:percent")
+    source = Path(page_module.ROOT / "scripts/report/formats.py").read_text("utf-8")
+    plain = re.sub(r"<[^>]+>", "", str(shown["code"])).replace("&#34;", '"').replace("&gt;", ">")
+    assert plain in source
+    assert source.splitlines()[shown["line"] - 1].startswith("def percent")
+
+
+def test_code_that_is_not_there_is_told():
+    with pytest.raises(BadInput, match="no nothing_like_it"):
+        listing("scripts/report/formats.py:nothing_like_it")
+
+
+def test_code_is_escaped():
+    assert highlighted('x = "<b>" # <i>\n') == (
+        'x = <span class="s">&#34;&lt;b&gt;&#34;</span> <span class="c"># &lt;i&gt;</span>\n'
+    )
+
+
+def test_a_file_that_is_no_drawing_is_told(tmp_path: Path):
+    (tmp_path / "a.svg").write_text("nothing", "utf-8")
+    with pytest.raises(BadInput, match="no <svg>"):
+        inline_svg(tmp_path / "a.svg", "label")
+
+
+def test_drawings_take_the_colours_of_the_page_and_share_no_ids(pages):
+    html = pages["en"]
+    assert "fill: var(--ink)" in html
+    assert "#1c2430" not in html.split("</style>", 1)[1].lower()
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, {"crop": False}),
+        (
+            {"preprocessor_config.json": '{"size": 224, "crop_size": 224, "do_center_crop": true}'},
+            {"size": 224, "crop": 224},
+        ),
+        (
+            {"processor_config.json": '{"image_processor": {"size": {"height": 3, "width": 4}}}',
+             "config.json": '{"text_config": {"max_position_embeddings": 77}}'},
+            {"size": {"height": 3, "width": 4}, "crop": False, "context": 77},
+        ),
+    ],
+)  # fmt: skip
+def test_preprocessing_is_what_the_models_own_files_say(tmp_path: Path, files, said):
+    for name, content in files.items():
+        (tmp_path / name).write_text(content, "utf-8")
+    assert preprocessing_of(tmp_path) == said
