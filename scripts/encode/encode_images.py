@@ -17,8 +17,8 @@ from scripts.encode.features import batches, open_encoder, to_numpy, write_featu
 from scripts.job import BadInput, progress, run
 from scripts.models.encoders import Encoder
 
-# a CPU gains nothing from more at once: with 64, ViT-B/32 is as fast and MobileNetV2 a third as fast,
-# its activations being too large for the memory allocator to keep
+# a CPU gains nothing from more at once: with 64, ViT-B/32 is as fast, and MobileNetV2 a third as
+# fast, its activations being too large for the memory allocator to keep
 IMAGES_AT_ONCE_ON_CPU = 8
 
 
