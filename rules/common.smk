@@ -31,6 +31,9 @@ TRAINED = [model for model in RUN["models"] if config["models"][model]["source"]
 LANGUAGES = ["zh", "en"]
 DIRECTIONS = ["text_to_image", "image_to_text"]
 RANKINGS = "results/{{dataset}}/{model}/{prompt}/{scorer}/rankings.npz"
+# what examples are taken from: the first prompt and the first scorer
+FIRST = f"{RUN['prompts'][0]}/{RUN['scorers'][0]}"
+REFERENCE = f"results/{{dataset}}/{{model}}/{FIRST}/rankings.npz"
 
 # functions that the report shows as its key code, and what it is made of beside Python
 SHOWN_LISTINGS = [

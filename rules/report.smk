@@ -87,9 +87,7 @@ rule plot_ranks:
 rule plot_gallery:
     """Queries drawn by a seeded rule, with their top results; right answers are framed."""
     input:
-        rankings=collect(
-            RANKINGS, prompt=RUN["prompts"][0], scorer=RUN["scorers"][0], allow_missing=True
-        ),
+        rankings=REFERENCE,
         captions="data/{dataset}/captions.json",
         splits="data/{dataset}/splits.json",
         images=ancient("data/{dataset}/images"),

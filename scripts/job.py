@@ -45,9 +45,9 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
     if snakemake.log:
         Path(str(snakemake.log[0])).parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(str(snakemake.log[0]), mode="w", encoding="utf-8"))
-    logging.basicConfig(
-        level=logging.INFO, handlers=handlers, force=True, format=f"[{name}] %(message)s"
-    )
+    handlers[0].setLevel(logging.INFO)  # lists by the thousand go to the file alone
+    logging.basicConfig(handlers=handlers, force=True, format=f"[{name}] %(message)s")
+    log.setLevel(logging.DEBUG)
     for chatty in (
         "httpx",
         "httpx2",
