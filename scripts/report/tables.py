@@ -56,8 +56,8 @@ def tables_of(material: Material, studied: Study, words: dict[str, Any]) -> dict
         "thirds": _thirds_table(studied, words),
         "prompts": _comparison_table(studied.prompts, "prompt", words),
         "scorers": _comparison_table(studied.scorers, "scorer", words),
-        "model_pairs": _comparison_table(studied.models, "model", words),
         "scale": _scale_table(studied),
+        "model_pairs": _comparison_table(studied.models, "model", words),
         "effects": _effects_table(studied, words),
         "versions": _versions_table(),
         "checksums": _checksum_table(material),
@@ -130,7 +130,7 @@ def _models_table(material: Material, words: dict[str, Any]) -> Table:
     def facts(model: dict[str, Any]) -> dict[str, str]:
         source = model.get("source")
         return {
-            "source": words["sources"].get(source, source or unknown),
+            "source": words["hubs"].get(source, source or unknown),
             "repo": model.get("repo") or formats.NOTHING,
             "revision": str(model.get("revision") or formats.NOTHING)[:12],
             "architecture": model.get("architecture") or unknown,

@@ -16,7 +16,7 @@ from scripts.report.material import preprocessing_of
 from scripts.report.page import Speaker, highlighted, inline_svg, listing, read_words
 from scripts.report.report_page import SECTIONS
 
-VOID = {"meta", "img", "br", "link", "mspace", "path", "use", "rect"}
+VOID = {"wbr", "meta", "img", "br", "link", "mspace", "path", "use", "rect"}
 # counts of what a reader sees in the tables' rows, and so in no cell of them
 COUNTS = {"runs", "models", "prompts", "total", "better", "worse", "alike"}
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -90,13 +90,17 @@ def test_every_section_is_there_numbered_and_not_empty(pages):
             assert len(plain) > 10 or (tag == "h2" and following == "h3")
 
 
-def test_figures_and_tables_are_captioned_and_numbered_in_order(page: Document):
+def assert_numbered_in_order(page: Document):
     captions = [one["text"] for one in page.all("figcaption")]
     for word in (("Figure", "图"), ("Table", "表")):
         own = [text for text in captions if text.startswith(word)]
         numbers = [int(re.search(r"\d+", text)[0]) for text in own]
         assert numbers == list(range(1, len(numbers) + 1))
         assert all(len(text) > 12 for text in own)
+
+
+def test_figures_and_tables_are_captioned_and_numbered_in_order(page: Document):
+    assert_numbered_in_order(page)
     assert len(page.all("svg")) == 4
 
 
@@ -240,6 +244,7 @@ def test_other_runs_give_other_reports_that_are_whole(case, tmp_path: Path):
         document = Document(html)
         assert document.open == []
         assert len(document.ids) == len(set(document.ids))
+        assert_numbered_in_order(document)
         assert "data-training" not in document.ids
         text = abstract_of(html)
         assert len(text) < 800
