@@ -119,9 +119,18 @@ def effects(table: pd.DataFrame, kind: str, best: Run) -> list[Finding]:
 
 
 def overall(verdicts: list[str]) -> str:
-    """One verdict for several: better, worse, alike, or mixed where they disagree."""
-    kinds = set(verdicts) - {"alike"}
-    return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else "alike"
+    """One verdict for several.
+
+    "better", "worse" or "alike" where all agree, "partly_better" or "partly_worse" where the others
+    show no clear difference, "mixed" where they contradict each other.
+    """
+    kinds = set(verdicts)
+    clear = kinds - {"alike"}
+    if len(clear) == 2:
+        return "mixed"
+    if len(kinds) == 1:
+        return kinds.pop()
+    return f"partly_{clear.pop()}"
 
 
 def failures(table: pd.DataFrame) -> list[Finding]:
@@ -267,7 +276,7 @@ def _abstract_prompts(prompts: pd.DataFrame, best: Run) -> Finding:
     if prompts.empty:
         return Finding("abstract_prompts_single")
     own = prompts[prompts.model == best.model]
-    key = overall(own.verdict.tolist())
+    key = overall(own.verdict.tolist()).removeprefix("partly_")
     return Finding(f"abstract_prompts_{key}", {"reference": own.other_prompt.iloc[0]})
 
 

@@ -79,6 +79,16 @@ def test_prompts_that_help_hurt_or_do_nothing_are_told_apart(language):
     assert "−5.0" in told["hurts"]
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", ["prompt", "scorer", "model"])
+def test_a_gain_in_one_direction_is_not_called_a_gain_in_both(kind, language):
+    table = pair(0.05, 0.01)
+    table.loc[1, "verdict"] = "alike"
+    (finding, *_) = findings.effects(table, kind, BEST)
+    assert finding.key == f"{kind}_partly_better"
+    assert {"en": "in one direction", "zh": "一个方向"}[language] in speaker(language).say(finding)
+
+
 def test_one_prompt_says_nothing_about_prompts():
     (finding,) = findings.effects(pair(0, 0)[:0], "prompt", BEST)
     assert finding.key == "prompt_single"
@@ -86,7 +96,9 @@ def test_one_prompt_says_nothing_about_prompts():
 
 def test_directions_that_disagree_are_mixed():
     assert findings.overall(["better", "worse"]) == "mixed"
-    assert findings.overall(["better", "alike"]) == "better"
+    assert findings.overall(["better", "alike"]) == "partly_better"
+    assert findings.overall(["alike", "worse"]) == "partly_worse"
+    assert findings.overall(["worse", "worse"]) == "worse"
     assert findings.overall(["alike", "alike"]) == "alike"
 
 
