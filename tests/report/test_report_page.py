@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import LANGUAGES, FakeRun
+from fake_run import LANGUAGES, FakeRun
 
 from scripts.data.rows import read_captions
 from scripts.job import BadInput

@@ -1,0 +1,388 @@
+"""A run that never was, in the files of a real one: pictures, captions, rankings, costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from scripts.data.rows import Rows, rows_of
+from scripts.evaluate.compare import rows_of_runs, to_csv
+from scripts.evaluate.metrics import metrics_of
+from scripts.job import write_json
+from scripts.report import (
+    plot_flow,
+    plot_gallery,
+    plot_ranks,
+    plot_recall,
+    plot_training,
+    report_page,
+)
+from scripts.retrieve.similarity import write_rankings
+
+LANGUAGES = ("en", "zh")
+DIRECTIONS = ("text_to_image", "image_to_text")
+NASTY = (
+    "<script>alert('caption')</script> costs $5 and $x_1$ \\frac{1}{2} & \"more\"",
+    "一只黑白相间的狗在雪地里奔跑，嘴里叼着一根很长的木棍，后面还跟着另一只狗",
+    "a caption that goes on " + "and on " * 40,
+    "{braces} {0} %s NA",
+)
+SUBJECTS = ("dog", "girl", "boat", "red ball", "man", "horse", "bus", "white cup")
+PLACES = ("in the snow", "on a beach", "near the road", "under a tree", "by the house")
+
+
+class Named(SimpleNamespace):
+    """As Snakemake's own: attributes, and ``get`` for those that may not be there."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return getattr(self, name, default)
+
+
+def captions_of(image: int, per_image: int) -> list[str]:
+    """Captions of an image: mostly its own, some shared with others, a few nasty."""
+    own = [
+        f"a {SUBJECTS[(image + number) % len(SUBJECTS)]} {PLACES[image % len(PLACES)]}, "
+        f"picture {image} seen for the {number + 1}. time" + " indeed" * (image % 4)
+        for number in range(per_image)
+    ]
+    if image < len(NASTY):
+        own[0] = NASTY[image]
+    if image % 6 == 0 and per_image > 1:
+        own[1] = "a dog in the snow"
+    return own
+
+
+def rankings_from(scores: np.ndarray, rows: Rows, top_k: int) -> dict[str, np.ndarray]:
+    """Rankings by brute force from the full matrix (m, n), which is small here."""
+    m, own = len(rows.captions), rows.image_of_caption
+    right = scores[np.arange(m), own]
+    other = own[:, None] != np.arange(scores.shape[1])[None, :]
+    ahead = (scores >= right[:, None] - 1e-6) & other
+    by_image = scores.T
+    behind = np.array(
+        [1 + int(((by_image[own[c]] >= right[c] - 1e-6) & (own != own[c])).sum()) for c in range(m)]
+    )
+    result = {
+        "rows": np.array(rows.digest),
+        "text_to_image_rank": 1 + ahead.sum(axis=1),
+        "text_to_image_score": right.astype(np.float32),
+        "image_to_text_rank": behind,
+    }
+    for way, table in zip(DIRECTIONS, (scores, by_image), strict=True):
+        top = np.argsort(-table, axis=1, kind="stable")[:, :top_k]
+        result[f"{way}_top"] = top
+        result[f"{way}_top_score"] = np.take_along_axis(table, top, axis=1).astype(np.float32)
+    return result
+
+
+def fake_scores(rows: Rows, strength: float, seed: int) -> np.ndarray:
+    """Cosine-like scores (m, n): noise, with ``strength`` more for the right image."""
+    lot = np.random.default_rng(seed)
+    scores = lot.normal(0, 0.1, (len(rows.captions), len(rows.images)))
+    scores[np.arange(len(rows.captions)), rows.image_of_caption] += strength
+    return np.tanh(scores)
+
+
+class FakeRun:
+    """A run in a folder, in the places of the design.
+
+    Parameters
+    ----------
+    strengths : (model, prompt, scorer) -> how much better than noise it is
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        strengths: dict[tuple[str, str, str], float],
+        images: int = 60,
+        per_image: int = 3,
+        seed: int = 0,
+        trained: bool = True,
+        dataset: str = "toys",
+    ) -> None:
+        self.folder, self.dataset, self.trained = folder, dataset, trained
+        names = [f"{number:04d}.jpg" for number in range(images + 20)]
+        texts = {name: captions_of(number, per_image) for number, name in enumerate(names)}
+        self.rows = rows_of(names[:images], [texts[name] for name in names[:images]])
+        self.keys = list(strengths)
+        self._write_data(names, texts, images)
+        self._write_models(
+            sorted({key[0] for key in strengths}, key=[k[0] for k in self.keys].index)
+        )
+        metrics = []
+        for number, (key, strength) in enumerate(strengths.items()):
+            scores = fake_scores(self.rows, strength, seed + 100 * (number + 1))
+            rankings = rankings_from(scores, self.rows, 10)
+            write_rankings(self.rankings_of(key), rankings)
+            metrics.append(
+                {
+                    **dict(zip(("model", "prompt", "scorer"), key, strict=True)),
+                    "dataset": dataset,
+                    "split": "test",
+                    **metrics_of(rankings, self.rows),
+                }
+            )
+        self.metrics = self.results / "tables" / "metrics.csv"
+        self.metrics.parent.mkdir(parents=True)
+        to_csv(rows_of_runs(metrics), self.metrics)
+        (self.results / "tables" / "steps.csv").write_text(
+            "rule,jobs,seconds,max_rss_mb,mean_load_percent\n"
+            "prepare,1,3.2,95.5,88\nencode_images,1,12.5,812.0,170\nencode_texts,3,4.5,640.1,150\n"
+            "similarity,3,0.4,180.0,\nmetrics,3,0.1,,\n",
+            "utf-8",
+        )
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data" / self.dataset
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results" / self.dataset
+
+    def rankings_of(self, key: tuple[str, str, str]) -> Path:
+        return self.results.joinpath(*key, "rankings.npz")
+
+    @property
+    def models(self) -> list[str]:
+        return list(dict.fromkeys(key[0] for key in self.keys))
+
+    def _write_data(self, names: list[str], texts: dict[str, list[str]], images: int) -> None:
+        (self.data / "images").mkdir(parents=True)
+        for number, name in enumerate(names):
+            size = ((96, 64), (64, 96), (80, 80))[number % 3]
+            picture = Image.new(
+                "RGB", size, tuple(int(40 + 37 * number * k % 200) for k in (1, 2, 3))
+            )
+            ImageDraw.Draw(picture).ellipse((20, 12, 60, 52), fill=(number * 3 % 255, 180, 60))
+            picture.save(self.data / "images" / name)
+        write_json(
+            self.data / "captions.json",
+            [{"image": name, "captions": own} for name, own in texts.items()],
+        )
+        write_json(
+            self.data / "splits.json",
+            {
+                "train": names[images + 5 :],
+                "val": names[images : images + 5],
+                "test": names[:images],
+            },
+        )
+        write_json(
+            self.data / "raw" / "source.json",
+            {
+                "source": "folder",
+                "layout": "folder",
+                "root": "x",
+                "notes": [],
+                "files": [{"path": "captions.json", "bytes": 10, "sha256": "ab" * 32}],
+            },
+        )
+        write_json(
+            self.results / "audit.json",
+            {
+                "source": "folder",
+                "layout": "folder",
+                "images": {
+                    "found": len(names) + 2,
+                    "used": len(names),
+                    "set_aside": 2,
+                    "converted": 1,
+                },
+                "captions": {"found": 245, "used": 240, "set_aside": 5},
+                "set_aside": [
+                    {"item": "bad.jpg", "reason": "truncated <b>file</b>", "detail": ""},
+                    {"item": "gone.jpg", "reason": "no caption", "detail": ""},
+                ],
+                "converted": [{"item": "0001.jpg", "reason": "CMYK"}],
+                "notes": [{"note": "byte-identical images", "count": 3, "items": ["0001.jpg"]}],
+            },
+        )
+
+    def _write_models(self, models: list[str]) -> None:
+        for model in models:
+            folder = self.folder / "data" / "models" / model
+            write_json(
+                folder / "model.json",
+                {
+                    "model": model,
+                    "source": "train" if self.trained else "huggingface",
+                    "repo": None if self.trained else "somebody/some-model",
+                    "revision": None if self.trained else "0123456789abcdef",
+                    "architecture": "clip",
+                    "files": {"config.json": "cd" * 32, "model.safetensors": "ef" * 32},
+                    "parameters": 16_400_000,
+                    "embedding_dim": 64,
+                    "tried": [],
+                    **(
+                        {
+                            "training": {
+                                "dataset": self.dataset,
+                                "base": None,
+                                "epochs": 8,
+                                "best_epoch": 6,
+                            }
+                        }
+                        if self.trained
+                        else {}
+                    ),
+                },
+            )
+            write_json(folder / "config.json", {"text_config": {"max_position_embeddings": 32}})
+            write_json(
+                folder / "processor_config.json",
+                {
+                    "image_processor": {
+                        "size": {"shortest_edge": 64},
+                        "do_center_crop": True,
+                        "do_resize": True,
+                        "crop_size": {"height": 64, "width": 64},
+                        "image_mean": [0.48, 0.46, 0.41],
+                        "image_std": [0.27, 0.26, 0.28],
+                        "resample": 3,
+                        "do_normalize": True,
+                    }
+                },
+            )
+            log = ["epoch,step,train_loss,val_loss,val_recall@1,val_recall@10,learning_rate"]
+            for epoch in range(1, 9):
+                log.append(
+                    f"{epoch},{epoch * 10},{3 / epoch + 0.5},{3 / epoch + 0.9},{0.05 * epoch},"
+                    f"{0.1 * epoch},0.001"
+                )
+            (folder / "training.csv").write_text("\n".join(log) + "\n", "utf-8")
+            shared = {
+                "device": "cpu",
+                "precision": "float32",
+                "rows": self.rows.digest,
+                "model": "aa",
+                "sha256": "bb",
+            }
+            write_json(
+                self.results / model / "test" / "images.json",
+                {**shared, "shape": [len(self.rows.images), 64]},
+            )
+            for prompt in dict.fromkeys(key[1] for key in self.keys):
+                write_json(
+                    self.results / model / "test" / f"texts.{prompt}.json",
+                    {
+                        **shared,
+                        "shape": [len(self.rows.captions), 64],
+                        "truncated": 1,
+                        "templates": ["{}", "a photo of {}"] if prompt == "ensemble" else ["{}"],
+                    },
+                )
+
+    def figure(self, name: str, *parts: str) -> dict[str, Any]:
+        """Outputs of a plot rule, in both languages."""
+        stem = ".".join((name, *parts))
+        folder = self.results / "figures"
+        return {
+            "svg": [str(folder / f"{stem}.{lang}.svg") for lang in LANGUAGES],
+            "png": [str(folder / f"{stem}.{lang}.png") for lang in LANGUAGES],
+            "table": str(folder / f"{stem}.csv"),
+        }
+
+    def draw(self, examples: int = 2) -> FakeRun:
+        """Every figure, by the rules' own ``main``; ``examples`` of each outcome in galleries."""
+        params = {"languages": list(LANGUAGES), "style": {"dpi": 60}, "split": "test"}
+        rows = {"captions": self.data / "captions.json", "splits": self.data / "splits.json"}
+        plot_recall.main(job({"metrics": self.metrics}, self.figure("recall"), params))
+        rankings = [str(self.rankings_of(key)) for key in self.keys]
+        plot_ranks.main(job({"rankings": rankings, **rows}, self.figure("ranks"), params))
+        for lang in LANGUAGES:
+            folder = self.results / "figures"
+            output = {
+                "svg": str(folder / f"flow.{lang}.svg"),
+                "png": str(folder / f"flow.{lang}.png"),
+            }
+            plot_flow.main(job({}, output, {**params, "languages": [lang]}))
+        for model in self.models:
+            if self.trained:
+                files = self.folder / "data" / "models" / model
+                inputs = {"log": files / "training.csv", "model": files / "model.json"}
+                plot_training.main(job(inputs, self.figure("training", model), params))
+            key = next(key for key in self.keys if key[0] == model)
+            for way in DIRECTIONS:
+                inputs = {
+                    "rankings": str(self.rankings_of(key)),
+                    **rows,
+                    "images": str(self.data / "images"),
+                }
+                counts = {
+                    "direction": way,
+                    "top_k": 5,
+                    "successes": examples,
+                    "near_misses": examples,
+                    "failures": examples,
+                    "seed": 1,
+                }
+                plot_gallery.main(job(inputs, self.figure("gallery", model, way), params | counts))
+        return self
+
+    def report(self, lang: str, name: str = "report") -> str:
+        """The report in one language, by the rule's own ``main``."""
+        figures = self.results / "figures"
+        output = self.results / f"{name}.{lang}.html"
+        inputs = {
+            "metrics": self.metrics,
+            "steps": self.results / "tables" / "steps.csv",
+            "audit": self.results / "audit.json",
+            "source": self.data / "raw" / "source.json",
+            "captions": self.data / "captions.json",
+            "splits": self.data / "splits.json",
+            "images": str(self.data / "images"),
+            "rankings": [str(self.rankings_of(key)) for key in self.keys],
+            "encodings": sorted(str(path) for path in self.results.glob("*/test/*.json")),
+            "models": [
+                str(self.folder / "data" / "models" / m / "model.json") for m in self.models
+            ],
+            "galleries": [
+                str(figures / f"gallery.{model}.{way}.csv")
+                for model in self.models
+                for way in DIRECTIONS
+            ],
+            "recall": figures / f"recall.{lang}.svg",
+            "ranks": figures / f"ranks.{lang}.svg",
+            "flow": figures / f"flow.{lang}.svg",
+            "training": [
+                str(figures / f"training.{model}.{lang}.svg")
+                for model in self.models
+                if self.trained
+            ],
+        }
+        params = {
+            "split": "test",
+            "commands": ["./run snakemake --cores 2 <all>"],
+            "listings": ["scripts/retrieve/ranking.py:rank"],
+        }
+        wildcards = {"dataset": self.dataset, "lang": lang}
+        report_page.main(job(inputs, {"html": str(output)}, params, wildcards))
+        return output.read_text("utf-8")
+
+
+def job(
+    inputs: dict[str, Any],
+    output: dict[str, Any],
+    params: dict[str, Any],
+    wildcards: dict[str, str] | None = None,
+) -> SimpleNamespace:
+    """What a script sees as ``snakemake``."""
+    return SimpleNamespace(
+        input=Named(**inputs),
+        output=Named(**output),
+        params=Named(**params),
+        wildcards=Named(**(wildcards or {})),
+    )
+
+
+PROMPTS = {
+    ("tiny", "plain", "cosine"): 0.20,
+    ("tiny", "photo", "cosine"): 0.06,
+    ("tiny", "ensemble", "cosine"): 0.27,
+}
