@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from PIL import Image
+
+# torch's threads wait for each other by spinning, which on cores that others use too (a decoding
+# pool, another job) takes several times as long. OpenMP reads this once, when torch is imported
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 
