@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +78,15 @@ def read_captions(path: str | Path) -> dict[str, list[str]]:
         if not isinstance(captions, list) or not all(isinstance(text, str) for text in captions):
             raise BadInput(
                 where, f"captions: {captions!r:.80}", "a list of strings", "correct the record"
+            )
+        # JSON can write half of a character, as \ud83d, which no UTF-8 file can hold
+        broken = [text for text in captions if re.search("[\ud800-\udfff]", text)]
+        if broken:
+            raise BadInput(
+                where,
+                f"half of a character in {broken[0]!r:.80}",
+                "whole characters",
+                "write the character itself",
             )
         empty = [place for place, text in enumerate(captions, start=1) if not text.strip()]
         if empty or not captions:
