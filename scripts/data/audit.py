@@ -1,0 +1,100 @@
+"""What was found in a dataset, what was set aside and why: the contents of audit.json."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+UNREADABLE = "unreadable"  # corrupt, truncated, empty, or not an image
+OVERSIZED = "oversized"
+MISSING = "missing file"
+UNSAFE = "unsafe name"
+NO_CAPTION = "no caption"
+NO_IMAGE = "caption without image"
+EMPTY_CAPTION = "empty caption"
+# an image that has captions, and cannot be used
+LOST = (UNREADABLE, OVERSIZED, MISSING, UNSAFE)
+
+
+class Unusable(Exception):
+    """Why one file cannot be used; the run goes on without it.
+
+    Parameters
+    ----------
+    reason : one of the reasons above
+    detail : what was found, in words that are the same each time
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass
+class Findings:
+    """Filled while a dataset is read; told by ``report`` when all of it has been.
+
+    Attributes
+    ----------
+    images_found, captions_found : what the dataset holds, usable or not
+    aside : (item, reason, detail) of what is not used
+    converted : (item, reason, name as stored) of images that are not kept byte for byte
+    """
+
+    images_found: int = 0
+    captions_found: int = 0
+    aside: list[tuple[str, str, str]] = field(default_factory=list)
+    converted: list[tuple[str, str, str]] = field(default_factory=list)
+    notes: list[dict[str, Any]] = field(default_factory=list)
+
+    def set_aside(self, item: str, reason: str, detail: str) -> None:
+        """Record what is not used; ``item`` may be whatever a file system takes for a name."""
+        self.aside.append((_printable(item), reason, _printable(detail)))
+
+    def note(self, text: str, items: Iterable[str]) -> None:
+        """Record an oddity that sets nothing aside, with the first 20 of its items."""
+        items = sorted(map(_printable, items))
+        if items:
+            self.notes.append({"note": text, "count": len(items), "items": items[:20]})
+
+    def lost(self) -> list[tuple[str, str, str]]:
+        """Those set aside that are images with captions."""
+        return sorted(entry for entry in self.aside if entry[1] in LOST)
+
+    def reasons(self) -> Counter[str]:
+        """How often each reason was given."""
+        return Counter(reason for _, reason, _ in self.aside)
+
+    def report(self, source: str, layout: str, images: int, captions: int) -> dict[str, Any]:
+        """The contents of audit.json, where ``images`` and ``captions`` are used."""
+        return {
+            "source": source,
+            "layout": layout,
+            "images": {
+                "found": self.images_found,
+                "used": images,
+                "set_aside": self.images_found - images,
+                "converted": len(self.converted),
+            },
+            "captions": {
+                "found": self.captions_found,
+                "used": captions,
+                "set_aside": self.captions_found - captions,
+            },
+            "set_aside": [
+                {"item": item, "reason": reason, "detail": detail}
+                for item, reason, detail in sorted(self.aside)
+            ],
+            "converted": [
+                {"item": item, "reason": reason, "stored": stored}
+                for item, reason, stored in sorted(self.converted)
+            ],
+            "notes": self.notes,
+        }
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,79 @@
+"""The two formats in which Flickr8k's captions are handed round, read strictly."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+from scripts.data.audit import EMPTY_CAPTION, Findings
+from scripts.job import BadInput
+
+
+def token_captions(text: str, where: str, findings: Findings) -> dict[str, list[str]]:
+    """Image -> captions from lines ``name#number<TAB>caption``, in the order of their numbers.
+
+    ``where`` is how to call the file in a message. Empty captions are set aside.
+    """
+    numbered: dict[str, list[tuple[int, str]]] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        match = re.fullmatch(r"(.+)#(\d{1,9})\t(.*)", line, re.DOTALL)
+        if match is None:
+            raise BadInput(
+                f"{where}, line {number}",
+                f"{line!r:.80}",
+                "name#number<TAB>caption",
+                "get the file again, or correct the line",
+            )
+        numbered.setdefault(match[1], []).append((int(match[2]), match[3]))
+    # sorted by number alone: two captions of one number stay in the order of the file
+    return {
+        image: not_empty(image, [c for _, c in sorted(captions, key=lambda c: c[0])], findings)
+        for image, captions in numbered.items()
+    }
+
+
+def table_captions(text: str, where: str, findings: Findings) -> dict[str, list[str]]:
+    """Image -> captions from a CSV table with the header ``image,caption``, in its order.
+
+    ``where`` is how to call the file in a message. Empty captions are set aside.
+    """
+    rows = csv.reader(io.StringIO(text, newline=""))
+    captions: dict[str, list[str]] = {}
+    try:
+        header = next(rows, [])
+        if [column.strip().casefold() for column in header] != ["image", "caption"]:
+            raise BadInput(
+                f"{where}, line 1", f"{header}", "the header image,caption", "correct the header"
+            )
+        last = rows.line_num
+        for row in rows:
+            first, last = last + 1, rows.line_num
+            if not row:
+                continue
+            # a comma in a caption that was not quoted splits it, and nothing else could
+            image, caption = row[0].strip(), ",".join(row[1:])
+            if len(row) < 2 or not image or "\n" in caption:
+                raise BadInput(
+                    f"{where}, line {first}",
+                    f"{','.join(row)!r:.80}",
+                    "image,caption on one line",
+                    "correct the line; a quote that is opened there may not be closed",
+                )
+            captions.setdefault(image, []).append(caption)
+    except csv.Error as error:
+        raise BadInput(
+            f"{where}, line {rows.line_num}", str(error), "image,caption", "correct the line"
+        ) from None
+    return {image: not_empty(image, texts, findings) for image, texts in captions.items()}
+
+
+def not_empty(image: str, captions: list[str], findings: Findings) -> list[str]:
+    """``captions`` without space around them, and without the empty ones, which are set aside."""
+    findings.captions_found += len(captions)
+    for number, caption in enumerate(captions):
+        if not caption.strip():
+            findings.set_aside(image, EMPTY_CAPTION, f"caption {number}")
+    return [caption.strip() for caption in captions if caption.strip()]

@@ -1,0 +1,193 @@
+"""Files from elsewhere, in a zip archive or a folder, as names and ways to read them.
+
+Nothing here is trusted: a name may try to leave its folder, a member may unfold to terabytes, a
+link may lead anywhere. Nothing is unpacked: a member is read straight from its archive, by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from scripts.data.audit import MISSING, OVERSIZED, UNREADABLE, UNSAFE, Unusable
+from scripts.job import BadInput
+
+# Flickr8k has 8,000 photos in 1.1 GB; these leave room for much more, and none for a bomb
+MAX_MEMBERS = 200_000
+MAX_BYTES = 256 * 2**20
+MAX_TOTAL_BYTES = 64 * 2**30
+
+Read = Callable[[], bytes]
+
+
+def why_unsafe(name: str) -> str | None:
+    """Why ``name`` must not become a path below a folder of ours; None where it may."""
+    parts = name.split("/")
+    if "\\" in name or name.startswith("/") or name[1:2] == ":":
+        return "not a relative path with / between its parts"
+    if any(part in ("", ".", "..") for part in parts):
+        return "a part of the path is empty, . or .."
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        return "a control character, or bytes that are not UTF-8"
+    # a file system takes 255 bytes, and a converted image gets a longer name
+    if any(len(part.encode()) > 240 for part in parts):
+        return "longer than 240 bytes"
+    return None
+
+
+def is_litter(name: str) -> bool:
+    """Whether an operating system left this beside the files that a person put there."""
+    parts = name.split("/")
+    return (
+        "__MACOSX" in parts
+        or parts[-1].casefold() in ("thumbs.db", "desktop.ini")
+        or any(part.startswith(".") and part not in (".", "..") for part in parts)
+    )
+
+
+def open_files(root: Path, paths: list[str]) -> tuple[dict[str, Read], list[str]]:
+    """What zip archives, folders and single files below ``root`` hold.
+
+    Parameters
+    ----------
+    root : folder that ``paths`` are relative to
+    paths : of zip archives, folders or files
+
+    Returns
+    -------
+    files : name -> a call that reads it, sorted by name. A member of an archive has its name there,
+        a file in a folder its path below ``root``. Reading raises ``Unusable``.
+    litter : names that an operating system left there
+
+    Raises
+    ------
+    BadInput
+        where an archive cannot be read, or has a member that no honest archive has
+    """
+    files: dict[str, Read] = {}
+    for path in paths:
+        if path.lower().endswith(".zip"):
+            files |= _members(root / path)
+        else:
+            files |= _below(root, path)
+    kept = {name: files[name] for name in sorted(files) if not is_litter(name)}
+    return kept, sorted(files.keys() - kept.keys())
+
+
+def digest_of_folder(folder: Path) -> tuple[int, int, str]:
+    """Number of files below ``folder``, their bytes, and sha256 over names and contents."""
+    together, count, size = hashlib.sha256(), 0, 0
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        with path.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        name = os.fsencode(path.relative_to(folder).as_posix())
+        together.update(name + b"\0" + content.encode() + b"\n")
+        count += 1
+        size += path.stat().st_size
+    return count, size, together.hexdigest()
+
+
+def check_archive(path: Path) -> None:
+    """Read an archive whole; ``BadInput`` where a member does not fit its checksum."""
+    for read in _members(path).values():
+        try:
+            read()
+        except Unusable as error:
+            raise BadInput(
+                path, error.detail, "a whole zip archive", "get the archive again"
+            ) from None
+
+
+def _members(path: Path) -> dict[str, Read]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise BadInput(
+            path,
+            f"not a zip archive, or one that is cut short ({error})",
+            "a whole zip archive",
+            "delete it, so that it is downloaded again; or get it again yourself",
+        ) from None
+    members = [info for info in archive.infolist() if not info.is_dir()]
+    refused = _why_refused(members)
+    if refused:
+        archive.close()
+        raise BadInput(
+            path,
+            refused,
+            "an archive of plain photos and text files",
+            "do not use this archive; get it from its official address",
+        )
+    return {info.filename: partial(_read_member, archive, info) for info in members}
+
+
+def _why_refused(members: list[zipfile.ZipInfo]) -> str | None:
+    if len(members) > MAX_MEMBERS:
+        return f"{len(members):,} members, more than {MAX_MEMBERS:,}"
+    seen: set[str] = set()
+    for info in members:
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if unsafe := why_unsafe(info.filename):
+            return f"a member named {info.filename!r}: {unsafe}"
+        if kind not in (0, stat.S_IFREG):
+            return f"{info.filename}: a link or a device"
+        if info.flag_bits & 0x1:
+            return f"{info.filename}: encrypted"
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            return f"{info.filename}: packed by method {info.compress_type}, not stored or deflated"
+        if info.file_size > MAX_BYTES:
+            return f"{info.filename}: {info.file_size:,} bytes unpacked, more than {MAX_BYTES:,}"
+        if info.filename in seen:
+            return f"{info.filename}: there twice"
+        seen.add(info.filename)
+    total = sum(info.file_size for info in members)
+    if total > MAX_TOTAL_BYTES:
+        return f"{total:,} bytes unpacked, more than {MAX_TOTAL_BYTES:,}"
+    return None
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    try:
+        with archive.open(info) as stream:
+            # what unfolds beyond its declared size, which was checked, fails by its checksum
+            return stream.read(info.file_size)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise Unusable(UNREADABLE, f"damaged in the archive ({error})") from None
+
+
+def _below(root: Path, path: str) -> dict[str, Read]:
+    top = root / path
+    if not top.is_dir():
+        return {path: partial(_read_file, top, root)}
+    names = (
+        (Path(folder) / name).relative_to(root).as_posix()
+        for folder, _, found in os.walk(top)
+        for name in found
+    )
+    return {name: partial(_read_file, root / name, top) for name in names}
+
+
+def _read_file(path: Path, home: Path) -> bytes:
+    """Bytes of ``path``, which must lie in ``home`` when all links are followed."""
+    try:
+        real = path.resolve(strict=True)
+        if not real.is_relative_to(home.resolve()):
+            raise Unusable(UNSAFE, "a link that leads out of its folder")
+        if not real.is_file():
+            raise Unusable(UNREADABLE, "not a plain file")
+        if real.stat().st_size > MAX_BYTES:
+            raise Unusable(OVERSIZED, f"{real.stat().st_size:,} bytes, more than {MAX_BYTES:,}")
+        return real.read_bytes()
+    except FileNotFoundError:
+        raise Unusable(MISSING, "a link that leads nowhere") from None
+    except (OSError, RuntimeError) as error:
+        # a RuntimeError is a loop of links
+        why = getattr(error, "strerror", None) or "a loop of links"
+        raise Unusable(UNREADABLE, why) from None

@@ -1,0 +1,172 @@
+"""Take in one image: decode it fully, once, and give the bytes to keep.
+
+Every later step may then rely on it: one frame, upright, red-green-blue or grey with 8 bits, under
+a name that tells its format.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from scripts.data.audit import OVERSIZED, UNREADABLE, Unusable
+
+# Pillow knows many more formats; some of their readers run other programs
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+SUFFIXES = {"JPEG": (".jpg", ".jpeg"), "PNG": (".png",), "WEBP": (".webp",)}
+EXIF_ORIENTATION = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# pictures of 16 megapixels and more are decoded one by one, whatever the number of threads
+LARGE = 16_000_000
+one_large_at_a_time = threading.Lock()
+
+# take_in refuses by an exact limit, before it decodes; Pillow's own only warns at first
+Image.MAX_IMAGE_PIXELS = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as it is kept.
+
+    Attributes
+    ----------
+    content : bytes of the file
+    width, height : pixels, as decoded
+    converted : why it is not the original byte for byte; "" where it is
+    """
+
+    content: bytes
+    width: int
+    height: int
+    converted: str
+
+
+def take_in(content: bytes, name: str, max_pixels: int) -> Picture:
+    """Decode an image and give what to keep of it.
+
+    A JPEG, PNG or WEBP of one upright frame in 8-bit RGB or grey is kept as it is; anything else
+    that decodes becomes an RGB PNG, with white behind what is transparent.
+
+    Parameters
+    ----------
+    content : bytes of the file
+    name : its name; a suffix that does not tell the format counts as a reason to convert
+    max_pixels : a picture with more is refused by its header
+
+    Raises
+    ------
+    Unusable
+        unreadable or oversized
+    """
+    if not content:
+        raise Unusable(UNREADABLE, "an empty file")
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise Unusable(
+                    OVERSIZED, f"{width} x {height} pixels, more than {max_pixels:,} in all"
+                )
+            large = width * height >= LARGE
+            with one_large_at_a_time if large else contextlib.nullcontext():
+                return _decoded(image, content, name)
+    except Unusable:
+        raise
+    # on damaged bytes Pillow's readers raise nearly anything, from struct.error to IndexError
+    except Exception as error:
+        raise Unusable(UNREADABLE, _reason(error)) from None
+
+
+def _decoded(image: Image.Image, content: bytes, name: str) -> Picture:
+    reason = _why_converted(image, name)
+    image.load()
+    # some formats keep their EXIF data after the pixels
+    turn = _turn(image)
+    if not reason and turn is None:
+        return Picture(content, *image.size, converted="")
+    picture = _as_rgb(image)
+    if turn is not None:
+        picture = picture.transpose(turn)
+    # a colour profile of the original does not describe the pixels any more
+    picture.info = {}
+    stream = io.BytesIO()
+    picture.save(stream, format="PNG")
+    return Picture(stream.getvalue(), *picture.size, converted=reason or "rotated by EXIF")
+
+
+def _why_converted(image: Image.Image, name: str) -> str:
+    """Why the file cannot be kept as it is, from its header; "" where it can, but for rotation."""
+    # of a file that Pillow has not decoded yet, tiles tell how its pixels are packed
+    packed = " ".join(str(tile[3]) for tile in image.tile)
+    if image.format not in SUFFIXES:
+        return str(image.format)
+    if getattr(image, "n_frames", 1) > 1:
+        return "animated"
+    if ";16" in packed or ";16" in image.mode:
+        return "16-bit"
+    if image.mode not in ("RGB", "L"):
+        return {"P": "palette", "1": "black and white"}.get(image.mode, image.mode)
+    if "transparency" in image.info:
+        return "transparent"
+    if PurePosixPath(name).suffix.lower() not in SUFFIXES[image.format]:
+        return f"{image.format} under another suffix"
+    return ""
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What makes ``image`` upright, where its EXIF data ask for it."""
+    try:
+        return UPRIGHT.get(image.getexif().get(EXIF_ORIENTATION))
+    # a picture is not worse for notes that cannot be read, and nothing rotates by them later
+    except Exception:
+        return None
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB, with white behind what is transparent."""
+    if image.mode.startswith(("I", "F")):
+        return Image.fromarray(_as_8_bit(np.asarray(image), image.mode)).convert("RGB")
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
+        if image.mode == "La":
+            image = image.convert("LA")
+        coloured = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, coloured).convert("RGB")
+    return image.convert("RGB")
+
+
+def _as_8_bit(values: np.ndarray, mode: str) -> np.ndarray:
+    """Grey values of more than 8 bits as uint8 of the same shape.
+
+    In 16 bits, white is 65535. In 32 bits no one says what it is: taken is 1 (for fractions), 255
+    or 65535, whichever first holds the brightest value, or else that value.
+    """
+    values = np.nan_to_num(values.astype(np.float64))
+    brightest = values.max()
+    whites = {"F": (1, 255, 65535), "I": (255, 65535)}.get(mode, (65535,))
+    white = next((white for white in whites if brightest <= white), brightest)
+    return np.clip(np.rint(values * (255 / white)), 0, 255).astype(np.uint8)
+
+
+def _reason(error: Exception) -> str:
+    """What Pillow says, without the address of an object in memory."""
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not an image of a format that is read here"
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(str(error).split()))
+    return f"{text or type(error).__name__:.200}"

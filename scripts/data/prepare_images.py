@@ -1,0 +1,224 @@
+"""Decode every image once; keep what can be used, set aside what cannot, and say why."""
+
+import csv
+import hashlib
+import shutil
+import unicodedata
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from scripts.data.ahead import map_ahead
+from scripts.data.audit import Findings, Unusable
+from scripts.data.images import Picture, take_in
+from scripts.data.layouts import LAYOUTS, Record
+from scripts.job import BadInput, log, progress, read_json, run, whole, write_json
+
+COLUMNS = ("image", "width", "height", "bytes", "sha256", "split")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An image in the images folder: a row of images.csv, and its captions."""
+
+    image: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    split: str
+    captions: list[str]
+
+
+class Names:
+    """Names for the files of one folder, no two of which any file system takes for the same."""
+
+    def __init__(self) -> None:
+        self._files: set[str] = set()
+        self._folders: set[str] = set()
+
+    def claim(self, name: str) -> str:
+        """``name`` or, where it is taken, a name like it with a number before the suffix.
+
+        Taken are names that differ only in case or in how an accent is encoded, too: some systems
+        take them for one. A file cannot have the name of another's folder either.
+        """
+        flat = PurePosixPath(name.replace("/", "~"))
+        claimed, number = name, 1
+        while not self._is_free(claimed):
+            number += 1
+            claimed = f"{flat.stem}~{number}{flat.suffix}"
+        self._files.add(_folded(claimed))
+        self._folders |= _folders_of(claimed)
+        return claimed
+
+    def _is_free(self, name: str) -> bool:
+        folded = _folded(name)
+        return not (
+            folded in self._files or folded in self._folders or _folders_of(name) & self._files
+        )
+
+
+def prepare_images(
+    manifest: dict[str, Any],
+    folder: Path,
+    max_pixels: int,
+    findings: Findings,
+    threads: int = 1,
+) -> list[Kept]:
+    """Fill ``folder`` with the usable images of the dataset that ``manifest`` describes.
+
+    Parameters
+    ----------
+    manifest : the contents of source.json
+    folder : where the images go; what stands there is removed
+    max_pixels : larger pictures are set aside, not decoded
+    findings : filled
+    threads : images decoded at once; the result does not depend on it
+
+    Returns
+    -------
+    kept : one entry for each image, sorted by name
+    """
+    for note in manifest["notes"]:
+        findings.notes.append({"note": note, "count": 1, "items": []})
+    layout = LAYOUTS[manifest["layout"]]
+    paths = [file["path"] for file in manifest["files"]]
+    total, records = layout.read(Path(manifest["root"]), paths, findings)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    watched = progress(records, "images", total=total, unit="img")
+    kept = list(_stored(watched, folder, max_pixels, findings, threads))
+    kept.sort(key=lambda one: one.image)
+    _note_oddities(kept, findings)
+    return kept
+
+
+def check_losses(findings: Findings, used: int, max_lost: float, where: str) -> None:
+    """Raise ``BadInput`` where more than ``max_lost`` of the captioned images cannot be used.
+
+    ``used`` is how many can be, of which there must be one.
+    """
+    lost = findings.lost()
+    captioned = used + len(lost)
+    if used and len(lost) <= max_lost * captioned:
+        return
+    for item, reason, detail in findings.aside:
+        log.warning("set aside: %s: %s (%s)", item, reason, detail)
+    examples = "; ".join(f"{item}: {reason} ({detail})" for item, reason, detail in lost[:5])
+    raise BadInput(
+        where,
+        f"{len(lost)} of {captioned} images with captions cannot be used: {examples or 'none'}",
+        f"at least one image, and at most {max_lost:.1%} that cannot be used",
+        "put these images right or take them out (all are listed in the log of this step), or "
+        "raise prepare.max_lost in the config",
+    )
+
+
+def _stored(
+    records: Iterable[Record], folder: Path, max_pixels: int, findings: Findings, threads: int
+) -> Iterator[Kept]:
+    """Decode and write the images of ``records`` in turn; what cannot be used goes to findings."""
+    names = Names()
+    renamed: list[str] = []
+    with ThreadPoolExecutor(threads) as pool:
+        taken = map_ahead(pool, partial(_take_in, max_pixels), records, window=4 * threads)
+        for record, picture in taken:
+            if isinstance(picture, Unusable):
+                findings.set_aside(record.image, picture.reason, picture.detail)
+                continue
+            wanted = f"{record.image}.png" if picture.converted else record.image
+            image = names.claim(wanted)
+            if picture.converted:
+                findings.converted.append((record.image, picture.converted, image))
+            if image != wanted:
+                renamed.append(f"{record.image}, stored as {image}")
+            path = folder / image
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(picture.content)
+            yield Kept(
+                image,
+                picture.width,
+                picture.height,
+                len(picture.content),
+                hashlib.sha256(picture.content).hexdigest(),
+                record.split,
+                record.captions,
+            )
+    findings.note("renamed: the name was taken, but for its case or accents", renamed)
+
+
+def _take_in(max_pixels: int, record: Record) -> tuple[Record, Picture | Unusable]:
+    try:
+        return record, take_in(record.read(), record.image, max_pixels)
+    except Unusable as error:
+        return record, error
+
+
+def _note_oddities(kept: list[Kept], findings: Findings) -> None:
+    twins: dict[str, list[str]] = {}
+    for one in kept:
+        twins.setdefault(one.sha256, []).append(one.image)
+    findings.note(
+        "byte-identical images", (" = ".join(same) for same in twins.values() if len(same) > 1)
+    )
+    findings.note(
+        "captions of one letter or none",
+        (
+            f"{one.image}: {caption}"
+            for one in kept
+            for caption in one.captions
+            if sum(map(str.isalnum, caption)) < 2
+        ),
+    )
+    findings.note("images in no split", (one.image for one in kept if one.split == "none"))
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _folders_of(name: str) -> set[str]:
+    return {_folded(str(folder)) for folder in PurePosixPath(name).parents} - {"."}
+
+
+def write_table(kept: list[Kept], path: Path) -> None:
+    """Write images.csv."""
+    with whole(path) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(COLUMNS)
+        table.writerows([getattr(one, column) for column in COLUMNS] for one in kept)
+
+
+def main(snakemake) -> None:
+    manifest = read_json(snakemake.input.manifest)
+    images = Path(snakemake.output.images)
+    draft = images.with_name(f".{images.name}.draft")
+    findings = Findings()
+    try:
+        kept = prepare_images(
+            manifest, draft, snakemake.params.max_pixels, findings, snakemake.threads
+        )
+        captions = sum(len(one.captions) for one in kept)
+        audit = findings.report(manifest["source"], manifest["layout"], len(kept), captions)
+        write_json(snakemake.output.audit, audit)
+        check_losses(findings, len(kept), snakemake.params.max_lost, manifest["root"])
+        shutil.rmtree(images, ignore_errors=True)
+        draft.replace(images)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    write_table(kept, Path(snakemake.output.table))
+    write_json(
+        snakemake.output.captions,
+        [{"image": one.image, "captions": one.captions} for one in kept],
+    )
+    log.info("%d of %d images used", len(kept), findings.images_found)
+    for reason, count in sorted(findings.reasons().items()):
+        log.info("set aside: %d times %s", count, reason)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

@@ -1,0 +1,149 @@
+"""Files over HTTP: resumed where they were cut, and checked before they get their name."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+
+import requests
+
+from scripts.job import digest_of_file, log, progress
+
+# attempts in a row that bring nothing new; a slow line that is cut often may take many more
+ATTEMPTS = 4
+# seconds before the second attempt, doubled before each further one
+PAUSE = 1.0
+# seconds to connect, and to wait for the next bytes
+TIMEOUT = (15, 60)
+MEGABYTE = 1_000_000
+# answers and failures that another attempt may not meet
+PASSING = (408, 425, 429, 500, 502, 503, 504)
+CUT = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+
+
+class Unavailable(Exception):
+    """A source does not give the file, for a reason that asking again does not change."""
+
+
+class _Interrupted(Exception):
+    """A download stopped for a reason that may pass."""
+
+
+def fetch(
+    url: str, target: Path, md5: str | None = None, auth: tuple[str, str] | None = None
+) -> None:
+    """Download ``url`` to ``target``.
+
+    Until it is whole and its checksum is right, the file stands beside ``target`` with ``.part``
+    after its name, so a download that was interrupted goes on from there, in a later run too.
+
+    Parameters
+    ----------
+    url : of the file
+    target : where it goes, in a folder that exists
+    md5 : its MD5, where it is known
+    auth : user and password; never shown
+
+    Raises
+    ------
+    Unavailable
+        where the server does not give the file, gives a web page instead, gives another file than
+        ``md5`` says (which is deleted), or cannot be reached
+    OSError
+        where it cannot be written
+    """
+    part = target.with_name(f"{target.name}.part")
+    resumed = part.exists()
+    _patiently(url, part, auth)
+    if md5 and resumed and digest_of_file(part, "md5") != md5:
+        log.warning("%s: the part of an earlier run does not fit, so from the start", url)
+        part.unlink()
+        _patiently(url, part, auth)
+    if md5 and (found := digest_of_file(part, "md5")) != md5:
+        part.unlink()
+        raise Unavailable(f"{url}: found MD5 {found}, expected {md5}; it was deleted")
+    part.replace(target)
+
+
+def plain(error: Exception) -> str:
+    """An exception in one line, without the keys that a signed address may hold."""
+    text = re.sub(r"\?[^\s'\")]*=[^\s'\")]*", "", " ".join(str(error).split()))
+    return f"{type(error).__name__}: {text:.300}"
+
+
+def _patiently(url: str, part: Path, auth: tuple[str, str] | None) -> None:
+    """Make ``part`` whole, asking again while that may help."""
+    failures = 0
+    while True:
+        before = _size(part)
+        try:
+            _go_on(url, part, auth)
+            return
+        except (_Interrupted, *CUT) as error:
+            failures = 1 if _size(part) > before else failures + 1
+            if failures == ATTEMPTS:
+                raise Unavailable(f"{url}: {plain(error)}, {ATTEMPTS} times") from None
+            log.warning("%s: %s; trying again", url, plain(error))
+            time.sleep(PAUSE * 2 ** (failures - 1))
+        except requests.RequestException as error:
+            raise Unavailable(f"{url}: {plain(error)}") from None
+
+
+def _go_on(url: str, part: Path, auth: tuple[str, str] | None) -> None:
+    """Ask once for what ``part`` does not hold yet, and append it."""
+    have = _size(part)
+    # the bytes of an encoded answer are not those of the file, so it could not be resumed
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    with requests.get(url, headers=headers, auth=auth, stream=True, timeout=TIMEOUT) as answer:
+        start, total = _range(answer.headers.get("Content-Range", ""))
+        if answer.status_code == 416 and have:
+            if total == have:
+                return
+            part.unlink()
+            raise _Interrupted("the part is not one of this file")
+        if answer.status_code in PASSING:
+            raise _Interrupted(f"HTTP {answer.status_code}")
+        if answer.status_code not in (200, 206):
+            raise Unavailable(f"{url}: HTTP {answer.status_code} {answer.reason}")
+        if answer.headers.get("Content-Type", "").startswith("text/html"):
+            raise Unavailable(f"{url}: a web page, not the file")
+        if answer.status_code == 200:
+            have = 0
+        elif start != have:
+            part.unlink(missing_ok=True)
+            raise _Interrupted(f"the server went on at byte {start}, not at {have}")
+        length = int(answer.headers.get("Content-Length") or 0)
+        _check_space(part, length)
+        chunks = answer.iter_content(MEGABYTE)
+        with part.open("ab" if have else "wb") as stream:
+            megabytes = -(-length // MEGABYTE) or None
+            for chunk in progress(chunks, part.stem, total=megabytes, unit="MB"):
+                stream.write(chunk)
+        if length and _size(part) < have + length:
+            raise _Interrupted(f"cut after {_size(part):,} of {have + length:,} bytes")
+
+
+def _range(content_range: str) -> tuple[int | None, int | None]:
+    """First byte and size of the whole file, as far as a Content-Range header tells them."""
+    match = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", content_range.strip())
+    if match is None:
+        return None, None
+    return (
+        int(match[1]) if match[1] else None,
+        int(match[2]) if match[2] != "*" else None,
+    )
+
+
+def _check_space(part: Path, length: int) -> None:
+    free = shutil.disk_usage(part.parent).free
+    if length > free:
+        wanted = f"{os.strerror(errno.ENOSPC)}: {length:,} bytes to come, {free:,} free"
+        raise OSError(errno.ENOSPC, wanted, str(part))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
