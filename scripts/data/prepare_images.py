@@ -4,6 +4,7 @@ import csv
 import hashlib
 import shutil
 import unicodedata
+import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -198,6 +199,8 @@ def main(snakemake) -> None:
     images = Path(snakemake.output.images)
     draft = images.with_name(f".{images.name}.draft")
     findings = Findings()
+    # what Pillow thinks of EXIF data names no file, and sets no image aside
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         kept = prepare_images(
             manifest, draft, snakemake.params.max_pixels, findings, snakemake.threads

@@ -37,7 +37,7 @@ def test_removing_images_moves_no_other():
 def test_shares_are_met_and_every_image_is_in_one_split():
     names = [f"photo {i}.jpg" for i in range(20_000)]
     splits = drawn(names, shares={"train": 0.5, "val": 0.2, "test": 0.3})
-    assert sorted(sum(splits.values(), [])) == sorted(names)
+    assert sorted(image for images in splits.values() for image in images) == sorted(names)
     for split, share in {"train": 0.5, "val": 0.2, "test": 0.3}.items():
         # five standard deviations of a binomial count
         assert abs(len(splits[split]) - 20_000 * share) < 5 * (20_000 * share * (1 - share)) ** 0.5

@@ -1,0 +1,67 @@
+"""The real photos, captions and lists, where they lie beside the repository."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts.data.audit import Findings
+from scripts.data.files import open_files
+from scripts.data.images import take_in
+from scripts.data.layouts import LAYOUTS
+from scripts.data.split import split_images
+
+FLICKR8K = Path(__file__).resolve().parents[3] / "shared" / "flickr8k"
+
+pytestmark = pytest.mark.skipif(
+    not FLICKR8K.is_dir(), reason="needs the Flickr8k archives in ../shared/flickr8k"
+)
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    findings = Findings()
+    archives = LAYOUTS["archives"]
+    _, records = archives.read(FLICKR8K, archives.find(FLICKR8K), findings)
+    return list(records), findings
+
+
+def test_all_photos_and_captions_are_found(dataset):
+    records, findings = dataset
+    assert findings.images_found == len(records) == 8090
+    assert findings.captions_found == 40_460
+    assert {len(record.captions) for record in records} == {5}
+
+
+def test_the_official_split_lacks_the_one_photo_that_is_missing(dataset):
+    records, _ = dataset
+    splits = split_images({record.image: record.split for record in records}, 0, {})
+    sizes = {split: len(images) for split, images in splits.items()}
+    assert sizes == {"train": 5999, "val": 1000, "test": 1000}
+    assert sum(record.split == "none" for record in records) == 91
+
+
+def test_its_oddities_are_set_aside(dataset):
+    _, findings = dataset
+    assert sorted(findings.aside) == [
+        ("2258277193_586949ec62.jpg.1", "caption without image", "5 captions"),
+        ("3050606344_af711c726c.jpg", "missing file", "5 captions"),
+    ]
+    short = [caption for record in dataset[0] for caption in record.captions if len(caption) == 1]
+    assert sorted(short) == ["A", "a"]
+
+
+def test_a_photo_has_the_captions_that_people_gave_it(dataset):
+    records = {record.image: record for record in dataset[0]}
+    assert records["1000268201_693b08cb0e.jpg"].captions[:2] == [
+        "A child in a pink dress is climbing up a set of stairs in an entry way .",
+        "A girl going into a wooden building .",
+    ]
+
+
+def test_the_original_photos_are_kept_byte_for_byte():
+    files, _ = open_files(FLICKR8K, ["originals-125-test.zip"])
+    for name, read in list(files.items())[::5]:
+        content = read()
+        picture = take_in(content, name, 10**8)
+        assert picture.content is content, (name, picture.converted)
+        assert max(picture.width, picture.height) <= 500
