@@ -41,7 +41,7 @@ KINDS: tuple[str, ...] = (
 SHAPES_TO_STAND_IN: tuple[str, ...] = ("circle", "square", "triangle", "heart")
 
 # Half of a thing's height, as a fraction of the picture's.
-RADIUS: dict[str, float] = {"small": 0.11, "medium": 0.165, "large": 0.23}
+RADIUS: dict[str, float] = {"small": 0.13, "medium": 0.185, "large": 0.24}
 
 # Each background with the colours that could not be made out on it.
 BACKGROUNDS: dict[str, tuple[str, ...]] = {

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scripts.job import write_json
+from scripts.job import BadInput, write_json
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"
@@ -28,6 +28,7 @@ def write_new_clip(folder: Path, entry: dict[str, Any], captions: list[str]) -> 
     """
     from transformers import CLIPConfig, CLIPModel
 
+    check_shape(entry)
     tokenizer = train_tokenizer(captions, entry["vocabulary"], entry["context_length"])
     tower = {
         "hidden_size": entry["width"],
@@ -58,10 +59,10 @@ def write_new_clip(folder: Path, entry: dict[str, Any], captions: list[str]) -> 
             "image_processor_type": "CLIPImageProcessor",
             "do_convert_rgb": True,
             "do_resize": True,
-            "size": {"shortest_edge": side},
+            # squeezed, not cropped: captions speak of what stands at the rim, too
+            "size": {"height": side, "width": side},
             "resample": BICUBIC,
-            "do_center_crop": True,
-            "crop_size": {"height": side, "width": side},
+            "do_center_crop": False,
             "do_rescale": True,
             "rescale_factor": 1 / 255,
             "do_normalize": True,
@@ -69,6 +70,26 @@ def write_new_clip(folder: Path, entry: dict[str, Any], captions: list[str]) -> 
             "image_std": STD,
         },
     )
+
+
+def check_shape(entry: dict[str, Any]) -> None:
+    """Raise ``BadInput`` for numbers that are fine one by one and fit no model together."""
+    width, heads = entry["width"], entry["heads"]
+    if width % heads:
+        raise BadInput(
+            "heads",
+            f"{heads} heads for a width of {width}",
+            "a divisor of the width",
+            "correct one of the two",
+        )
+    side, patch = entry["image_size"], entry["patch_size"]
+    if side % patch:
+        raise BadInput(
+            "patch_size",
+            f"patches of {patch} pixels in an image of {side}",
+            "a divisor of image_size, so that no rim is left over",
+            "correct one of the two",
+        )
 
 
 def train_tokenizer(captions: list[str], vocabulary: int, context_length: int):
@@ -85,18 +106,18 @@ def train_tokenizer(captions: list[str], vocabulary: int, context_length: int):
     learner = Tokenizer(models.BPE(end_of_word_suffix=WORD_END))
     learner.normalizer, learner.pre_tokenizer = pipeline.normalizer, pipeline.pre_tokenizer
     letters = sorted(ByteLevel.alphabet())
+    alphabet = [*letters, *(letter + WORD_END for letter in letters)]
     trainer = trainers.BpeTrainer(
-        # counts the letters at the end of a word only as they occur: the list is cut to size below
-        vocab_size=vocabulary,
-        initial_alphabet=letters,
+        vocab_size=vocabulary - 2,
+        # pieces that come of equal counts are taken in the order of the numbers of their parts,
+        # which are these; letters at the end of a word are else numbered in a random order
+        special_tokens=alphabet,
         end_of_word_suffix=WORD_END,
         min_frequency=2,
         show_progress=False,
     )
     learner.train_from_iterator(captions, trainer)
-    alphabet = [*letters, *(letter + WORD_END for letter in letters)]
-    learnt = json.loads(learner.to_str())["model"]["merges"]
-    merges = [tuple(merge) for merge in learnt][: vocabulary - len(alphabet) - 2]
+    merges = [tuple(merge) for merge in json.loads(learner.to_str())["model"]["merges"]]
     pieces = list(dict.fromkeys([*alphabet, *("".join(merge) for merge in merges), START, END]))
     vocab = {piece: number for number, piece in enumerate(pieces)}
     return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=context_length)

@@ -29,6 +29,11 @@ COLUMNS = (
 )
 # where the config leaves the learning rate open
 FROM_SCRATCH, FINE_TUNING = 1e-3, 1e-5
+# what a base model brings along
+FROM_SCRATCH_ONLY = (
+    *("image_size", "patch_size", "width", "layers", "heads"),
+    *("embedding_dim", "context_length", "vocabulary"),
+)
 # as in CLIP: a score is at most a hundred times the cosine
 MAX_SCALE = 100.0
 EVALUATED_AT_ONCE = 100
@@ -221,7 +226,7 @@ def train(
     steps = entry["epochs"] * per_epoch
     ticks = iter(progress(range(steps), "training", unit="step"))
     history: list[dict[str, float]] = []
-    best: "dict[str, torch.Tensor]" = {}
+    best: dict[str, torch.Tensor] = {}
     for epoch in range(1, entry["epochs"] + 1):
         model.train()
         losses = []
@@ -240,13 +245,20 @@ def train(
                 model.logit_scale.exp(),
                 left_out.to(device),
             )
+            losses.append(loss.item())
+            if not math.isfinite(losses[-1]):
+                raise BadInput(
+                    f"epoch {epoch}, step {len(losses)}",
+                    f"a loss of {losses[-1]}",
+                    "a number",
+                    "lower learning_rate, or raise warmup",
+                )
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             with torch.no_grad():
                 model.logit_scale.clamp_(max=math.log(MAX_SCALE))
-            losses.append(loss.item())
         row = {
             "epoch": epoch,
             "step": epoch * per_epoch,
@@ -254,13 +266,6 @@ def train(
             **evaluate(encoder, held_out, entry["batch_size"]),
             "learning_rate": rate,
         }
-        if not math.isfinite(row["train_loss"] + row["val_loss"]):
-            raise BadInput(
-                f"epoch {epoch}",
-                f"a loss of {row['train_loss']}",
-                "a number",
-                "lower learning_rate, or raise warmup",
-            )
         history.append(row)
         log.info(
             "epoch %d: loss %.3f, on val %.3f, Recall@1 %.3f, Recall@10 %.3f",
@@ -359,7 +364,7 @@ def train_model(
     if base is None:
         write_new_clip(draft, entry, rows["train"].captions)
     else:
-        verify_model(base / "model.json")
+        of_base = verify_model(base / "model.json")["files"]
         draft.mkdir(parents=True)
         for name in model_files(base):
             shutil.copyfile(base / name, draft / name)
@@ -381,6 +386,10 @@ def train_model(
     shutil.rmtree(draft)
     write_history(folder / "training.csv", history)
     best = history[best_epoch(history) - 1]
+    told = {name: value for name, value in entry.items() if name != "source"}
+    if base is not None:
+        told = {name: told[name] for name in told if name not in FROM_SCRATCH_ONLY}
+        told["base_weights"] = [of_base[file] for file in of_base if file.endswith(".safetensors")]
     write_provenance(
         folder,
         model,
@@ -389,7 +398,7 @@ def train_model(
         revision=None,
         tried=[],
         training={
-            **{name: value for name, value in entry.items() if name != "source"},
+            **told,
             "images": len(rows["train"].images),
             "captions": len(rows["train"].captions),
             "best_epoch": best["epoch"],
@@ -409,8 +418,15 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
 
 def main(snakemake) -> None:
     given = snakemake.input
-    # cuBLAS adds in the same order each time only with a workspace of its own
+    # read when torch is imported: a thread that waits must not burn the core that another needs,
+    # which takes ten times as long on a machine with other work; and cuBLAS adds in the same
+    # order each time only with a workspace of its own
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    if torch.cuda.is_available():
+        torch.use_deterministic_algorithms(True, warn_only=True)
     base = given.get("base")
     train_model(
         snakemake.params.entry,

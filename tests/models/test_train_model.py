@@ -1,0 +1,397 @@
+"""Training: the loss, the batches, the choice of the epoch, and the folder that comes out."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_models import make_clip, make_dual_encoder, make_siglip2
+
+from scripts.data.draw_scenes import draw_scenes
+from scripts.data.rows import read_rows, rows_of
+from scripts.job import BadInput
+from scripts.models import train_model as training
+from scripts.models.encoders import load_encoder
+from scripts.models.fetch_model import verify_model, write_provenance
+from scripts.models.losses import also_right, contrastive_loss
+from scripts.models.new_clip import train_tokenizer
+
+ROOT = Path(__file__).resolve().parents[2]
+ENTRY = {
+    **{"source": "train", "dataset": "scenes", "base": None, "epochs": 2, "batch_size": 8},
+    **{"learning_rate": None, "weight_decay": 0.1, "warmup": 0.1, "shift": 0.1, "seed": 0},
+    **{"image_size": 16, "patch_size": 8, "width": 32, "layers": 1, "heads": 2},
+    **{"embedding_dim": 16, "context_length": 40, "vocabulary": 600},
+}
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> dict[str, Path]:
+    """Two dozen scenes as ``prepare`` and ``split`` leave them."""
+    root = tmp_path_factory.mktemp("scenes")
+    images = {"train": 24, "val": 8, "test": 2}
+    draw_scenes({"images": images, "size": 32, "seed": 0}, root)
+    table = root / "images.csv"
+    with table.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["image", "sha256"])
+        for path in sorted((root / "images").iterdir()):
+            writer.writerow([path.name, hashlib.sha256(path.read_bytes()).hexdigest()])
+    return {
+        **{"images": root / "images", "table": table},
+        **{"captions": root / "captions.json", "splits": root / "splits.json"},
+    }
+
+
+def fit(data: dict[str, Path], folder: Path, start: Path | None = None, **settings):
+    return training.train_model(
+        ENTRY | settings, data, start, folder, folder.name, device="cpu", threads=1
+    )
+
+
+@pytest.fixture(scope="session")
+def trained(data, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    fit(data, folder)
+    return folder
+
+
+def weights_of(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def differing(one: Path, other: Path) -> list[str]:
+    first, second = weights_of(one), weights_of(other)
+    assert first.keys() == second.keys()
+    return [name for name in first if not torch.equal(first[name], second[name])]
+
+
+# --- the loss
+
+
+def brute_force(images: np.ndarray, texts: np.ndarray, scale: float, left_out: np.ndarray) -> float:
+    """InfoNCE both ways, one pair at a time."""
+    images = images / np.linalg.norm(images, axis=1, keepdims=True)
+    texts = texts / np.linalg.norm(texts, axis=1, keepdims=True)
+    total, count = 0.0, len(images)
+    for own in range(count):
+        right = math.exp(scale * images[own] @ texts[own])
+        others_texts = sum(
+            math.exp(scale * images[own] @ texts[j])
+            for j in range(count)
+            if j == own or not left_out[own, j]
+        )
+        others_images = sum(
+            math.exp(scale * images[i] @ texts[own])
+            for i in range(count)
+            if i == own or not left_out[i, own]
+        )
+        total -= math.log(right / others_texts) + math.log(right / others_images)
+    return total / (2 * count)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_the_loss_is_the_one_that_a_loop_over_pairs_gives(share):
+    rng = np.random.default_rng(0)
+    images, texts = rng.normal(size=(2, 7, 5))
+    left_out = np.triu(rng.random((7, 7)) < share, 1)
+    left_out |= left_out.T
+    found = contrastive_loss(
+        torch.tensor(images), torch.tensor(texts), torch.tensor(3.0), torch.tensor(left_out)
+    )
+    assert found.item() == pytest.approx(brute_force(images, texts, 3.0, left_out), rel=1e-12)
+
+
+def test_a_pair_that_is_left_out_is_pushed_nowhere():
+    images = torch.randn(3, 4, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    texts = torch.eye(3, 4, dtype=torch.float32)
+    everything_but_own = ~torch.eye(3, dtype=torch.bool)
+    loss = contrastive_loss(images, texts, torch.tensor(5.0), everything_but_own)
+    loss.backward()
+    assert loss.item() == 0
+    assert images.grad.abs().max() == 0
+
+
+def test_texts_that_describe_another_image_too_are_no_negatives():
+    # image 0: texts 0 1; image 1: texts 2 3; image 2: texts 1 4
+    caption_ids = torch.tensor([[0, 1], [2, 3], [1, 4]])
+    same_text_drawn = also_right(caption_ids, torch.tensor([1, 2, 1]))
+    assert same_text_drawn.nonzero().tolist() == [[0, 2], [2, 0]]
+    other_text_drawn = also_right(caption_ids, torch.tensor([0, 2, 1]))
+    assert other_text_drawn.nonzero().tolist() == [[0, 2], [2, 0]]
+    assert not also_right(caption_ids, torch.tensor([0, 2, 4])).any()
+
+
+def test_padding_is_no_text():
+    caption_ids = torch.tensor([[0, -1], [1, -1]])
+    assert not also_right(caption_ids, torch.tensor([0, 1])).any()
+
+
+# --- what is trained on
+
+
+def test_each_epoch_shows_each_image_once_and_in_time_each_caption():
+    rows = rows_of(["a", "b", "c", "d", "e"], [["1", "2"], ["3", "4"], ["5", "6"], ["7"], ["8"]])
+    seen = set()
+    for epoch in (1, 2):
+        images, captions = map(
+            np.concatenate, zip(*training.batches_of_epoch(rows, 2, epoch, seed=0), strict=True)
+        )
+        assert sorted(images) == [0, 1, 2, 3, 4]
+        np.testing.assert_array_equal(rows.image_of_caption[captions], images)
+        seen |= set(captions.tolist())
+    assert seen == set(range(8))
+
+
+def test_batches_are_as_large_as_asked_for_or_almost_and_in_an_order_of_their_own():
+    rows = rows_of([str(n) for n in range(21)], [[str(n)] for n in range(21)])
+    first = [list(images) for images, _ in training.batches_of_epoch(rows, 10, 1, seed=0)]
+    again = [list(images) for images, _ in training.batches_of_epoch(rows, 10, 1, seed=0)]
+    later = [list(images) for images, _ in training.batches_of_epoch(rows, 10, 2, seed=0)]
+    assert [len(batch) for batch in first] == [7, 7, 7]
+    assert first == again != later
+
+
+def test_images_with_the_same_bytes_share_their_captions(data):
+    rows = rows_of(["train-00000.png", "train-00001.png"], [["one"], ["two"]])
+    (content,) = {(data["images"] / "train-00000.png").read_bytes()}
+    folder = data["images"].parent / "twins"
+    folder.mkdir(exist_ok=True)
+    for name in rows.images:
+        (folder / name).write_bytes(content)
+    make_clip(folder / "model")
+    encoder = load_encoder(folder / "model", "cpu")
+    digest = hashlib.sha256(content).hexdigest()
+    examples = training.read_examples(rows, folder, [digest] * 2, encoder, workers=1)
+    assert examples.caption_ids.tolist() == [[0, 1], [0, 1]]
+    assert examples.pixels.dtype == torch.float16
+    with pytest.raises(BadInput, match=r"as in images\.csv"):
+        training.read_examples(rows, folder, ["0" * 64] * 2, encoder, workers=1)
+
+
+def test_a_shift_moves_the_picture_and_draws_its_rim_out():
+    ramp = torch.arange(8.0).expand(40, 3, 8, 8)  # its columns are 0 to 7
+    moved = training.shifted(ramp, 0.25, torch.Generator().manual_seed(0))
+    assert moved.shape == ramp.shape
+    by = set()
+    for picture in moved:
+        across = int(picture[0, 0, 4]) - 4
+        by.add(across)
+        expected = (torch.arange(8) + across).clamp(0, 7).float()
+        assert torch.equal(picture, expected.expand(3, 8, 8))
+    assert by == {-2, -1, 0, 1, 2}
+    assert training.shifted(ramp, 0.0, torch.Generator()) is ramp
+
+
+def test_the_learning_rate_rises_in_a_line_and_falls_along_a_cosine():
+    rates = [training.learning_rate_at(step, 10, 1.0, 0.2) for step in range(10)]
+    assert rates[:3] == [0.5, 1.0, 1.0]
+    assert rates[6] == pytest.approx(0.5)
+    assert rates == sorted(rates[:2]) + sorted(rates[2:], reverse=True)
+    assert training.learning_rate_at(0, 10, 1.0, 0.0) == 1.0
+
+
+def test_texts_come_back_in_their_order_whatever_their_length(trained, monkeypatch):
+    monkeypatch.setattr(training, "TEXTS_AT_ONCE", 2)
+    encoder = load_encoder(trained, "cpu")
+    texts = ["a red car on the grass, at night", "a cup", "two blue fish at sea", "x", "a star"]
+    alone = torch.cat([encoder.forward_texts(encoder.tokenize([text])) for text in texts])
+    torch.testing.assert_close(training.forward_texts(encoder, texts), alone)
+
+
+def test_the_tokenizer_can_write_any_text_and_ends_it_once():
+    tokenizer = train_tokenizer(["a dog", "a dog and a dog"], 600, context_length=12)
+    assert tokenizer.tokenize("A dog") == ["a</w>", "dog</w>"]
+    ids = tokenizer("zebra 一只狗 {}", truncation=False)["input_ids"]
+    assert ids[0] == tokenizer.bos_token_id
+    assert ids.index(tokenizer.eos_token_id) == len(ids) - 1
+    assert len(train_tokenizer(["a dog and a frog"] * 9, 516, 12)) == 516
+
+
+# --- what comes out
+
+
+def test_the_folder_loads_like_any_other_model(trained, data):
+    encoder = load_encoder(trained, "cpu")
+    rows = read_rows(data["captions"], data["splits"], "test")
+    features = encoder.encode_texts(encoder.tokenize(rows.captions))
+    assert features.shape == (10, 16)
+    assert encoder.context_length == 40
+    assert encoder.model.config.text_config.eos_token_id == encoder.tokenizer.eos_token_id
+    assert max(encoder.lengths(rows.captions)) <= 40
+    assert not [path.name for path in trained.iterdir() if path.name.startswith(".")]
+
+
+def test_a_texts_features_are_read_at_its_end_and_padding_changes_nothing(trained):
+    encoder = load_encoder(trained, "cpu")
+    short, long = "a red car", "a small blue house to the left of a large white star"
+    together = encoder.encode_texts(encoder.tokenize([short, long]))
+    torch.testing.assert_close(together[:1], encoder.encode_texts(encoder.tokenize([short])))
+
+
+def test_the_record_says_how_the_model_came_about(trained):
+    about = verify_model(trained / "model.json")
+    assert (about["source"], about["architecture"], about["embedding_dim"]) == ("train", "clip", 16)
+    told = about["training"]
+    assert (told["images"], told["captions"], told["base"], told["epochs"]) == (24, 120, None, 2)
+    assert told["learning_rate"] == training.FROM_SCRATCH
+    assert "base_weights" not in told
+    with (trained / "training.csv").open(encoding="utf-8") as stream:
+        table = list(csv.DictReader(stream))
+    assert [row["epoch"] for row in table] == ["1", "2"]
+    assert [row["step"] for row in table] == ["3", "6"]
+    assert tuple(table[0]) == training.COLUMNS
+    kept = table[told["best_epoch"] - 1]
+    assert float(kept["val_recall@10"]) == pytest.approx(told["val_recall@10"], rel=1e-5)
+    assert all(0 < float(row["train_loss"]) < 10 for row in table)
+
+
+def test_the_weights_kept_are_those_of_the_best_epoch_on_val(data, tmp_path, monkeypatch):
+    told = iter([0.2, 0.6, 0.6, 0.1])
+    after = []
+
+    def evaluate(encoder, held_out, batch_size):
+        after.append(encoder.model.visual_projection.weight.detach().clone())
+        return {"val_loss": 1.0, "val_recall@1": 0.1, "val_recall@10": next(told)}
+
+    monkeypatch.setattr(training, "evaluate", evaluate)
+    fit(data, tmp_path / "m", epochs=4)
+    assert json.loads((tmp_path / "m/model.json").read_text("utf-8"))["training"]["best_epoch"] == 2
+    kept = weights_of(tmp_path / "m")["visual_projection.weight"]
+    assert torch.equal(kept, after[1])
+    assert not torch.equal(kept, after[2])
+
+
+def test_recall_on_val_is_that_of_a_loop_over_captions(trained, data):
+    encoder = load_encoder(trained, "cpu")
+    rows = read_rows(data["captions"], data["splits"], "val")
+    digests = training.read_checksums(data["table"], rows.images)
+    examples = training.read_examples(rows, data["images"], digests, encoder, workers=1)
+    found = training.evaluate(encoder, examples, batch_size=8)
+    images = encoder.encode_images(examples.pixels.float()).numpy()
+    hits = []
+    for caption, own in zip(rows.captions, rows.image_of_caption, strict=True):
+        scores = images @ encoder.encode_texts(encoder.tokenize([caption])).numpy()[0]
+        hits.append(all(scores[own] > score for i, score in enumerate(scores) if i != own))
+    assert found["val_recall@1"] == pytest.approx(np.mean(hits))
+    assert found["val_recall@10"] == 1.0  # of 8 images
+
+
+def test_training_learns_what_it_is_shown(data, tmp_path):
+    settings = {"epochs": 40, "shift": 0.0, "learning_rate": 3e-3}
+    history = fit(data, tmp_path / "m", **settings)
+    assert history[-1]["train_loss"] < 0.6 * history[0]["train_loss"]
+
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+from scripts.models.train_model import train_model
+entry, data, folder = json.loads(sys.argv[1])
+data = {name: Path(path) for name, path in data.items()}
+train_model(entry, data, None, Path(folder), "tiny", "cpu", threads=1)
+"""
+
+
+def test_training_again_in_another_process_gives_the_same_bytes(trained, data, tmp_path):
+    settings = json.dumps([ENTRY, {k: str(v) for k, v in data.items()}, str(tmp_path / "tiny")])
+    subprocess.run(
+        [sys.executable, "-c", SCRIPT, settings],
+        check=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"},
+    )
+    for path in sorted(trained.iterdir()):
+        assert (tmp_path / "tiny" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_another_seed_gives_another_model(trained, data, tmp_path):
+    fit(data, tmp_path / "other", seed=1)
+    assert "visual_projection.weight" in differing(trained, tmp_path / "other")
+
+
+# --- fine-tuning
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    make_clip(tmp_path / "base", context_length=24)
+    write_provenance(tmp_path / "base", "base", "local", repo="x", revision=None, tried=[])
+    return tmp_path / "base"
+
+
+def test_fine_tuning_starts_from_the_base_and_records_it(data, base, tmp_path):
+    fit(data, tmp_path / "tuned", base, base="base")
+    changed = differing(base, tmp_path / "tuned")
+    assert {"visual_projection.weight", "text_projection.weight", "logit_scale"} <= set(changed)
+    before, after = weights_of(base), weights_of(tmp_path / "tuned")
+    # no step is longer than the learning rate, but for the decay
+    assert (after["visual_projection.weight"] - before["visual_projection.weight"]).abs().max() < (
+        7 * training.FINE_TUNING
+    )
+    told = verify_model(tmp_path / "tuned/model.json")["training"]
+    assert (told["base"], told["learning_rate"]) == ("base", training.FINE_TUNING)
+    assert told["base_weights"] == [verify_model(base / "model.json")["files"]["model.safetensors"]]
+    assert "width" not in told
+    for name in ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"):
+        assert (tmp_path / "tuned" / name).read_bytes() == (base / name).read_bytes()
+
+
+@pytest.mark.parametrize("make", [make_siglip2, make_dual_encoder])
+def test_other_families_can_be_fine_tuned_as_well(data, tmp_path, make):
+    make(tmp_path / "base")
+    write_provenance(tmp_path / "base", "base", "local", repo="x", revision=None, tried=[])
+    fit(data, tmp_path / "tuned", tmp_path / "base", base="base", epochs=1)
+    assert differing(tmp_path / "base", tmp_path / "tuned")
+    tuned, before = load_encoder(tmp_path / "tuned", "cpu"), load_encoder(tmp_path / "base", "cpu")
+    assert tuned.tokenizer.get_vocab() == before.tokenizer.get_vocab()
+    assert (tuned.dim, tuned.architecture) == (before.dim, before.architecture)
+
+
+def test_a_base_whose_files_were_changed_is_refused(data, base, tmp_path):
+    (base / "tokenizer.json").write_text("{}", "utf-8")
+    with pytest.raises(BadInput, match=r"tokenizer\.json"):
+        fit(data, tmp_path / "tuned", base, base="base")
+
+
+# --- what goes wrong
+
+
+def test_a_loss_that_is_no_number_ends_in_words_and_leaves_no_model(data, tmp_path):
+    with pytest.raises(BadInput, match="lower learning_rate"):
+        fit(data, tmp_path / "m", learning_rate=1e30)
+    assert not (tmp_path / "m/model.json").exists()
+
+
+def test_a_model_that_stood_there_is_gone_when_training_starts(trained, data, tmp_path):
+    folder = tmp_path / "m"
+    folder.mkdir()
+    (folder / "model.json").write_text("{}", "utf-8")
+    (folder / "vocab.txt").write_text("old", "utf-8")
+    (tmp_path / "images.csv").write_text("image,sha256\n", "utf-8")
+    with pytest.raises(BadInput, match="no row for train-00000"):
+        fit(data | {"table": tmp_path / "images.csv"}, folder)
+    assert not (folder / "model.json").exists()
+    fit(data, folder)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        path.name for path in trained.iterdir()
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [({"heads": 3}, "heads"), ({"patch_size": 32}, "patch_size")],
+)
+def test_a_shape_that_no_model_can_have_is_told_by_its_key(data, tmp_path, wrong, told):
+    with pytest.raises(BadInput, match=told):
+        fit(data, tmp_path / "m", **wrong)
