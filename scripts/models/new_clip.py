@@ -8,6 +8,7 @@ from typing import Any
 
 from scripts.job import BadInput, write_json
 
+SHAPE = ("width", "layers", "heads")
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"
 # of CLIP's own training images; any numbers near them serve
@@ -23,20 +24,16 @@ def write_new_clip(folder: Path, entry: dict[str, Any], captions: list[str]) -> 
     ----------
     folder : where config.json, weights, tokenizer and preprocessor go
     entry : ``image_size``, ``patch_size``, ``width``, ``layers``, ``heads``, ``embedding_dim``,
-        ``context_length``, ``vocabulary``; the weights are drawn from torch's global generator
+        ``context_length``, ``vocabulary``, and where the text tower is of another shape
+        ``text_width``, ``text_layers``, ``text_heads``; the weights are drawn from torch's global
+        generator
     captions : what the tokenizer learns its pieces from
     """
     from transformers import CLIPConfig, CLIPModel
 
     check_shape(entry)
     tokenizer = train_tokenizer(captions, entry["vocabulary"], entry["context_length"])
-    tower = {
-        "hidden_size": entry["width"],
-        "intermediate_size": 4 * entry["width"],
-        "num_hidden_layers": entry["layers"],
-        "num_attention_heads": entry["heads"],
-    }
-    text = tower | {
+    text = _tower(**text_shape(entry)) | {
         "vocab_size": len(tokenizer),
         "max_position_embeddings": entry["context_length"],
         "bos_token_id": tokenizer.bos_token_id,
@@ -45,7 +42,11 @@ def write_new_clip(folder: Path, entry: dict[str, Any], captions: list[str]) -> 
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
     }
-    vision = tower | {"image_size": entry["image_size"], "patch_size": entry["patch_size"]}
+    image_shape = {key: entry[key] for key in SHAPE}
+    vision = _tower(**image_shape) | {
+        "image_size": entry["image_size"],
+        "patch_size": entry["patch_size"],
+    }
     config = CLIPConfig(
         text_config=text, vision_config=vision, projection_dim=entry["embedding_dim"]
     )
@@ -72,16 +73,34 @@ def write_new_clip(folder: Path, entry: dict[str, Any], captions: list[str]) -> 
     )
 
 
+def text_shape(entry: dict[str, Any]) -> dict[str, int]:
+    """Width, layers and heads of the text tower: the image tower's where it has none of its own."""
+    return {key: entry.get(f"text_{key}") or entry[key] for key in SHAPE}
+
+
+def _tower(width: int, layers: int, heads: int) -> dict[str, int]:
+    return {
+        "hidden_size": width,
+        "intermediate_size": 4 * width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+    }
+
+
 def check_shape(entry: dict[str, Any]) -> None:
     """Raise ``BadInput`` for numbers that are fine one by one and fit no model together."""
-    width, heads = entry["width"], entry["heads"]
-    if width % heads:
-        raise BadInput(
-            "heads",
-            f"{heads} heads for a width of {width}",
-            "a divisor of the width",
-            "correct one of the two",
-        )
+    text = text_shape(entry)
+    for key, width, heads in (
+        ("heads", entry["width"], entry["heads"]),
+        ("text_heads", text["width"], text["heads"]),
+    ):
+        if width % heads:
+            raise BadInput(
+                key,
+                f"{heads} heads for a width of {width}",
+                "a divisor of the width",
+                "correct one of the two",
+            )
     side, patch = entry["image_size"], entry["patch_size"]
     if side % patch:
         raise BadInput(

@@ -32,6 +32,7 @@ FROM_SCRATCH, FINE_TUNING = 1e-3, 1e-5
 # what a base model brings along
 FROM_SCRATCH_ONLY = (
     *("image_size", "patch_size", "width", "layers", "heads"),
+    *("text_width", "text_layers", "text_heads"),
     *("embedding_dim", "context_length", "vocabulary"),
 )
 # as in CLIP: a score is at most a hundred times the cosine
@@ -130,20 +131,26 @@ def read_checksums(table: Path, images: list[str]) -> list[str]:
 
 
 def batches_of_epoch(
-    rows: Rows, batch_size: int, epoch: int, seed: int
+    rows: Rows, batch_size: int, epoch: int, seed: int, captions_per_image: int = 1
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Images and captions of each step of an epoch, as rows of ``rows``.
 
-    Each image comes once, with one of its captions; over as many epochs as it has captions, with
-    each of them. Batches are in a new order each epoch, and all of a size but for one image.
+    Each image comes once, with so many of its captions; over the epochs, with each of them in turn.
+    Batches are in a new order each epoch, and all of a size but for one image.
+
+    Yields
+    ------
+    images : (b,)
+    captions : (captions_per_image, b), each row with one caption of each image
     """
     count = len(rows.images)
     order = np.random.default_rng([seed, epoch]).permutation(count)
     first = np.random.default_rng([seed]).integers(0, 2**31, count)
     starts = np.searchsorted(rows.image_of_caption, np.arange(count + 1))
-    captions = starts[:-1] + (first + epoch) % np.diff(starts)
+    turns = epoch * captions_per_image + np.arange(captions_per_image)
+    captions = starts[:-1] + (first + turns[:, None]) % np.diff(starts)
     for images in np.array_split(order, math.ceil(count / batch_size)):
-        yield images, captions[images]
+        yield images, captions[:, images]
 
 
 def shifted(pixels: "torch.Tensor", share: float, generator: "torch.Generator") -> "torch.Tensor":
@@ -207,8 +214,8 @@ def train(
     ----------
     encoder : what is trained, in place
     taught, held_out : the train and val splits
-    entry : ``epochs``, ``batch_size``, ``learning_rate``, ``weight_decay``, ``warmup``, ``shift``,
-        ``seed``
+    entry : ``epochs``, ``batch_size``, ``captions_per_image``, ``learning_rate``,
+        ``weight_decay``, ``warmup``, ``shift``, ``seed``
 
     Raises
     ------
@@ -217,9 +224,8 @@ def train(
     """
     import torch
 
-    from scripts.models.losses import also_right, contrastive_loss
-
     model, device = encoder.model, encoder.device
+    captions_per_image = entry.get("captions_per_image", 1)
     optimizer = optimizer_of(model, entry["weight_decay"])
     generator = torch.Generator().manual_seed(entry["seed"])
     per_epoch = math.ceil(len(taught.rows.images) / entry["batch_size"])
@@ -231,19 +237,20 @@ def train(
         model.train()
         losses = []
         for images, captions in batches_of_epoch(
-            taught.rows, entry["batch_size"], epoch, entry["seed"]
+            taught.rows, entry["batch_size"], epoch, entry["seed"], captions_per_image
         ):
             rate = learning_rate_at(next(ticks), steps, entry["learning_rate"], entry["warmup"])
             for group in optimizer.param_groups:
                 group["lr"] = rate
             pixels = taught.pixels[torch.from_numpy(images)].to(device).float()
             pixels = shifted(pixels, entry["shift"], generator)
-            left_out = also_right(taught.caption_ids[images], taught.id_of_caption[captions])
-            loss = contrastive_loss(
+            texts = [taught.rows.captions[caption] for caption in captions.flat]
+            loss = loss_of_batch(
                 encoder.forward_images(pixels),
-                forward_texts(encoder, [taught.rows.captions[caption] for caption in captions]),
+                forward_texts(encoder, texts).unflatten(0, captions.shape),
                 model.logit_scale.exp(),
-                left_out.to(device),
+                taught.caption_ids[images],
+                taught.id_of_caption[captions],
             )
             losses.append(loss.item())
             if not math.isfinite(losses[-1]):
@@ -277,6 +284,35 @@ def train(
     return best, history
 
 
+def loss_of_batch(
+    images: "torch.Tensor",
+    texts: "torch.Tensor",
+    scale: "torch.Tensor",
+    caption_ids: "torch.Tensor",
+    drawn: "torch.Tensor",
+) -> "torch.Tensor":
+    """Mean over the drawn captions of the loss of a batch with that one caption for each image.
+
+    Two captions of an image so never meet in one softmax, and the image tower, the dearer one,
+    computes once for all of them.
+
+    Parameters
+    ----------
+    images : (b, d) features
+    texts : (k, b, d) features of k captions for each image
+    scale : what cosines are multiplied by
+    caption_ids : (b, c), see ``Examples``
+    drawn : (k, b) ids of the texts
+    """
+    from scripts.models.losses import also_right, contrastive_loss
+
+    losses = [
+        contrastive_loss(images, rows, scale, also_right(caption_ids, ids).to(images.device))
+        for rows, ids in zip(texts, drawn, strict=True)
+    ]
+    return sum(losses) / len(losses)
+
+
 def best_epoch(history: list[dict[str, float]]) -> int:
     """The epoch whose weights are kept; see ``train``."""
     return max(history, key=lambda row: (row["val_recall@10"], row["val_recall@1"], -row["epoch"]))[
@@ -301,8 +337,6 @@ def evaluate(encoder: Encoder, held_out: Examples, batch_size: int) -> dict[str,
     """Loss in batches as in training, always the same ones, and recall of images by captions."""
     import torch
 
-    from scripts.models.losses import also_right, contrastive_loss
-
     encoder.model.eval()
     rows = held_out.rows
     images = torch.cat(
@@ -318,9 +352,13 @@ def evaluate(encoder: Encoder, held_out: Examples, batch_size: int) -> dict[str,
     losses = []
     with torch.inference_mode():
         for some, captions in batches_of_epoch(rows, batch_size, epoch=0, seed=0):
-            left_out = also_right(held_out.caption_ids[some], held_out.id_of_caption[captions])
-            scale = encoder.model.logit_scale.exp()
-            loss = contrastive_loss(images[some], texts[captions], scale, left_out.to(scale.device))
+            loss = loss_of_batch(
+                images[some],
+                texts[captions],
+                encoder.model.logit_scale.exp(),
+                held_out.caption_ids[some],
+                held_out.id_of_caption[captions],
+            )
             losses.append(loss.item())
         scores = texts @ images.T
         own = scores.gather(1, torch.from_numpy(rows.image_of_caption)[:, None].to(scores.device))

@@ -145,12 +145,45 @@ def test_each_epoch_shows_each_image_once_and_in_time_each_caption():
     seen = set()
     for epoch in (1, 2):
         images, captions = map(
-            np.concatenate, zip(*training.batches_of_epoch(rows, 2, epoch, seed=0), strict=True)
+            np.hstack, zip(*training.batches_of_epoch(rows, 2, epoch, seed=0), strict=True)
         )
         assert sorted(images) == [0, 1, 2, 3, 4]
-        np.testing.assert_array_equal(rows.image_of_caption[captions], images)
-        seen |= set(captions.tolist())
+        np.testing.assert_array_equal(rows.image_of_caption[captions], [images])
+        seen |= set(captions.flat)
     assert seen == set(range(8))
+
+
+def test_a_step_may_show_several_captions_of_an_image_none_twice_while_there_are_others():
+    rows = rows_of(["a", "b", "c"], [["1", "2", "3"], ["4", "5", "6", "7"], ["8"]])
+    ((images, captions),) = training.batches_of_epoch(rows, 9, 1, seed=0, captions_per_image=3)
+    assert captions.shape == (3, 3)
+    np.testing.assert_array_equal(rows.image_of_caption[captions], [images] * 3)
+    shown = {image: set(column) for image, column in zip(images, captions.T, strict=True)}
+    assert [len(shown[image]) for image in range(3)] == [3, 3, 1]
+
+
+def test_the_loss_of_several_captions_is_the_mean_over_batches_of_one_caption_each():
+    rng = np.random.default_rng(0)
+    images, texts = rng.normal(size=(4, 5)), rng.normal(size=(2, 4, 5))
+    # text 9 describes images 0 and 2
+    caption_ids = torch.tensor([[0, 9], [2, 3], [9, 5], [6, 7]])
+    drawn = torch.tensor([[0, 2, 5, 6], [9, 3, 5, 7]])
+    twins = np.zeros((4, 4), dtype=bool)
+    twins[0, 2] = twins[2, 0] = True
+    found = training.loss_of_batch(
+        torch.tensor(images), torch.tensor(texts), torch.tensor(3.0), caption_ids, drawn
+    )
+    first = brute_force(images, texts[0], 3.0, np.zeros((4, 4), dtype=bool))
+    second = brute_force(images, texts[1], 3.0, twins)
+    assert found.item() == pytest.approx((first + second) / 2, rel=1e-12)
+
+
+def test_the_text_tower_may_be_of_another_shape(data, tmp_path):
+    shape = {"text_width": 16, "text_layers": 2, "text_heads": 4, "captions_per_image": 3}
+    fit(data, tmp_path / "m", epochs=1, **shape)
+    config = load_encoder(tmp_path / "m", "cpu").model.config
+    assert (config.text_config.hidden_size, config.vision_config.hidden_size) == (16, 32)
+    assert (config.text_config.num_hidden_layers, config.vision_config.num_hidden_layers) == (2, 1)
 
 
 def test_batches_are_as_large_as_asked_for_or_almost_and_in_an_order_of_their_own():
@@ -390,7 +423,11 @@ def test_a_model_that_stood_there_is_gone_when_training_starts(trained, data, tm
 
 @pytest.mark.parametrize(
     ("wrong", "told"),
-    [({"heads": 3}, "heads"), ({"patch_size": 32}, "patch_size")],
+    [
+        ({"heads": 3}, "heads"),
+        ({"text_heads": 3}, "text_heads"),
+        ({"patch_size": 32}, "patch_size"),
+    ],
 )
 def test_a_shape_that_no_model_can_have_is_told_by_its_key(data, tmp_path, wrong, told):
     with pytest.raises(BadInput, match=told):
