@@ -22,6 +22,7 @@ from scripts.report.page import (
 from scripts.report.runs import DIRECTIONS
 from scripts.report.study import Study, sentences, study
 from scripts.report.tables import tables_of
+from scripts.report.webfont import font_faces
 
 PICTURE = 208  # pixels: twice what a screen shows
 
@@ -99,7 +100,7 @@ def render(
         labels[f"training-{model}"] = speaker.text("figures.training", model=model)
         svgs[f"training-{model}"] = inline_svg(path, labels[f"training-{model}"].striptags())
     numbers = _numbered_sections(bool(training))
-    return (
+    page = (
         environment()
         .get_template("report.html.j2")
         .render(
@@ -166,6 +167,7 @@ def render(
             css=Markup((FOLDER / "report.css").read_text("utf-8")),  # noqa: S704 our own
         )
     )
+    return page.replace("</style>", f"{font_faces(page)}</style>", 1)
 
 
 def _named(material: Material, architecture: str) -> str:
