@@ -38,7 +38,7 @@ FROM_SCRATCH_ONLY = (
 # as in CLIP: a score is at most a hundred times the cosine
 MAX_SCALE = 100.0
 EVALUATED_AT_ONCE = 100
-TEXTS_AT_ONCE = 32
+TEXTS_AT_ONCE = 96
 # the rounding of a product of unit vectors, as in the ranks that are reported
 TOLERANCE = 1e-6
 
@@ -52,6 +52,7 @@ class Examples:
     pixels : (n, 3, H, W) float16, as the model's own preprocessing gives them; half of float32's
         memory holds all that came from eight bits per colour
     rows : names and captions
+    tokens, lengths : of all captions, see ``tokenize_all``
     caption_ids : (n, k) ids of all texts that describe an image, those of byte-identical images
         included, padded with -1; equal texts have equal ids
     id_of_caption : (m,) id of each caption's text
@@ -59,6 +60,8 @@ class Examples:
 
     pixels: "torch.Tensor"
     rows: Rows
+    tokens: "dict[str, torch.Tensor]"
+    lengths: "torch.Tensor"
     caption_ids: "torch.Tensor"
     id_of_caption: "torch.Tensor"
 
@@ -97,7 +100,8 @@ def read_examples(
     for image, digest in enumerate(sha256):
         texts = sorted(of_picture[digest])
         caption_ids[image, : len(texts)] = torch.tensor(texts)
-    return Examples(pixels, rows, caption_ids, torch.tensor(ids))
+    tokens, lengths = tokenize_all(encoder, rows.captions)
+    return Examples(pixels, rows, tokens, lengths, caption_ids, torch.tensor(ids))
 
 
 def read_image(path: Path, sha256: str) -> Image.Image:
@@ -175,20 +179,41 @@ def shifted(pixels: "torch.Tensor", share: float, generator: "torch.Generator") 
     return moved.permute(0, 3, 1, 2).contiguous()
 
 
-def forward_texts(encoder: Encoder, texts: list[str]) -> "torch.Tensor":
-    """Features (n, d) of texts, gradients flowing, computed with others of about their length.
-
-    A batch is as long as its longest text; long captions beside short ones double the work.
-    """
+def tokenize_all(
+    encoder: Encoder, texts: list[str]
+) -> "tuple[dict[str, torch.Tensor], torch.Tensor]":
+    """Tokens of ``texts``, all padded alike, and how many of each the model has to see."""
     import torch
 
-    lengths = encoder.lengths(texts)
-    order = sorted(range(len(texts)), key=lengths.__getitem__)
-    blocks = [order[start : start + TEXTS_AT_ONCE] for start in range(0, len(order), TEXTS_AT_ONCE)]
+    tokens = encoder.tokenize(texts)
+    count, widest = tokens["input_ids"].shape
+    if encoder.padding == "longest" and encoder.tokenizer.padding_side == "right":
+        return tokens, tokens["attention_mask"].sum(dim=1)
+    return tokens, torch.full((count,), widest)
+
+
+def by_length(lengths: "torch.Tensor") -> "tuple[torch.Tensor, ...]":
+    """Rows of texts in blocks of about the same length, as few as can be computed at once.
+
+    A block is as long as its longest text; long captions beside short ones double the work.
+    """
+    return lengths.argsort(stable=True).split(TEXTS_AT_ONCE)
+
+
+def forward_texts(
+    encoder: Encoder, tokens: "dict[str, torch.Tensor]", lengths: "torch.Tensor"
+) -> "torch.Tensor":
+    """Features (n, d) of n texts, gradients flowing; see ``tokenize_all``."""
+    import torch
+
+    blocks = by_length(lengths)
     features = [
-        encoder.forward_texts(encoder.tokenize([texts[row] for row in block])) for block in blocks
+        encoder.forward_texts(
+            {name: rows[block, : lengths[block].max()] for name, rows in tokens.items()}
+        )
+        for block in blocks
     ]
-    return torch.cat(features)[np.argsort(order)]
+    return torch.cat(features)[torch.cat(blocks).argsort()]
 
 
 def learning_rate_at(step: int, steps: int, peak: float, warmup: float) -> float:
@@ -244,10 +269,12 @@ def train(
                 group["lr"] = rate
             pixels = taught.pixels[torch.from_numpy(images)].to(device).float()
             pixels = shifted(pixels, entry["shift"], generator)
-            texts = [taught.rows.captions[caption] for caption in captions.flat]
+            drawn = torch.from_numpy(captions.reshape(-1))
+            tokens = {name: rows[drawn] for name, rows in taught.tokens.items()}
+            texts = forward_texts(encoder, tokens, taught.lengths[drawn])
             loss = loss_of_batch(
                 encoder.forward_images(pixels),
-                forward_texts(encoder, texts).unflatten(0, captions.shape),
+                texts.unflatten(0, captions.shape),
                 model.logit_scale.exp(),
                 taught.caption_ids[images],
                 taught.id_of_caption[captions],
@@ -342,13 +369,9 @@ def evaluate(encoder: Encoder, held_out: Examples, batch_size: int) -> dict[str,
     images = torch.cat(
         [encoder.encode_images(block.float()) for block in held_out.pixels.split(EVALUATED_AT_ONCE)]
     )
-    # texts of a length together: less padding to compute
-    lengths = encoder.lengths(rows.captions)
-    order = sorted(range(len(rows.captions)), key=lengths.__getitem__)
-    texts = torch.empty((len(rows.captions), images.shape[1]), device=images.device)
-    for start in range(0, len(order), EVALUATED_AT_ONCE):
-        block = order[start : start + EVALUATED_AT_ONCE]
-        texts[block] = encoder.encode_texts(encoder.tokenize([rows.captions[row] for row in block]))
+    with torch.inference_mode():
+        texts = forward_texts(encoder, held_out.tokens, held_out.lengths).float()
+        texts = torch.nn.functional.normalize(texts, dim=-1)
     losses = []
     with torch.inference_mode():
         for some, captions in batches_of_epoch(rows, batch_size, epoch=0, seed=0):
