@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 log = logging.getLogger("clip-retrieval")
+
+# what the disk refuses: no fault of a download's source, and nothing that a second try would mend
+REFUSED_BY_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 class BadInput(Exception):
@@ -64,7 +68,7 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
         log.error("ERROR in %s", error)
         raise SystemExit(1) from None
     except OSError as error:
-        if error.errno not in (13, 28, 30):  # no permission, no space, read-only
+        if error.errno not in REFUSED_BY_THE_DISK:
             log.error("ERROR: unexpected\n%s", traceback.format_exc())
             raise SystemExit(1) from None
         log.error("ERROR: %s\n  to do:    free space or allow writing there, then run again", error)

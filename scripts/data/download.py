@@ -1,6 +1,5 @@
 """Get a dataset's files, or find those that the user already has, and record what they are."""
 
-import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +9,10 @@ from typing import Any
 from scripts.data.files import check_archive, digest_of_folder, open_files, why_unsafe
 from scripts.data.layouts import LAYOUTS, is_kaggle_archive
 from scripts.data.web import Unavailable, fetch, plain
-from scripts.job import BadInput, digest_of_file, log, read_json, run, write_json
+from scripts.job import REFUSED_BY_THE_DISK, BadInput, digest_of_file, log, read_json, run, write_json
 
 KAGGLE_ARCHIVE = "kaggle.zip"
 HUB_LISTING = "huggingface.json"
-# a full or read-only disk is not a source's fault, and no other source would help
-OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def obtain(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
@@ -80,7 +77,7 @@ def from_sources(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
             paths = source.get(entry[name], raw)
         # the clients raise what their HTTP libraries raise, of no common kind
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in OURS:
+            if isinstance(error, OSError) and error.errno in REFUSED_BY_THE_DISK:
                 raise
             log.warning("%s cannot be had: %s", name, plain(error))
             answers += f"\n    {name}: {plain(error)}"

@@ -7,6 +7,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from scripts.data.download import manifest
 from scripts.data.rows import SPLITS
 from scripts.data.scene_captions import captions
 from scripts.data.scene_pictures import draw
@@ -62,25 +63,6 @@ def draw_scenes(entry: dict[str, Any], root: Path, processes: int = 1) -> None:
     )
 
 
-def manifest(root: Path) -> dict[str, Any]:
-    """What ``download`` would say of a folder of this layout."""
-    return {
-        "source": "scenes",
-        "layout": "folder",
-        "root": root.as_posix(),
-        "files": [
-            {
-                "path": name,
-                "bytes": (root / name).stat().st_size,
-                "sha256": digest_of_file(root / name),
-                "official": None,
-            }
-            for name in ("captions.json", "splits.json")
-        ],
-        "notes": [],
-    }
-
-
 def _draw_one(seed: int, size: int, folder: Path, picture: tuple[str, int]) -> None:
     # PNG keeps every pixel; stronger compression costs more time than it saves bytes
     draw(scene(seed, *picture), size).save(folder / image_name(*picture), compress_level=3)
@@ -89,7 +71,8 @@ def _draw_one(seed: int, size: int, folder: Path, picture: tuple[str, int]) -> N
 def main(snakemake) -> None:
     path = Path(snakemake.output.manifest)
     draw_scenes(snakemake.params.entry, path.parent, snakemake.threads)
-    write_json(path, manifest(path.parent))
+    paths = ["captions.json", "images", "splits.json"]
+    write_json(path, manifest("scenes", "folder", path.parent, paths, official={}))
 
 
 if __name__ == "__main__":

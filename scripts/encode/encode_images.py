@@ -1,20 +1,15 @@
 """Image features of one split, once per model: files are read and decoded ahead of the model."""
 
-import csv
-import hashlib
-import io
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from scripts.data.ahead import map_ahead
+from scripts.data.prepared import read_checksums, read_image
 from scripts.data.rows import read_rows
 from scripts.encode.features import batches, open_encoder, to_numpy, write_features
-from scripts.job import BadInput, progress, run
+from scripts.job import progress, run
 from scripts.models.encoders import Encoder
 
 # a CPU gains nothing from more at once: with 64, ViT-B/32 is as fast, and MobileNetV2 a third as
@@ -58,59 +53,6 @@ def encode_images(
             features[done : done + len(batch)] = to_numpy(rows)
             done += len(batch)
     return features
-
-
-def map_ahead(
-    pool: ThreadPoolExecutor, function: Callable, items: Iterable, window: int
-) -> Iterator:
-    """Results of ``function`` in the order of ``items``, computed up to ``window`` items ahead.
-
-    What ``pool.map`` would do, but for its reading all of ``items`` at once and so holding all
-    results that nobody took yet.
-    """
-    items = iter(items)
-    pending: deque[Future] = deque(pool.submit(function, item) for item in islice(items, window))
-    try:
-        while pending:
-            result = pending.popleft().result()
-            pending.extend(pool.submit(function, item) for item in islice(items, 1))
-            yield result
-    finally:
-        for future in pending:
-            future.cancel()
-
-
-def read_image(path: Path, sha256: str) -> Image.Image:
-    """Decode the image in ``path``; ``BadInput`` unless it is the one with this sha256."""
-    todo = "delete the images folder of the dataset and run again: it is then prepared anew"
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise BadInput(path, "no such file", "a prepared image", todo) from None
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise BadInput(path, f"sha256 {found}", f"sha256 {sha256}, as in images.csv", todo)
-    try:
-        image = Image.open(io.BytesIO(data))
-        image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BadInput(path, f"not decodable: {error}", "a prepared image", todo) from None
-    return image
-
-
-def read_checksums(table: str | Path, images: list[str]) -> list[str]:
-    """sha256 of each of ``images`` from images.csv."""
-    with Path(table).open(encoding="utf-8", newline="") as stream:
-        sha256_of = {row["image"]: row["sha256"] for row in csv.DictReader(stream)}
-    missing = [image for image in images if image not in sha256_of]
-    if missing:
-        raise BadInput(
-            table,
-            f"no row for {missing[0]}",
-            "a row for each image of the split",
-            f"delete {table} and run again: it is then made anew",
-        )
-    return [sha256_of[image] for image in images]
 
 
 def main(snakemake) -> None:

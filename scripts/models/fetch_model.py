@@ -1,6 +1,5 @@
 """Get a model from Hugging Face, ModelScope or a folder, and record where it came from."""
 
-import errno
 import os
 import re
 import shutil
@@ -9,7 +8,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from scripts.job import BadInput, digest_of_file, log, read_json, run, write_json
+from scripts.job import (
+    REFUSED_BY_THE_DISK,
+    BadInput,
+    digest_of_file,
+    log,
+    read_json,
+    run,
+    write_json,
+)
 from scripts.models.weights import GET_SAFETENSORS, PICKLED, read_facts, weight_files
 
 # everything that an encoder is loaded from, and nothing that could run code
@@ -32,8 +39,6 @@ NEEDED = (
     "tokenizer.model",
 )
 SOURCES = ("huggingface", "modelscope")
-# a full disk is not another source's fault, nor will another source help
-OURS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
 
 
 def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
@@ -74,7 +79,7 @@ def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
             read_facts(draft)
         # the clients raise what their HTTP libraries raise, of no common kind
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in OURS:
+            if isinstance(error, OSError) and error.errno in REFUSED_BY_THE_DISK:
                 raise
             tried.append({"source": source, "repo": repo, "error": one_line(error)})
             log.warning("%s: %s: %s", source, repo, tried[-1]["error"])

@@ -1,8 +1,6 @@
 """Train a dual encoder contrastively on a train split, from scratch or from another model."""
 
 import csv
-import hashlib
-import io
 import math
 import os
 import shutil
@@ -13,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
+from scripts.data.prepared import read_checksums, read_image
 from scripts.data.rows import Rows, read_rows
 from scripts.job import BadInput, log, progress, run, whole
 from scripts.models.encoders import Encoder, load_encoder
@@ -28,7 +26,7 @@ COLUMNS = (
     *("epoch", "step", "train_loss", "val_loss", "val_recall@1", "val_recall@10", "learning_rate"),
 )
 # where the config leaves the learning rate open
-FROM_SCRATCH, FINE_TUNING = 1e-3, 1e-5
+FROM_SCRATCH, FINE_TUNING = 2e-3, 1e-5
 # what a base model brings along
 FROM_SCRATCH_ONLY = (
     *("image_size", "patch_size", "width", "layers", "heads"),
@@ -38,7 +36,7 @@ FROM_SCRATCH_ONLY = (
 # as in CLIP: a score is at most a hundred times the cosine
 MAX_SCALE = 100.0
 EVALUATED_AT_ONCE = 100
-TEXTS_AT_ONCE = 96
+TEXTS_AT_ONCE = 64
 # the rounding of a product of unit vectors, as in the ranks that are reported
 TOLERANCE = 1e-6
 
@@ -102,36 +100,6 @@ def read_examples(
         caption_ids[image, : len(texts)] = torch.tensor(texts)
     tokens, lengths = tokenize_all(encoder, rows.captions)
     return Examples(pixels, rows, tokens, lengths, caption_ids, torch.tensor(ids))
-
-
-def read_image(path: Path, sha256: str) -> Image.Image:
-    """Decode the image in ``path``; ``BadInput`` unless it is the one with this sha256."""
-    todo = "delete the images folder of the dataset and run again: it is then prepared anew"
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise BadInput(path, "no such file", "a prepared image", todo) from None
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise BadInput(path, f"sha256 {found}", f"sha256 {sha256}, as in images.csv", todo)
-    image = Image.open(io.BytesIO(data))
-    image.load()
-    return image
-
-
-def read_checksums(table: Path, images: list[str]) -> list[str]:
-    """sha256 of each of ``images`` from images.csv."""
-    with table.open(encoding="utf-8", newline="") as stream:
-        sha256_of = {row["image"]: row["sha256"] for row in csv.DictReader(stream)}
-    missing = [image for image in images if image not in sha256_of]
-    if missing:
-        raise BadInput(
-            table,
-            f"no row for {missing[0]}",
-            "a row for each image of the split",
-            f"delete {table} and run again: it is then made anew",
-        )
-    return [sha256_of[image] for image in images]
 
 
 def batches_of_epoch(

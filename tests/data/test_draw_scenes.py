@@ -142,8 +142,8 @@ def test_the_manifest_tells_where_the_folder_is_and_what_its_lists_hash_to(
     found = json.loads(Path(path).read_text("utf-8"))
     assert (found["source"], found["layout"]) == ("scenes", "folder")
     assert found["root"] == "data/scenes/raw"
-    assert [file["path"] for file in found["files"]] == ["captions.json", "splits.json"]
-    assert all((Path(found["root"]) / file["path"]).is_file() for file in found["files"])
+    assert [file["path"] for file in found["files"]] == ["captions.json", "images", "splits.json"]
+    assert all((Path(found["root"]) / file["path"]).exists() for file in found["files"])
 
 
 def test_captions_are_clean_english(described):

@@ -13,9 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
+from scripts.data.ahead import map_ahead
+from scripts.data.prepared import read_checksums, read_image
 from scripts.data.rows import read_rows
 from scripts.encode import encode_images as rule
-from scripts.encode.encode_images import encode_images, map_ahead, read_checksums
+from scripts.encode.encode_images import encode_images
 from scripts.job import BadInput, digest_of_file
 from scripts.retrieve.features import read_features
 
@@ -74,7 +76,7 @@ def test_an_image_that_cannot_be_decoded_is_named(dataset):
     path = dataset / "images" / "a.png"
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(BadInput, match=r"a\.png\n  found:    not decodable"):
-        rule.read_image(path, digest_of_file(path))
+        read_image(path, digest_of_file(path))
 
 
 def test_an_image_without_a_row_in_the_table_is_named(dataset):
