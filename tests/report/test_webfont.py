@@ -1,0 +1,42 @@
+"""A report shows Chinese on a machine that has no Chinese type."""
+
+import base64
+import io
+import re
+
+from fontTools.ttLib import TTFont
+
+from scripts.report.webfont import EAST_ASIAN, font_faces
+
+
+def fonts(css: str) -> list[TTFont]:
+    return [
+        TTFont(io.BytesIO(base64.b64decode(data))) for data in re.findall(r"base64,([^)]*)\)", css)
+    ]
+
+
+def test_every_chinese_letter_of_the_page_is_in_each_weight_and_few_others():
+    page = "<p>一只狗跑过雪地，“汪”！</p> 狗 a dog"
+    both = fonts(font_faces(page))
+    assert len(both) == 2
+    for font in both:
+        letters = set(font.getBestCmap())
+        assert {ord(letter) for letter in "一只狗跑过雪地，汪！“”"} <= letters
+        assert len(letters) < 30
+
+
+def test_a_page_without_chinese_carries_no_font():
+    assert font_faces("<p>a dog — “woof” …</p>") == ""
+
+
+def test_the_same_page_gives_the_same_bytes():
+    assert font_faces("狗") == font_faces("狗")
+
+
+def test_a_whole_report_brings_all_its_letters_along(pages):
+    html = pages["zh"]
+    needed = {ord(letter) for letter in EAST_ASIAN.findall(html)}
+    both = fonts(html.split("</style>")[0])
+    assert len(needed) > 300 and len(both) == 2
+    for font in both:
+        assert needed <= set(font.getBestCmap())
