@@ -150,7 +150,10 @@ def render(
                 "models": list(dict.fromkeys(run_.model for run_ in material.runs)),
                 "source": words["sources"].get(material.audit["source"], material.audit["source"]),
                 "notes": [
-                    {"note": note["note"], "count": formats.count(note["count"])}
+                    {
+                        "note": words["audit"].get(note["note"], note["note"]),
+                        "count": formats.count(note["count"]),
+                    }
                     for note in material.audit.get("notes", [])
                 ],
                 "shapes": "; ".join(

@@ -112,7 +112,7 @@ def _audit_tables(material: Material, words: dict[str, Any]) -> dict[str, Table]
     reasons: dict[tuple[str, str], int] = {}
     for kind in ("set_aside", "converted"):
         for item in audit.get(kind, []):
-            key = words["columns"][kind], str(item.get("reason", ""))
+            key = words["columns"][kind], words["audit"].get(item["reason"], item["reason"])
             reasons[key] = reasons.get(key, 0) + 1
     return {
         "audit": Table(columns, counts, set(columns[1:])),
