@@ -134,10 +134,12 @@ def training_images(wildcards) -> str:
 
 def benchmarks_of_run(wildcards) -> list[str]:
     """Benchmark files of every job between the source and the metrics, in the order of the walk."""
-    dataset, models, scenes = wildcards.dataset, RUN["models"], datasets_from("scenes")
-    of_dataset = {wildcards.dataset} | {
-        config["models"][m]["dataset"] for m in models if config["models"][m]["source"] == "train"
-    }
+    dataset, models = wildcards.dataset, RUN["models"]
+    taught_on = {config["models"][model]["dataset"] for model in TRAINED}
+    bases = {config["models"][model]["base"] for model in TRAINED} - {None}
+    datasets = sorted({dataset} | taught_on)
+    fetched = sorted(bases | (set(models) - set(TRAINED)))
+    drawn = {name for name in datasets if config["datasets"][name]["source"] == "scenes"}
     per_run = [
         f"{dataset}.{model}.{prompt}.{scorer}"
         for model in models
@@ -145,16 +147,10 @@ def benchmarks_of_run(wildcards) -> list[str]:
         for scorer in RUN["scorers"]
     ]
     jobs = [
-        *(
-            (("draw_scenes" if re.fullmatch(scenes, d) else "download"), d)
-            for d in sorted(of_dataset)
-        ),
-        *(("prepare_images", d) for d in sorted(of_dataset)),
-        *(("split", d) for d in sorted(of_dataset)),
-        *(
-            ("train_model" if re.fullmatch(models_from(trained=True), m) else "fetch_model", m)
-            for m in models
-        ),
+        *(("draw_scenes" if name in drawn else "download", name) for name in datasets),
+        *((rule, name) for rule in ("prepare_images", "split") for name in datasets),
+        *(("fetch_model", model) for model in fetched),
+        *(("train_model", model) for model in TRAINED),
         *(("encode_images", f"{dataset}.{model}.test") for model in models),
         *(
             ("encode_texts", f"{dataset}.{model}.test.{prompt}")

@@ -67,14 +67,12 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
     except BadInput as error:
         log.error("ERROR in %s", error)
         raise SystemExit(1) from None
-    except OSError as error:
-        if error.errno not in REFUSED_BY_THE_DISK:
-            log.error("ERROR: unexpected\n%s", traceback.format_exc())
-            raise SystemExit(1) from None
-        log.error("ERROR: %s\n  to do:    free space or allow writing there, then run again", error)
-        raise SystemExit(1) from None
-    except Exception:
-        log.error("ERROR: unexpected, please report it\n%s", traceback.format_exc())
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in REFUSED_BY_THE_DISK:
+            todo = "free space or allow writing there, then run again"
+            log.error("ERROR: %s\n  to do:    %s", error, todo)
+        else:
+            log.error("ERROR: unexpected, please report it\n%s", traceback.format_exc())
         raise SystemExit(1) from None
 
 
