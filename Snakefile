@@ -17,6 +17,7 @@ include: "rules/models.smk"
 include: "rules/encode.smk"
 include: "rules/retrieve.smk"
 include: "rules/evaluate.smk"
+include: "rules/studies.smk"
 include: "rules/report.smk"
 
 

@@ -30,16 +30,64 @@ DATASET = RUN["dataset"]
 TRAINED = [model for model in RUN["models"] if config["models"][model]["source"] == "train"]
 LANGUAGES = ["zh", "en"]
 DIRECTIONS = ["text_to_image", "image_to_text"]
-RANKINGS = "results/{{dataset}}/{model}/{prompt}/{scorer}/rankings.npz"
-# what examples are taken from: the first prompt and the first scorer
-FIRST = f"{RUN['prompts'][0]}/{RUN['scorers'][0]}"
-REFERENCE = f"results/{{dataset}}/{{model}}/{FIRST}/rankings.npz"
+FIRST_PROMPT, FIRST_SCORER = RUN["prompts"][0], RUN["scorers"][0]
+# what examples and studies are taken from: the first prompt and the first scorer
+REFERENCE = f"results/{{dataset}}/{{model}}/{FIRST_PROMPT}/{FIRST_SCORER}/rankings.npz"
+# what scorers learn from; train and val where nothing is said
+LEARNT_FROM = {"cosine": [], "fusion": ["val"]}
+
+
+def runs_of(selection) -> list[tuple[str, str, str]]:
+    """Model, prompt and scorer of every run that is made, in the order of the configuration."""
+    prompts, scorers = selection["prompts"], selection["scorers"]
+    both = selection["combinations"]
+
+    def wanted(model: str, prompt: str, scorer: str) -> bool:
+        others = (prompt != prompts[0]) + (scorer != scorers[0])
+        if both == "star":
+            others += model != selection["models"][0]
+        # a model is not fused with itself
+        itself = config["scorers"][scorer].get("with") == model
+        return (both == "all" or others <= 1) and not itself
+
+    return [
+        (model, prompt, scorer)
+        for model in selection["models"]
+        for prompt in prompts
+        for scorer in scorers
+        if wanted(model, prompt, scorer)
+    ]
+
+
+RUNS = runs_of(RUN)
+# each once, in the order in which they come up
+ENCODED = list(dict.fromkeys((model, prompt) for model, prompt, _ in RUNS))
+DRAWN = [
+    study
+    for study in RUN["studies"]
+    if config["studies"][study].get("figure", {}).get("form", "points") != "none"
+]
+
+
+def of_runs(pattern: str) -> list[str]:
+    """``pattern`` for every run, its {{dataset}} left for the rule's wildcard."""
+    return [
+        pattern.format(dataset="{dataset}", model=model, prompt=prompt, scorer=scorer)
+        for model, prompt, scorer in RUNS
+    ]
+
+
+RANKINGS = of_runs("results/{dataset}/{model}/{prompt}/{scorer}/rankings.npz")
+
+# what papers report, committed with their sources
+PUBLISHED = str(ROOT / "config" / "published.csv")
 
 # functions that the report shows as its key code, and what it is made of beside Python
 SHOWN_LISTINGS = [
     "scripts/encode/encode_texts.py:encode_captions",
     "scripts/retrieve/ranking.py:rank",
-    "scripts/evaluate/metrics.py:hit_rate",
+    "scripts/evaluate/measures.py:hits",
+    "scripts/evaluate/intervals.py:bootstrap_means",
 ]
 SHOWN_CODE = [listing.split(":")[0] for listing in SHOWN_LISTINGS]
 REPORT_PARTS = [
@@ -63,6 +111,16 @@ def models_from(trained: bool) -> str:
     return one_of(n for n, e in config["models"].items() if (e["source"] == "train") == trained)
 
 
+def scorers_of(*kinds: str) -> str:
+    """Pattern for the scorers of these kinds."""
+    return one_of(n for n, entry in config["scorers"].items() if entry["kind"] in kinds)
+
+
+def scorers_not_of(*kinds: str) -> str:
+    """Pattern for the scorers of all other kinds."""
+    return one_of(n for n, entry in config["scorers"].items() if entry["kind"] not in kinds)
+
+
 wildcard_constraints:
     dataset=one_of(config["datasets"]),
     model=one_of(config["models"]),
@@ -70,6 +128,7 @@ wildcard_constraints:
     scorer=one_of(config["scorers"]),
     split="train|val|test",
     direction="text_to_image|image_to_text",
+    study=one_of(config["studies"]),
     lang="zh|en",
 
 
@@ -132,34 +191,115 @@ def training_images(wildcards) -> str:
     return f"data/{config['models'][wildcards.model]['dataset']}/images"
 
 
+def models_behind(wildcards) -> list[str]:
+    """The models whose features a run compares: its own, and for a fusion the other."""
+    other = config["scorers"][wildcards.scorer].get("with")
+    return [wildcards.model, *([other] if other else [])]
+
+
+def features_of_split(wildcards, split: str) -> dict[str, list[str]]:
+    """Images and texts of a run's models on one split, with their sidecars, model by model."""
+    folders = [f"results/{wildcards.dataset}/{model}/{split}" for model in models_behind(wildcards)]
+    texts = f"texts.{wildcards.prompt}"
+    return {
+        "images": [f"{folder}/images.npy" for folder in folders],
+        "images_sidecars": [f"{folder}/images.json" for folder in folders],
+        "texts": [f"{folder}/{texts}.npy" for folder in folders],
+        "texts_sidecars": [f"{folder}/{texts}.json" for folder in folders],
+    }
+
+
+def features_to_rank(wildcards) -> dict[str, list[str]]:
+    """What a run ranks: features of the test split."""
+    return features_of_split(wildcards, "test")
+
+
+def features_to_fit(wildcards) -> dict[str, list[str]]:
+    """What a scorer learns from: features of train and val, never of test; nothing for cosine."""
+    kind = config["scorers"][wildcards.scorer]["kind"]
+    inputs = {}
+    for split in LEARNT_FROM.get(kind, ["train", "val"]):
+        features = features_of_split(wildcards, split)
+        inputs |= {f"{split}_{name}": paths for name, paths in features.items()}
+    if inputs:
+        inputs["captions"] = f"data/{wildcards.dataset}/captions.json"
+        inputs["splits"] = f"data/{wildcards.dataset}/splits.json"
+    return inputs
+
+
+def references(wildcards) -> dict[str, list[str] | str]:
+    """Each model's reference run: its ranks, its scorer and the features of the test split."""
+    models, dataset = RUN["models"], wildcards.dataset
+    runs = [f"results/{dataset}/{model}/{FIRST_PROMPT}/{FIRST_SCORER}" for model in models]
+    tests = [f"results/{dataset}/{model}/test" for model in models]
+    return {
+        "captions": f"data/{dataset}/captions.json",
+        "splits": f"data/{dataset}/splits.json",
+        "rankings": [f"{run}/rankings.npz" for run in runs],
+        "scorers": [f"{run}/scorer.npz" for run in runs],
+        "images": [f"{test}/images.npy" for test in tests],
+        "images_sidecars": [f"{test}/images.json" for test in tests],
+        "texts": [f"{test}/texts.{FIRST_PROMPT}.npy" for test in tests],
+        "texts_sidecars": [f"{test}/texts.{FIRST_PROMPT}.json" for test in tests],
+    }
+
+
+def adapters_of_run(wildcards) -> list[str]:
+    """The scorers of this run that were trained from several seeds."""
+    return [
+        f"results/{wildcards.dataset}/{model}/{prompt}/{scorer}/scorer.npz"
+        for model, prompt, scorer in RUNS
+        if config["scorers"][scorer]["kind"] == "adapter"
+    ]
+
+
+def gpus_to_encode(wildcards) -> int:
+    """One where a GPU may be used, so that jobs take turns on it; none on the CPU."""
+    return int(config["encode"]["device"] != "cpu")
+
+
+def with_bases(models) -> list[str]:
+    """Models, and the models that they were trained from."""
+    found = list(models)
+    for model in found:  # grows as it is read
+        base = config["models"][model].get("base")
+        if base and base not in found:
+            found.append(base)
+    return found
+
+
 def benchmarks_of_run(wildcards) -> list[str]:
     """Benchmark files of every job between the source and the metrics, in the order of the walk."""
-    dataset, models = wildcards.dataset, RUN["models"]
-    taught_on = {config["models"][model]["dataset"] for model in TRAINED}
-    bases = {config["models"][model]["base"] for model in TRAINED} - {None}
-    datasets = sorted({dataset} | taught_on)
-    fetched = sorted(bases | (set(models) - set(TRAINED)))
-    drawn = {name for name in datasets if config["datasets"][name]["source"] == "scenes"}
-    per_run = [
-        f"{dataset}.{model}.{prompt}.{scorer}"
-        for model in models
-        for prompt in RUN["prompts"]
-        for scorer in RUN["scorers"]
-    ]
+    dataset = wildcards.dataset
+    encoded = {  # model, split and prompt, each once
+        (model, split, prompt): None
+        for mine, prompt, scorer in RUNS
+        for entry in [config["scorers"][scorer]]
+        for split in ["test", *LEARNT_FROM.get(entry["kind"], ["train", "val"])]
+        for model in [mine, *([entry["with"]] if "with" in entry else [])]
+    }
+    models = with_bases(dict.fromkeys(model for model, _, _ in encoded))
+    trained = [model for model in models if config["models"][model]["source"] == "train"]
+    fetched = [model for model in models if model not in trained]
+    datasets = sorted({dataset, *(config["models"][model]["dataset"] for model in trained)})
+    drawn = [name for name in datasets if config["datasets"][name]["source"] == "scenes"]
+    per_run = [f"{dataset}.{'.'.join(run)}" for run in RUNS]
+    fitted = {
+        run: "fit_adapter" if config["scorers"][scorer]["kind"] == "adapter" else "fit_scorer"
+        for run, (_, _, scorer) in zip(per_run, RUNS)
+    }
     jobs = [
         *(("draw_scenes" if name in drawn else "download", name) for name in datasets),
         *((rule, name) for rule in ("prepare_images", "split") for name in datasets),
         *(("fetch_model", model) for model in fetched),
-        *(("train_model", model) for model in TRAINED),
-        *(("encode_images", f"{dataset}.{model}.test") for model in models),
-        *(
-            ("encode_texts", f"{dataset}.{model}.test.{prompt}")
-            for model in models
-            for prompt in RUN["prompts"]
-        ),
-        *((rule, run) for rule in ("fit_scorer", "similarity", "metrics") for run in per_run),
+        *(("train_model", model) for model in trained),
+        *(("encode_images", f"{dataset}.{model}.{split}") for model, split, _ in encoded),
+        *(("encode_texts", f"{dataset}.{model}.{split}.{p}") for model, split, p in encoded),
+        *((fitted[run], run) for run in per_run),
+        *((rule, run) for rule in ("similarity", "metrics") for run in per_run),
     ]
-    return [f"results/benchmarks/{rule}/{name}.tsv" for rule, name in jobs]
+    paths = [f"results/benchmarks/{rule}/{name}.tsv" for rule, name in jobs]
+    return list(dict.fromkeys(paths))
 
 
 def commands_to_reproduce() -> list[str]:

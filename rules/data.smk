@@ -92,6 +92,27 @@ rule split:
         "../scripts/data/split.py"
 
 
+rule judgments:
+    """What people said of which caption fits which image, where the dataset has it."""
+    input:
+        manifest="data/{dataset}/raw/source.json",
+        captions="data/{dataset}/captions.json",
+        splits="data/{dataset}/splits.json",
+    output:
+        judgments="data/{dataset}/judgments.csv",
+    log:
+        "results/logs/judgments/{dataset}.log",
+    benchmark:
+        "results/benchmarks/judgments/{dataset}.tsv"
+    conda:
+        "../envs/data.yaml"
+    params:
+        code=fingerprint("scripts/data/judgments.py"),
+        entry=lookup("datasets/{dataset}", within=config),
+    script:
+        "../scripts/data/judgments.py"
+
+
 rule prepare:
     """Everything that a run needs from the net: fetch it where there is a network, compute elsewhere."""
     input:

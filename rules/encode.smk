@@ -22,9 +22,9 @@ rule encode_images:
         "results/benchmarks/encode_images/{dataset}.{model}.{split}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: 8
+    threads: lookup("encode/threads", within=config)
     resources:
-        gpu=1,
+        gpu=gpus_to_encode,
     params:
         code=fingerprint("scripts/encode/encode_images.py"),
         batch_size=lookup("encode/batch_size", within=config),
@@ -49,9 +49,9 @@ rule encode_texts:
         "results/benchmarks/encode_texts/{dataset}.{model}.{split}.{prompt}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: 8
+    threads: lookup("encode/threads", within=config)
     resources:
-        gpu=1,
+        gpu=gpus_to_encode,
     params:
         code=fingerprint("scripts/encode/encode_texts.py"),
         templates=lookup("prompts/{prompt}", within=config),
@@ -60,3 +60,34 @@ rule encode_texts:
         device=lookup("encode/device", within=config),
     script:
         "../scripts/encode/encode_texts.py"
+
+
+rule encode_damaged:
+    """Encode captions with words dropped, words shuffled and typos, all in one job."""
+    input:
+        captions="data/{dataset}/captions.json",
+        splits="data/{dataset}/splits.json",
+        model="data/models/{model}/model.json",
+    output:
+        features="results/{dataset}/{model}/{split}/damaged.{prompt}.npy",
+        sidecar="results/{dataset}/{model}/{split}/damaged.{prompt}.json",
+    log:
+        "results/logs/encode_damaged/{dataset}.{model}.{split}.{prompt}.log",
+    benchmark:
+        "results/benchmarks/encode_damaged/{dataset}.{model}.{split}.{prompt}.tsv"
+    conda:
+        "../envs/models.yaml"
+    threads: lookup("encode/threads", within=config)
+    resources:
+        gpu=gpus_to_encode,
+    params:
+        code=fingerprint("scripts/encode/encode_damaged.py"),
+        templates=lookup("prompts/{prompt}", within=config),
+        kinds=lookup("studies/robustness/kinds", within=config),
+        strengths=lookup("studies/robustness/strengths", within=config),
+        seed=lookup("statistics/seed", within=config),
+        batch_size=lookup("encode/batch_size", within=config),
+        precision=lookup("encode/precision", within=config),
+        device=lookup("encode/device", within=config),
+    script:
+        "../scripts/encode/encode_damaged.py"

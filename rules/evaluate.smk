@@ -1,12 +1,12 @@
 """From ranks to metrics and tables.
 
 Comes in: rankings.npz. Goes out: metrics.json for each run, and results/<dataset>/tables/, which sets
-the runs side by side. Further studies stand here, each one script and one rule.
+the runs side by side and says which differences are more than noise.
 """
 
 
 rule metrics:
-    """Recall@K, ranks and MRR of one run, both ways."""
+    """All metrics of one run, both ways, each with its interval."""
     input:
         rankings="results/{dataset}/{model}/{prompt}/{scorer}/rankings.npz",
         captions="data/{dataset}/captions.json",
@@ -22,6 +22,8 @@ rule metrics:
     params:
         code=fingerprint("scripts/evaluate/metrics.py"),
         split="test",
+        resamples=lookup("statistics/resamples", within=config),
+        seed=lookup("statistics/seed", within=config),
     script:
         "../scripts/evaluate/metrics.py"
 
@@ -29,12 +31,7 @@ rule metrics:
 rule compare:
     """All runs in one table, as CSV, Markdown and LaTeX."""
     input:
-        metrics=collect(
-            "results/{{dataset}}/{model}/{prompt}/{scorer}/metrics.json",
-            model=RUN["models"],
-            prompt=RUN["prompts"],
-            scorer=RUN["scorers"],
-        ),
+        metrics=of_runs("results/{dataset}/{model}/{prompt}/{scorer}/metrics.json"),
     output:
         csv="results/{dataset}/tables/metrics.csv",
         markdown="results/{dataset}/tables/metrics.md",
@@ -49,6 +46,30 @@ rule compare:
         code=fingerprint("scripts/evaluate/compare.py"),
     script:
         "../scripts/evaluate/compare.py"
+
+
+rule pairs:
+    """Any two runs on the same queries: the difference, its interval, and whether it is noise."""
+    input:
+        rankings=RANKINGS,
+        captions="data/{dataset}/captions.json",
+        splits="data/{dataset}/splits.json",
+    output:
+        csv="results/{dataset}/tables/pairs.csv",
+    log:
+        "results/logs/pairs/{dataset}.log",
+    benchmark:
+        "results/benchmarks/pairs/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/evaluate/pairs.py"),
+        split="test",
+        resamples=lookup("statistics/resamples", within=config),
+        flips=lookup("statistics/flips", within=config),
+        seed=lookup("statistics/seed", within=config),
+    script:
+        "../scripts/evaluate/pairs.py"
 
 
 rule steps:
@@ -72,6 +93,9 @@ rule steps:
 rule tables:
     """All tables of the run."""
     input:
-        f"results/{DATASET}/tables/metrics.csv",
-        f"results/{DATASET}/tables/steps.csv",
+        collect(
+            "results/{dataset}/tables/{name}.csv",
+            dataset=DATASET,
+            name=["metrics", "pairs", "steps", *RUN["studies"]],
+        ),
     localrule: True

@@ -87,6 +87,7 @@ def _unknown_names(config: dict[str, Any]):
         ("models", run["models"]),
         ("prompts", run["prompts"]),
         ("scorers", run["scorers"]),
+        ("studies", run["studies"]),
     ):
         valid = list(config[what])
         for name in names:
@@ -102,11 +103,35 @@ def _unknown_names(config: dict[str, Any]):
         if base is not None and (base not in config["models"] or base == name):
             valid = [other for other in config["models"] if other != name]
             yield f"models.{name}.base: {base!r}; {nearest(base, valid)}"
-        elif base is not None and config["models"][base]["source"] == "train":
-            yield f"models.{name}.base: {base!r} is trained itself; name a model that is fetched"
+        elif _begins_with_itself(name, config["models"]):
+            yield f"models.{name}.base: {base!r} begins with {name} in turn; name another model"
+    for name, scorer in config["scorers"].items():
+        partner = scorer.get("with")
+        if name in run["scorers"] and partner is not None and partner not in config["models"]:
+            valid = list(config["models"])
+            yield f"scorers.{name}.with: {partner!r}; {nearest(partner, valid)}"
+    first = config["scorers"].get(run["scorers"][0], {})
+    if first.get("kind") == "fusion":
+        yield (
+            f"run.scorers: {run['scorers'][0]!r} stands first and needs two models; the others are "
+            "compared with the first, so put one there that needs one"
+        )
+    prompt = config["studies"].get("judgments", {}).get("prompt")
+    if "judgments" in run["studies"] and prompt not in config["prompts"]:
+        valid = list(config["prompts"])
+        yield f"studies.judgments.prompt: {prompt!r}; {nearest(str(prompt), valid)}"
     for name, templates in config["prompts"].items():
         for template in templates:
             if len(re.findall(re.escape("{}"), template)) != 1:
                 yield (
                     f"prompts.{name}: {template!r} needs exactly one {{}}, where the caption goes"
                 )
+
+
+def _begins_with_itself(name: str, models: dict[str, Any]) -> bool:
+    """Whether the bases of a trained model lead back to it, so that none could be made first."""
+    seen, base = {name}, models[name].get("base")
+    while base in models and base not in seen:
+        seen.add(base)
+        base = models[base].get("base")
+    return base in seen

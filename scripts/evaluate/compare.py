@@ -18,8 +18,15 @@ MEASURES = {
     "median_rank": False,
     "mean_rank": False,
     "mrr": True,
+    "r_precision": True,
+    "map@r": True,
+    "ndcg@10": True,
+    "rsum": True,
 }
-COLUMNS = (*NAMES, *COUNTS, *MEASURES)
+BOUNDS = tuple(f"{measure}_{end}" for measure in MEASURES for end in ("low", "high"))
+# the headline, printed with intervals; the CSV has those of all measures
+HEADLINE = ("recall@1", "recall@5", "recall@10", "rsum")
+COLUMNS = (*NAMES, *COUNTS, *MEASURES, *BOUNDS)
 # what a page has room for; the dataset and the split are the same all through
 PRINTED = {
     "model": "Model",
@@ -29,9 +36,17 @@ PRINTED = {
     "recall@5": "R@5",
     "recall@10": "R@10",
     "median_rank": "Median rank",
-    "mean_rank": "Mean rank",
     "mrr": "MRR",
+    "r_precision": "R-Precision",
+    "map@r": "mAP@R",
+    "ndcg@10": "nDCG@10",
+    "rsum": "rsum",
 }
+
+NOTE = (
+    "Recall@K (R@K) means the hit rate that CLIP papers report: at least one right answer in the "
+    "top K, in percent. In brackets: 95% intervals by bootstrap over images."
+)
 
 Row = dict[str, Any]
 
@@ -44,24 +59,40 @@ def rows_of_runs(runs: Iterable[dict[str, Any]]) -> list[Row]:
     runs : contents of metrics.json, one for each run
     """
     runs = list(runs)
-    return [
-        {
-            **{name: metrics[name] for name in NAMES if name != "direction"},
-            "direction": direction,
-            **{column: metrics[direction][column] for column in (*COUNTS, *MEASURES)},
-        }
-        for direction in DIRECTIONS
-        for metrics in runs
-    ]
+    return [_row(metrics, direction) for direction in DIRECTIONS for metrics in runs]
+
+
+def _row(metrics: dict[str, Any], direction: str) -> Row:
+    """One direction of a run; rsum belongs to both and stands with either."""
+    own = metrics[direction] | {"rsum": metrics["rsum"]}
+    bounds = metrics["intervals"][direction] | {"rsum": metrics["intervals"]["rsum"]}
+    return {
+        **{name: metrics[name] for name in NAMES if name != "direction"},
+        "direction": direction,
+        **{column: own[column] for column in (*COUNTS, *MEASURES)},
+        **{
+            f"{measure}_{end}": bounds[measure][place]
+            for measure in MEASURES
+            for place, end in enumerate(("low", "high"))
+        },
+    }
 
 
 def shown(column: str, value: Any) -> str:
-    """A value as a reader gets it: recalls in percent, ranks with one decimal, MRR with three."""
-    if column.startswith("recall@"):
-        return f"{100 * value:.1f}"
-    if column == "mrr":
+    """A value as a reader gets it: shares in percent, ranks with one decimal, MRR with three."""
+    if column in ("mrr", "ndcg@10"):
         return f"{value:.3f}"
-    return f"{value:.1f}" if column in MEASURES else str(value)
+    if column in ("median_rank", "mean_rank"):
+        return f"{value:.1f}"
+    return f"{100 * value:.1f}" if column in MEASURES else str(value)
+
+
+def shown_with_interval(column: str, row: Row) -> str:
+    """A value, and behind a headline its 95% interval: "16.3 [15.1, 17.5]"."""
+    if column not in HEADLINE:
+        return shown(column, row[column])
+    low, high = (shown(column, row[f"{column}_{end}"]) for end in ("low", "high"))
+    return f"{shown(column, row[column])} [{low}, {high}]"
 
 
 def best_of(rows: Sequence[Row], column: str) -> set[str]:
@@ -88,9 +119,9 @@ def cells(rows: Sequence[Row], bold: str, escape=str) -> list[list[str]]:
     best = {column: best_of(rows, column) for column in PRINTED}
     return [
         [
-            bold.replace("{}", text) if text in best[column] else escape(text)
+            bold.replace("{}", text) if shown(column, row[column]) in best[column] else escape(text)
             for column in PRINTED
-            for text in [shown(column, row[column])]
+            for text in [shown_with_interval(column, row)]
         ]
         for row in rows
     ]
@@ -104,7 +135,7 @@ def to_markdown(rows: Sequence[Row]) -> str:
         lines = [list(PRINTED.values()), alignment, *cells(group, "**{}**", _markdown)]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         parts.append(f"{_caption(direction, group[0])}:\n\n{table}\n")
-    return "\n".join(parts)
+    return "\n".join([*parts, NOTE + "\n"])
 
 
 def to_latex(rows: Sequence[Row]) -> str:
@@ -112,6 +143,7 @@ def to_latex(rows: Sequence[Row]) -> str:
     alignment = "".join("l" if column not in MEASURES else "r" for column in PRINTED)
     lines = [
         "% needs \\usepackage{booktabs}",
+        f"% {NOTE}",
         f"\\begin{{tabular}}{{{alignment}}}",
         "\\toprule",
         " & ".join(PRINTED.values()) + r" \\",

@@ -1,96 +1,83 @@
-"""Retrieval metrics from ranks.
+"""Metrics of one run with their intervals, from its ranks.
 
-Ranks count from 1 and ties count against the model (``scripts.retrieve.ranking``). An image has
-several right captions; its rank is that of the best of them, the other right ones not counted.
-
-"Recall@K" is what papers on image-text retrieval report under that name since Hodosh, Young and
-Hockenmaier (2013), "Framing image description as a ranking task", JAIR 47: the share of queries
-with at least one right answer in the top K. Elsewhere that is called hit rate or success@K; the
-recall of information retrieval would divide by the number of right answers.
+The definitions stand in ``measures.py``, how sure they are in ``intervals.py``.
 """
+
+from typing import Any
 
 import numpy as np
 
 from scripts.data.rows import Rows, read_rows
+from scripts.evaluate.intervals import (
+    DIGITS,
+    Resampling,
+    bootstrap_means,
+    bootstrap_medians,
+    percentile_interval,
+)
+from scripts.evaluate.measures import DEPTHS, MEANS
+from scripts.evaluate.runs import DIRECTIONS, images_of_queries, measures_of
 from scripts.job import log, run, write_json
 from scripts.retrieve.similarity import read_rankings
 
-DEPTHS = (1, 5, 10)
+RECALLS = tuple(f"recall@{depth}" for depth in DEPTHS)
 
 
-def hit_rate(ranks: np.ndarray, depth: int) -> float:
-    """Share of queries with at least one right answer in the top ``depth``: "Recall@K".
+def metrics_of(
+    rankings: dict[str, np.ndarray], rows: Rows, resampling: Resampling
+) -> dict[str, Any]:
+    """Metrics of both directions, and the 95% interval of each.
 
     Parameters
     ----------
-    ranks : (q,) integers from 1, rank of each query's best right answer
-    depth : K
+    rankings : what rankings.npz holds
+    rows : its images and captions
+    resampling : of the bootstrap over images
 
     Returns
     -------
-    fraction from 0 to 1
+    "text_to_image", "image_to_text" : queries, gallery, and each measure by name
+    "rsum" : the sum of Recall@1, @5 and @10 of both directions, as a fraction, from 0 to 6
+        (Faghri et al. 2018, "VSE++", BMVC, and after them most papers on image-text retrieval)
+    "intervals" : the same names, each with its lower and upper bound
     """
-    return float(np.mean(ranks <= depth))
-
-
-def mean_reciprocal_rank(ranks: np.ndarray) -> float:
-    """Mean of 1 / rank of each query's best right answer, a fraction from 0 to 1.
-
-    Voorhees (1999), "The TREC-8 question answering track report".
-    """
-    return float(np.mean(1.0 / ranks))
-
-
-def summary(ranks: np.ndarray, gallery: int) -> dict[str, float]:
-    """All metrics of one direction.
-
-    Parameters
-    ----------
-    ranks : (q,) integers from 1, rank of each query's best right answer
-    gallery : number of items that were ranked
-    """
-    return {
-        "queries": len(ranks),
-        "gallery": gallery,
-        **{f"recall@{depth}": hit_rate(ranks, depth) for depth in DEPTHS},
-        "median_rank": float(np.median(ranks)),
-        "mean_rank": float(np.mean(ranks)),
-        "mrr": mean_reciprocal_rank(ranks),
-    }
-
-
-def best_rank_of_image(ranks: np.ndarray, image_of_caption: np.ndarray) -> np.ndarray:
-    """Smallest rank among each image's captions.
-
-    Parameters
-    ----------
-    ranks : (m,) integers, each caption's rank for its own image
-    image_of_caption : (m,) non-decreasing image rows, each image at least once
-
-    Returns
-    -------
-    (n,) integers
-    """
-    starts = np.flatnonzero(np.diff(image_of_caption, prepend=-1))
-    return np.minimum.reduceat(ranks, starts)
-
-
-def metrics_of(rankings: dict[str, np.ndarray], rows: Rows) -> dict[str, dict[str, float]]:
-    """Metrics of both directions from what rankings.npz holds."""
-    best = best_rank_of_image(rankings["image_to_text_rank"], rows.image_of_caption)
-    return {
-        "text_to_image": summary(rankings["text_to_image_rank"], gallery=len(rows.images)),
-        "image_to_text": summary(best, gallery=len(rows.captions)),
-    }
+    values = measures_of(rankings["text_to_image_rank"], rankings["image_to_text_rank"], rows)
+    gallery = {"text_to_image": len(rows.images), "image_to_text": len(rows.captions)}
+    found: dict[str, Any] = {}
+    intervals: dict[str, Any] = {}
+    rsum, rsum_samples = 0.0, np.zeros(resampling.resamples)
+    for way in DIRECTIONS:
+        own, images = values[way], images_of_queries(way, rows)
+        ranks = own["mean_rank"].astype(np.int64)
+        samples = bootstrap_means(
+            np.stack([own[name] for name in MEANS], axis=1), images, resampling
+        )
+        medians = bootstrap_medians(ranks, images, resampling)
+        found[way] = {
+            "queries": len(ranks),
+            "gallery": gallery[way],
+            **{name: round(float(own[name].mean()), DIGITS) for name in MEANS},
+            "median_rank": float(np.median(ranks)),
+        }
+        bounds = percentile_interval(np.column_stack([samples, medians])).tolist()
+        intervals[way] = dict(zip((*MEANS, "median_rank"), bounds, strict=True))
+        recalls = [MEANS.index(name) for name in RECALLS]
+        rsum += sum(found[way][name] for name in RECALLS)
+        # the same images are drawn for both directions, so their sum may be taken draw by draw
+        rsum_samples += samples[:, recalls].sum(axis=1)
+    found["rsum"] = round(rsum, DIGITS)
+    intervals["rsum"] = percentile_interval(rsum_samples[:, None])[0].tolist()
+    return {**found, "intervals": intervals}
 
 
 def main(snakemake) -> None:
     """Unpack the job."""
-    files, run_of = snakemake.input, snakemake.wildcards
-    rows = read_rows(files.captions, files.splits, snakemake.params.split)
-    metrics = metrics_of(read_rankings(files.rankings, rows), rows)
-    for direction, values in metrics.items():
-        recalls = ", ".join(f"recall@{depth} {values[f'recall@{depth}']:.1%}" for depth in DEPTHS)
+    files, params, run_of = snakemake.input, snakemake.params, snakemake.wildcards
+    rows = read_rows(files.captions, files.splits, params.split)
+    resampling = Resampling(params.resamples, params.seed)
+    metrics = metrics_of(read_rankings(files.rankings, rows), rows, resampling)
+    for direction in DIRECTIONS:
+        recalls = ", ".join(f"{name} {metrics[direction][name]:.1%}" for name in RECALLS)
         log.info("%s: %s", direction.replace("_", " "), recalls)
     write_json(
         snakemake.output.metrics,
@@ -99,9 +86,11 @@ def main(snakemake) -> None:
             "model": run_of.model,
             "prompt": run_of.prompt,
             "scorer": run_of.scorer,
-            "split": snakemake.params.split,
+            "split": params.split,
             "images": len(rows.images),
             "captions": len(rows.captions),
+            "resamples": params.resamples,
+            "seed": params.seed,
             **metrics,
         },
     )

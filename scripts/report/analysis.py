@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from scripts.data.rows import Rows
-from scripts.report.runs import DIRECTIONS, KS, Run, chance
+from scripts.evaluate.runs import DIRECTIONS, KS, Run, chance
 
 # ranks in classes: first, in the top 5, in the top 10, in the top 100, beyond
 CLASSES = ((1, 1), (2, 5), (6, 10), (11, 100), (101, None))

@@ -15,7 +15,7 @@ import pandas as pd
 
 from scripts.report import formats
 from scripts.report.analysis import clustered_mean, hits, images_of_queries
-from scripts.report.runs import DIRECTIONS, Run, chance, right_answers
+from scripts.evaluate.runs import DIRECTIONS, Run, chance, right_answers
 
 
 @dataclass(frozen=True)

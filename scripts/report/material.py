@@ -10,7 +10,7 @@ import pandas as pd
 
 from scripts.data.rows import Rows, read_captions, read_rows, read_splits
 from scripts.job import read_json
-from scripts.report.runs import Run, read_run
+from scripts.evaluate.runs import Run, read_run
 
 
 @dataclass(frozen=True)

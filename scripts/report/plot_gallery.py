@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from scripts.data.rows import Rows, read_rows
-from scripts.report.runs import Run, read_run
+from scripts.evaluate.runs import Run, read_run
 from scripts.report.style import (
     INK,
     LINE,

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from scripts.data.rows import read_rows
-from scripts.report.runs import DIRECTIONS, KS, Run, chance, read_run, right_answers
+from scripts.evaluate.runs import DIRECTIONS, KS, Run, chance, read_run, right_answers
 from scripts.report.style import (
     INK,
     LINE,

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from scripts.report.runs import DIRECTIONS, KS, chance, right_answers
+from scripts.evaluate.runs import DIRECTIONS, KS, chance, right_answers
 from scripts.report.style import (
     INK,
     LINE,

@@ -19,7 +19,7 @@ from scripts.report.page import (
     picture,
     read_words,
 )
-from scripts.report.runs import DIRECTIONS
+from scripts.evaluate.runs import DIRECTIONS
 from scripts.report.study import Study, sentences, study
 from scripts.report.tables import tables_of
 from scripts.report.webfont import font_faces

@@ -10,7 +10,7 @@ import pandas as pd
 from scripts.report import analysis, findings, formats
 from scripts.report.findings import Finding
 from scripts.report.material import Material
-from scripts.report.runs import DIRECTIONS, Run
+from scripts.evaluate.runs import DIRECTIONS, Run
 
 
 @dataclass(frozen=True)

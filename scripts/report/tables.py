@@ -15,7 +15,7 @@ from scripts.data.rows import SPLITS
 from scripts.evaluate.compare import MEASURES, best_of, shown
 from scripts.report import analysis, formats
 from scripts.report.material import Material
-from scripts.report.runs import DIRECTIONS, KS
+from scripts.evaluate.runs import DIRECTIONS, KS
 from scripts.report.study import Study
 
 PACKAGES = ("jinja2", "matplotlib", "numpy", "pandas", "pillow", "snakemake")

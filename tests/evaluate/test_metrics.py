@@ -10,7 +10,8 @@ import pytest
 
 from scripts.data.rows import rows_of
 from scripts.evaluate import metrics
-from scripts.evaluate.metrics import best_rank_of_image, metrics_of, summary
+from scripts.evaluate.intervals import Resampling
+from scripts.evaluate.metrics import metrics_of
 from scripts.job import BadInput, read_json
 from scripts.retrieve.scorers import fit
 from scripts.retrieve.similarity import rankings_of, write_rankings
@@ -20,27 +21,12 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def test_a_toy_has_the_metrics_that_a_reader_counts():
-    assert summary(np.array([1, 2, 4, 10, 11]), gallery=20) == {
-        "queries": 5,
-        "gallery": 20,
-        "recall@1": 0.2,
-        "recall@5": 0.6,
-        "recall@10": 0.8,
-        "median_rank": 4.0,
-        "mean_rank": 5.6,
-        "mrr": pytest.approx((1 + 1 / 2 + 1 / 4 + 1 / 10 + 1 / 11) / 5),
-    }
+FEW = Resampling(resamples=100, seed=0)
 
 
-def test_the_median_of_an_even_number_of_ranks_lies_between_two_of_them():
-    assert summary(np.array([1, 2, 5, 9]), gallery=9)["median_rank"] == 3.5
-
-
-def test_an_image_has_the_rank_of_its_best_caption():
-    ranks = np.array([4, 2, 9, 7, 1, 3])
-    assert best_rank_of_image(ranks, np.array([0, 0, 0, 1, 2, 2])).tolist() == [2, 7, 1]
-    assert best_rank_of_image(ranks[:1], np.array([0])).tolist() == [4]
+def cosine_metrics(images, texts, rows, resampling=FEW):
+    rankings = rankings_of(images, texts, rows, fit("cosine", {}, {}), k=10)
+    return metrics_of(rankings, rows, resampling)
 
 
 def collection(seed: int, counts: list[int]):
@@ -59,7 +45,7 @@ def test_metrics_of_both_directions_equal_torchmetrics(counts):
     from torchmetrics.functional.retrieval import retrieval_hit_rate, retrieval_reciprocal_rank
 
     rows, images, texts = collection(len(counts), counts)
-    found = metrics_of(rankings_of(images, texts, rows, fit("cosine", {}, {}), k=10), rows)
+    found = cosine_metrics(images, texts, rows)
     # above zero: torchmetrics counts no item with a negative score as found
     scores = torch.from_numpy(texts @ images.T) + 2
     right = torch.from_numpy(rows.image_of_caption[:, None] == np.arange(len(counts)))
@@ -79,7 +65,7 @@ def test_metrics_of_both_directions_equal_torchmetrics(counts):
 def test_one_caption_per_image_equals_scikit_learn_in_both_directions():
     sklearn = pytest.importorskip("sklearn.metrics")
     rows, images, texts = collection(0, [1] * 40)
-    found = metrics_of(rankings_of(images, texts, rows, fit("cosine", {}, {}), k=10), rows)
+    found = cosine_metrics(images, texts, rows)
     scores = texts @ images.T
     for direction, matrix in (("text_to_image", scores), ("image_to_text", scores.T)):
         for depth in (1, 5, 10):
@@ -92,10 +78,7 @@ def test_one_caption_per_image_equals_scikit_learn_in_both_directions():
 
 def test_a_model_that_scores_everything_alike_earns_no_recall():
     rows, images, texts = collection(0, [5] * 20)
-    found = metrics_of(
-        rankings_of(0 * images + images[0], 0 * texts + images[0], rows, fit("cosine", {}, {}), 10),
-        rows,
-    )
+    found = cosine_metrics(0 * images + images[0], 0 * texts + images[0], rows)
     for direction, last in (("text_to_image", 20), ("image_to_text", 96)):
         assert found[direction]["recall@10"] == 0
         assert found[direction]["median_rank"] == found[direction]["mean_rank"] == last
@@ -104,9 +87,45 @@ def test_a_model_that_scores_everything_alike_earns_no_recall():
 def test_a_perfect_model_has_every_recall():
     rows, images, _ = collection(0, [5] * 20)
     texts = images[rows.image_of_caption]
-    found = metrics_of(rankings_of(images, texts, rows, fit("cosine", {}, {}), 10), rows)
-    for values in found.values():
+    found = cosine_metrics(images, texts, rows)
+    for direction in ("text_to_image", "image_to_text"):
+        values = found[direction]
         assert values["recall@1"] == values["mrr"] == values["median_rank"] == 1
+        assert values["r_precision"] == values["map@r"] == values["ndcg@10"] == 1
+    assert found["rsum"] == 6 and found["intervals"]["rsum"] == [6, 6]
+
+
+def test_rsum_is_the_sum_of_six_recalls_and_every_interval_holds_its_value():
+    rows, images, texts = collection(3, [1, 5, 2, 7] * 10)
+    found = cosine_metrics(images, texts, rows, Resampling(2000, 0))
+    ways = [found["text_to_image"], found["image_to_text"]]
+    recalls = [way[f"recall@{depth}"] for way in ways for depth in (1, 5, 10)]
+    assert found["rsum"] == pytest.approx(sum(recalls))
+    intervals = found["intervals"]
+    assert intervals["rsum"][0] < found["rsum"] < intervals["rsum"][1]
+    for way, values in zip(("text_to_image", "image_to_text"), ways, strict=True):
+        assert set(intervals[way]) == set(values) - {"queries", "gallery"}
+        for name, (low, high) in intervals[way].items():
+            assert low <= values[name] <= high, (way, name)
+
+
+def test_the_interval_of_rsum_draws_the_same_images_for_both_directions():
+    rows, images, texts = collection(1, [3] * 30)
+    found = cosine_metrics(images, texts, rows, Resampling(4000, 5))
+    scores = texts.astype(float) @ images.T.astype(float)
+    own = rows.image_of_caption
+    place = 1 + (scores > scores[np.arange(90), own][:, None]).sum(axis=1)
+    best = np.array([
+        1 + min((scores[own != i, i] > scores[c, i]).sum() for c in np.flatnonzero(own == i))
+        for i in range(30)
+    ])  # fmt: skip
+    by_text = np.array([[np.mean(place[own == i] <= k) for k in (1, 5, 10)] for i in range(30)])
+    by_image = (best[:, None] <= np.array([1, 5, 10])).astype(float)
+    per_image = by_text.sum(axis=1) + by_image.sum(axis=1)
+    lot = np.random.default_rng(9)
+    sums = [per_image[lot.integers(0, 30, 30)].mean() for _ in range(4000)]
+    assert found["rsum"] == pytest.approx(per_image.mean())
+    assert found["intervals"]["rsum"] == pytest.approx(np.quantile(sums, (0.025, 0.975)), abs=0.06)
 
 
 @pytest.fixture
@@ -125,7 +144,7 @@ def job(tmp_path):
             rankings=str(tmp_path / "rankings.npz"),
         ),
         output=SimpleNamespace(metrics=str(tmp_path / "metrics.json")),
-        params=SimpleNamespace(split="test"),
+        params=SimpleNamespace(split="test", resamples=100, seed=0),
         wildcards=SimpleNamespace(dataset="d", model="m", prompt="p", scorer="s"),
     )
 
@@ -143,8 +162,16 @@ def test_the_rule_writes_the_names_and_keys_that_others_rely_on(job):
     for direction in ("text_to_image", "image_to_text"):
         assert set(found[direction]) == {
             "queries", "gallery", "recall@1", "recall@5", "recall@10",
-            "median_rank", "mean_rank", "mrr",
+            "median_rank", "mean_rank", "mrr", "r_precision", "map@r", "ndcg@10",
         }  # fmt: skip
+    assert (found["resamples"], found["seed"]) == (100, 0)
+
+
+def test_the_same_job_writes_the_same_bytes(job, tmp_path):
+    metrics.main(job)
+    first = (tmp_path / "metrics.json").read_bytes()
+    metrics.main(job)
+    assert (tmp_path / "metrics.json").read_bytes() == first
 
 
 def test_rankings_of_other_captions_are_refused(job, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.data.rows import rows_of
 from scripts.report import analysis
-from scripts.report.runs import Run, chance
+from scripts.evaluate.runs import Run, chance
 
 
 def run_of(text_ranks, image_ranks=None, key=("m", "p", "s"), top_score=None, right=None) -> Run:

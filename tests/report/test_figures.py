@@ -23,7 +23,7 @@ from scripts.report.plot_gallery import choose, plot_gallery
 from scripts.report.plot_ranks import curves, plot_ranks
 from scripts.report.plot_recall import plot_recall, with_chance
 from scripts.report.plot_training import by_epoch, plot_training
-from scripts.report.runs import Run
+from scripts.evaluate.runs import Run
 
 
 def texts_of(figure):

@@ -12,7 +12,7 @@ import pytest
 from scripts.data.rows import rows_of
 from scripts.report import analysis, findings
 from scripts.report.page import Speaker, read_words
-from scripts.report.runs import Run
+from scripts.evaluate.runs import Run
 
 LANGUAGES = ("en", "zh")
 HAN = re.compile(r"[\u4e00-\u9fff]")

@@ -1,4 +1,4 @@
-"""One run as the report sees it: who ranked, and the rank of every right answer, both ways."""
+"""One run, read back: who ranked, and the rank of every right answer, both ways."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from scripts.data.rows import Rows
-from scripts.evaluate.metrics import best_rank_of_image
+from scripts.evaluate.measures import DEPTHS, best_ranks, per_query
 from scripts.retrieve.similarity import read_rankings
 
 DIRECTIONS = ("text_to_image", "image_to_text")
-KS = (1, 5, 10)
+KS = DEPTHS
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Run:
     scores : direction -> (q, K) float32, their scores
     right_score : (m,) float32, score of each caption with its own image
     caption_ranks : (m,) int64, rank of each caption when its own image asks
+    tied : direction -> (m,) int64, wrong items that tie with that right answer, in the order of
+        ``right_score`` and ``caption_ranks``
     """
 
     model: str
@@ -36,6 +38,7 @@ class Run:
     scores: dict[str, np.ndarray]
     right_score: np.ndarray
     caption_ranks: np.ndarray
+    tied: dict[str, np.ndarray]
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -57,13 +60,41 @@ def read_run(path: str | Path, rows: Rows) -> Run:
         scorer=scorer,
         ranks={
             "text_to_image": stored["text_to_image_rank"],
-            "image_to_text": best_rank_of_image(caption_ranks, rows.image_of_caption),
+            "image_to_text": best_ranks(caption_ranks, first_captions(rows)),
         },
         tops={way: stored[f"{way}_top"] for way in DIRECTIONS},
         scores={way: stored[f"{way}_top_score"] for way in DIRECTIONS},
         right_score=stored["text_to_image_score"],
         caption_ranks=caption_ranks,
+        tied={way: stored[f"{way}_tied"] for way in DIRECTIONS},
     )
+
+
+def first_captions(rows: Rows) -> np.ndarray:
+    """(n + 1,) first caption of each image, and the number of captions."""
+    return np.searchsorted(rows.image_of_caption, np.arange(len(rows.images) + 1))
+
+
+def images_of_queries(direction: str, rows: Rows) -> np.ndarray:
+    """(q,) row of the image that each query belongs to."""
+    if direction == "text_to_image":
+        return rows.image_of_caption
+    return np.arange(len(rows.images))
+
+
+def measures_of(
+    text_to_image_rank: np.ndarray, image_to_text_rank: np.ndarray, rows: Rows
+) -> dict[str, dict[str, np.ndarray]]:
+    """Every measure of every query, by direction and name.
+
+    Parameters
+    ----------
+    text_to_image_rank, image_to_text_rank : (m,) as rankings.npz holds them
+    """
+    return {
+        "text_to_image": per_query(text_to_image_rank, np.arange(len(rows.captions) + 1)),
+        "image_to_text": per_query(image_to_text_rank, first_captions(rows)),
+    }
 
 
 def chance(gallery: int, right: float, k: int) -> float:

@@ -1,0 +1,339 @@
+"""Studies: each looks at the runs from one side, and each is one script, one rule and one config entry.
+
+Comes in: features, rankings and pairs.csv, and for some judgments, features of other splits or of damaged
+texts. Goes out: results/<dataset>/tables/<study>.csv, all in the shape of scripts/studies/table.py, and lists
+of what was found (hubs, duplicates, failures) beside it.
+"""
+
+
+rule study_relevance:
+    """Recall where equal captions, or people, accept more than the one right answer; and ties."""
+    input:
+        unpack(references),
+        judgments="data/{dataset}/judgments.csv",
+        runs=RANKINGS,
+    output:
+        table="results/{dataset}/tables/relevance.csv",
+        duplicates="results/{dataset}/tables/duplicates.csv",
+        ties="results/{dataset}/tables/ties.csv",
+    log:
+        "results/logs/study_relevance/{dataset}.log",
+    benchmark:
+        "results/benchmarks/study_relevance/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/studies/study_relevance.py"),
+        split="test",
+        resamples=lookup("statistics/resamples", within=config),
+        seed=lookup("statistics/seed", within=config),
+    script:
+        "../scripts/studies/study_relevance.py"
+
+
+rule study_judgments:
+    """Kendall's τ between the model's score and people's."""
+    input:
+        unpack(references),
+        texts_judged=collect(
+            "results/{{dataset}}/{model}/test/texts.{prompt}.npy",
+            model=RUN["models"],
+            prompt=lookup("studies/judgments/prompt", within=config),
+        ),
+        texts_judged_sidecars=collect(
+            "results/{{dataset}}/{model}/test/texts.{prompt}.json",
+            model=RUN["models"],
+            prompt=lookup("studies/judgments/prompt", within=config),
+        ),
+        judgments="data/{dataset}/judgments.csv",
+    output:
+        table="results/{dataset}/tables/judgments.csv",
+    log:
+        "results/logs/study_judgments/{dataset}.log",
+    benchmark:
+        "results/benchmarks/study_judgments/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/studies/study_judgments.py"),
+        split="test",
+        resamples=lookup("statistics/resamples", within=config),
+        seed=lookup("statistics/seed", within=config),
+        prompt=lookup("studies/judgments/prompt", within=config),
+    script:
+        "../scripts/studies/study_judgments.py"
+
+
+rule study_published:
+    """This run beside published numbers of the same model, dataset and split."""
+    input:
+        metrics="results/{dataset}/tables/metrics.csv",
+        models=collect("data/models/{model}/model.json", model=RUN["models"]),
+        encodings=collect(
+            "results/{{dataset}}/{model}/test/texts.{prompt}.json",
+            zip,
+            model=[model for model, _ in ENCODED],
+            prompt=[prompt for _, prompt in ENCODED],
+        ),
+        source="data/{dataset}/raw/source.json",
+        published=PUBLISHED,
+    output:
+        table="results/{dataset}/tables/published.csv",
+    log:
+        "results/logs/study_published/{dataset}.log",
+    benchmark:
+        "results/benchmarks/study_published/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/studies/study_published.py"),
+        split="test",
+    script:
+        "../scripts/studies/study_published.py"
+
+
+rule study_prompts:
+    """Each prompt against the first one, on the same queries."""
+    input:
+        pairs="results/{dataset}/tables/pairs.csv",
+    output:
+        table="results/{dataset}/tables/prompts.csv",
+    log:
+        "results/logs/study_prompts/{dataset}.log",
+    benchmark:
+        "results/benchmarks/study_prompts/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/studies/study_prompts.py"),
+        split="test",
+    script:
+        "../scripts/studies/study_prompts.py"
+
+
+rule study_scorers:
+    """Each scorer against the first one, on the same queries."""
+    input:
+        pairs="results/{dataset}/tables/pairs.csv",
+    output:
+        table="results/{dataset}/tables/scorers.csv",
+    log:
+        "results/logs/study_scorers/{dataset}.log",
+    benchmark:
+        "results/benchmarks/study_scorers/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/studies/study_scorers.py"),
+        split="test",
+    script:
+        "../scripts/studies/study_scorers.py"
+
+
+rule study_seeds:
+    """The mean and the spread of what was trained from several seeds."""
+    input:
+        unpack(references),
+        adapters=adapters_of_run,
+    output:
+        table="results/{dataset}/tables/seeds.csv",
+    log:
+        "results/logs/study_seeds/{dataset}.log",
+    benchmark:
+        "results/benchmarks/study_seeds/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/studies/study_seeds.py"),
+        split="test",
+        resamples=lookup("statistics/resamples", within=config),
+        seed=lookup("statistics/seed", within=config),
+    script:
+        "../scripts/studies/study_seeds.py"
+
+
+rule study_gallery:
+    """Expected recall in smaller galleries drawn at random, both ways."""
+    input:
+        unpack(references),
+    output:
+        table="results/{dataset}/tables/gallery.csv",
+    log:
+        "results/logs/study_gallery/{dataset}.log",
+    benchmark:
+        "results/benchmarks/study_gallery/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/studies/study_gallery.py"),
+        split="test",
+        resamples=lookup("statistics/resamples", within=config),
+        seed=lookup("statistics/seed", within=config),
+        sizes=lookup("studies/gallery/sizes", within=config),
+    script:
+        "../scripts/studies/study_gallery.py"
+
+
+rule study_captions:
+    """Recall by the length of captions, and by how many of an image's captions are used."""
+    input:
+        unpack(references),
+    output:
+        table="results/{dataset}/tables/captions.csv",
+    log:
+        "results/logs/study_captions/{dataset}.log",
+    benchmark:
+        "results/benchmarks/study_captions/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/studies/study_captions.py"),
+        split="test",
+        resamples=lookup("statistics/resamples", within=config),
+        seed=lookup("statistics/seed", within=config),
+        parts=lookup("studies/captions/parts", within=config),
+        draws=lookup("studies/captions/draws", within=config),
+    script:
+        "../scripts/studies/study_captions.py"
+
+
+rule study_categories:
+    """Recall by what images show: by words of the lexicon, and by clusters of features."""
+    input:
+        unpack(references),
+    output:
+        table="results/{dataset}/tables/categories.csv",
+        clusters="results/{dataset}/tables/clusters.csv",
+    log:
+        "results/logs/study_categories/{dataset}.log",
+    benchmark:
+        "results/benchmarks/study_categories/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/studies/study_categories.py"),
+        split="test",
+        resamples=lookup("statistics/resamples", within=config),
+        seed=lookup("statistics/seed", within=config),
+        clusters=lookup("studies/categories/clusters", within=config),
+        words=lookup("studies/categories/words", within=config),
+        least=lookup("studies/categories/least", within=config),
+        lexicon=lookup("lexicon/categories", within=config),
+    script:
+        "../scripts/studies/study_categories.py"
+
+
+rule study_robustness:
+    """Recall of captions with words dropped, words shuffled, and typos."""
+    input:
+        unpack(references),
+        damaged=collect(
+            "results/{{dataset}}/{model}/test/damaged.{prompt}.npy",
+            model=RUN["models"],
+            prompt=FIRST_PROMPT,
+        ),
+        damaged_sidecars=collect(
+            "results/{{dataset}}/{model}/test/damaged.{prompt}.json",
+            model=RUN["models"],
+            prompt=FIRST_PROMPT,
+        ),
+    output:
+        table="results/{dataset}/tables/robustness.csv",
+    log:
+        "results/logs/study_robustness/{dataset}.log",
+    benchmark:
+        "results/benchmarks/study_robustness/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/studies/study_robustness.py"),
+        split="test",
+        resamples=lookup("statistics/resamples", within=config),
+        seed=lookup("statistics/seed", within=config),
+    script:
+        "../scripts/studies/study_robustness.py"
+
+
+rule study_geometry:
+    """How far apart the two clouds lie, and which items stand in too many lists."""
+    input:
+        unpack(references),
+        runs=RANKINGS,
+    output:
+        table="results/{dataset}/tables/geometry.csv",
+        hubs="results/{dataset}/tables/hubs.csv",
+    log:
+        "results/logs/study_geometry/{dataset}.log",
+    benchmark:
+        "results/benchmarks/study_geometry/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/studies/study_geometry.py"),
+        split="test",
+        resamples=lookup("statistics/resamples", within=config),
+        seed=lookup("statistics/seed", within=config),
+        neighbours=lookup("studies/geometry/neighbours", within=config),
+        hubs=lookup("studies/geometry/hubs", within=config),
+    script:
+        "../scripts/studies/study_geometry.py"
+
+
+rule study_errors:
+    """Why queries fail: evidence for each failure, and named kinds of them."""
+    input:
+        unpack(references),
+        judgments="data/{dataset}/judgments.csv",
+    output:
+        table="results/{dataset}/tables/errors.csv",
+        failures="results/{dataset}/tables/failures.csv",
+    log:
+        "results/logs/study_errors/{dataset}.log",
+    benchmark:
+        "results/benchmarks/study_errors/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/studies/study_errors.py"),
+        split="test",
+        resamples=lookup("statistics/resamples", within=config),
+        seed=lookup("statistics/seed", within=config),
+        examples=lookup("studies/errors/examples", within=config),
+        far=lookup("studies/errors/far", within=config),
+        lexicon=lookup("lexicon", within=config),
+    script:
+        "../scripts/studies/study_errors.py"
+
+
+rule study_leakage:
+    """Near-duplicate images and equal captions across splits, and what they do to the numbers."""
+    input:
+        unpack(references),
+        others=collect(
+            "results/{{dataset}}/{model}/{split}/images.npy",
+            model=RUN["models"],
+            split=["train", "val"],
+        ),
+        others_sidecars=collect(
+            "results/{{dataset}}/{model}/{split}/images.json",
+            model=RUN["models"],
+            split=["train", "val"],
+        ),
+        checksums="data/{dataset}/images.csv",
+    output:
+        table="results/{dataset}/tables/leakage.csv",
+        pairs="results/{dataset}/tables/near_duplicates.csv",
+    log:
+        "results/logs/study_leakage/{dataset}.log",
+    benchmark:
+        "results/benchmarks/study_leakage/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/studies/study_leakage.py"),
+        split="test",
+        resamples=lookup("statistics/resamples", within=config),
+        seed=lookup("statistics/seed", within=config),
+        threshold=lookup("studies/leakage/threshold", within=config),
+    script:
+        "../scripts/studies/study_leakage.py"

@@ -1,0 +1,192 @@
+"""How sure a number is: bootstrap over images, paired randomisation, and Holm's correction.
+
+The unit that is drawn is the image, and a caption's fate goes with its image: captions of one
+image succeed and fail together, and counting them as independent would make intervals too narrow.
+What is resampled are the queries; the gallery stays the one that it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+LEVEL = 0.95
+# random numbers at a time: 64 MB of float64
+AT_ONCE = 2**23
+# digits that no sum's order can change, so that tables have the same bytes with any number of cores
+DIGITS = 9
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How many resamples are drawn, and from which seed."""
+
+    resamples: int
+    seed: int
+
+
+def resample_counts(images: int, resampling: Resampling) -> Iterator[np.ndarray]:
+    """How often each image is drawn, in blocks of (b, n) float64, ``resamples`` rows in all.
+
+    The same counts each time for the same n and seed, so that runs on the same images are resampled
+    alike and their differences stay paired.
+    """
+    rng = np.random.default_rng(resampling.seed)
+    step = max(1, AT_ONCE // images)
+    for start in range(0, resampling.resamples, step):
+        size = min(step, resampling.resamples - start)
+        drawn = rng.integers(0, images, size=(size, images))
+        drawn += np.arange(size)[:, None] * images
+        counts = np.bincount(drawn.ravel(), minlength=size * images)
+        yield counts.reshape(size, images).astype(np.float64)
+
+
+def sums_by_image(values: np.ndarray, image_of_query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of the values of each image's queries.
+
+    Parameters
+    ----------
+    values : (q, c)
+    image_of_query : (q,) whole numbers; those that do not occur are left out
+
+    Returns
+    -------
+    (n, c) sums and (n,) numbers of queries, of the images that have any
+    """
+    image_of_query = np.unique(image_of_query, return_inverse=True)[1]
+    queries = np.bincount(image_of_query)
+    sums = [np.bincount(image_of_query, weights=column) for column in values.T]
+    return np.stack(sums, axis=1), queries.astype(np.float64)
+
+
+def bootstrap_means(
+    values: np.ndarray, image_of_query: np.ndarray, resampling: Resampling
+) -> np.ndarray:
+    """Means of ``values`` in resamples of the images.
+
+    Parameters
+    ----------
+    values : (q, c) float64, a column for each measure
+    image_of_query : (q,) the image that each query belongs to; images without a query play no part
+    resampling : how many, and the seed
+
+    Returns
+    -------
+    (resamples, c) float64
+
+    Efron and Tibshirani (1993), "An introduction to the bootstrap", chapters 6 and 13.
+    """
+    sums, queries = sums_by_image(values, image_of_query)
+    return np.concatenate(
+        [
+            counts @ sums / (counts @ queries)[:, None]
+            for counts in resample_counts(len(sums), resampling)
+        ]
+    )
+
+
+def bootstrap_medians(
+    ranks: np.ndarray, image_of_query: np.ndarray, resampling: Resampling
+) -> np.ndarray:
+    """Medians of ``ranks`` (q,) in resamples of the images, (resamples,) float64.
+
+    As numpy's median, the mean of the two in the middle where the number is even.
+    """
+    image_of_query = np.unique(image_of_query, return_inverse=True)[1]
+    values, value_of_query = np.unique(ranks, return_inverse=True)
+    images = int(image_of_query.max()) + 1
+    # how often each image's queries have each rank; equal ranks are counted together
+    rows = sparse.coo_array(
+        (np.ones(len(ranks)), (value_of_query, image_of_query)), shape=(len(values), images)
+    ).tocsr()
+    found = []
+    step = max(1, AT_ONCE // len(values))
+    for counts in resample_counts(images, resampling):
+        for start in range(0, len(counts), step):
+            upto = np.cumsum(rows @ counts[start : start + step].T, axis=0)
+            low = _place_of(upto, np.floor((upto[-1] + 1) / 2))
+            high = _place_of(upto, np.ceil((upto[-1] + 1) / 2))
+            found.append((values[low] + values[high]) / 2)
+    return np.concatenate(found)
+
+
+def _place_of(upto: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """For each column of running counts, the first row that reaches ``number``."""
+    return (upto < number).sum(axis=0)
+
+
+def percentile_interval(samples: np.ndarray, level: float = LEVEL) -> np.ndarray:
+    """(c, 2) bounds that hold the middle ``level`` of (b, c) samples, rounded to ``DIGITS``."""
+    tail = (1 - level) / 2
+    bounds = np.quantile(samples, (tail, 1 - tail), axis=0).T
+    return np.round(bounds, DIGITS)
+
+
+def interval_of_means(
+    values: np.ndarray, image_of_query: np.ndarray, resampling: Resampling, level: float = LEVEL
+) -> np.ndarray:
+    """(c, 2) bootstrap percentile intervals of the means of ``values`` (q, c)."""
+    return percentile_interval(bootstrap_means(values, image_of_query, resampling), level)
+
+
+def randomisation_p(
+    differences: np.ndarray, image_of_query: np.ndarray, flips: int, seed: int
+) -> np.ndarray:
+    """Two-sided p-values of paired randomisation tests that a mean difference is zero.
+
+    If two runs were exchangeable, the sign of each image's difference would be a coin's; p is the
+    share of ``flips`` draws of signs with a sum at least as far from zero, the run itself counted
+    among them, so that p is never zero.
+
+    Parameters
+    ----------
+    differences : (q, c), a column for each comparison, the same queries in the same order
+    image_of_query : (q,) the image that each query belongs to: its captions change sign together
+    flips : draws
+    seed : of the draws; the same for all columns
+
+    Returns
+    -------
+    (c,) float64 from 1 / (flips + 1) to 1
+
+    Fisher (1935), "The design of experiments"; Smucker, Allan and Carterette (2007), "A comparison
+    of statistical significance tests for information retrieval evaluation", CIKM.
+    """
+    sums, queries = sums_by_image(differences, image_of_query)
+    images = len(queries)
+    observed = np.abs(sums.sum(axis=0))
+    # sums that differ by rounding alone are equal: a share of the largest sum that there can be
+    slack = 1e-9 * np.maximum(np.abs(sums).sum(axis=0), 1e-300)
+    as_far = np.zeros(sums.shape[1])
+    rng = np.random.default_rng(seed)
+    step = max(1, AT_ONCE // max(images, sums.shape[1]))
+    for start in range(0, flips, step):
+        size = min(step, flips - start)
+        signs = rng.integers(0, 2, size=(size, images), dtype=np.int8).astype(np.float64) * 2 - 1
+        as_far += (np.abs(signs @ sums) >= observed - slack).sum(axis=0)
+    return (as_far + 1) / (flips + 1)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """p-values adjusted for their number, so that 0.05 bounds the chance of any false finding.
+
+    Holm (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6.
+
+    Parameters
+    ----------
+    p : (c,)
+
+    Returns
+    -------
+    (c,) from 0 to 1
+    """
+    p = np.asarray(p, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    steps = (len(p) - np.arange(len(p))) * p[order]
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted

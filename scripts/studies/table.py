@@ -1,0 +1,110 @@
+"""The one shape of a study's table, so that one rule draws them all and one page shows them all.
+
+A row is one number: of which run, in which direction, for which part of the data or setting
+(``group``, a label; ``x``, a number, where there is one), which measure, over how many queries, and
+its interval where it has one. Shares are fractions.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
+from scripts.evaluate.measures import DEPTHS, hits, mean_hits
+from scripts.evaluate.runs import Run
+from scripts.job import whole
+
+COLUMNS = (
+    *("model", "prompt", "scorer", "direction", "group", "x"),
+    *("measure", "queries", "value", "low", "high"),
+)
+RECALLS = (*(f"recall@{depth}" for depth in DEPTHS), "mean")
+
+Row = dict[str, Any]
+
+
+def row(
+    run: Run | tuple[str, str, str],
+    direction: str,
+    measure: str,
+    value: float,
+    queries: int,
+    group: str = "",
+    x: float | None = None,
+    interval: Sequence[float] | None = None,
+) -> Row:
+    """One row; what is not a number stays empty."""
+    key = run.key if isinstance(run, Run) else run
+    low, high = (None, None) if interval is None else interval
+    return {
+        **dict(zip(COLUMNS[:3], key, strict=True)),
+        "direction": direction,
+        "group": group,
+        "x": x,
+        "measure": measure,
+        "queries": int(queries),
+        "value": _number(value),
+        "low": _number(low),
+        "high": _number(high),
+    }
+
+
+def recall_rows(
+    run: Run | tuple[str, str, str],
+    direction: str,
+    ranks: np.ndarray,
+    image_of_query: np.ndarray,
+    resampling: Resampling,
+    group: str = "",
+    x: float | None = None,
+) -> list[Row]:
+    """Recall@1, @5, @10 and their mean for some queries, each with its interval.
+
+    Parameters
+    ----------
+    ranks : (q,) integers from 1, best rank of each query
+    image_of_query : (q,) the image that each query belongs to
+    group, x : what these queries have in common
+    """
+    values = np.stack([*(hits(ranks, depth) for depth in DEPTHS), mean_hits(ranks)], axis=1)
+    return mean_rows(run, direction, RECALLS, values, image_of_query, resampling, group, x)
+
+
+def mean_rows(
+    run: Run | tuple[str, str, str],
+    direction: str,
+    measures: Sequence[str],
+    values: np.ndarray,
+    image_of_query: np.ndarray,
+    resampling: Resampling,
+    group: str = "",
+    x: float | None = None,
+) -> list[Row]:
+    """Means of the columns of ``values`` (q, c), one row for each of c ``measures``."""
+    if not len(values):
+        return []
+    bounds = interval_of_means(values, image_of_query, resampling)
+    return [
+        row(run, direction, measure, float(column.mean()), len(values), group, x, interval)
+        for measure, column, interval in zip(measures, values.T, bounds, strict=True)
+    ]
+
+
+def write_rows(path: str | Path, rows: Sequence[Row], columns: Sequence[str] = COLUMNS) -> None:
+    """Write a table, whole or not at all; other ``columns`` for tables of another shape."""
+    with whole(path) as draft, draft.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _number(value: float | None) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return round(float(value), DIGITS)
