@@ -34,12 +34,14 @@ class Ranking:
     ----------
     rank : (r,) int64, from 1, one for each entry of ``relevant`` in its stored order
     score : (r,) float32, the score of that entry
+    tied : (r,) int64, items that are not relevant and score within ``TIE`` of that entry
     top : (n, k) int64, gallery rows, best first
     top_score : (n, k) float32
     """
 
     rank: np.ndarray
     score: np.ndarray
+    tied: np.ndarray
     top: np.ndarray
     top_score: np.ndarray
 
@@ -68,6 +70,7 @@ def rank(
     starts, items = relevant.indptr, relevant.indices
     own = dots(queries, gallery, np.repeat(np.arange(len(queries)), np.diff(starts)), items)
     ranks = np.empty(len(items), dtype=np.int64)
+    tied = np.empty(len(items), dtype=np.int64)
     k = min(k, len(gallery))
     top, top_score = _empty_lists(len(queries), k)
     for start, scores in _blocks(queries, gallery, block_mb):
@@ -81,9 +84,11 @@ def rank(
         ] = -np.inf
         for query in range(start, stop):
             for entry in range(starts[query], starts[query + 1]):
-                ahead = _count_ahead(scores[query - start], own[entry], queries[query], gallery)
+                ahead, tied[entry] = _count_ahead(
+                    scores[query - start], own[entry], queries[query], gallery
+                )
                 ranks[entry] = 1 + ahead
-    return Ranking(ranks, own.astype(np.float32), top, top_score)
+    return Ranking(ranks, own.astype(np.float32), tied, top, top_score)
 
 
 def top_k(
@@ -150,15 +155,19 @@ def _blocks(
         yield start, np.matmul(block, gallery.T, out=buffer[: len(block)])
 
 
-def _count_ahead(scores: np.ndarray, own: float, query: np.ndarray, gallery: np.ndarray) -> int:
-    """How many of one query's (m,) scores are at least own - TIE."""
-    high, low = np.float32(own - TIE + DOUBT), np.float32(own - TIE - DOUBT)
+def _count_ahead(
+    scores: np.ndarray, own: float, query: np.ndarray, gallery: np.ndarray
+) -> tuple[int, int]:
+    """How many of one query's (m,) scores reach own - TIE, and how many are within TIE of own."""
+    high, low = np.float32(own + TIE + DOUBT), np.float32(own - TIE - DOUBT)
     certain = np.count_nonzero(scores > high)
     if np.count_nonzero(scores >= low) == certain:
-        return certain
+        return certain, 0
     doubtful = np.flatnonzero((scores >= low) & (scores <= high))
     exact = dots(query[None], gallery, np.zeros_like(doubtful), doubtful)
-    return certain + np.count_nonzero(exact >= own - TIE)
+    reached = np.count_nonzero(exact >= own - TIE)
+    beyond = np.count_nonzero(exact > own + TIE)
+    return certain + reached, reached - beyond
 
 
 def _best(

@@ -14,8 +14,9 @@ from scripts.retrieve.scorers import Arrays, load_scorer, transform
 
 KEYS = (
     "rows",
-    "text_to_image_rank", "text_to_image_score", "text_to_image_top", "text_to_image_top_score",
-    "image_to_text_rank", "image_to_text_top", "image_to_text_top_score",
+    "text_to_image_rank", "text_to_image_score", "text_to_image_tied",
+    "text_to_image_top", "text_to_image_top_score",
+    "image_to_text_rank", "image_to_text_tied", "image_to_text_top", "image_to_text_top_score",
 )  # fmt: skip
 
 
@@ -62,9 +63,11 @@ def rankings_of(
         "rows": np.array(rows.digest),
         "text_to_image_rank": by_text.rank,
         "text_to_image_score": by_text.score,
+        "text_to_image_tied": by_text.tied,
         "text_to_image_top": by_text.top,
         "text_to_image_top_score": by_text.top_score,
         "image_to_text_rank": by_image.rank,
+        "image_to_text_tied": by_image.tied,
         "image_to_text_top": by_image.top,
         "image_to_text_top_score": by_image.top_score,
     }

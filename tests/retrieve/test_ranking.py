@@ -56,6 +56,17 @@ def brute_force_ranks(queries, gallery, answers: list[list[int]]) -> list[int]:
     return ranks
 
 
+def brute_force_tied(queries, gallery, answers: list[list[int]]) -> list[int]:
+    """Wrong items within the tolerance of each right answer, item by item, in float64."""
+    tied = []
+    for query, right in zip(queries.astype(float), answers, strict=True):
+        scores = [float(np.sum(query * item)) for item in gallery.astype(float)]
+        for answer in right:
+            near = [abs(score - scores[answer]) <= TIE for score in scores]
+            tied.append(sum(near[item] for item in range(len(scores)) if item not in right))
+    return tied
+
+
 def brute_force_top(queries, gallery, k: int) -> list[list[int]]:
     """A full sort by score descending, equal scores by row."""
     lists = []
@@ -77,30 +88,35 @@ TOY_GALLERY = np.array([[0.0, 1.0], [0.8, 0.6], [1.0, 0.0], [0.8, 0.6], [0.6, 0.
 
 
 @pytest.mark.parametrize(
-    ("right", "ranks"),
+    ("right", "ranks", "tied"),
     [
-        ([2], [1]),  # alone at the top
-        ([1], [3]),  # behind row 2, and tied with row 3, which counts against it
-        ([4], [4]),
-        ([0], [5]),
-        ([2, 4], [1, 3]),  # row 2 is right too, and does not push row 4 down
-        ([1, 3], [2, 2]),  # tied with each other, behind row 2 only
+        ([2], [1], [0]),  # alone at the top
+        ([1], [3], [1]),  # behind row 2, and tied with row 3, which counts against it
+        ([4], [4], [0]),
+        ([0], [5], [0]),
+        ([2, 4], [1, 3], [0, 0]),  # row 2 is right too, and does not push row 4 down
+        ([1, 3], [2, 2], [0, 0]),  # tied with each other, both right, behind row 2 only
     ],
 )
-def test_a_toy_has_the_ranks_that_a_reader_counts(right, ranks):
+def test_a_toy_has_the_ranks_and_ties_that_a_reader_counts(right, ranks, tied):
     found = rank(TOY_QUERY, TOY_GALLERY, relevance([right], 5), k=3)
     assert found.rank.tolist() == ranks
+    assert found.tied.tolist() == tied
     assert found.top.tolist() == [[2, 1, 3]]
     assert np.allclose(found.top_score, [[1.0, 0.8, 0.8]])
     assert np.allclose(found.score, (TOY_GALLERY @ TOY_QUERY[0])[right])
 
 
-@pytest.mark.parametrize(("behind", "rank_of_it"), [(0.0, 2), (5e-7, 2), (3e-6, 1), (-3e-6, 2)])
-def test_a_millionth_is_a_tie_and_three_are_none(behind, rank_of_it):
+@pytest.mark.parametrize(
+    ("behind", "rank_of_it", "tied"),
+    [(0.0, 2, 1), (5e-7, 2, 1), (-5e-7, 2, 1), (3e-6, 1, 0), (-3e-6, 2, 0)],
+)
+def test_a_millionth_is_a_tie_and_three_are_none(behind, rank_of_it, tied):
     # the other item scores 0.5 - behind, the right one 0.5
     gallery = np.array([[0.5, 0.0], [0.5 - behind, 0.0]], dtype=np.float32)
     found = rank(TOY_QUERY, gallery, relevance([[0]], 2), k=1)
     assert found.rank.tolist() == [rank_of_it]
+    assert found.tied.tolist() == [tied]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -111,6 +127,7 @@ def test_ranks_and_lists_equal_a_loop_over_the_whole_matrix(seed, most):
     answers = random_relevance(rng, 30, 47, most)
     found = rank(queries, gallery, relevance(answers, 47), k=10)
     assert found.rank.tolist() == brute_force_ranks(queries, gallery, answers)
+    assert found.tied.tolist() == brute_force_tied(queries, gallery, answers)
     assert found.top.tolist() == brute_force_top(queries, gallery, 10)
 
 
@@ -122,6 +139,7 @@ def test_ties_and_duplicates_equal_a_loop_over_the_whole_matrix(seed):
     answers = random_relevance(rng, 30, 60, 6)
     found = rank(queries, gallery, relevance(answers, 60), k=12)
     assert found.rank.tolist() == brute_force_ranks(queries, gallery, answers)
+    assert found.tied.tolist() == brute_force_tied(queries, gallery, answers)
     assert found.top.tolist() == brute_force_top(queries, gallery, 12)
 
 
@@ -137,6 +155,7 @@ def test_near_ties_on_both_sides_of_the_tolerance_equal_a_loop(seed):
     answers = random_relevance(rng, 40, 300, 3)
     found = rank(queries, gallery, relevance(answers, 300), k=10)
     assert found.rank.tolist() == brute_force_ranks(queries, gallery, answers)
+    assert found.tied.tolist() == brute_force_tied(queries, gallery, answers)
     assert found.top.tolist() == brute_force_top(queries, gallery, 10)
 
 
@@ -149,7 +168,7 @@ def test_results_do_not_depend_on_the_block_size(rows_per_block, d):
     relevant = relevance(random_relevance(rng, 40, 200, 5), 200)
     whole = rank(queries, gallery, relevant, k=10)
     parts = rank(queries, gallery, relevant, k=10, block_mb=rows_per_block * 6 * 200 / 2**20)
-    for name in ("rank", "score", "top", "top_score"):
+    for name in ("rank", "score", "tied", "top", "top_score"):
         assert np.array_equal(getattr(whole, name), getattr(parts, name)), name
 
 
@@ -250,7 +269,7 @@ def test_scores_are_those_of_the_right_answers():
     expected = [full[query, item] for query, some in enumerate(answers) for item in some]
     assert np.allclose(found.score, expected, atol=1e-6)
     assert found.score.dtype == found.top_score.dtype == np.float32
-    assert found.rank.dtype == found.top.dtype == np.int64
+    assert found.rank.dtype == found.tied.dtype == found.top.dtype == np.int64
 
 
 def test_a_model_that_scores_everything_alike_earns_no_recall():

@@ -51,17 +51,20 @@ def with_ties(rng: np.random.Generator, images: np.ndarray, texts: np.ndarray):
 
 
 def brute_force(rows, images, texts):
-    """Ranks of both directions by the definition, one comparison at a time."""
+    """Ranks and ties of both directions by the definition, one comparison at a time."""
     scores = images.astype(float) @ texts.astype(float).T
     n, m = scores.shape
-    by_text, by_image = [], []
+    by_text, by_image, text_ties, image_ties = [], [], [], []
     for caption in range(m):
         own = rows.image_of_caption[caption]
         bar = scores[own, caption] - TIE
+        near = np.abs(scores - scores[own, caption]) <= TIE
         by_text.append(1 + sum(scores[i, caption] >= bar for i in range(n) if i != own))
         others = [c for c in range(m) if rows.image_of_caption[c] != own]
         by_image.append(1 + sum(scores[own, c] >= bar for c in others))
-    return by_text, by_image
+        text_ties.append(sum(near[i, caption] for i in range(n) if i != own))
+        image_ties.append(sum(near[own, c] for c in others))
+    return by_text, by_image, text_ties, image_ties
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -70,16 +73,18 @@ def brute_force(rows, images, texts):
     [[5] * 12, [1] * 20, [1, 7, 2, 1, 30, 3, 5, 1, 1, 4], [6], [1]],
     ids=["five captions", "one caption", "uneven captions", "one image", "one pair"],
 )
-def test_ranks_equal_a_loop_over_all_pairs(counts, ties):
+def test_ranks_and_ties_equal_a_loop_over_all_pairs(counts, ties):
     rng = np.random.default_rng(len(counts))
     rows, images, texts = collection(rng, counts)
     if ties:
         images, texts = with_ties(rng, images, texts)
-    by_text, by_image = brute_force(rows, images, texts)
+    by_text, by_image, text_ties, image_ties = brute_force(rows, images, texts)
     for block_mb in (1e-6, 1e-3, 256):
         found = rankings_of(images, texts, rows, COSINE, k=10, block_mb=block_mb)
         assert found["text_to_image_rank"].tolist() == by_text
         assert found["image_to_text_rank"].tolist() == by_image
+        assert found["text_to_image_tied"].tolist() == text_ties
+        assert found["image_to_text_tied"].tolist() == image_ties
 
 
 def test_rankings_have_the_shapes_and_types_that_others_rely_on():
@@ -90,9 +95,11 @@ def test_rankings_have_the_shapes_and_types_that_others_rely_on():
         "rows": ((), "U"),
         "text_to_image_rank": ((8,), "i"),
         "text_to_image_score": ((8,), "f"),
+        "text_to_image_tied": ((8,), "i"),
         "text_to_image_top": ((8, 3), "i"),
         "text_to_image_top_score": ((8, 3), "f"),
         "image_to_text_rank": ((8,), "i"),
+        "image_to_text_tied": ((8,), "i"),
         "image_to_text_top": ((3, 5), "i"),
         "image_to_text_top_score": ((3, 5), "f"),
     }
@@ -164,7 +171,7 @@ def test_the_rule_writes_what_read_rankings_reads_with_the_same_bytes_each_time(
 
 def test_features_of_texts_in_place_of_images_are_refused(job):
     job.input.images, job.input.images_sidecar = job.input.texts, job.input.texts_sidecar
-    with pytest.raises(BadInput, match="3 rows, one for each of the images"):
+    with pytest.raises(BadInput, match="3 rows, .+ for each of the images"):
         similarity.main(job)
 
 
