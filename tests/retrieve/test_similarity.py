@@ -171,7 +171,7 @@ def test_the_rule_writes_what_read_rankings_reads_with_the_same_bytes_each_time(
 
 def test_features_of_texts_in_place_of_images_are_refused(job):
     job.input.images, job.input.images_sidecar = job.input.texts, job.input.texts_sidecar
-    with pytest.raises(BadInput, match="3 rows, .+ for each of the images"):
+    with pytest.raises(BadInput, match=r"3 rows, .+ for each of the images"):
         similarity.main(job)
 
 
