@@ -16,7 +16,11 @@ UNIT_TOLERANCE = 1e-3
 
 
 def read_features(
-    npy: str | Path, sidecar: str | Path, rows: Rows, of: Literal["images", "captions"]
+    npy: str | Path,
+    sidecar: str | Path,
+    rows: Rows,
+    of: Literal["images", "captions"],
+    copies: int = 1,
 ) -> np.ndarray:
     """Features of one split, in the order of ``rows``.
 
@@ -26,10 +30,11 @@ def read_features(
     sidecar : JSON beside it, with "rows" (digest of the row order), "shape" and "sha256"
     rows : the order that the features have to be in
     of : which side of ``rows`` they describe
+    copies : how often they describe it, one after the other (captions damaged in several ways)
 
     Returns
     -------
-    (n, d) float32, n = len(rows.images) or len(rows.captions)
+    (n, d) float32, n = copies * len(rows.images) or copies * len(rows.captions)
 
     Raises
     ------
@@ -48,12 +53,13 @@ def read_features(
         raise BadInput(
             sidecar, "features of another list of images and captions", "this dataset's", again
         )
-    expected = len(getattr(rows, of))
+    expected = copies * len(getattr(rows, of))
+    each = f"{'one' if copies == 1 else copies} for each of the {of}"
     if len(features) != expected or list(features.shape) != about["shape"]:
         raise BadInput(
             npy,
             f"shape {features.shape}",
-            f"{expected} rows, one for each of the {of}, and the sidecar's shape {about['shape']}",
+            f"{expected} rows, {each}, and the sidecar's shape {about['shape']}",
             again,
         )
     lengths = np.sqrt(np.einsum("ij,ij->i", features, features))

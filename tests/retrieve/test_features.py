@@ -35,6 +35,16 @@ def test_features_come_back_as_they_were_written(written):
     assert np.array_equal(read_features(*written(three), ROWS, of="captions"), three)
 
 
+def test_several_copies_of_the_captions_are_read_only_where_as_many_are_asked_for(written):
+    six = FEATURES[[0, 1, 0, 1, 1, 0]]
+    files = written(six)
+    assert np.array_equal(read_features(*files, ROWS, of="captions", copies=2), six)
+    with pytest.raises(BadInput, match="3 rows, one for each of the captions"):
+        read_features(*files, ROWS, of="captions")
+    with pytest.raises(BadInput, match="9 rows, 3 for each of the captions"):
+        read_features(*files, ROWS, of="captions", copies=3)
+
+
 @pytest.mark.parametrize(
     ("features", "told"),
     [
