@@ -1,0 +1,268 @@
+"""Recall by the length of captions, and by how many of an image's captions are used.
+
+Length: captions are divided into parts of about equal size by their number of words, each Chinese,
+Japanese or Korean character counting as one. How many: in text to image, "captions together", a
+query is the normalised mean of k of an image's captions, as in a prompt ensemble, and images with
+fewer are left out; in image to text, "captions per image", the gallery holds k captions of each
+image, or all where there are fewer, and any of its own is right.
+
+Both are means over choices of captions, for each image: over all choices where these are few, else
+over draws. So an image counts once, however many captions it has, and "captions together" at k = 1
+is the run's own recall where all images have equally many. Intervals are over images.
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+from math import comb
+
+import numpy as np
+
+from scripts.evaluate.intervals import Resampling
+from scripts.evaluate.measures import DEPTHS, hits, mean_hits
+from scripts.evaluate.runs import first_captions
+from scripts.job import log, run
+from scripts.retrieve.ranking import dots
+from scripts.retrieve.scorers import map_gallery, map_queries
+from scripts.studies.ahead import ahead_of, ranks_of_one
+from scripts.studies.reference import Reference, read_references
+from scripts.studies.table import RECALLS, Row, mean_rows, recall_rows, write_rows
+from scripts.studies.words import words_in
+
+# every number of captions up to here; beyond, where an image has so many, twice the one before
+EVERY = 10
+# memory for queries that are means of captions, MB
+QUERIES_MB = 64
+
+
+def parts_by_length(lengths: np.ndarray, parts: int) -> np.ndarray:
+    """Which part each caption is in, by length.
+
+    Captions of one length stay together; each cut lies where the number of shorter captions is
+    nearest to an equal share. Fewer parts come out where there are few lengths.
+
+    Parameters
+    ----------
+    lengths : (m,) words
+    parts : parts wanted
+
+    Returns
+    -------
+    (m,) integers from 0, shortest captions first
+    """
+    values, counts = np.unique(lengths, return_counts=True)
+    shorter = np.cumsum(counts)[:-1]
+    if not len(shorter):
+        return np.zeros(len(lengths), dtype=np.int64)
+    wanted = np.arange(1, parts) * len(lengths) / parts
+    cuts = np.unique(np.abs(shorter[None, :] - wanted[:, None]).argmin(axis=1))
+    return np.searchsorted(values[cuts + 1], lengths, side="right")
+
+
+def length_rows(reference: Reference, parts: int, resampling: Resampling) -> list[Row]:
+    """Recall of captions of each length; x is the mean number of words."""
+    rows = reference.rows
+    lengths = np.array([words_in(text) for text in rows.captions])
+    part_of = parts_by_length(lengths, parts)
+    ranks = reference.run.ranks["text_to_image"]
+    found = []
+    for part in range(part_of.max() + 1):
+        own = part_of == part
+        found += recall_rows(
+            reference.run,
+            "text_to_image",
+            ranks[own],
+            rows.image_of_caption[own],
+            resampling,
+            group="length",
+            x=round(float(lengths[own].mean()), 2),
+        )
+    return found
+
+
+def numbers_used(most: int) -> list[int]:
+    """Numbers of captions to try where the best described image has ``most``."""
+    numbers = list(range(1, min(most, EVERY) + 1))
+    while numbers[-1] < most:
+        numbers.append(min(2 * numbers[-1], most))
+    return numbers
+
+
+def choices(counts: np.ndarray, k: int, draws: int, seed: int) -> Iterator[tuple[np.ndarray, ...]]:
+    """For images with equally many captions: which k of its captions are chosen, each time.
+
+    Parameters
+    ----------
+    counts : (n,) captions of each image
+    k : captions to choose
+    draws : choices for each image; all there are, once each, where these are no more
+    seed : of the draws
+
+    Yields
+    ------
+    (g,) images with some number c >= k of captions, and (g, choices, k) places from 0 to c - 1
+    """
+    for count in np.unique(counts[counts >= k]).tolist():
+        images = np.flatnonzero(counts == count)
+        if comb(count, k) <= draws:
+            every = np.array(list(combinations(range(count), k)))
+            yield images, np.broadcast_to(every, (len(images), *every.shape))
+        else:
+            rng = np.random.default_rng([seed, count, k])
+            order = rng.random((len(images), draws, count)).argsort(axis=2)
+            yield images, np.sort(order[:, :, :k], axis=2)
+
+
+def together_values(
+    reference: Reference, k: int, draws: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Recall of queries that are means of k captions, averaged over choices, for each image.
+
+    Returns
+    -------
+    (q,) images with at least k captions, and (q, len(RECALLS)) float64
+    """
+    way, starts = "text_to_image", first_captions(reference.rows)
+    gallery = map_gallery(reference.scorer, reference.images, way)
+    values = np.full((len(reference.rows.images), len(RECALLS)), np.nan)
+    for images, places in choices(np.diff(starts), k, draws, seed):
+        each = places.shape[1]
+        step = max(1, QUERIES_MB * 2**20 // (4 * each * gallery.shape[1]))
+        for start in range(0, len(images), step):
+            part = images[start : start + step]
+            captions = starts[part][:, None, None] + places[start : start + step]
+            queries = mean_features(reference.texts, captions.reshape(-1, k))
+            queries = map_queries(reference.scorer, queries, way)
+            ranks = ranks_of_one(queries, gallery, np.repeat(part, each))
+            values[part] = recalls_of(ranks).reshape(len(part), each, -1).mean(axis=1)
+    used = np.flatnonzero(~np.isnan(values[:, 0]))
+    return used, values[used]
+
+
+def mean_features(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Normalised means of ``features``, one for each row of ``rows`` (q, k); as they are for k = 1.
+
+    Returns (q, d) float32 rows of unit length, or zeros where features cancel.
+    """
+    total = features[rows[:, 0]]
+    if rows.shape[1] == 1:
+        return total
+    for column in rows.T[1:]:
+        total += features[column]
+    length = np.sqrt(np.square(total).sum(axis=1, keepdims=True))
+    return total / np.maximum(length, np.finfo(np.float32).tiny)
+
+
+def drawn_captions(
+    image_of_caption: np.ndarray, numbers: list[int], draws: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which captions are in the gallery, for each draw and number of captions per image.
+
+    In one draw the captions of an image are put in some order, and the first k of them are in the
+    gallery, so that what more captions bring is seen on the same captions.
+
+    Parameters
+    ----------
+    image_of_caption : (m,) non-decreasing
+    numbers : the numbers k of captions per image
+    draws, seed : how many orders, and from which seed
+
+    Returns
+    -------
+    (m, c) whether a caption is in the gallery, and (c,) the number k of each column; one column
+    only for a k that takes all captions
+    """
+    m = len(image_of_caption)
+    first = np.searchsorted(image_of_caption, image_of_caption)
+    most = int((np.arange(m) - first).max()) + 1
+    rng = np.random.default_rng(seed)
+    columns, k_of_column = [], []
+    for draw in range(draws):
+        place = np.empty(m, dtype=np.int64)
+        place[np.lexsort((rng.random(m), image_of_caption))] = np.arange(m) - first
+        kept = [k for k in numbers if k < most or draw == 0]
+        columns += [place < k for k in kept]
+        k_of_column += kept
+    return np.stack(columns, axis=1), np.array(k_of_column)
+
+
+def per_image_values(
+    reference: Reference, numbers: list[int], draws: int, seed: int
+) -> dict[int, np.ndarray]:
+    """Recall of images whose gallery holds k captions of each, averaged over draws.
+
+    Returns
+    -------
+    number k -> (n, len(RECALLS)) float64
+    """
+    image_of = reference.rows.image_of_caption
+    starts = first_captions(reference.rows)[:-1]
+    queries, gallery = reference.sides("image_to_text")
+    drawn, k_of_column = drawn_captions(image_of, numbers, draws, seed)
+    as_numbers = drawn.astype(np.float32)
+    own = dots(queries, gallery, image_of, np.arange(len(gallery)))
+    ranks = np.empty(drawn.shape, dtype=np.int64)
+    # each caption is the bar once, for its image as the query: what is ahead of it, and drawn
+    for start, ahead in ahead_of(queries, gallery, own, image_of):
+        bars = slice(start, start + len(ahead))
+        ahead &= image_of[None, :] != image_of[bars, None]
+        # whole numbers far below 2**24 are exact in float32
+        ranks[bars] = 1 + (ahead.astype(np.float32) @ as_numbers).astype(np.int64)
+    ranks[~drawn] = len(gallery) + 1  # a caption that was not drawn answers nothing
+    best = np.minimum.reduceat(ranks, starts, axis=0)
+    return {
+        k: np.mean([recalls_of(column) for column in best.T[k_of_column == k]], axis=0)
+        for k in numbers
+    }
+
+
+def recalls_of(ranks: np.ndarray) -> np.ndarray:
+    """(q, len(RECALLS)) hits at each depth, and their mean."""
+    return np.stack([*(hits(ranks, depth) for depth in DEPTHS), mean_hits(ranks)], axis=1)
+
+
+def number_rows(reference: Reference, draws: int, resampling: Resampling) -> list[Row]:
+    """Recall by the number of captions used, in both directions; x is that number."""
+    counts = np.diff(first_captions(reference.rows))
+    numbers = numbers_used(int(counts.max()))
+    found = []
+    for k in numbers:
+        images, values = together_values(reference, k, draws, resampling.seed)
+        found += mean_rows(
+            reference.run,
+            "text_to_image",
+            RECALLS,
+            values,
+            images,
+            resampling,
+            group="captions together",
+            x=k,
+        )
+    per_image = per_image_values(reference, numbers, draws, resampling.seed)
+    for k, values in per_image.items():
+        found += mean_rows(
+            reference.run,
+            "image_to_text",
+            RECALLS,
+            values,
+            np.arange(len(counts)),
+            resampling,
+            group="captions per image",
+            x=k,
+        )
+    return found
+
+
+def main(snakemake) -> None:
+    """Unpack the job."""
+    params = snakemake.params
+    resampling = Resampling(params.resamples, params.seed)
+    found: list[Row] = []
+    for reference in read_references(snakemake.input, params.split):
+        log.info("%s: length and number of captions", reference.run.model)
+        found += length_rows(reference, params.parts, resampling)
+        found += number_rows(reference, params.draws, resampling)
+    write_rows(snakemake.output.table, found)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)
