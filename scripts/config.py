@@ -68,8 +68,10 @@ def _validator(rules: dict[str, Any]) -> Draft202012Validator:
 
 def _told(error: ValidationError) -> str:
     key = ".".join(map(str, error.absolute_path)) or "the file"
-    if error.validator == "additionalProperties":
+    if error.validator in ("additionalProperties", "unevaluatedProperties"):
         known = sorted(error.schema["properties"])
+        if error.validator == "unevaluatedProperties":  # a study: it has those of every study, too
+            known = sorted([*known, "figure", "title"])
         unknown = [name for name in error.instance if name not in known]
         return "; ".join(
             f"{key}: unknown key {name!r}; {nearest(str(name), known)}" for name in unknown

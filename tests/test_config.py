@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from scripts.config import ConfigError, checked
 
@@ -26,7 +27,8 @@ def problems(config) -> str:
 def test_the_configurations_that_we_ship_are_valid(config):
     checked(config)
     demo = yaml.safe_load((ROOT / "config/demo.yaml").read_text("utf-8"))
-    checked(config | demo)
+    update_config(config, demo)  # as Snakemake lays one file over another
+    checked(config)
 
 
 def test_defaults_are_filled_in(config):
@@ -104,11 +106,49 @@ def test_a_wrong_hub_is_told_with_the_nearest_valid_one(config):
     assert "did you mean 'huggingface'?" in problems(config)
 
 
-def test_a_model_is_trained_from_one_that_is_there_and_fetched(config):
+def test_a_model_is_trained_from_one_that_is_there_and_not_from_itself(config):
     config["models"]["tuned"] = {"source": "train", "dataset": "scenes", "base": "clip-vit-b23"}
     assert "did you mean 'clip-vit-b32'?" in problems(config)
     config["models"]["tuned"]["base"] = "clip-tiny"
-    assert "trained itself" in problems(config)
+    checked(copy.deepcopy(config))
+    config["models"]["clip-tiny"]["base"] = "tuned"
+    assert "models.tuned.base: 'clip-tiny' begins with tuned in turn" in problems(config)
+    config["models"]["clip-tiny"]["base"] = "clip-tiny"
+    assert "models.clip-tiny.base" in problems(config)
+
+
+def test_a_fusion_needs_a_second_model_and_may_not_stand_first(config):
+    config["run"]["scorers"] = ["cosine", "fusion"]
+    config["scorers"]["fusion"]["with"] = "clip-vit-b61"
+    assert "did you mean 'clip-vit-b16'?" in problems(config)
+    config["scorers"]["fusion"]["with"] = "clip-vit-b16"
+    checked(copy.deepcopy(config))
+    config["run"]["scorers"] = ["fusion", "cosine"]
+    assert "needs two models" in problems(config)
+
+
+def test_a_scorer_and_a_study_offer_the_keys_of_their_own_kind(config):
+    config["scorers"]["nnn"]["neighbors"] = [3]
+    message = problems(config)
+    assert "unknown key 'neighbors'; did you mean 'neighbours'?" in message
+    del config["scorers"]["nnn"]["neighbors"]
+    config["studies"]["gallery"]["size"] = [3]
+    message = problems(config)
+    assert "studies.gallery: unknown key 'size'; did you mean 'sizes'?" in message
+
+
+def test_a_study_of_ones_own_may_have_any_settings_and_must_be_there(config):
+    config["studies"]["mine"] = {"title": {"en": "Mine"}, "anything": 3}
+    config["run"]["studies"] = ["mine"]
+    assert checked(copy.deepcopy(config))["studies"]["mine"]["figure"]["form"] == "points"
+    config["run"]["studies"] = ["galery"]
+    assert "did you mean 'gallery'?" in problems(config)
+
+
+def test_the_prompt_that_people_are_compared_under_must_be_there(config):
+    config["run"]["studies"] = ["judgments"]
+    config["studies"]["judgments"]["prompt"] = "depict"
+    assert "did you mean 'depicts'?" in problems(config)
 
 
 def properties(schema, name=""):
@@ -151,7 +191,13 @@ def objects(schema, path="schema"):
     ("path", "schema"), [(p, s) for p, s in objects(SCHEMA)], ids=[p for p, _ in objects(SCHEMA)]
 )
 def test_no_object_of_the_schema_lets_unknown_keys_pass(path, schema):
-    if path in ("schema.$defs.dataset", "schema.$defs.model"):
+    if path in ("schema.$defs.dataset", "schema.$defs.model", "schema.$defs.scorer"):
         assert all("then" in variant for variant in schema["allOf"])  # each variant closes itself
+    elif path.startswith("schema.$defs.study_"):
+        assert schema["unevaluatedProperties"] is False  # they have the keys of every study, too
+    elif path == "schema.$defs.study":
+        assert "additionalProperties" not in schema  # a study of one's own has keys of its own
+    elif path == "schema.properties.studies":
+        assert schema["additionalProperties"] == {"$ref": "#/$defs/study"}
     else:
         assert schema.get("additionalProperties") is False
