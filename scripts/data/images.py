@@ -10,6 +10,7 @@ import contextlib
 import io
 import re
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -74,6 +75,25 @@ def take_in(content: bytes, name: str, max_pixels: int) -> Picture:
     Unusable
         unreadable or oversized
     """
+    with _opened(content, max_pixels) as image:
+        return _decoded(image, content, name)
+
+
+def decode(content: bytes, max_pixels: int) -> Image.Image:
+    """What ``take_in`` would keep, as pixels: one upright frame in RGB, for a picture to ask with.
+
+    Raises ``Unusable`` as ``take_in`` does.
+    """
+    with _opened(content, max_pixels) as image:
+        image.load()
+        turn = _turn(image)
+        picture = _as_rgb(image)
+        return picture if turn is None else picture.transpose(turn)
+
+
+@contextlib.contextmanager
+def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
+    """The image, its header read; what goes wrong before or in the block becomes ``Unusable``."""
     if not content:
         raise Unusable(UNREADABLE, "an empty file")
     try:
@@ -85,7 +105,7 @@ def take_in(content: bytes, name: str, max_pixels: int) -> Picture:
                 )
             large = width * height >= LARGE
             with one_large_at_a_time if large else contextlib.nullcontext():
-                return _decoded(image, content, name)
+                yield image
     except Unusable:
         raise
     # on damaged bytes Pillow's readers raise nearly anything, from struct.error to IndexError

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from scripts.data.audit import Unusable
-from scripts.data.images import take_in
+from scripts.data.images import decode, take_in
 
 # a left half and a right half that are easily told apart, also after JPEG
 RED, BLUE = (200, 30, 40), (20, 40, 210)
@@ -254,3 +254,25 @@ def test_the_limit_is_exact_and_pillows_own_says_nothing():
         assert take_in(content, "a.png", 90_000_000).width == 10_000
         with pytest.raises(Unusable, match="oversized"):
             take_in(content, "a.png", 89_999_999)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "RGBA", "CMYK"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_picture_to_ask_with_is_decoded_to_the_pixels_that_would_be_kept(mode, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = saved(halves().convert(mode), "TIFF" if mode == "CMYK" else "PNG", exif=exif)
+    picture = decode(content, 10**6)
+    kept = Image.open(io.BytesIO(take_in(content, "a.png", 10**6).content))
+    assert picture.mode == "RGB"
+    assert np.array_equal(np.asarray(picture), np.asarray(kept.convert("RGB")))
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"", "empty"), (b"no image", "unreadable"), (saved(halves(), "PNG"), "oversized")],
+)
+def test_a_picture_to_ask_with_is_refused_as_one_to_keep_is(content, why):
+    for taken in (lambda: decode(content, 100), lambda: take_in(content, "a.png", 100)):
+        with pytest.raises(Unusable, match=why):
+            taken()
