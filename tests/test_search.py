@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts import search
 from scripts.data.rows import read_rows
 from scripts.job import BadInput, digest_of_file
 from scripts.retrieve.scorers import fit, save_scorer
-from scripts.search import RunName, Search, find_run
+from scripts.search.__main__ import main
+from scripts.search.engine import Models, RunName, Search, decode_photo, find_run
 
 torch = pytest.importorskip("torch")
 
@@ -230,7 +230,7 @@ def test_a_wrong_data_folder_is_told_and_no_run_blamed(project, encoder):
 
 
 def test_json_is_all_that_stands_on_standard_output(project, encoder, capsys):
-    assert search.main(["  a  red thing ", "--json", "--top-k", "2", *folders(project)]) == 0
+    assert main(["  a  red thing ", "--json", "--top-k", "2", *folders(project)]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["query"] == {"text": "a red thing"} and answer["find"] == "images"
     assert answer["run"] == {
@@ -244,7 +244,7 @@ def test_json_is_all_that_stands_on_standard_output(project, encoder, capsys):
 
 
 def test_a_person_gets_rank_score_name_and_captions(project, encoder, capsys):
-    assert search.main(["blue", "--top-k", "1", *folders(project)]) == 0
+    assert main(["blue", "--top-k", "1", *folders(project)]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "  1  0.9999  blue.png",
         "             a blue square",
@@ -264,7 +264,7 @@ def test_a_person_gets_rank_score_name_and_captions(project, encoder, capsys):
     ],
 )
 def test_a_bad_query_ends_in_a_message_and_status_one(project, encoder, capsys, arguments):
-    assert search.main([*arguments, *folders(project)]) == 1
+    assert main([*arguments, *folders(project)]) == 1
     streams = capsys.readouterr()
     assert streams.out == "" and "to do:" in streams.err
 
@@ -275,7 +275,7 @@ def test_a_bad_query_ends_in_a_message_and_status_one(project, encoder, capsys, 
 def test_a_photo_that_cannot_be_read_ends_in_a_message(project, encoder, capsys, content):
     path = project / "photo.png"
     path.write_bytes(content)
-    assert search.main(["--image", str(path), *folders(project)]) == 1
+    assert main(["--image", str(path), *folders(project)]) == 1
     assert "photo.png\n  found:    not readable as an image" in capsys.readouterr().err
 
 
@@ -283,9 +283,9 @@ def test_a_truncated_photo_and_a_folder_are_refused(project, encoder, capsys):
     path = project / "photo.png"
     Image.effect_noise((64, 64), 50).save(path)
     path.write_bytes(path.read_bytes()[:-1000])
-    for one in (path, project):
-        assert search.main(["--image", str(one), *folders(project)]) == 1
-        assert "not readable as an image" in capsys.readouterr().err
+    for one, found in ((path, "not readable as an image"), (project, "a folder")):
+        assert main(["--image", str(one), *folders(project)]) == 1
+        assert found in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "P", "L", "RGBA", "1", "I;16"])
@@ -293,11 +293,67 @@ def test_photos_of_every_mode_are_understood(project, encoder, capsys, mode):
     path = project / f"photo.{'jpg' if mode == 'CMYK' else 'png'}"
     photo = Image.new("RGB", (16, 16), (255, 0, 0))
     (Image.new(mode, (16, 16)) if mode == "I;16" else photo.convert(mode)).save(path)
-    assert search.main(["--image", str(path), "--json", *folders(project)]) == 0
+    assert main(["--image", str(path), "--json", *folders(project)]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["find"] == "captions"
     if mode in ("CMYK", "P", "RGBA"):
         assert answer["results"][0]["image"] == "red.png"
+
+
+def test_a_photo_of_too_many_pixels_is_refused_by_its_header():
+    stream = io.BytesIO()
+    Image.new("1", (20_000, 6_000)).save(stream, "PNG")  # 120 million in 15 KB
+    with pytest.raises(BadInput, match=r"20000 x 6000 pixels.*\n.*\n.*make it smaller"):
+        decode_photo(stream.getvalue(), "a photo")
+
+
+def test_an_image_whose_name_leads_out_of_the_dataset_is_not_opened(project, encoder):
+    engine = engine_of(project)
+    Image.new("RGB", (8, 8)).save(project / "data" / "squares" / "outside.png")
+    for name in ("../outside.png", str(project / "data" / "squares" / "outside.png")):
+        engine.rows.images[0] = name
+        with pytest.raises(BadInput, match="a name inside images/"):
+            engine.photo_of(0)
+    for row in (-1, len(CAPTIONS)):
+        with pytest.raises(IndexError):
+            engine.photo_of(row)
+
+
+def test_runs_of_one_model_share_it_until_its_files_change(project, monkeypatch):
+    make_run(project, prompt="photo")
+    loaded = []
+    monkeypatch.setattr(
+        "scripts.models.encoders.load_encoder", lambda *_, **__: loaded.append(1) or ColourEncoder()
+    )
+    models = Models()
+    results, data = project / "results", project / "data"
+    for prompt in ("plain", "photo"):
+        Search(results, data, find_run(results, {"prompt": prompt}), models).by_text("red")
+    assert len(loaded) == 1
+    provenance = data / "models" / "colours" / "model.json"
+    provenance.write_text('{"other": 1}')
+    assert models.encoder(provenance.parent) and len(loaded) == 2
+
+
+def test_models_asked_longest_ago_go_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "scripts.models.encoders.load_encoder", lambda folder, **__: f"{folder.name} {len(names)}"
+    )
+    names = []
+    models = Models(keep=2)
+    for name in ("a", "b", "a", "c", "a", "b"):
+        names.append(name)
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "model.json").write_text("{}")
+        answer = models.encoder(tmp_path / name)
+        assert answer == {1: "a 1", 2: "b 2", 3: "a 1", 4: "c 4", 5: "a 1", 6: "b 6"}[len(names)]
+
+
+def test_a_query_that_the_model_cuts_is_told(project, encoder, capsys):
+    engine = engine_of(project)
+    assert engine.encode_text("red " * 78)[1] and not engine.encode_text("red " * 77)[1]
+    assert main(["red " * 78, *folders(project)]) == 0
+    assert "its end was left out" in capsys.readouterr().err
 
 
 def test_a_photo_is_turned_upright():
@@ -306,12 +362,12 @@ def test_a_photo_is_turned_upright():
     exif[0x0112] = 6  # turned by a quarter
     stream = io.BytesIO()
     photo.save(stream, "JPEG", exif=exif)
-    assert search.open_photo(stream).size == (10, 20)
+    assert decode_photo(stream.getvalue(), "a photo").size == (10, 20)
 
 
 def test_a_contact_sheet_shows_the_images_found(project, encoder, capsys):
     path = project / "sheet.png"
-    assert search.main(["red", "--top-k", "3", "--save", str(path), *folders(project)]) == 0
+    assert main(["red", "--top-k", "3", "--save", str(path), *folders(project)]) == 0
     sheet = Image.open(path).convert("RGB")
     seen = {colour for _, colour in sheet.getcolors(sheet.width * sheet.height)}
     assert {(255, 0, 0), (255, 128, 0), (0, 0, 255)} <= seen
@@ -329,14 +385,14 @@ def test_a_contact_sheet_of_a_photo_shows_the_photo(project, encoder):
     photo = project / "purple.png"
     Image.new("RGB", (90, 30), (200, 0, 250)).save(photo)
     path = project / "sheet.png"
-    assert search.main(["--image", str(photo), "--save", str(path), *folders(project)]) == 0
+    assert main(["--image", str(photo), "--save", str(path), *folders(project)]) == 0
     sheet = Image.open(path).convert("RGB")
     assert (200, 0, 250) in {colour for _, colour in sheet.getcolors(sheet.width * sheet.height)}
 
 
 @pytest.mark.parametrize("name", ["sheet", "sheet.npy", "sheet.psd"])
 def test_a_sheet_of_an_unknown_format_is_refused_before_any_work(tmp_path, capsys, name):
-    assert search.main(["red", "--save", str(tmp_path / name), *folders(tmp_path)]) == 1
+    assert main(["red", "--save", str(tmp_path / name), *folders(tmp_path)]) == 1
     assert "a name that ends in .png" in capsys.readouterr().err
 
 
@@ -345,7 +401,7 @@ def test_a_sheet_of_an_unknown_format_is_refused_before_any_work(tmp_path, capsy
 )
 def test_a_wrong_command_line_ends_in_the_usage(arguments, capsys):
     with pytest.raises(SystemExit) as end:
-        search.main(arguments)
+        main(arguments)
     assert end.value.code == 2
     assert "usage: ./run search" in capsys.readouterr().err
 

@@ -1,0 +1,336 @@
+"""Answers of a finished run: a sentence finds images, a photo finds captions."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+from scripts.job import BadInput, digest_of_file, read_json
+
+# numpy, Pillow and torch are imported where they are used, so that --help answers at once
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    from scripts.data.rows import Rows
+    from scripts.models.encoders import Encoder
+
+Side = Literal["texts", "images"]
+Find = Literal["images", "captions"]
+PARTS = ("dataset", "model", "prompt", "scorer")
+MAX_PIXELS = 100_000_000  # larger pictures are refused by their header
+MAKE_A_RUN = "make one: ./run for the demo, ./run snakemake --cores all for Flickr8k"
+
+
+@dataclass(frozen=True)
+class RunName:
+    """Which run answers."""
+
+    dataset: str
+    model: str
+    prompt: str
+    scorer: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One answer.
+
+    Attributes
+    ----------
+    rank : from 1
+    row : row of the image found, or of the one that the caption found belongs to, in the split
+    score : inner product of the mapped features; for cosine from -1 to 1
+    image : file name of that image
+    captions : all captions of that image
+    caption : the caption found; None where images are looked for
+    """
+
+    rank: int
+    row: int
+    score: float
+    image: str
+    captions: list[str]
+    caption: str | None = None
+
+
+class Models:
+    """Encoders, each loaded once and shared by all runs of its model.
+
+    Parameters
+    ----------
+    device : where queries are encoded
+    keep : how many stay in memory; the one that was asked for longest ago goes first
+    """
+
+    def __init__(self, device: str = "cpu", keep: int = 4) -> None:
+        self._device = device
+        self._loaded = lru_cache(maxsize=keep)(self._load)
+
+    def encoder(self, folder: Path) -> Encoder:
+        """The model in ``folder``; loaded anew where the files there have changed."""
+        return self._loaded(folder, digest_of_file(folder / "model.json"))
+
+    def _load(self, folder: Path, version: str) -> Encoder:
+        from scripts.models.encoders import load_encoder
+
+        return load_encoder(folder, device=self._device)
+
+
+class Search:
+    """Answers from the features of one run; what it reads it reads once, when first needed.
+
+    Parameters
+    ----------
+    results, data : folders of the workflow
+    name : which run, see ``find_run``
+    models : where encoders come from; runs of one model may share them
+    """
+
+    def __init__(
+        self, results: Path, data: Path, name: RunName, models: Models | None = None
+    ) -> None:
+        self.name = name
+        self.image_folder = data / name.dataset / "images"
+        self._features = results / name.dataset / name.model / name.split
+        self._run = results / name.dataset / name.model / name.prompt / name.scorer
+        self._dataset = data / name.dataset
+        self._model = data / "models" / name.model
+        self._models = models or Models()
+        self._galleries: dict[tuple[Side, Find], np.ndarray] = {}
+
+    def by_text(self, query: str, k: int = 10, find: Find = "images") -> list[Hit]:
+        """Answers to a sentence; see ``encode_text`` and ``best``."""
+        return self.best(self.encode_text(query)[0], "texts", k, find)
+
+    def by_image(self, photo: Image.Image, k: int = 10, find: Find = "captions") -> list[Hit]:
+        """Answers to a photo; see ``encode_image`` and ``best``."""
+        return self.best(self.encode_image(photo), "images", k, find)
+
+    def encode_text(self, query: str) -> tuple[np.ndarray, bool]:
+        """Features (1, d) of a sentence, which goes through the run's prompt as the captions did.
+
+        Returns, too, whether the model had to leave out its end. Raises ``BadInput`` for a query
+        without words, and for a model that the run's features are not of.
+        """
+        from scripts.encode.encode_texts import encode_captions
+
+        query = checked_query(query)
+        templates = self._about(f"texts.{self.name.prompt}")["templates"]
+        features, cut = encode_captions(self.encoder, [query], templates, batch_size=1)
+        return features, cut > 0
+
+    def encode_image(self, photo: Image.Image) -> np.ndarray:
+        """Features (1, d) of a photo; raises ``BadInput`` as ``encode_text`` does."""
+        import torch
+
+        self._about("images")
+        pixels = torch.from_numpy(self.encoder.preprocess(photo)[None])
+        return self.encoder.encode_images(pixels).cpu().numpy()
+
+    def best(self, query: np.ndarray, asked: Side, k: int, find: Find) -> list[Hit]:
+        """The k best answers to one encoded query.
+
+        Parameters
+        ----------
+        query : (1, d) float32 of unit length
+        asked : what was encoded
+        k : how many; fewer where there are fewer
+        find : what to look for
+
+        Raises ``BadInput`` where the run's files do not fit each other.
+        """
+        from scripts.retrieve.ranking import top_k
+        from scripts.retrieve.scorers import map_queries
+
+        if direction := _direction(asked, find):
+            query = map_queries(self._scorer, query, direction)
+        rows, scores = top_k(query, self._gallery(asked, find), k)
+        hits = []
+        for rank, (row, score) in enumerate(zip(rows[0], scores[0], strict=True), start=1):
+            image = int(row) if find == "images" else int(self.rows.image_of_caption[row])
+            caption = self.rows.captions[row] if find == "captions" else None
+            captions = self.rows.captions_of(image)
+            hits.append(Hit(rank, image, float(score), self.rows.images[image], captions, caption))
+        return hits
+
+    def open(self) -> None:
+        """Read what questions of the usual kind need, so that the first one does not wait."""
+        self._gallery("texts", "images")
+        self._gallery("images", "captions")
+        self.encode_text("a photo")
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Images and captions that can be found."""
+        from scripts.data.rows import read_rows
+
+        return read_rows(
+            self._dataset / "captions.json", self._dataset / "splits.json", self.name.split
+        )
+
+    def photo_of(self, row: int) -> Image.Image:
+        """The image in this row of the split.
+
+        Raises ``IndexError`` for a row that is not there, ``BadInput`` for a file that is not, or
+        whose name leads out of the dataset's folder.
+        """
+        if not 0 <= row < len(self.rows.images):
+            raise IndexError(row)
+        name = PurePosixPath(self.rows.images[row])
+        if name.is_absolute() or ".." in name.parts:
+            raise BadInput(
+                self._dataset / "captions.json", f"the image {name}", "a name inside images/",
+                "delete the file and run again: it is then made anew",
+            )  # fmt: skip
+        return open_photo(self.image_folder / name)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The run's model."""
+        return self._models.encoder(self._model)
+
+    @cached_property
+    def _scorer(self) -> dict[str, np.ndarray]:
+        from scripts.retrieve.scorers import load_scorer
+
+        return load_scorer(self._run / "scorer.npz")
+
+    def _gallery(self, asked: Side, find: Find) -> np.ndarray:
+        """Mapped features of what is looked for, kept for the next query."""
+        from scripts.retrieve.features import read_features
+        from scripts.retrieve.scorers import map_gallery
+
+        if (asked, find) not in self._galleries:
+            stem = "images" if find == "images" else f"texts.{self.name.prompt}"
+            gallery = read_features(
+                self._features / f"{stem}.npy", self._features / f"{stem}.json", self.rows, of=find
+            )
+            if direction := _direction(asked, find):
+                gallery = map_gallery(self._scorer, gallery, direction)
+            self._galleries[asked, find] = gallery
+        return self._galleries[asked, find]
+
+    def _about(self, stem: str) -> dict[str, Any]:
+        """What the sidecar of some features says, if they are of the model that is there now.
+
+        Queries and gallery have to come from the same weights.
+        """
+        path, provenance = self._features / f"{stem}.json", self._model / "model.json"
+        if not provenance.is_file():
+            raise BadInput(
+                provenance,
+                "no such file",
+                f"the model of {path}",
+                "name its folder with --data, or run the workflow again",
+            )
+        about = read_json(path)
+        if about.get("model") != digest_of_file(provenance):
+            raise BadInput(
+                path,
+                f"features of another version of {self.name.model}",
+                f"features of {self._model}",
+                "run the workflow again: it encodes anew what is out of date",
+            )
+        return about
+
+
+def _direction(asked: Side, find: Find) -> str | None:
+    """The scorer's direction; None within one side, where similarity is plain cosine."""
+    return {("texts", "images"): "text_to_image", ("images", "captions"): "image_to_text"}.get(
+        (asked, find)
+    )
+
+
+def finished_runs(results: Path, split: str | None = None) -> list[RunName]:
+    """All finished runs, the newest first; ``split`` None for the one that each was measured on."""
+    files = list(results.glob("*/*/*/*/metrics.json"))
+    files.sort(key=lambda file: file.stat().st_mtime_ns, reverse=True)
+    return [RunName(*file.parts[-5:-1], split=split or read_json(file)["split"]) for file in files]
+
+
+def find_run(results: Path, wanted: dict[str, str | None], split: str | None = None) -> RunName:
+    """The newest finished run that has the ``wanted`` names.
+
+    Parameters
+    ----------
+    results : folder of the workflow
+    wanted : "dataset", "model", "prompt", "scorer"; None or missing where any will do
+    split : None for the one that was measured
+
+    Raises
+    ------
+    BadInput
+        where there is no run, none of that name (offering the nearest), or no features of the split
+    """
+    runs = finished_runs(results, split)
+    if not runs:
+        raise BadInput(results, "no finished run", "at least one", MAKE_A_RUN)
+    for part in PARTS:
+        name = wanted.get(part)
+        if name is None:
+            continue
+        there = sorted({getattr(run, part) for run in runs})
+        runs = [run for run in runs if getattr(run, part) == name]
+        if not runs:
+            near = difflib.get_close_matches(name, there, n=1, cutoff=0.4)
+            todo = f"did you mean {near[0]}?" if near else "take one of these, or make that run"
+            raise BadInput(f"--{part}", name, f"a finished run's: {', '.join(there)}", todo)
+    found = runs[0]
+    for file in missing_features(results, found):
+        target = file.relative_to(results.parent).as_posix()
+        raise BadInput(
+            file, "no such file", f"features of {found.split}",
+            f"make them: ./run snakemake --cores all {target}",
+        )  # fmt: skip
+    return found
+
+
+def missing_features(results: Path, run: RunName) -> list[Path]:
+    """Features that answers of ``run`` need and that are not there."""
+    folder = results / run.dataset / run.model / run.split
+    files = folder / "images.npy", folder / f"texts.{run.prompt}.npy"
+    return [file for file in files if not file.is_file()]
+
+
+def checked_query(query: str) -> str:
+    """``query`` on one line; raises ``BadInput`` where it holds no words or is not text."""
+    try:
+        query.encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadInput(
+            "query", f"{query!r:.80}", "UTF-8 text", "set the terminal to UTF-8"
+        ) from None
+    if not query.strip():
+        raise BadInput("query", "no words", "a sentence", 'ask like "a dog running on grass"')
+    return " ".join(query.split())
+
+
+def open_photo(path: Path) -> Image.Image:
+    """The photo in a file, see ``decode_photo``."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise BadInput(path, "no such file", "a photo", "check the path") from None
+    except IsADirectoryError:
+        raise BadInput(path, "a folder", "a photo", "name a file in it") from None
+    return decode_photo(content, path)
+
+
+def decode_photo(content: bytes, name: object) -> Image.Image:
+    """The first frame of a photo, upright and in RGB, as the dataset's own images are.
+
+    Raises ``BadInput``, which calls it ``name``, for what is no image or too large a one.
+    """
+    from scripts.data.audit import OVERSIZED, Unusable
+    from scripts.data.images import decode
+
+    try:
+        return decode(content, MAX_PIXELS)
+    except Unusable as error:
+        todo = "make it smaller" if error.reason == OVERSIZED else "convert it to JPEG or PNG"
+        raise BadInput(name, f"not readable as an image: {error.detail}", "a photo", todo) from None
