@@ -204,13 +204,13 @@ def test_other_scorers_tell_their_own_worst_hubs_and_what_became_of_the_referenc
         assert {row["item"] for row in mine} <= {row["item"] for row in theirs}
         assert [row["place"] for row in theirs[:2]] == [1, 2]
         counts, _, _ = occurrences(replace(reference, run=other), direction, 3)
+        gallery = images if direction == "text_to_image" else texts
         for row in theirs:
             assert row["occurrences"] == counts[row["item"]]
             assert row["reference_place"] == place_of.get(row["item"])
             assert row["place"] == 1 + sum(
-                (-count, item) < (-counts[row["item"]], row["item"])
-                for item, count in ((i, counts[i]) for i in range(len(part) + 100))
-                if count
+                (-counts[item], item) < (-counts[row["item"]], row["item"])
+                for item in range(len(gallery))
             )
 
 
