@@ -87,7 +87,8 @@ rule study_published:
         "../envs/analysis.yaml"
     params:
         code=fingerprint("scripts/studies/study_published.py"),
-        split="test",
+        source=lookup("datasets/{dataset}/source", within=config),
+        cosines=[name for name, entry in config["scorers"].items() if entry["kind"] == "cosine"],
     script:
         "../scripts/studies/study_published.py"
 
