@@ -13,6 +13,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from scripts.data.rows import Rows, read_rows
 from scripts.evaluate.runs import Run, read_run
+from scripts.report.pictures import set_lines, set_picture
 from scripts.report.style import (
     INK,
     LINE,
@@ -20,7 +21,6 @@ from scripts.report.style import (
     RIGHT,
     SIZE,
     SMALL,
-    TINT,
     WIDTH,
     draw,
     inches,
@@ -211,35 +211,6 @@ def _heading(axes: Any, y: float, outcome: str, language: str, colours: tuple[st
     )
 
 
-def _lines(axes: Any, x: float, y: float, lines: list[str], size: float, **kwargs: Any) -> float:
-    """Set lines below each other, the first with its top at ``y``; the height they take."""
-    leading = size * 1.38 / 72
-    if axes is not None:
-        for number, line in enumerate(lines):
-            axes.text(x, y + (number + 0.76) * leading, line, size=size, va="baseline", **kwargs)
-    return len(lines) * leading
-
-
-def _place(axes: Any, picture: np.ndarray, x: float, y: float, cell: float) -> None:
-    """A picture in the middle of a square cell, its shape kept."""
-    tall, wide = picture.shape[:2]
-    width, height = cell * min(1, wide / tall), cell * min(1, tall / wide)
-    left, top = x + (cell - width) / 2, y + (cell - height) / 2
-    # not imshow: that would set the limits of the axes
-    axes.add_patch(Rectangle((x, y), cell, cell, facecolor=TINT, lw=0))
-    axes.imshow(
-        picture,
-        extent=(left, left + width, top + height, top),
-        aspect="auto",
-        interpolation="none",
-        zorder=2,
-    )
-
-
-def _fixed(axes: Any, width: float, height: float) -> None:
-    axes.set(xlim=(0, width), ylim=(height, 0))
-
-
 def _pictures_for_text(
     axes: Any, part: pd.DataFrame, y: float, images: Path, language: str
 ) -> float:
@@ -247,17 +218,15 @@ def _pictures_for_text(
     first, words = part.iloc[0], WORDS[language]
     lines = wrap(first.text, QUERY - 0.2, SMALL + 0.5, lines=9)
     rank = words["rank"].format(rank=first["rank"])
-    used = _lines(axes, 0.1, y, lines, SMALL + 0.5, color=INK)
-    used += 0.04 + _lines(axes, 0.1, y + used + 0.04, [rank], SMALL, color=MUTED)
+    used = set_lines(axes, 0.1, y, lines, SMALL + 0.5, color=INK)
+    used += 0.04 + set_lines(axes, 0.1, y + used + 0.04, [rank], SMALL, color=MUTED)
     if axes is not None:
-        limits = axes.get_xlim()[1], axes.get_ylim()[0]
         for number, item in enumerate(part.itertuples()):
             beyond = item.place > item.top_k
             x = QUERY + number * (CELL + GAP) + (0.14 if beyond else 0)
             if beyond:
                 axes.plot([x - 0.11] * 2, [y, y + CELL], color=LINE, lw=0.8, ls=(0, (2, 2)))
-            _place(axes, np.asarray(thumbnail(images / item.item_image, 200)), x, y, CELL)
-            _fixed(axes, *limits)
+            set_picture(axes, np.asarray(thumbnail(images / item.item_image, 200)), x, y, CELL)
             caption = words["target"].format(rank=item.place) if beyond else f"{item.place}"
             if item.right:
                 axes.add_patch(
@@ -301,10 +270,8 @@ def _texts_for_picture(
     first, words = part.iloc[0], WORDS[language]
     side, x = 1.25, 1.85
     if axes is not None:
-        limits = axes.get_xlim()[1], axes.get_ylim()[0]
-        _place(axes, np.asarray(thumbnail(images / first.image, 260)), 0.1, y, side)
-        _fixed(axes, *limits)
-    _lines(
+        set_picture(axes, np.asarray(thumbnail(images / first.image, 260)), 0.1, y, side)
+    set_lines(
         axes, 0.1, y + side + 0.05, [words["rank"].format(rank=first["rank"])], SMALL, color=MUTED
     )
     used = 0.0
@@ -338,7 +305,7 @@ def _texts_for_picture(
                 weight="bold" if item.right else "normal",
                 color=INK if item.right else MUTED,
             )
-            _lines(axes, x, y + used + 0.005, lines, SMALL + 0.5, color=INK, weight="normal")
+            set_lines(axes, x, y + used + 0.005, lines, SMALL + 0.5, color=INK, weight="normal")
             axes.text(
                 WIDTH - 0.4,
                 middle,
