@@ -1,18 +1,23 @@
 """From features to ranks.
 
-Comes in: features of the test split, and for scorers that learn, of val and train. Goes out:
-rankings.npz with the rank of every right item and the best items of every query, both ways.
+Comes in: features of the test split, and for scorers that learn, of val and train; for a fusion, those of
+two models. Goes out: scorer.npz, which is fitted without test, and rankings.npz with the rank of every
+right item and the best items of every query, both ways.
 """
 
 
 rule fit_scorer:
-    """Fit a way of scoring; cosine has nothing to fit."""
+    """Fit a way of scoring on train and val; cosine has nothing to fit."""
+    input:
+        unpack(features_to_fit),
     output:
         scorer="results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz",
     log:
         "results/logs/fit_scorer/{dataset}.{model}.{prompt}.{scorer}.log",
     benchmark:
         "results/benchmarks/fit_scorer/{dataset}.{model}.{prompt}.{scorer}.tsv"
+    wildcard_constraints:
+        scorer=scorers_not_of("adapter"),
     conda:
         "../envs/analysis.yaml"
     params:
@@ -22,13 +27,32 @@ rule fit_scorer:
         "../scripts/retrieve/fit_scorer.py"
 
 
+rule fit_adapter:
+    """Learn a residual map on train from several seeds; val tells when to stop."""
+    input:
+        unpack(features_to_fit),
+    output:
+        scorer="results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz",
+    log:
+        "results/logs/fit_adapter/{dataset}.{model}.{prompt}.{scorer}.log",
+    benchmark:
+        "results/benchmarks/fit_adapter/{dataset}.{model}.{prompt}.{scorer}.tsv"
+    wildcard_constraints:
+        scorer=scorers_of("adapter"),
+    conda:
+        "../envs/models.yaml"
+    threads: 4
+    params:
+        code=fingerprint("scripts/retrieve/fit_adapter.py"),
+        entry=lookup("scorers/{scorer}", within=config),
+    script:
+        "../scripts/retrieve/fit_adapter.py"
+
+
 rule similarity:
     """Rank the gallery for every query, both ways, block by block."""
     input:
-        images="results/{dataset}/{model}/test/images.npy",
-        images_sidecar="results/{dataset}/{model}/test/images.json",
-        texts="results/{dataset}/{model}/test/texts.{prompt}.npy",
-        texts_sidecar="results/{dataset}/{model}/test/texts.{prompt}.json",
+        unpack(features_to_rank),
         captions="data/{dataset}/captions.json",
         splits="data/{dataset}/splits.json",
         scorer="results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz",

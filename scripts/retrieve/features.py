@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -73,6 +74,25 @@ def read_features(
     if digest_of_file(npy) != about["sha256"]:
         raise BadInput(npy, "a file that changed after it was made", "its sidecar's sha256", again)
     return features
+
+
+def read_side_by_side(
+    npys: Sequence[str], sidecars: Sequence[str], rows: Rows, of: Literal["images", "captions"]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features of one split under one model or several, side by side.
+
+    Parameters
+    ----------
+    npys, sidecars : a path for each model, see ``read_features``
+
+    Returns
+    -------
+    features : (n, sum of widths) float32
+    widths : (models,) int64, dimensions of each model's features
+    """
+    features = [read_features(*files, rows, of) for files in zip(npys, sidecars, strict=True)]
+    widths = np.array([part.shape[1] for part in features])
+    return np.concatenate(features, axis=1), widths
 
 
 def _load(npy: str | Path, again: str) -> np.ndarray:

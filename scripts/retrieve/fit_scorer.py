@@ -1,6 +1,7 @@
-"""Fit one scorer of the config; cosine has nothing to fit."""
+"""Fit one scorer of the config on train and val; cosine has nothing to fit."""
 
 from scripts.job import run
+from scripts.retrieve.banks import read_banks
 from scripts.retrieve.scorers import fit, save_scorer
 
 
@@ -8,7 +9,8 @@ def main(snakemake) -> None:
     """Unpack the job."""
     params = dict(snakemake.params.entry)
     kind = params.pop("kind")
-    save_scorer(snakemake.output.scorer, fit(kind, params, banks={}))
+    banks = read_banks(snakemake.input)
+    save_scorer(snakemake.output.scorer, fit(kind, params, banks))
 
 
 if __name__ == "__main__":

@@ -6,45 +6,28 @@ is a weighted concatenation. So one exact ranker and one index serve every score
 should keep scores of the order of one, because ties are told apart at a fixed distance
 (``ranking.TIE``).
 
-A further scorer is one entry in ``KINDS``.
+A further scorer is one entry in ``KINDS``: what it learns from train and val, and two maps.
 """
 
 from __future__ import annotations
 
 import difflib
-import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scripts.job import BadInput, whole
-
-DIRECTIONS = ("text_to_image", "image_to_text")
-
-Arrays = dict[str, np.ndarray]
-Map = Callable[[Arrays, np.ndarray, str], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One way of scoring.
-
-    Attributes
-    ----------
-    fit : (params, banks) -> arrays. ``params`` are the keys of the config's entry; ``banks`` are
-        features of train or val by name, never of test
-    map_queries, map_gallery : (arrays, features, direction) -> (n, d') float32
-    """
-
-    fit: Callable[[Mapping[str, Any], Mapping[str, np.ndarray]], Arrays]
-    map_queries: Map
-    map_gallery: Map
+from scripts.job import BadInput
+from scripts.retrieve.adapter import ADAPTER
+from scripts.retrieve.arrays import Arrays, read_arrays, write_arrays
+from scripts.retrieve.banks import Banks
+from scripts.retrieve.fusion import FUSION
+from scripts.retrieve.hubness import CENTRING, INVERTED_SOFTMAX, NNN
+from scripts.retrieve.kinds import DIRECTIONS, Kind
 
 
-def _fit_nothing(params: Mapping[str, Any], banks: Mapping[str, np.ndarray]) -> Arrays:
+def _fit_nothing(params: Mapping[str, Any], banks: Banks) -> Arrays:
     return {}
 
 
@@ -52,15 +35,31 @@ def _identity(arrays: Arrays, features: np.ndarray, direction: str) -> np.ndarra
     return features
 
 
-KINDS: dict[str, Kind] = {"cosine": Kind(_fit_nothing, _identity, _identity)}
+KINDS: dict[str, Kind] = {
+    "cosine": Kind(_fit_nothing, _identity, _identity),
+    "centring": CENTRING,
+    "nnn": NNN,
+    "inverted_softmax": INVERTED_SOFTMAX,
+    "fusion": FUSION,
+    "adapter": ADAPTER,
+}
 
 
-def fit(kind: str, params: Mapping[str, Any], banks: Mapping[str, np.ndarray]) -> Arrays:
+def fit(kind: str, params: Mapping[str, Any], banks: Banks) -> Arrays:
     """Fit a scorer; what comes back is all that ``transform`` needs, and goes to scorer.npz.
+
+    Parameters
+    ----------
+    kind : a key of ``KINDS``; not one that a rule of its own fits, as the adapter
+    params : the other keys of the config's entry
+    banks : see ``banks.Banks``
 
     Raises ``BadInput`` for a kind that is not in ``KINDS``.
     """
-    return {"kind": np.array(kind), **_known(kind, "the scorer's config").fit(params, banks)}
+    known = _known(kind, "the scorer's config")
+    if known.fit is None:
+        raise ValueError(f"{kind} is fitted by a rule of its own")
+    return {"kind": np.array(kind), **known.fit(params, banks)}
 
 
 def transform(
@@ -91,20 +90,12 @@ def map_gallery(scorer: Arrays, features: np.ndarray, direction: str) -> np.ndar
 
 def save_scorer(path: str | Path, scorer: Arrays) -> None:
     """Write scorer.npz; equal arrays give equal bytes."""
-    with whole(path) as draft:
-        np.savez(draft, **scorer)
+    write_arrays(path, scorer)
 
 
 def load_scorer(path: str | Path) -> Arrays:
     """Read scorer.npz; raises ``BadInput`` where it is missing, damaged or of an unknown kind."""
-    again = f"delete {path} and run again: the workflow makes it anew"
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            scorer = dict(stored)
-    except FileNotFoundError:
-        raise BadInput(path, "no such file", "a fitted scorer", again) from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise BadInput(path, str(error) or "an empty file", "a whole .npz file", again) from None
+    scorer = read_arrays(path, "a fitted scorer")
     _known(str(scorer.get("kind")), path)
     return scorer
 

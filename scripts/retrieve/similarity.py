@@ -1,16 +1,16 @@
 """Rank the gallery for every query, in both directions."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
 from scripts.data.rows import Rows, read_rows
-from scripts.job import BadInput, log, run, whole
-from scripts.retrieve.features import read_features
+from scripts.job import BadInput, log, run
+from scripts.retrieve.arrays import Arrays, made_anew, read_arrays, write_arrays
+from scripts.retrieve.features import read_side_by_side
 from scripts.retrieve.ranking import rank
-from scripts.retrieve.scorers import Arrays, load_scorer, transform
+from scripts.retrieve.scorers import load_scorer, transform
 
 KEYS = (
     "rows",
@@ -43,13 +43,13 @@ def rankings_of(
     scorer: Arrays,
     k: int,
     block_mb: float = 256,
-) -> dict[str, np.ndarray]:
+) -> Arrays:
     """Ranks and top-K lists of both directions, under the names they have in rankings.npz.
 
     Parameters
     ----------
-    images : (n, d) float32, in the order of ``rows.images``
-    texts : (m, d) float32, in the order of ``rows.captions``
+    images : (n, d) float32, in the order of ``rows.images``; several models' side by side
+    texts : (m, d) float32, in the order of ``rows.captions``; likewise
     rows : which captions belong to which image
     scorer : what ``scorers.fit`` gave
     k : length of the lists
@@ -73,27 +73,22 @@ def rankings_of(
     }
 
 
-def write_rankings(path: str | Path, rankings: dict[str, np.ndarray]) -> None:
+def write_rankings(path: str | Path, rankings: Arrays) -> None:
     """Write rankings.npz; equal arrays give equal bytes."""
-    with whole(path) as draft:
-        np.savez(draft, **rankings)
+    write_arrays(path, rankings)
 
 
-def read_rankings(path: str | Path, rows: Rows) -> dict[str, np.ndarray]:
+def read_rankings(path: str | Path, rows: Rows) -> Arrays:
     """Read rankings.npz; raises ``BadInput`` where it is damaged or made for other rows."""
-    again = f"delete {path} and run again: the workflow makes it anew"
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            rankings = dict(stored)
-    except FileNotFoundError:
-        raise BadInput(path, "no such file", "rankings", again) from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise BadInput(path, str(error) or "an empty file", "a whole .npz file", again) from None
+    rankings = read_arrays(path, "rankings")
     if not set(KEYS) <= set(rankings):
-        raise BadInput(path, f"{sorted(rankings)}", f"the arrays {sorted(KEYS)}", again)
+        raise BadInput(path, f"{sorted(rankings)}", f"the arrays {sorted(KEYS)}", made_anew(path))
     if str(rankings["rows"]) != rows.digest:
         raise BadInput(
-            path, "rankings of another list of images and captions", "this dataset's", again
+            path,
+            "rankings of another list of images and captions",
+            "this dataset's",
+            made_anew(path),
         )
     return rankings
 
@@ -102,8 +97,8 @@ def main(snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     rows = read_rows(files.captions, files.splits, params.split)
-    images = read_features(files.images, files.images_sidecar, rows, of="images")
-    texts = read_features(files.texts, files.texts_sidecar, rows, of="captions")
+    images, _ = read_side_by_side(files.images, files.images_sidecars, rows, of="images")
+    texts, _ = read_side_by_side(files.texts, files.texts_sidecars, rows, of="captions")
     log.info("ranking %d images and %d captions both ways", len(images), len(texts))
     rankings = rankings_of(
         images, texts, rows, load_scorer(files.scorer), params.top_k, params.block_mb

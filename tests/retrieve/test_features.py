@@ -7,7 +7,7 @@ import pytest
 
 from scripts.data.rows import rows_of
 from scripts.job import BadInput, digest_of_file
-from scripts.retrieve.features import read_features
+from scripts.retrieve.features import read_features, read_side_by_side
 
 ROWS = rows_of(["a.jpg", "b.jpg"], [["one", "two"], ["three"]])
 FEATURES = np.array([[1, 0, 0], [0.6, 0.8, 0]], dtype=np.float32)
@@ -120,3 +120,15 @@ def test_missing_files_are_named(written):
     npy.unlink()
     with pytest.raises(BadInput, match=r"images\.npy\n  found:    no such file"):
         read_features(npy, sidecar, ROWS, of="images")
+
+
+def test_features_of_two_models_stand_side_by_side(written, tmp_path):
+    npy, sidecar = written()
+    for path in (npy, sidecar):
+        path.rename(path.with_stem("first"))
+    narrow = np.array([[0, 1], [1, 0]], dtype=np.float32)
+    other = written(narrow)
+    npys, sidecars = [npy.with_stem("first"), other[0]], [sidecar.with_stem("first"), other[1]]
+    features, widths = read_side_by_side(npys, sidecars, ROWS, of="images")
+    assert np.array_equal(features, np.hstack([FEATURES, narrow]))
+    assert widths.tolist() == [3, 2]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from toy_features import Named
 
 from scripts.job import BadInput
 from scripts.retrieve import fit_scorer, scorers
@@ -30,6 +29,11 @@ def test_an_unknown_kind_is_refused_with_the_nearest_one():
         fit("cosin", {}, {})
 
 
+def test_a_kind_with_a_rule_of_its_own_is_not_fitted_here():
+    with pytest.raises(ValueError, match="a rule of its own"):
+        fit("adapter", {}, {})
+
+
 def test_an_unknown_direction_is_a_mistake_of_ours():
     with pytest.raises(ValueError, match="text_to_text"):
         transform(fit("cosine", {}, {}), IMAGES, TEXTS, "text_to_text")
@@ -47,9 +51,10 @@ def test_a_scorer_comes_back_as_it_was_saved(tmp_path, monkeypatch):
 
 def test_the_file_has_the_same_bytes_each_time(tmp_path, monkeypatch):
     def job(path):
-        return SimpleNamespace(
-            params=SimpleNamespace(entry={"kind": "cosine"}),
-            output=SimpleNamespace(scorer=str(path)),
+        return Named(
+            input=Named(),
+            params=Named(entry={"kind": "cosine"}),
+            output=Named(scorer=str(path)),
         )
 
     fit_scorer.main(job(tmp_path / "one.npz"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from toy_features import Named, ranks_by_loops
 
 from scripts.data.rows import read_rows, rows_of
 from scripts.job import BadInput, digest_of_file
@@ -144,17 +144,17 @@ def job(tmp_path):
         np.save(npy, features)
         about = {"rows": rows.digest, "shape": features.shape, "sha256": digest_of_file(npy)}
         sidecar.write_text(json.dumps(about))
-        files |= {name: str(npy), f"{name}_sidecar": str(sidecar)}
+        files |= {name: [str(npy)], f"{name}_sidecars": [str(sidecar)]}
     save_scorer(tmp_path / "scorer.npz", COSINE)
-    return SimpleNamespace(
-        input=SimpleNamespace(
+    return Named(
+        input=Named(
             **files,
             captions=str(tmp_path / "captions.json"),
             splits=str(tmp_path / "splits.json"),
             scorer=str(tmp_path / "scorer.npz"),
         ),
-        output=SimpleNamespace(rankings=str(tmp_path / "rankings.npz")),
-        params=SimpleNamespace(split="test", top_k=2, block_mb=1),
+        output=Named(rankings=str(tmp_path / "rankings.npz")),
+        params=Named(split="test", top_k=2, block_mb=1),
     )
 
 
@@ -169,8 +169,33 @@ def test_the_rule_writes_what_read_rankings_reads_with_the_same_bytes_each_time(
     assert found["text_to_image_top"].shape == (6, 2)
 
 
+def test_two_models_are_ranked_by_the_sum_of_their_scores_under_a_fusion(job, tmp_path):
+    for name in ("images", "texts"):
+        npy, sidecar = tmp_path / f"other.{name}.npy", tmp_path / f"other.{name}.json"
+        first = np.load(job.input[name][0])
+        other = unit(np.random.default_rng(1).normal(size=(len(first), 5)))
+        np.save(npy, other)
+        about = json.loads(Path(job.input[f"{name}_sidecars"][0]).read_text())
+        about |= {"shape": other.shape, "sha256": digest_of_file(npy)}
+        sidecar.write_text(json.dumps(about))
+        job.input[name].append(str(npy))
+        job.input[f"{name}_sidecars"].append(str(sidecar))
+    fusion = {"kind": "fusion", "with": "other", "width": 8, "weight": [0.3, 0.6]}
+    save_scorer(job.input.scorer, {name: np.array(value) for name, value in fusion.items()})
+    similarity.main(job)
+    rows = read_rows(job.input.captions, job.input.splits, "test")
+    found = read_rankings(tmp_path / "rankings.npz", rows)
+    images, texts = ([np.load(path) for path in job.input[name]] for name in ("images", "texts"))
+    scores = [a.astype(float) @ b.astype(float).T for a, b in zip(texts, images, strict=True)]
+    fused = np.stack([w * scores[0] + (1 - w) * scores[1] for w in (0.3, 0.6)])
+    by_text, _ = ranks_by_loops(fused, rows.image_of_caption, TIE)
+    assert found["text_to_image_rank"].tolist() == by_text
+    assert np.allclose(found["text_to_image_top_score"], -np.sort(-fused[0])[:, :2], atol=1e-6)
+    assert np.allclose(found["image_to_text_top_score"], -np.sort(-fused[1].T)[:, :2], atol=1e-6)
+
+
 def test_features_of_texts_in_place_of_images_are_refused(job):
-    job.input.images, job.input.images_sidecar = job.input.texts, job.input.texts_sidecar
+    job.input.images, job.input.images_sidecars = job.input.texts, job.input.texts_sidecars
     with pytest.raises(BadInput, match=r"3 rows, .+ for each of the images"):
         similarity.main(job)
 
