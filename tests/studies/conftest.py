@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from small_run import cube, weigh_first
 
-from scripts.retrieve.scorers import KINDS, Arrays, Kind
+from scripts.retrieve.arrays import Arrays
+from scripts.retrieve.kinds import Kind
+from scripts.retrieve.scorers import KINDS
 
 
 @pytest.fixture

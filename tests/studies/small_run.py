@@ -13,8 +13,9 @@ from scripts.data.rows import Rows, rows_of
 from scripts.evaluate.measures import best_ranks
 from scripts.evaluate.runs import DIRECTIONS, Run, first_captions
 from scripts.job import digest_of_file, write_json
+from scripts.retrieve.arrays import Arrays
 from scripts.retrieve.ranking import TIE
-from scripts.retrieve.scorers import Arrays, fit, save_scorer
+from scripts.retrieve.scorers import fit, save_scorer
 from scripts.retrieve.similarity import rankings_of, write_rankings
 from scripts.studies.reference import Reference
 

@@ -1,0 +1,86 @@
+"""Test recall of each seed of a trained scorer, and the mean and spread over its seeds.
+
+Training starts from another seed each time and sees train and val in another order; what differs
+between seeds is chance. For each seed there is recall with its interval over images. For all seeds
+together there is the mean, with one standard deviation over seeds below and above it (n - 1 in the
+denominator) in place of an interval: this is spread between trainings, and says nothing about other
+images. With one seed there is no spread.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from scripts.evaluate.intervals import Resampling
+from scripts.evaluate.measures import best_ranks
+from scripts.evaluate.runs import DIRECTIONS, first_captions, images_of_queries
+from scripts.job import log, run
+from scripts.retrieve.adapter import with_seed
+from scripts.retrieve.arrays import Arrays
+from scripts.retrieve.scorers import load_scorer
+from scripts.retrieve.similarity import rankings_of
+from scripts.studies.reference import Reference, read_references
+from scripts.studies.table import Row, recall_rows, row, write_rows
+
+
+def seed_rows(reference: Reference, name: str, scorer: Arrays, resampling: Resampling) -> list[Row]:
+    """Recall of each seed of one scorer, and their mean and spread.
+
+    Parameters
+    ----------
+    reference : the run whose features the scorer maps
+    name : of the scorer
+    scorer : what its training gave, with maps for each of its "seeds"
+    """
+    rows = reference.rows
+    key = (reference.run.model, reference.run.prompt, name)
+    of_seeds: list[Row] = []
+    for place, seed in enumerate(scorer["seeds"].tolist()):
+        found = rankings_of(reference.images, reference.texts, rows, with_seed(scorer, place), k=1)
+        ranks = {
+            "text_to_image": found["text_to_image_rank"],
+            "image_to_text": best_ranks(found["image_to_text_rank"], first_captions(rows)),
+        }
+        for way in DIRECTIONS:
+            group = f"{name}, seed {seed}"
+            images = images_of_queries(way, rows)
+            of_seeds += recall_rows(key, way, ranks[way], images, resampling, group, seed)
+    return of_seeds + mean_and_spread(of_seeds, f"{name}, mean")
+
+
+def mean_and_spread(of_seeds: list[Row], group: str) -> list[Row]:
+    """For each direction and measure of ``of_seeds``, the mean, and one standard deviation."""
+    values: dict[tuple[str, str], list[Row]] = {}
+    for one in of_seeds:
+        values.setdefault((one["direction"], one["measure"]), []).append(one)
+    found = []
+    for (way, measure), rows in values.items():
+        some = np.array([one["value"] for one in rows])
+        mean = float(some.mean())
+        spread = float(some.std(ddof=1)) if len(some) > 1 else float("nan")
+        key = (rows[0]["model"], rows[0]["prompt"], rows[0]["scorer"])
+        around = (mean - spread, mean + spread)
+        found.append(row(key, way, measure, mean, rows[0]["queries"], group, interval=around))
+    return found
+
+
+def main(snakemake) -> None:
+    """Unpack the job."""
+    files, params = snakemake.input, snakemake.params
+    resampling = Resampling(params.resamples, params.seed)
+    # the adapters of other prompts map features that are not read here
+    references = {
+        (one.run.model, one.run.prompt): one for one in read_references(files, params.split)
+    }
+    found: list[Row] = []
+    for path in files.adapters:
+        model, prompt, name = Path(path).parts[-4:-1]
+        if (model, prompt) in references:
+            scorer = load_scorer(path)
+            log.info("%s: %s, %d seeds", model, name, len(scorer["seeds"]))
+            found += seed_rows(references[model, prompt], name, scorer, resampling)
+    write_rows(snakemake.output.table, found)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)
