@@ -244,6 +244,14 @@ def references(wildcards) -> dict[str, list[str] | str]:
     }
 
 
+def first_reference(wildcards) -> dict[str, list[str] | str]:
+    """The reference run of the first model alone."""
+    return {
+        name: paths if isinstance(paths, str) else paths[:1]
+        for name, paths in references(wildcards).items()
+    }
+
+
 def adapters_of_run(wildcards) -> list[str]:
     """The scorers of this run that were trained from several seeds."""
     return [

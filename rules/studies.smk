@@ -309,15 +309,15 @@ rule study_errors:
 rule study_leakage:
     """Near-duplicate images and equal captions across splits, and what they do to the numbers."""
     input:
-        unpack(references),
+        unpack(first_reference),
         others=collect(
             "results/{{dataset}}/{model}/{split}/images.npy",
-            model=RUN["models"],
+            model=RUN["models"][0],
             split=["train", "val"],
         ),
         others_sidecars=collect(
             "results/{{dataset}}/{model}/{split}/images.json",
-            model=RUN["models"],
+            model=RUN["models"][0],
             split=["train", "val"],
         ),
         checksums="data/{dataset}/images.csv",

@@ -141,7 +141,12 @@ def read_rows(captions: str | Path, splits: str | Path, split: str) -> Rows:
             "let the workflow make both files again: delete them and rerun",
         )
     if not images:
-        raise BadInput(f"{splits}, {split}", "no image", "at least one", "make the split larger")
+        raise BadInput(
+            f"{splits}, {split}",
+            "no image",
+            "at least one",
+            "make the split larger, or leave out what needs it: scorers that learn, study leakage",
+        )
     return rows_of(images, [captions_of[image] for image in images])
 
 
