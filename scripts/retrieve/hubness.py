@@ -8,7 +8,7 @@ gallery and so its own hubs; of equals, the weakest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from scripts.retrieve.arrays import Arrays
 from scripts.retrieve.banks import Banks, drawn
 from scripts.retrieve.choose import best_options, mean_recalls
 from scripts.retrieve.kinds import DIRECTIONS, GALLERY, QUERIES, Kind, of_direction, unit
-from scripts.retrieve.ranking import top_k
 
 Bias = Callable[[Arrays, np.ndarray, str], np.ndarray]
 
@@ -140,22 +139,43 @@ def fit_nnn(params: Mapping[str, Any], banks: Banks) -> Arrays:
     }
 
 
-def nearness(items: np.ndarray, bank: np.ndarray, counts: list[int]) -> np.ndarray:
+def nearness(
+    items: np.ndarray, bank: np.ndarray, counts: list[int], block_mb: float = 64
+) -> np.ndarray:
     """Mean of each item's k largest scores in a bank, for each k of ``counts``.
+
+    Scores are float64 products, so that neither the block nor the number of threads shows in them.
 
     Parameters
     ----------
     items : (n, d) float32
     bank : (b, d) float32
     counts : each k, ascending; the whole bank where it is smaller
+    block_mb : memory for scores, MB
 
     Returns
     -------
     (len(counts), n) float64
     """
-    _, scores = top_k(items, bank, counts[-1])
-    scores = scores.astype(np.float64)
-    return np.stack([scores[:, :k].mean(axis=1) for k in counts])
+    found = np.empty((len(counts), len(items)))
+    most = min(counts[-1], len(bank))
+    for part, scores in _blocks(items, bank, block_mb):
+        nearest = np.partition(scores, len(bank) - most, axis=1)[:, len(bank) - most :]
+        nearest = np.sort(nearest, axis=1)[:, ::-1]
+        for place, count in enumerate(counts):
+            found[place, part] = nearest[:, :count].mean(axis=1)
+    return found
+
+
+def _blocks(
+    items: np.ndarray, bank: np.ndarray, block_mb: float
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Items of each block, and their float64 scores (i, b) with the whole bank."""
+    wide = bank.astype(np.float64).T
+    step = max(1, int(block_mb * 2**20) // (16 * len(bank)))
+    for start in range(0, len(items), step):
+        part = slice(start, start + step)
+        yield part, items[part].astype(np.float64) @ wide
 
 
 def _nnn_bias(arrays: Arrays, gallery: np.ndarray, direction: str) -> np.ndarray:
@@ -220,11 +240,8 @@ def log_mean_exp(
     (len(betas), n) float64
     """
     found = np.empty((len(betas), len(items)))
-    wide = bank.astype(np.float64).T
-    step = max(1, int(block_mb * 2**20) // (16 * len(bank)))
-    for start in range(0, len(items), step):
-        part = slice(start, start + step)
-        scores = (items[part].astype(np.float64) @ wide).astype(np.float32)
+    for part, exact in _blocks(items, bank, block_mb):
+        scores = exact.astype(np.float32)
         peak = scores.max(axis=1)
         scores -= peak[:, None]
         for place, beta in enumerate(betas):

@@ -192,6 +192,16 @@ def test_more_neighbours_than_the_bank_has_are_the_whole_bank():
     ])  # fmt: skip
 
 
+@pytest.mark.parametrize("block_mb", [1e-9, 0.01, 64])
+def test_nearness_equals_a_full_sort_at_any_block_size(block_mb):
+    banks = toy_banks(4)
+    items, bank = banks["val_texts"], banks["train_images"]
+    found = nearness(items, bank, [1, 5, 60], block_mb)
+    for item, means in zip(items.astype(float), found.T, strict=True):
+        scores = sorted((float(row @ item) for row in bank.astype(float)), reverse=True)
+        assert np.allclose(means, [sum(scores[:k]) / k for k in (1, 5, 60)], atol=1e-12)
+
+
 @pytest.mark.parametrize("block_mb", [1e-9, 64])
 @pytest.mark.parametrize("beta", [0.01, 5, 100, 5000])
 def test_log_mean_exp_equals_scipy_also_where_exponentials_overflow(beta, block_mb):
