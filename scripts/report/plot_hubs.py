@@ -1,0 +1,219 @@
+"""The worst hubs of a run, and what becomes of them under other scorers."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from scripts.evaluate.runs import DIRECTIONS
+from scripts.report.pictures import leading_of, set_lines, set_picture
+from scripts.report.style import (
+    INK,
+    LINE,
+    MUTED,
+    SIZE,
+    SMALL,
+    WIDTH,
+    draw,
+    inches,
+    palette_of,
+    sheet,
+    thumbnail,
+    width_of,
+    wrap,
+)
+
+WORDS = {
+    "en": {
+        "text_to_image": "Text → image: the images found most often",
+        "image_to_text": "Image → text: the captions found most often",
+        "text_to_image_note": (
+            "in how many of {queries:,} captions' top {k}; dashed: {expected} for each, were all "
+            "images found alike"
+        ),
+        "image_to_text_note": (
+            "in how many of {queries:,} images' top {k}; dashed: {expected} for each, were all "
+            "captions found alike"
+        ),
+        "right": "right {right:,} times",
+    },
+    "zh": {
+        "text_to_image": "以文搜图：最常被检索到的图像",
+        "image_to_text": "以图搜文：最常被检索到的描述",
+        "text_to_image_note": (
+            "出现在 {queries:,} 条描述中多少条的前 {k} 名；虚线：各图像机会均等时的 {expected} 次"
+        ),
+        "image_to_text_note": (
+            "出现在 {queries:,} 张图像中多少张的前 {k} 名；虚线：各描述机会均等时的 {expected} 次"
+        ),
+        "right": "其中 {right:,} 次正确",
+    },
+}
+# inches: the tallest figure that a page takes, the margin, a column, between columns, a picture,
+# a bar's line, and the bars beside a picture and below a sentence
+TALLEST, EDGE, GAP = 9.6, 0.1, 0.3
+COLUMN = (WIDTH - 2 * EDGE - GAP) / 2
+PICTURE, HEAD = 0.92, 0.52
+LABEL, COUNT = 0.95, 0.36
+LINE_HEIGHT = 0.15
+
+
+def plot_hubs(hubs: pd.DataFrame, images: Path, language: str, style: dict[str, Any]) -> Figure:
+    """Draw the hubs of the first model's reference run, both ways, two in a row.
+
+    Parameters
+    ----------
+    hubs : rows of ``study_geometry.HUB_COLUMNS``; the first run is the reference run. Where not all
+        of its hubs fit on a page, the worst are shown
+    images : folder of the dataset's pictures
+    """
+    own = hubs[(hubs.model == hubs.model.iloc[0]) & hubs.reference_place.notna()]
+    scorers = list(dict.fromkeys(own.scorer))
+    with sheet():
+        shown = int(own.reference_place.max())
+        while shown > 2 and _height(own, scorers, shown) > TALLEST:
+            shown -= 2 - shown % 2
+        figure, axes = inches(WIDTH, _height(own, scorers, shown))
+        y = 0.0
+        for direction in DIRECTIONS:
+            part = own[(own.direction == direction) & (own.reference_place <= shown)]
+            if len(part):
+                y = _draw_direction(axes, part, scorers, y, images, language, palette_of(style))
+    return figure
+
+
+def _height(own: pd.DataFrame, scorers: list[str], shown: int) -> float:
+    parts = [own[(own.direction == way) & (own.reference_place <= shown)] for way in DIRECTIONS]
+    return 0.05 + sum(HEAD + sum(_row_heights(part, scorers)) for part in parts if len(part))
+
+
+def _rows_of(part: pd.DataFrame) -> list[list[int]]:
+    """Items by place, two in a row."""
+    items = list(dict.fromkeys(part.sort_values("reference_place", kind="stable").item))
+    return [items[start : start + 2] for start in range(0, len(items), 2)]
+
+
+def _row_heights(part: pd.DataFrame, scorers: list[str]) -> list[float]:
+    bars = len(scorers) * LINE_HEIGHT
+    if part.direction.iloc[0] == "text_to_image":
+        return [max(PICTURE, bars) + 0.34 for _ in _rows_of(part)]
+    heights = []
+    for items in _rows_of(part):
+        most = max(len(_sentence(part, item)) for item in items)
+        heights.append(most * leading_of(SMALL + 0.5) + bars + 0.3)
+    return heights
+
+
+def _sentence(part: pd.DataFrame, item: int) -> list[str]:
+    caption = part.caption[part.item == item].iloc[0]
+    return wrap(caption, COLUMN - 0.25, SMALL + 0.5, lines=3)
+
+
+def _draw_direction(
+    axes: Any,
+    part: pd.DataFrame,
+    scorers: list[str],
+    y: float,
+    images: Path,
+    language: str,
+    colours: tuple[str, ...],
+) -> float:
+    """One direction's hubs from ``y`` on; where they end."""
+    words, first = WORDS[language], part.iloc[0]
+    direction = first.direction
+    axes.plot([EDGE, WIDTH - EDGE], [y + 0.43, y + 0.43], color=LINE, lw=0.8)
+    axes.text(EDGE, y + 0.15, words[direction], weight="bold", va="center", size=SIZE)
+    note = words[f"{direction}_note"].format(
+        queries=first.queries,
+        k=first.neighbours,
+        expected=f"{first.expected:,.1f}".removesuffix(".0"),
+    )
+    axes.text(EDGE, y + 0.325, note, size=SMALL, color=MUTED, va="center")
+    y += HEAD
+    longest = max(part.occurrences.max(), first.expected)
+    for items, tall in zip(_rows_of(part), _row_heights(part, scorers), strict=True):
+        most = max(len(_sentence(part, item)) for item in items)
+        for column, item in enumerate(items):
+            x = EDGE + column * (COLUMN + GAP)
+            one = part[part.item == item]
+            mine = one.iloc[0]
+            place = f"{int(mine.reference_place)}"
+            if direction == "text_to_image":
+                picture = np.asarray(thumbnail(images / mine.image, 280))
+                set_picture(axes, picture, x, y, PICTURE)
+                left, top = x + PICTURE + 0.1, y
+                under = f"{place} · {words['right'].format(right=mine.right)}"
+                below = y + PICTURE + 0.02
+                set_lines(axes, x, below, [under], SMALL, color=MUTED)
+            else:
+                lines = _sentence(part, item)
+                set_lines(axes, x, y, [place], SMALL + 0.5, color=MUTED)
+                set_lines(axes, x + 0.25, y, lines, SMALL + 0.5, color=INK)
+                left, top = x + 0.25, y + most * leading_of(SMALL + 0.5) + 0.04
+            width = x + COLUMN - left
+            _draw_bars(axes, one, scorers, (left, top), width, longest, colours)
+        y += tall
+    return y
+
+
+def _draw_bars(
+    axes: Any,
+    one: pd.DataFrame,
+    scorers: list[str],
+    corner: tuple[float, float],
+    width: float,
+    longest: float,
+    colours: tuple[str, ...],
+) -> None:
+    """A bar for each scorer: in how many lists this item stands."""
+    start, top = corner[0] + LABEL, corner[1]
+    unit = (width - LABEL - COUNT) / longest
+    dashed = start + one.expected.iloc[0] * unit
+    count_of = dict(zip(one.scorer, one.occurrences, strict=True))
+    for number, scorer in enumerate(scorers):
+        middle = top + (number + 0.5) * LINE_HEIGHT
+        name = wrap(scorer, LABEL - 0.08, SMALL - 0.5, lines=1)[0]
+        first = number == 0
+        axes.text(
+            start - 0.06, middle, name, size=SMALL - 0.5, ha="right", va="center",
+            color=INK if first else MUTED,
+        )  # fmt: skip
+        if scorer not in count_of:
+            continue
+        long = count_of[scorer] * unit
+        axes.add_patch(
+            Rectangle((start, middle - 0.046), long, 0.092, lw=0, color=colours[0 if first else 4])
+        )
+        text, beside = f"{count_of[scorer]:,}", start + long + 0.04
+        if beside - 0.04 <= dashed <= beside + width_of(text, SMALL - 0.5):
+            beside = dashed + 0.04
+        axes.text(
+            beside, middle, text, size=SMALL - 0.5, va="center",
+            color=INK if first else MUTED,
+        )  # fmt: skip
+    axes.plot(
+        [dashed, dashed], [top, top + len(scorers) * LINE_HEIGHT],
+        color=MUTED, lw=0.8, ls=(0, (2, 2)),
+    )  # fmt: skip
+
+
+def read_hubs(path: str | Path) -> pd.DataFrame:
+    """Read hubs.csv; a caption may be the word NA."""
+    return pd.read_csv(path, keep_default_na=False, na_values={"reference_place": [""]})
+
+
+def main(snakemake: Any) -> None:
+    """Unpack the job."""
+    files = snakemake.input
+    style = dict(snakemake.params.get("style") or {})
+    hubs = read_hubs(files.hubs)
+    draw(snakemake, lambda language: plot_hubs(hubs, Path(files.images), language, style))
+
+
+if __name__ == "__main__":
+    from scripts.job import run
+
+    run(main, snakemake)
