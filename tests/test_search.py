@@ -170,6 +170,45 @@ def test_the_scorer_of_the_run_decides(project, encoder, monkeypatch):
     assert engine_of(project).by_text("red")[-1].image == "red.png"
 
 
+def fuse(project: Path, other: str, weights: tuple[float, float]) -> None:
+    """Turn the run into a fusion with another model, which has to be there."""
+    run = project / "results" / "squares" / "colours" / "plain" / "cosine"
+    fusion = {"kind": "fusion", "with": other, "width": 3, "weight": weights}
+    save_scorer(run / "scorer.npz", {name: np.array(value) for name, value in fusion.items()})
+
+
+def test_a_fusion_asks_both_models(project, encoder, monkeypatch):
+    class BlueIsRed(ColourEncoder):
+        """A model that has the names of two colours the wrong way round."""
+
+        def encode_texts(self, tokens):
+            return super().encode_texts(tokens)[:, [2, 1, 0]]
+
+    make_run(project, model="other", finished=1000)
+    monkeypatch.setattr(
+        "scripts.models.encoders.load_encoder",
+        lambda folder, **_: BlueIsRed() if folder.name == "other" else encoder,
+    )
+    fuse(project, "other", (0.75, 0.5))
+    hits = engine_of(project).by_text("red")
+    scores = {hit.image: hit.score for hit in hits}
+    assert [hits[0].image, hits[1].image] == ["red.png", "orange.png"]
+    assert scores["red.png"] == pytest.approx(0.75, abs=0.02)
+    assert scores["blue.png"] == pytest.approx(0.25, abs=0.02)
+    photo = Image.new("RGB", (8, 8), (255, 0, 0))
+    found = engine_of(project).by_image(photo, 1)[0]
+    # both models have the captions that they encoded themselves, with the right names
+    assert found.image == "red.png" and found.score == pytest.approx(1, abs=1e-3)
+    # among images, each model's cosine counts alike
+    assert engine_of(project).by_image(photo, 1, "images")[0].score == pytest.approx(1, abs=1e-3)
+
+
+def test_a_fusion_whose_other_model_has_no_features_names_the_command_that_makes_them(project):
+    fuse(project, "other", (0.5, 0.5))
+    with pytest.raises(BadInput, match=r"all results/squares/other/test/images\.npy"):
+        engine_of(project)
+
+
 def test_one_engine_answers_many_queries_and_reads_its_files_once(project, encoder):
     engine = engine_of(project)
     first = engine.by_text("red")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,14 @@ def write_arrays(path: str | Path, arrays: Arrays) -> None:
         np.savez(draft, **arrays)
 
 
-def read_arrays(path: str | Path, what: str) -> Arrays:
+def read_arrays(path: str | Path, what: str, only: Collection[str] | None = None) -> Arrays:
     """Read a .npz file that a rule made.
 
     Parameters
     ----------
     path : the file
     what : what it should be, for messages ("rankings")
+    only : names to read, of those that are there; all where None
 
     Raises
     ------
@@ -33,7 +35,7 @@ def read_arrays(path: str | Path, what: str) -> Arrays:
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
+            return {name: stored[name] for name in stored if only is None or name in only}
     except FileNotFoundError:
         raise BadInput(path, "no such file", what, made_anew(path)) from None
     except (ValueError, EOFError, zipfile.BadZipFile) as error:

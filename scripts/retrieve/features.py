@@ -77,7 +77,10 @@ def read_features(
 
 
 def read_side_by_side(
-    npys: Sequence[str], sidecars: Sequence[str], rows: Rows, of: Literal["images", "captions"]
+    npys: Sequence[str | Path],
+    sidecars: Sequence[str | Path],
+    rows: Rows,
+    of: Literal["images", "captions"],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features of one split under one model or several, side by side.
 

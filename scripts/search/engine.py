@@ -96,10 +96,9 @@ class Search:
     ) -> None:
         self.name = name
         self.image_folder = data / name.dataset / "images"
-        self._features = results / name.dataset / name.model / name.split
-        self._run = results / name.dataset / name.model / name.prompt / name.scorer
+        self._results, self._data = results, data
+        self._run = run_folder(results, name)
         self._dataset = data / name.dataset
-        self._model = data / "models" / name.model
         self._models = models or Models()
         self._galleries: dict[tuple[Side, Find], np.ndarray] = {}
 
@@ -114,30 +113,43 @@ class Search:
     def encode_text(self, query: str) -> tuple[np.ndarray, bool]:
         """Features (1, d) of a sentence, which goes through the run's prompt as the captions did.
 
-        Returns, too, whether the model had to leave out its end. Raises ``BadInput`` for a query
-        without words, and for a model that the run's features are not of.
+        Those of a fusion's two models stand side by side. Returns, too, whether a model had to
+        leave out its end. Raises ``BadInput`` for a query without words, and for a model that the
+        run's features are not of.
         """
+        import numpy as np
+
         from scripts.encode.encode_texts import encode_captions
 
         query = checked_query(query)
-        templates = self._about(f"texts.{self.name.prompt}")["templates"]
-        features, cut = encode_captions(self.encoder, [query], templates, batch_size=1)
-        return features, cut > 0
+        features, cuts = [], 0
+        for model in self.models:
+            templates = self._about(model, f"texts.{self.name.prompt}")["templates"]
+            encoder = self._models.encoder(self._data / "models" / model)
+            some, cut = encode_captions(encoder, [query], templates, batch_size=1)
+            features.append(some)
+            cuts += cut
+        return np.concatenate(features, axis=1), cuts > 0
 
     def encode_image(self, photo: Image.Image) -> np.ndarray:
         """Features (1, d) of a photo; raises ``BadInput`` as ``encode_text`` does."""
+        import numpy as np
         import torch
 
-        self._about("images")
-        pixels = torch.from_numpy(self.encoder.preprocess(photo)[None])
-        return self.encoder.encode_images(pixels).cpu().numpy()
+        features = []
+        for model in self.models:
+            self._about(model, "images")
+            encoder = self._models.encoder(self._data / "models" / model)
+            pixels = torch.from_numpy(encoder.preprocess(photo)[None])
+            features.append(encoder.encode_images(pixels).cpu().numpy())
+        return np.concatenate(features, axis=1)
 
     def best(self, query: np.ndarray, asked: Side, k: int, find: Find) -> list[Hit]:
         """The k best answers to one encoded query.
 
         Parameters
         ----------
-        query : (1, d) float32 of unit length
+        query : (1, d) float32, of unit length for each model
         asked : what was encoded
         k : how many; fewer where there are fewer
         find : what to look for
@@ -149,6 +161,9 @@ class Search:
 
         if direction := _direction(asked, find):
             query = map_queries(self._scorer, query, direction)
+        else:
+            # each model's cosine counts alike
+            query = query / len(self.models)
         rows, scores = top_k(query, self._gallery(asked, find), k)
         hits = []
         for rank, (row, score) in enumerate(zip(rows[0], scores[0], strict=True), start=1):
@@ -189,10 +204,10 @@ class Search:
             )  # fmt: skip
         return open_photo(self.image_folder / name)
 
-    @property
-    def encoder(self) -> Encoder:
-        """The run's model."""
-        return self._models.encoder(self._model)
+    @cached_property
+    def models(self) -> list[str]:
+        """The run's model, and for a fusion the other one."""
+        return models_behind(self._results, self.name)
 
     @cached_property
     def _scorer(self) -> dict[str, np.ndarray]:
@@ -202,25 +217,29 @@ class Search:
 
     def _gallery(self, asked: Side, find: Find) -> np.ndarray:
         """Mapped features of what is looked for, kept for the next query."""
-        from scripts.retrieve.features import read_features
+        from scripts.retrieve.features import read_side_by_side
         from scripts.retrieve.scorers import map_gallery
 
         if (asked, find) not in self._galleries:
             stem = "images" if find == "images" else f"texts.{self.name.prompt}"
-            gallery = read_features(
-                self._features / f"{stem}.npy", self._features / f"{stem}.json", self.rows, of=find
-            )
+            folders = [self._features(model) for model in self.models]
+            npys, sidecars = ([f / f"{stem}.{end}" for f in folders] for end in ("npy", "json"))
+            gallery, _ = read_side_by_side(npys, sidecars, self.rows, of=find)
             if direction := _direction(asked, find):
                 gallery = map_gallery(self._scorer, gallery, direction)
             self._galleries[asked, find] = gallery
         return self._galleries[asked, find]
 
-    def _about(self, stem: str) -> dict[str, Any]:
+    def _features(self, model: str) -> Path:
+        return self._results / self.name.dataset / model / self.name.split
+
+    def _about(self, model: str, stem: str) -> dict[str, Any]:
         """What the sidecar of some features says, if they are of the model that is there now.
 
         Queries and gallery have to come from the same weights.
         """
-        path, provenance = self._features / f"{stem}.json", self._model / "model.json"
+        folder = self._data / "models" / model
+        path, provenance = self._features(model) / f"{stem}.json", folder / "model.json"
         if not provenance.is_file():
             raise BadInput(
                 provenance,
@@ -232,8 +251,8 @@ class Search:
         if about.get("model") != digest_of_file(provenance):
             raise BadInput(
                 path,
-                f"features of another version of {self.name.model}",
-                f"features of {self._model}",
+                f"features of another version of {model}",
+                f"features of {folder}",
                 "run the workflow again: it encodes anew what is out of date",
             )
         return about
@@ -292,9 +311,26 @@ def find_run(results: Path, wanted: dict[str, str | None], split: str | None = N
 
 def missing_features(results: Path, run: RunName) -> list[Path]:
     """Features that answers of ``run`` need and that are not there."""
-    folder = results / run.dataset / run.model / run.split
-    files = folder / "images.npy", folder / f"texts.{run.prompt}.npy"
+    files = [
+        results / run.dataset / model / run.split / f"{stem}.npy"
+        for model in models_behind(results, run)
+        for stem in ("images", f"texts.{run.prompt}")
+    ]
     return [file for file in files if not file.is_file()]
+
+
+def models_behind(results: Path, run: RunName) -> list[str]:
+    """Models whose features a run compares: its own, and for a fusion the other."""
+    from scripts.retrieve.arrays import read_arrays
+
+    scorer = run_folder(results, run) / "scorer.npz"
+    partner = read_arrays(scorer, "a fitted scorer", only={"with"}).get("with")
+    return [run.model] if partner is None else [run.model, str(partner)]
+
+
+def run_folder(results: Path, run: RunName) -> Path:
+    """Where a run's scorer and rankings are."""
+    return results / run.dataset / run.model / run.prompt / run.scorer
 
 
 def checked_query(query: str) -> str:
