@@ -38,7 +38,7 @@ WORDS = {
             "in how many of {queries:,} images' top {k}; dashed: {expected} for each, were all "
             "captions found alike"
         ),
-        "right": "right {right:,} times",
+        "right": "right in {right:,}",
     },
     "zh": {
         "text_to_image": "以文搜图：最常被检索到的图像",
