@@ -5,6 +5,23 @@ its table beside it, and results/<dataset>/report.{zh,en}.html, which is one fil
 Later forms of the report, and the explorer, stand here.
 """
 
+# what groups and measures of studies are called, in figures and tables
+LABELS = [f"scripts/report/labels.{lang}.yaml" for lang in LANGUAGES]
+# figures of pictures, each of a study
+PICTURES = [
+    picture
+    for study, picture in {"geometry": "hubs", "errors": "failures"}.items()
+    if study in RUN["studies"]
+]
+
+# what the study of relevance lists beside its table
+LISTS = ["ties", "duplicates"] if "relevance" in RUN["studies"] else []
+
+
+def shown_of_study(study: str) -> dict:
+    """What figures and the report take of a study's settings."""
+    return {key: config["studies"][study][key] for key in ("figure", "title")}
+
 
 rule plot_flow:
     """The way from image and text to a ranking, as a flow chart."""
@@ -55,9 +72,7 @@ rule plot_recall:
 rule plot_ranks:
     """The share of queries that are answered within K, for every K."""
     input:
-        rankings=collect(
-            RANKINGS, model=RUN["models"], prompt=RUN["prompts"], scorer=RUN["scorers"]
-        ),
+        rankings=RANKINGS,
         captions="data/{dataset}/captions.json",
         splits="data/{dataset}/splits.json",
     output:
@@ -79,6 +94,8 @@ rule plot_ranks:
         code=fingerprint("scripts/report/plot_ranks.py"),
         languages=LANGUAGES,
         split="test",
+        resamples=lookup("statistics/resamples", within=config),
+        seed=lookup("statistics/seed", within=config),
         style=lookup("figures/ranks", within=config),
     script:
         "../scripts/report/plot_ranks.py"
@@ -156,22 +173,110 @@ rule plot_training:
         "../scripts/report/plot_training.py"
 
 
+rule plot_study:
+    """The figure of a study: what its table holds, as points or lines with intervals."""
+    input:
+        table="results/{dataset}/tables/{study}.csv",
+    output:
+        svg=report(
+            collect("results/{{dataset}}/figures/study.{{study}}.{lang}.svg", lang=LANGUAGES),
+            caption="../scripts/report/captions/study.rst",
+            category="Studies",
+            labels={"figure": "Study", "study": "{study}"},
+        ),
+        png=collect("results/{{dataset}}/figures/study.{{study}}.{lang}.png", lang=LANGUAGES),
+        table="results/{dataset}/figures/study.{study}.csv",
+    log:
+        "results/logs/plot_study/{dataset}.{study}.log",
+    benchmark:
+        "results/benchmarks/plot_study/{dataset}.{study}.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=fingerprint("scripts/report/plot_study.py", *LABELS),
+        languages=LANGUAGES,
+        settings=lookup("studies/{study}/figure", within=config),
+        style=lookup("figures/studies", within=config),
+    script:
+        "../scripts/report/plot_study.py"
+
+
+rule plot_hubs:
+    """The worst hubs in pictures, and how often each scorer finds them."""
+    input:
+        hubs="results/{dataset}/tables/hubs.csv",
+        images=ancient("data/{dataset}/images"),
+        table="data/{dataset}/images.csv",
+    output:
+        svg=report(
+            collect("results/{{dataset}}/figures/hubs.{lang}.svg", lang=LANGUAGES),
+            caption="../scripts/report/captions/hubs.rst",
+            category="Studies",
+            labels={"figure": "Worst hubs"},
+        ),
+        png=collect("results/{{dataset}}/figures/hubs.{lang}.png", lang=LANGUAGES),
+    log:
+        "results/logs/plot_hubs/{dataset}.log",
+    benchmark:
+        "results/benchmarks/plot_hubs/{dataset}.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=fingerprint("scripts/report/plot_hubs.py"),
+        languages=LANGUAGES,
+        style=lookup("figures/pictures", within=config),
+    script:
+        "../scripts/report/plot_hubs.py"
+
+
+rule plot_failures:
+    """Failures of each kind in pictures."""
+    input:
+        failures="results/{dataset}/tables/failures.csv",
+        images=ancient("data/{dataset}/images"),
+        table="data/{dataset}/images.csv",
+    output:
+        svg=report(
+            collect("results/{{dataset}}/figures/failures.{lang}.svg", lang=LANGUAGES),
+            caption="../scripts/report/captions/failures.rst",
+            category="Studies",
+            labels={"figure": "Failures by kind"},
+        ),
+        png=collect("results/{{dataset}}/figures/failures.{lang}.png", lang=LANGUAGES),
+    log:
+        "results/logs/plot_failures/{dataset}.log",
+    benchmark:
+        "results/benchmarks/plot_failures/{dataset}.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=fingerprint("scripts/report/plot_failures.py"),
+        languages=LANGUAGES,
+        style=lookup("figures/pictures", within=config),
+    script:
+        "../scripts/report/plot_failures.py"
+
+
 rule report_page:
     """The report in one language: one HTML file that needs nothing beside it."""
     input:
+        **{name: f"results/{{dataset}}/figures/{name}.{{lang}}.svg" for name in PICTURES},
+        **{name: f"results/{{dataset}}/tables/{name}.csv" for name in LISTS},
         metrics="results/{dataset}/tables/metrics.csv",
+        pairs="results/{dataset}/tables/pairs.csv",
         steps="results/{dataset}/tables/steps.csv",
-        rankings=collect(
-            RANKINGS, model=RUN["models"], prompt=RUN["prompts"], scorer=RUN["scorers"]
-        ),
+        studies=collect("results/{{dataset}}/tables/{study}.csv", study=RUN["studies"]),
+        rankings=RANKINGS,
         encodings=[
             *collect("results/{{dataset}}/{model}/test/images.json", model=RUN["models"]),
             *collect(
                 "results/{{dataset}}/{model}/test/texts.{prompt}.json",
-                model=RUN["models"],
-                prompt=RUN["prompts"],
+                zip,
+                model=[model for model, _ in ENCODED],
+                prompt=[prompt for _, prompt in ENCODED],
             ),
         ],
+        scorers=of_runs("results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz"),
         models=collect("data/models/{model}/model.json", model=RUN["models"]),
         source="data/{dataset}/raw/source.json",
         audit="results/{dataset}/audit.json",
@@ -182,6 +287,7 @@ rule report_page:
         recall="results/{dataset}/figures/recall.{lang}.svg",
         ranks="results/{dataset}/figures/ranks.{lang}.svg",
         training=collect("results/{{dataset}}/figures/training.{model}.{{lang}}.svg", model=TRAINED),
+        drawn=collect("results/{{dataset}}/figures/study.{study}.{{lang}}.svg", study=DRAWN),
         galleries=collect(
             "results/{{dataset}}/figures/gallery.{model}.{direction}.csv",
             model=RUN["models"],
@@ -201,8 +307,11 @@ rule report_page:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/report_page.py", *REPORT_PARTS, *SHOWN_CODE),
+        code=fingerprint("scripts/report/report_page.py", *REPORT_PARTS, *LABELS, *SHOWN_CODE),
         split="test",
+        studies={name: shown_of_study(name) for name in RUN["studies"]},
+        scorers={name: config["scorers"][name] for name in RUN["scorers"]},
+        statistics=lookup("statistics", within=config),
         listings=SHOWN_LISTINGS,
         commands=commands_to_reproduce(),
     script:
@@ -216,7 +325,8 @@ rule figures:
             "results/{dataset}/figures/{name}.{lang}.{kind}",
             dataset=DATASET,
             name=[
-                *("flow", "recall", "ranks"),
+                *("flow", "recall", "ranks", *PICTURES),
+                *collect("study.{study}", study=DRAWN),
                 *collect("training.{model}", model=TRAINED),
                 *collect("gallery.{model}.{direction}", model=RUN["models"], direction=DIRECTIONS),
             ],

@@ -1,36 +1,32 @@
 """Tables behind the discussion, from the rank of every query.
 
-A difference between two runs is paired by query, and its standard error lets the captions of an
-image go together: they are no independent draws. Differences within two standard errors count as no
-clear difference. Bootstrap intervals may take the place of ``two_se`` without changing the tables.
+Differences between runs are those of pairs.csv. What is asked here of one run alone has an interval
+by bootstrap over images, and is called a difference where the interval leaves zero out.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
 
 from scripts.data.rows import Rows
-from scripts.evaluate.runs import DIRECTIONS, KS, Run, chance
+from scripts.evaluate.intervals import (
+    Resampling,
+    interval_of_means,
+    percentile_interval,
+    resample_counts,
+    sums_by_image,
+)
+from scripts.evaluate.measures import mean_hits
+from scripts.evaluate.runs import DIRECTIONS, Run
+from scripts.studies.words import words_in
 
 # ranks in classes: first, in the top 5, in the top 10, in the top 100, beyond
 CLASSES = ((1, 1), (2, 5), (6, 10), (11, 100), (101, None))
-TIE = 1e-6  # scores this close are equal, as in scripts.retrieve.ranking
-FEW = 5  # below this many on either side nothing is said about a difference
-
-
-def hits(ranks: np.ndarray, k: int) -> np.ndarray:
-    """(q,) 1.0 where a right answer is in the top ``k``."""
-    return (ranks <= k).astype(np.float64)
-
-
-def mean_hits(ranks: np.ndarray) -> np.ndarray:
-    """(q,) mean of the hits at 1, 5 and 10, whose mean over queries is the "mean recall"."""
-    return np.mean([hits(ranks, k) for k in KS], axis=0)
+# images on the smaller side below which nothing is said about a difference
+FEW = 10
 
 
 def mean_recall(run: Run) -> float:
@@ -38,125 +34,29 @@ def mean_recall(run: Run) -> float:
     return float(np.mean([mean_hits(run.ranks[way]).mean() for way in DIRECTIONS]))
 
 
-def images_of_queries(direction: str, rows: Rows) -> np.ndarray:
-    """(q,) row of the image that each query belongs to."""
-    if direction == "text_to_image":
-        return rows.image_of_caption
-    return np.arange(len(rows.images))
+def verdict_of(low: float, high: float) -> str:
+    """ "better", "worse", or "alike" where the interval of a difference holds zero."""
+    if low > 0:
+        return "better"
+    return "worse" if high < 0 else "alike"
 
 
-def clustered_mean(values: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
-    """Mean of ``values`` and its standard error, where values of one group vary together.
-
-    The ratio estimator of cluster sampling (Cochran 1977, Sampling Techniques, section 9A): with
-    one value per group it is the usual standard error of the mean. Not a number for one group.
-
-    Parameters
-    ----------
-    values : (q,)
-    groups : (q,) whole numbers
-    """
-    counts = np.bincount(groups)
-    sums = np.bincount(groups, weights=values)[counts > 0]
-    counts = counts[counts > 0]
-    n, mean = len(counts), float(values.mean())
-    if n < 2:
-        return mean, float("nan")
-    rest = sums - mean * counts
-    return mean, float(np.sqrt(n / (n - 1) * np.sum(rest**2)) / counts.sum())
-
-
-def verdict_of(difference: float, error: float) -> str:
-    """ "better", "worse" or "alike": within two standard errors is no clear difference."""
-    if np.isnan(error) or abs(difference) <= 2 * error or difference == 0:
-        return "alike"
-    return "better" if difference > 0 else "worse"
-
-
-def compare(run: Run, other: Run, rows: Rows, direction: str) -> dict[str, float | str]:
-    """Differences ``run`` minus ``other`` on the same queries, as fractions.
-
-    Keys recall@1, recall@5, recall@10, mean (of the three), two_se (of the mean), verdict.
-    """
-    mine, theirs = run.ranks[direction], other.ranks[direction]
-    difference, error = clustered_mean(
-        mean_hits(mine) - mean_hits(theirs), images_of_queries(direction, rows)
-    )
-    return {
-        **{f"recall@{k}": float((hits(mine, k) - hits(theirs, k)).mean()) for k in KS},
-        "mean": difference,
-        "two_se": 2 * error,
-        "verdict": verdict_of(difference, error),
-    }
-
-
-def comparisons(pairs: Iterable[tuple[Run, Run]], rows: Rows) -> pd.DataFrame:
-    """One row per pair and direction: whose it is, against whom, and what ``compare`` gives."""
-    records = [
-        {
-            **dict(zip(("model", "prompt", "scorer"), run.key, strict=True)),
-            **dict(zip(("other_model", "other_prompt", "other_scorer"), other.key, strict=True)),
-            "direction": way,
-            **compare(run, other, rows, way),
-        }
-        for run, other in pairs
-        for way in DIRECTIONS
-    ]
-    columns = (
-        "model prompt scorer other_model other_prompt other_scorer direction recall@1 recall@5 "
-        "recall@10 mean two_se verdict"
-    )
-    return pd.DataFrame(records, columns=columns.split())
-
-
-def prompt_pairs(runs: list[Run]) -> list[tuple[Run, Run]]:
-    """Each prompt against the first one, for each model, under the first scorer."""
-    first = runs[0]
-    return _pairs(
-        [run for run in runs if run.scorer == first.scorer],
-        lambda run: run.prompt == first.prompt,
-        lambda run: run.model,
-    )
-
-
-def scorer_pairs(runs: list[Run]) -> list[tuple[Run, Run]]:
-    """Each scorer against the first one, for each model, under the first prompt."""
-    first = runs[0]
-    return _pairs(
-        [run for run in runs if run.prompt == first.prompt],
-        lambda run: run.scorer == first.scorer,
-        lambda run: run.model,
-    )
-
-
-def model_pairs(runs: list[Run]) -> list[tuple[Run, Run]]:
-    """Each model against the first one, under the first prompt and scorer."""
-    first = runs[0]
-    return _pairs(
-        [run for run in runs if run.key[1:] == first.key[1:]],
-        lambda run: run.model == first.model,
-        lambda run: "",
-    )
-
-
-def _pairs(
-    runs: list[Run], is_reference: Callable[[Run], bool], group: Callable[[Run], str]
-) -> list[tuple[Run, Run]]:
-    references = {group(run): run for run in runs if is_reference(run)}
-    return [(run, references[group(run)]) for run in runs if not is_reference(run)]
-
-
-def direction_gap(run: Run, rows: Rows) -> dict[str, float | str]:
+def direction_gap(run: Run, rows: Rows, resampling: Resampling) -> dict[str, float | str]:
     """Image to text minus text to image in mean recall, image by image.
 
-    Keys difference, two_se, verdict ("better": image to text is the easier one).
+    Keys difference, low, high, verdict ("better": image to text is the easier one).
     """
     texts = np.bincount(
         rows.image_of_caption, weights=mean_hits(run.ranks["text_to_image"])
     ) / np.bincount(rows.image_of_caption)
     gaps = mean_hits(run.ranks["image_to_text"]) - texts
-    difference, error = clustered_mean(gaps, np.arange(len(gaps)))
-    return {"difference": difference, "two_se": 2 * error, "verdict": verdict_of(difference, error)}
+    ((low, high),) = interval_of_means(gaps[:, None], np.arange(len(gaps)), resampling).tolist()
+    return {
+        "difference": float(gaps.mean()),
+        "low": low,
+        "high": high,
+        "verdict": verdict_of(low, high),
+    }
 
 
 def outcome_table(run: Run) -> pd.DataFrame:
@@ -207,103 +107,84 @@ def failure_table(run: Run, gallery: dict[str, int]) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-def words_in(text: str) -> int:
-    """Length of a caption: words, where each Chinese, Japanese or Korean character is one."""
-    return len(
-        re.findall(
-            r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]|[^\W\u3040-\u9fff\uac00-\ud7a3]+"
-            r"(?:['’-]\w+)*",
-            text,
-        )
-    )
+def caption_contrasts(
+    run: Run, rows: Rows, resampling: Resampling
+) -> dict[str, dict[str, float | str]]:
+    """What sets failed captions apart from those found first, in three contrasts.
 
-
-def length_table(run: Run, rows: Rows) -> pd.DataFrame:
-    """Recall by thirds of caption length.
-
-    Columns part (short, medium, long), shortest, longest (words), captions, recall@1, recall@10,
-    two_se (of recall@10). A third that ties leave empty is left out.
+    "length": words of captions found first and of captions that failed (rank beyond 10); "score":
+    the right image's score for either; "margin": the lead of the right image over the next where it
+    is first, and how far it lies behind the first where it failed.
     """
-    lengths = np.array([words_in(text) for text in rows.captions])
-    cuts = np.quantile(lengths, (1 / 3, 2 / 3))
-    ranks, parts = run.ranks["text_to_image"], np.searchsorted(cuts, lengths, side="left")
-    records = []
-    for number, part in enumerate(("short", "medium", "long")):
-        chosen = parts == number
-        if chosen.any():
-            recall, error = clustered_mean(hits(ranks[chosen], 10), rows.image_of_caption[chosen])
-            records.append(
-                {
-                    "part": part,
-                    "shortest": int(lengths[chosen].min()),
-                    "longest": int(lengths[chosen].max()),
-                    "captions": int(chosen.sum()),
-                    "recall@1": float(hits(ranks[chosen], 1).mean()),
-                    "recall@10": recall,
-                    "two_se": 2 * error,
-                }
-            )
-    return pd.DataFrame(records)
-
-
-def contrast(
-    values: np.ndarray, first: np.ndarray, second: np.ndarray, groups: np.ndarray
-) -> dict[str, float | str]:
-    """Mean of ``values`` where ``first`` and where ``second``, and whether they differ.
-
-    Keys first, second (means), first_n, second_n, difference, two_se, verdict ("better": the first
-    is the larger; "unknown": fewer than ``FEW`` on a side).
-    """
-    counts = int(first.sum()), int(second.sum())
-    nothing = (float("nan"), float("nan"))
-    mean_1, error_1 = clustered_mean(values[first], groups[first]) if counts[0] else nothing
-    mean_2, error_2 = clustered_mean(values[second], groups[second]) if counts[1] else nothing
-    error = float(np.hypot(error_1, error_2))
-    known = min(counts) >= FEW
-    return {
-        "first": mean_1,
-        "second": mean_2,
-        "first_n": counts[0],
-        "second_n": counts[1],
-        "difference": mean_1 - mean_2,
-        "two_se": 2 * error,
-        "verdict": verdict_of(mean_1 - mean_2, error) if known else "unknown",
-    }
-
-
-def caption_contrasts(run: Run, rows: Rows) -> dict[str, dict[str, float | str]]:
-    """What sets failed sentences apart from found ones, in four contrasts.
-
-    "length": words of captions found first and of captions that failed (rank beyond 10);
-    "duplicates": hits in the top 10 of captions that stand on one image only and on several;
-    "score": the right image's score for captions found first and for those that failed;
-    "margin": the lead of the right image over the next where it is first, and how far it lies
-    behind the first where it failed.
-    """
-    ranks, groups = run.ranks["text_to_image"], rows.image_of_caption
+    ranks = run.ranks["text_to_image"]
     found, failed = ranks == 1, ranks > 10
-    lengths = np.array([words_in(text) for text in rows.captions], dtype=np.float64)
-    shared = shared_captions(rows)
     tops = run.scores["text_to_image"].astype(np.float64)
     own = run.right_score.astype(np.float64)
-    behind = tops[:, 0] - own
-    lead = own - tops[:, 1] if tops.shape[1] > 1 else np.full(len(own), np.nan)
-    contrasts = {
-        "length": contrast(lengths, found, failed, groups),
-        "duplicates": contrast(hits(ranks, 10), ~shared, shared, groups),
-        "score": contrast(own, found, failed, groups),
+    values = {
+        "length": np.array([words_in(text) for text in rows.captions], dtype=np.float64),
+        "score": own,
     }
     if tops.shape[1] > 1:
-        contrasts["margin"] = contrast(np.where(found, lead, behind), found, failed, groups)
-    return contrasts
+        values["margin"] = np.where(found, own - tops[:, 1], tops[:, 0] - own)
+    return contrasts(values, found, failed, rows.image_of_caption, resampling)
 
 
-def shared_captions(rows: Rows) -> np.ndarray:
-    """(m,) whether a caption, letter for letter, stands on another image too."""
-    images_of: dict[str, set[int]] = {}
-    for text, image in zip(rows.captions, rows.image_of_caption.tolist(), strict=True):
-        images_of.setdefault(text, set()).add(image)
-    return np.array([len(images_of[text]) > 1 for text in rows.captions])
+def contrasts(
+    values: dict[str, np.ndarray],
+    first: np.ndarray,
+    second: np.ndarray,
+    image_of_query: np.ndarray,
+    resampling: Resampling,
+) -> dict[str, dict[str, float | str]]:
+    """Means of ``values`` where ``first`` and where ``second``, and whether they differ.
+
+    Parameters
+    ----------
+    values : name -> (q,) float64
+    first, second : (q,) boolean
+    image_of_query : (q,) the image that each query belongs to
+
+    Keys of each: first, second (means), first_n, second_n, difference, low, high (its interval),
+    verdict ("better": the first is the larger; "unknown": fewer than ``FEW`` images on a side).
+    """
+    sides = (first, second)
+    known = min(len(np.unique(image_of_query[side])) for side in sides) >= FEW
+    bounds = dict.fromkeys(values, (float("nan"), float("nan")))
+    if known:
+        samples = _differences(list(values.values()), sides, image_of_query, resampling)
+        bounds = dict(zip(values, percentile_interval(samples).tolist(), strict=True))
+    result = {}
+    for name, value in values.items():
+        means = [float(value[side].mean()) if side.any() else float("nan") for side in sides]
+        low, high = bounds[name]
+        result[name] = {
+            "first": means[0],
+            "second": means[1],
+            "first_n": int(first.sum()),
+            "second_n": int(second.sum()),
+            "difference": means[0] - means[1],
+            "low": low,
+            "high": high,
+            "verdict": verdict_of(low, high) if known else "unknown",
+        }
+    return result
+
+
+def _differences(
+    values: list[np.ndarray],
+    sides: tuple[np.ndarray, np.ndarray],
+    image_of_query: np.ndarray,
+    resampling: Resampling,
+) -> np.ndarray:
+    """(b, c) differences of means in resamples of the images, those without a side left out."""
+    members = np.stack(sides, axis=1).astype(np.float64)
+    columns = [members, *(value[:, None] * members for value in values)]
+    sums, _ = sums_by_image(np.concatenate(columns, axis=1), image_of_query)
+    drawn = np.concatenate([counts @ sums for counts in resample_counts(len(sums), resampling)])
+    drawn = drawn[(drawn[:, :2] > 0).all(axis=1)]
+    counts = drawn[:, :2]
+    means = [drawn[:, 2 * place : 2 * place + 2] / counts for place in range(1, len(values) + 1)]
+    return np.stack([mean[:, 0] - mean[:, 1] for mean in means], axis=1)
 
 
 def repeated_captions(rows: Rows) -> int:
@@ -312,59 +193,6 @@ def repeated_captions(rows: Rows) -> int:
 
 
 def ties_with_right(run: Run) -> int:
-    """Captions in whose top list another image ties with the right one, and which it costs a hit.
-
-    Counted are those that are not first, though no image scores above theirs.
-    """
-    best = run.scores["text_to_image"][:, 0].astype(np.float64)
-    level = best - run.right_score.astype(np.float64) <= TIE
-    return int((level & (run.ranks["text_to_image"] > 1)).sum())
-
-
-def scale_table(ranks: np.ndarray, gallery: int) -> pd.DataFrame:
-    """Expected recall of text to image in smaller galleries, in closed form.
-
-    Of a gallery of n drawn around the right image, the others are n - 1 at random from the rest, so
-    the number of images ahead is hypergeometric.
-
-    Parameters
-    ----------
-    ranks : (m,) rank of each caption's one right image among ``gallery``
-
-    Columns gallery, recall@1, recall@5, recall@10, chance@10.
-    """
-    steps = (10, 20, 50, 100, 200, 500)
-    sizes = [10**power * step for power in (0, 3) for step in steps if 10**power * step < gallery]
-    sizes += [1000] if gallery > 1000 else []
-    values, counts = np.unique(ranks, return_counts=True)
-    records = []
-    for size in [*sorted(sizes), gallery]:
-        expected = [
-            float(np.average(_at_most(values, gallery, size, k), weights=counts)) for k in KS
-        ]
-        records.append(
-            {
-                "gallery": size,
-                **{f"recall@{k}": value for k, value in zip(KS, expected, strict=True)},
-                "chance@10": chance(size, 1, 10),
-            }
-        )
-    return pd.DataFrame(records)
-
-
-def _at_most(ranks: np.ndarray, gallery: int, size: int, k: int) -> np.ndarray:
-    """Probability that of ``size`` - 1 others fewer than ``k`` come from the rank - 1 ahead."""
-    logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, gallery + 1)))])
-
-    def log_choose(n: np.ndarray, r: np.ndarray) -> np.ndarray:
-        possible = (r >= 0) & (r <= n)
-        n, r = np.where(possible, n, 0), np.where(possible, r, 0)
-        return np.where(possible, logs[n] - logs[r] - logs[n - r], -np.inf)
-
-    ahead, drawn = (ranks - 1)[:, None], np.arange(min(k, size))[None, :]
-    terms = (
-        log_choose(ahead, drawn)
-        + log_choose(gallery - 1 - ahead, size - 1 - drawn)
-        - log_choose(np.array(gallery - 1), np.array(size - 1))
-    )
-    return np.minimum(np.exp(terms).sum(axis=1), 1.0)
+    """Captions that a tie alone keeps from first place: no image scores above their own."""
+    ranks, tied = run.ranks["text_to_image"], run.tied["text_to_image"]
+    return int(((tied > 0) & (ranks == 1 + tied)).sum())

@@ -7,15 +7,27 @@ no number enters a sentence that is not in a table of the report, in the same fo
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from scripts.report import formats
-from scripts.report.analysis import clustered_mean, hits, images_of_queries
 from scripts.evaluate.runs import DIRECTIONS, Run, chance, right_answers
+from scripts.report import formats
+
+
+@dataclass(frozen=True)
+class Label:
+    """A name in a table that reads otherwise in each language: of a study's group, or a measure."""
+
+    study: str
+    name: str
+
+    @classmethod
+    def of_measure(cls, measure: str) -> Label:
+        """The label of a measure."""
+        return cls("", measure)
 
 
 @dataclass(frozen=True)
@@ -25,25 +37,28 @@ class Finding:
     Attributes
     ----------
     key : name of the sentence in the words of each language
-    numbers : what its placeholders stand for, ready to print
+    numbers : what its placeholders stand for, ready to print, or a ``Label``
     """
 
     key: str
     numbers: dict[str, Any] = field(default_factory=dict)
 
 
-def above_chance(run: Run, rows: Any, direction: str) -> Finding:
-    """How far Recall@10 is above an order drawn at random."""
-    ranks = run.ranks[direction]
-    gallery = len(rows.images if direction == "text_to_image" else rows.captions)
-    recall, error = clustered_mean(hits(ranks, 10), images_of_queries(direction, rows))
-    guess = chance(gallery, right_answers(direction, len(ranks), gallery), 10)
-    clear = recall > guess and not recall - guess <= 2 * error
+def above_chance(measured: Mapping[str, Any]) -> Finding:
+    """How far Recall@10 is above an order drawn at random.
+
+    Parameters
+    ----------
+    measured : a row of metrics.csv
+    """
+    way, queries, gallery = (measured[key] for key in ("direction", "queries", "gallery"))
+    guess = chance(gallery, right_answers(way, queries, gallery), 10)
+    recall, low, high = (measured[f"recall@10{end}"] for end in ("", "_low", "_high"))
     return Finding(
-        "above_chance" if clear else "at_chance",
+        "above_chance" if low > guess else "at_chance",
         {
-            "direction": direction,
-            "recall": formats.percent(recall),
+            "direction": way,
+            "recall": formats.with_interval(recall, low, high),
             "chance": formats.percent(guess),
             "times": formats.times(recall / guess),
         },
@@ -57,12 +72,11 @@ def easier_direction(gap: dict[str, Any]) -> Finding:
         "worse": "text_to_image_easier",
         "alike": "ways_alike",
     }[gap["verdict"]]
+    sign = -1 if gap["verdict"] == "worse" else 1
+    low, high = sorted((sign * gap["low"], sign * gap["high"]))
     return Finding(
         key,
-        {
-            "difference": formats.points(gap["difference"]).lstrip("+−"),
-            "margin": formats.margin(gap["two_se"]),
-        },
+        {"difference": formats.with_interval(sign * gap["difference"], low, high, formats.points)},
     )
 
 
@@ -74,48 +88,55 @@ def best_run(runs: list[Run], best: Run) -> Finding:
     return Finding("best_run", {**numbers, "runs": formats.count(len(runs))})
 
 
-def effects(table: pd.DataFrame, kind: str, best: Run) -> list[Finding]:
+def effects(pairs: pd.DataFrame, kind: str, best: Run) -> list[Finding]:
     """What a comparison of prompts, scorers or models shows.
 
     Parameters
     ----------
-    table : what ``analysis.comparisons`` gives
+    pairs : the rows of one family of pairs.csv
     kind : "prompt", "scorer" or "model"
 
     A sentence for each alternative of the best run's model, both directions in it, and a count over
     all models where there are more comparisons than that.
     """
-    if table.empty:
+    if pairs.empty:
         return [Finding(f"{kind}_single")]
-    own = table if kind == "model" else table[table.model == best.model]
-    found = []
-    for name, part in own.groupby(kind, sort=False):
-        ways = part.set_index("direction")
-        verdicts = [ways.loc[way, "verdict"] for way in DIRECTIONS]
-        numbers = {
-            "name": name,
-            "reference": part[f"other_{kind}"].iloc[0],
-            "model": part.model.iloc[0],
-        }
-        for way in DIRECTIONS:
-            numbers[f"{way}_difference"] = formats.points(ways.loc[way, "mean"])
-            numbers[f"{way}_margin"] = formats.margin(ways.loc[way, "two_se"])
-        found.append(Finding(f"{kind}_{overall(verdicts)}", numbers))
-    if len(table) > len(own):
-        tally = Counter(table.verdict)
+    own = pairs if kind == "model" else _of_model(pairs, best.model)
+    found = [effect(part, kind) for _, part in own.groupby(kind, sort=False)]
+    if len(pairs) > len(own):
+        tally = Counter(pairs.verdict)
         found.append(
             Finding(
-                f"{kind}_tally",
+                "pair_tally",
                 {
-                    "total": formats.count(len(table)),
-                    **{
-                        verdict: formats.count(tally[verdict])
-                        for verdict in ("better", "worse", "alike")
-                    },
+                    "total": formats.count(len(pairs)),
+                    **{name: formats.count(tally[name]) for name in ("better", "worse", "alike")},
                 },
             )
         )
     return found
+
+
+def effect(pair: pd.DataFrame, kind: str) -> Finding:
+    """What one run has over another: a row of pairs.csv for each direction."""
+    ways = pair.set_index("direction")
+    first = pair.iloc[0]
+    numbers = {"name": first[kind], "reference": first[f"other_{kind}"], "model": first.model}
+    for way in DIRECTIONS:
+        numbers[f"{way}_difference"] = lead(ways.loc[way])
+    verdict = overall([ways.loc[way, "verdict"] for way in DIRECTIONS])
+    return Finding(f"{'model_' if kind == 'model' else ''}pair_{verdict}", numbers)
+
+
+def lead(pair: pd.Series, measure: str = "mean") -> str:
+    """A difference of pairs.csv in points, with its interval."""
+    low, high = pair[f"{measure}_low"], pair[f"{measure}_high"]
+    return formats.with_interval(pair[measure], low, high, formats.points)
+
+
+def _of_model(pairs: pd.DataFrame, model: str) -> pd.DataFrame:
+    """The pairs of a model, or of the first one where that model has none."""
+    return pairs[pairs.model == (model if (pairs.model == model).any() else pairs.model.iloc[0])]
 
 
 def overall(verdicts: list[str]) -> str:
@@ -161,30 +182,13 @@ def near_misses(table: pd.DataFrame) -> Finding:
     return Finding(key, {"text": formats.percent(text), "image": formats.percent(image)})
 
 
-def captions(contrasts: dict[str, dict[str, Any]], shared: int, total: int) -> list[Finding]:
-    """What sets captions that fail apart: length, company, score and margin."""
-    found = [_contrast("length", contrasts["length"], formats.decimal)]
-    if not shared:
-        found.append(Finding("duplicates_none"))
-    else:
-        finding = _contrast("duplicates", contrasts["duplicates"], formats.percent)
-        found.append(
-            Finding(
-                finding.key,
-                {
-                    **finding.numbers,
-                    "shared": formats.count(shared),
-                    "captions": formats.count(total),
-                },
-            )
-        )
-    found.append(_contrast("score", contrasts["score"], formats.score))
-    if "margin" in contrasts:
-        found.append(_contrast("margin", contrasts["margin"], formats.score))
-    return found
+def captions(contrasts: dict[str, dict[str, Any]]) -> list[Finding]:
+    """What sets captions that fail apart: length, score and margin."""
+    shown = {"length": formats.decimal, "score": formats.score, "margin": formats.score}
+    return [_contrast(name, values, shown[name]) for name, values in contrasts.items()]
 
 
-def _contrast(name: str, values: dict[str, Any], shown: Any) -> Finding:
+def _contrast(name: str, values: dict[str, Any], shown: Callable[[float], str]) -> Finding:
     key = {"better": "higher", "worse": "lower"}.get(values["verdict"], values["verdict"])
     return Finding(
         f"{name}_{key}",
@@ -193,47 +197,6 @@ def _contrast(name: str, values: dict[str, Any], shown: Any) -> Finding:
             "second": shown(values["second"]),
             "first_n": formats.count(values["first_n"]),
             "second_n": formats.count(values["second_n"]),
-        },
-    )
-
-
-def lengths(table: pd.DataFrame) -> Finding | None:
-    """Recall of the shortest against the longest third of captions."""
-    if len(table) < 2:
-        return None
-    short, long = table.iloc[0], table.iloc[-1]
-    difference = long["recall@10"] - short["recall@10"]
-    error = float(np.hypot(short.two_se, long.two_se))
-    if np.isnan(error) or abs(difference) <= error:
-        key = "thirds_alike"
-    else:
-        key = "thirds_long" if difference > 0 else "thirds_short"
-    return Finding(
-        key,
-        {
-            "short": formats.percent(short["recall@10"]),
-            "long": formats.percent(long["recall@10"]),
-            "shortest": formats.count(short.longest),
-            "longest": formats.count(long.shortest),
-        },
-    )
-
-
-def scale(table: pd.DataFrame) -> Finding:
-    """What the size of the gallery does to text to image."""
-    if len(table) < 2:
-        return Finding("scale_small", {"gallery": formats.count(table.gallery.iloc[-1])})
-    small, full = table.iloc[0], table.iloc[-1]
-    medium = table.iloc[len(table) // 2]
-    return Finding(
-        "scale_falls" if small["recall@1"] > full["recall@1"] else "scale_holds",
-        {
-            "small": formats.count(small.gallery),
-            "small_recall": formats.percent(small["recall@1"]),
-            "medium": formats.count(medium.gallery),
-            "medium_recall": formats.percent(medium["recall@1"]),
-            "full": formats.count(full.gallery),
-            "full_recall": formats.percent(full["recall@1"]),
         },
     )
 
@@ -257,6 +220,7 @@ def abstract(
     base = {**about, "model": best.model, "models": formats.count(models)}
     recalls = {
         "prompt": best.prompt,
+        "scorer": best.scorer,
         "text_recall": above[0].numbers["recall"],
         "text_chance": above[0].numbers["chance"],
         "image_recall": above[1].numbers["recall"],
@@ -275,13 +239,13 @@ def abstract(
 def _abstract_prompts(prompts: pd.DataFrame, best: Run) -> Finding:
     if prompts.empty:
         return Finding("abstract_prompts_single")
-    own = prompts[prompts.model == best.model]
+    own = _of_model(prompts, best.model)
     key = overall(own.verdict.tolist()).removeprefix("partly_")
     return Finding(f"abstract_prompts_{key}", {"reference": own.other_prompt.iloc[0]})
 
 
 def outlook(
-    failed: pd.DataFrame, prompts: pd.DataFrame, models: pd.DataFrame, trained: bool, shared: int
+    failed: pd.DataFrame, prompts: pd.DataFrame, models: pd.DataFrame, trained: bool, images: int
 ) -> list[Finding]:
     """What to try next, each for a reason that this run gives."""
     text = failed.set_index("direction").loc["text_to_image"]
@@ -295,96 +259,29 @@ def outlook(
                 {"median": formats.rank(text.median_rank)},
             )
         )
-    if shared:
-        found.append(Finding("next_duplicates", {"shared": formats.count(shared)}))
     if prompts.empty:
         found.append(Finding("next_prompts"))
     if models.empty:
         found.append(Finding("next_models"))
-    found.append(Finding("next_intervals"))
+    found.append(Finding("next_data", {"images": formats.count(images)}))
     return found
 
 
-def optimisations(
-    steps: pd.DataFrame,
-    prompts: pd.DataFrame,
-    best: Run,
-    sizes: dict[str, int],
-    templates: dict[str, list[str]],
-    ties: int,
-    repeated: int,
-) -> list[tuple[str, Finding | None]]:
-    """What this workflow does of its own, each with its effect where the run has measured one.
-
-    Parameters
-    ----------
-    steps : rule, jobs, seconds, max_rss_mb
-    sizes : images, captions, prompts (how many of each)
-    templates : prompt -> its templates
-    """
-    cost = steps.set_index("rule").to_dict("index")
-    return [
-        ("cache", _cache_effect(cost, sizes["prompts"])),
-        ("texts", _texts_effect(repeated, sizes["captions"])),
-        ("ensemble", _ensemble_effect(prompts, best, templates)),
-        ("blocks", _blocks_effect(cost, sizes)),
-        (
-            "ties",
-            Finding(
-                "effect_ties" if ties else "effect_ties_none",
-                {"ties": formats.count(ties), "share": formats.percent(ties / sizes["captions"])},
-            ),
-        ),
-    ]
-
-
-def _cache_effect(cost: dict[str, Any], prompts: int) -> Finding | None:
-    encoding = cost.get("encode_images")
-    if encoding is None or prompts < 2 or not encoding["seconds"] > 0:
-        return None
-    return Finding(
-        "effect_cache",
-        {"seconds": formats.duration(encoding["seconds"]), "prompts": formats.count(prompts)},
-    )
-
-
-def _texts_effect(repeated: int, captions_: int) -> Finding | None:
-    if not repeated:
-        return None
-    return Finding(
-        "effect_texts",
-        {
-            "repeated": formats.count(repeated),
-            "captions": formats.count(captions_),
-            "share": formats.percent(repeated / captions_),
-        },
-    )
-
-
-def _ensemble_effect(
-    prompts: pd.DataFrame, best: Run, templates: dict[str, list[str]]
-) -> Finding | None:
-    together = [name for name, texts in templates.items() if len(texts) > 1]
-    part = prompts[(prompts.model == best.model) & prompts.prompt.isin(together)]
-    if part.empty:
-        return None
-    name = part.prompt.iloc[0]
-    ways = part[part.prompt == name].set_index("direction")
-    numbers = {"name": name, "reference": ways.other_prompt.iloc[0], "model": best.model}
-    for way in DIRECTIONS:
-        numbers[f"{way}_difference"] = formats.points(ways.loc[way, "mean"])
-        numbers[f"{way}_margin"] = formats.margin(ways.loc[way, "two_se"])
-    verdict = overall([ways.loc[way, "verdict"] for way in DIRECTIONS])
-    return Finding(f"effect_ensemble_{verdict}", numbers)
-
-
-def _blocks_effect(cost: dict[str, Any], sizes: dict[str, int]) -> Finding | None:
-    ranking = cost.get("similarity")
-    if ranking is None or not ranking["max_rss_mb"] > 0:
-        return None
-    matrix = 4 * sizes["images"] * sizes["captions"] / 2**20
-    saved = matrix > ranking["max_rss_mb"]
-    return Finding(
-        "effect_blocks" if saved else "effect_blocks_small",
-        {"memory": formats.megabytes(ranking["max_rss_mb"]), "matrix": formats.megabytes(matrix)},
-    )
+def tallies(pairs: pd.DataFrame) -> list[Finding]:
+    """How many differences between runs are more than noise, for each family that there is."""
+    found = []
+    for family in ("prompt", "scorer", "model", "other"):
+        own = pairs[pairs.family == family]
+        if len(own):
+            tally = Counter(own.verdict)
+            found.append(
+                Finding(
+                    f"tally_{family}",
+                    {
+                        "total": formats.count(len(own)),
+                        "clear": formats.count(tally["better"] + tally["worse"]),
+                        **{one: formats.count(tally[one]) for one in ("better", "worse", "alike")},
+                    },
+                )
+            )
+    return found or [Finding("tally_none")]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 NOTHING = "–"
 
 
 def percent(fraction: float) -> str:
     """0.5512 -> "55.1%"."""
-    return NOTHING if _missing(fraction) else f"{100 * fraction:.1f}%"
+    return NOTHING if _missing(fraction) else f"{100 * fraction:.1f}%".replace("-", "−")
+
+
+def share(fraction: float) -> str:
+    """A fraction in percent, where the heading has the sign: 0.5512 -> "55.1"."""
+    return percent(fraction).removesuffix("%")
 
 
 def points(difference: float) -> str:
@@ -20,14 +26,37 @@ def points(difference: float) -> str:
     return text[1:] if text in ("+0.0", "−0.0") else text
 
 
-def margin(difference: float) -> str:
-    """Half the width of a range in percentage points: 0.012 -> "±1.2"."""
-    return NOTHING if _missing(difference) else f"±{100 * difference:.1f}"
+def bracket(low: float, high: float, form: Callable[[float], str] = percent) -> str:
+    """A 95% interval, its bounds without the unit of the value before it: "[15.1, 17.5]"."""
+    if _missing(low) or _missing(high):
+        return ""
+    return f"[{form(low).removesuffix('%')}, {form(high).removesuffix('%')}]"
+
+
+def with_interval(
+    value: float, low: float, high: float, form: Callable[[float], str] = percent
+) -> str:
+    """A value and its 95% interval: "16.3% [15.1, 17.5]"; the value alone where there is none."""
+    return f"{form(value)} {bracket(low, high, form)}".rstrip()
+
+
+def p_value(p: float) -> str:
+    """A p-value: three digits, or that it is smaller."""
+    if _missing(p):
+        return NOTHING
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def count(number: float) -> str:
     """5000 -> "5,000"."""
     return NOTHING if _missing(number) else f"{number:,.0f}"
+
+
+def quantity(number: float) -> str:
+    """A whole number as a count, another with up to two decimals: "5,000", "0.25"."""
+    if _missing(number) or float(number).is_integer():
+        return count(number)
+    return f"{number:,.2f}".rstrip("0").replace("-", "−")
 
 
 def decimal(number: float, places: int = 1) -> str:

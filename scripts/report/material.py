@@ -9,13 +9,48 @@ from typing import Any
 import pandas as pd
 
 from scripts.data.rows import Rows, read_captions, read_rows, read_splits
-from scripts.job import read_json
+from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import Run, read_run
+from scripts.job import read_json
+from scripts.report.study_table import read_study, selected
+from scripts.retrieve.arrays import Arrays, read_arrays
+
+# numbers of a scorer that are kept: those of each direction, or of each seed
+LARGEST = 64
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """A study of the run: its table, and what the configuration says of it.
+
+    Attributes
+    ----------
+    settings : figure (form, measures, log), title (by language)
+    """
+
+    name: str
+    table: pd.DataFrame
+    settings: dict[str, Any]
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        """The rows of the measures that its figure shows."""
+        return selected(self.table, self.settings["figure"])
 
 
 @dataclass(frozen=True)
 class Material:
-    """All that the report reads, read."""
+    """All that the report reads, read.
+
+    Attributes
+    ----------
+    models : model.json, with what each model's own preprocessing files say
+    encodings : sidecars, with the names of model and prompt
+    scorers : name -> its entry in the configuration
+    fitted : model, prompt and scorer -> what the scorer learnt, without its large arrays
+    statistics : resamples, flips, seed
+    ties, duplicates : lists of the study of relevance, where it is in the run
+    """
 
     dataset: str
     split: str
@@ -27,9 +62,21 @@ class Material:
     source: dict[str, Any]
     splits: dict[str, list[str]]
     captions: dict[str, list[str]]
-    models: list[dict[str, Any]]  # model.json, with what its own preprocessing files say
-    encodings: list[dict[str, Any]]  # sidecars, with the names of model and prompt
+    models: list[dict[str, Any]]
+    encodings: list[dict[str, Any]]
     galleries: list[pd.DataFrame]
+    pairs: pd.DataFrame
+    ties: pd.DataFrame | None
+    duplicates: pd.DataFrame | None
+    studies: list[StudyTable]
+    scorers: dict[str, dict[str, Any]]
+    fitted: dict[tuple[str, str, str], Arrays]
+    statistics: dict[str, int]
+
+    @property
+    def resampling(self) -> Resampling:
+        """Of the intervals that the report computes itself: the same as of all others."""
+        return Resampling(self.statistics["resamples"], self.statistics["seed"])
 
     @property
     def gallery(self) -> dict[str, int]:
@@ -66,8 +113,14 @@ def preprocessing_of(folder: Path) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def read_material(files: Any, dataset: str, split: str) -> Material:
-    """Read the files of the rule, in the order given."""
+def read_material(files: Any, params: Any, dataset: str) -> Material:
+    """Read the files of the rule, in the order given.
+
+    Parameters
+    ----------
+    params : split; studies, scorers (name -> what the configuration says of it), statistics
+    """
+    split = params.split
     rows = read_rows(files.captions, files.splits, split)
     # prompts and captions may be called "null" or "NA" and mean it
     text = {"keep_default_na": False}
@@ -91,7 +144,32 @@ def read_material(files: Any, dataset: str, split: str) -> Material:
             pd.read_csv(path, **text, na_values={"score": [""]}, dtype={"text": str})
             for path in files.galleries
         ],
+        pairs=pd.read_csv(files.pairs, **text),
+        **{
+            name: pd.read_csv(files.get(name), **text) if files.get(name) else None
+            for name in ("ties", "duplicates")
+        },
+        studies=[
+            StudyTable(Path(path).stem, read_study(path), dict(params.studies[Path(path).stem]))
+            for path in files.get("studies", [])
+        ],
+        scorers=dict(params.scorers),
+        fitted={
+            _key_of(path): _small(read_arrays(path, "a fitted scorer")) for path in files.scorers
+        },
+        statistics=dict(params.statistics),
     )
+
+
+def _key_of(path: str) -> tuple[str, str, str]:
+    """.../<model>/<prompt>/<scorer>/scorer.npz"""
+    model, prompt, scorer = Path(path).parts[-4:-1]
+    return model, prompt, scorer
+
+
+def _small(arrays: Arrays) -> Arrays:
+    """What a reader can read of a scorer: its numbers, not its banks and maps."""
+    return {name: array for name, array in arrays.items() if array.size <= LARGEST}
 
 
 def _sidecar(path: Path) -> dict[str, Any]:

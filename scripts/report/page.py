@@ -16,7 +16,8 @@ from markupsafe import Markup, escape
 
 from scripts.job import BadInput
 from scripts.report import style
-from scripts.report.findings import Finding
+from scripts.report.findings import Finding, Label
+from scripts.report.labels import Labels
 
 # the script itself runs from a copy that Snakemake makes: the files beside it are found from here
 FOLDER = Path(__file__).resolve().parent
@@ -44,11 +45,15 @@ class Speaker:
     Parameters
     ----------
     words : from ``read_words``; they may hold markup of their own
+    labels : of what stands in studies' tables
     figures, tables : names in the order in which they stand in the report, for their numbers
     """
 
-    def __init__(self, words: dict[str, Any], figures: list[str], tables: list[str]) -> None:
+    def __init__(
+        self, words: dict[str, Any], labels: Labels, figures: list[str], tables: list[str]
+    ) -> None:
         self.words = words
+        self.labels = labels
         self.numbers = {f"fig_{name}": place for place, name in enumerate(figures, start=1)}
         self.numbers |= {f"tab_{name}": place for place, name in enumerate(tables, start=1)}
         # a phrase that names what this report does not hold is a bug, and fails as a missing key
@@ -72,9 +77,19 @@ class Speaker:
         return self.text(f"findings.{finding.key}", **finding.numbers)
 
     def _named(self, values: dict[str, Any]) -> dict[str, Any]:
-        if "direction" not in values:
-            return values
-        return {**values, "direction": self.words["names"]["directions"][values["direction"]]}
+        """Values with what each language calls otherwise called by its name."""
+        named = {
+            key: self._label(value) if isinstance(value, Label) else value
+            for key, value in values.items()
+        }
+        if "direction" in named:
+            named["direction"] = self.words["names"]["directions"][named["direction"]]
+        return named
+
+    def _label(self, label: Label) -> str:
+        if label.study:
+            return self.labels.group(label.study, label.name)
+        return self.labels.measure(label.name)
 
 
 def environment() -> Environment:

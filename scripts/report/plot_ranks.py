@@ -8,8 +8,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from scripts.data.rows import read_rows
-from scripts.evaluate.runs import DIRECTIONS, KS, Run, chance, read_run, right_answers
+from scripts.data.rows import Rows, read_rows
+from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
+from scripts.evaluate.runs import (
+    DIRECTIONS,
+    KS,
+    Run,
+    chance,
+    images_of_queries,
+    read_run,
+    right_answers,
+)
 from scripts.report.style import (
     INK,
     LINE,
@@ -32,7 +41,8 @@ WORDS = {
         "x": "K, log scale",
         "y": "Recall@K (%)",
         "chance": "chance",
-        "thin": "thin: its other prompts and scorers",
+        "thin": "thin: its other prompts and scorers; bands: 95% intervals",
+        "band": "bands: 95% intervals",
     },
     "zh": {
         "text_to_image": "以文搜图",
@@ -41,7 +51,8 @@ WORDS = {
         "x": "K（对数刻度）",
         "y": "Recall@K（%）",
         "chance": "随机水平",
-        "thin": "细线：该模型的其他提示与打分方式",
+        "thin": "细线：该模型的其他提示与打分方式；色带：95% 区间",
+        "band": "色带：95% 区间",
     },
 }
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (2.5, 1)), (0, (8, 2)))
@@ -54,13 +65,22 @@ def steps_of(gallery: int, count: int = 60) -> np.ndarray:
     return np.union1d(spaced, [k for k in KS if k <= gallery])
 
 
-def curves(runs: list[Run], gallery: dict[str, int]) -> pd.DataFrame:
-    """Columns model, prompt, scorer, direction, queries, gallery, k, recall, chance (fractions)."""
+def curves(
+    runs: list[Run], gallery: dict[str, int], rows: Rows, resampling: Resampling
+) -> pd.DataFrame:
+    """Recall@K of each run for many K, with 95% intervals by bootstrap over images.
+
+    Columns model, prompt, scorer, direction, queries, gallery, k, recall, low, high, chance
+    (fractions).
+    """
     parts = []
-    for run in runs:
-        for way in DIRECTIONS:
-            ks, ranks = steps_of(gallery[way]), np.sort(run.ranks[way])
+    for way in DIRECTIONS:
+        ks, images = steps_of(gallery[way]), images_of_queries(way, rows)
+        for run in runs:
+            ranks = run.ranks[way]
             right = right_answers(way, len(ranks), gallery[way])
+            found = (ranks[:, None] <= ks).astype(np.float64)
+            bounds = interval_of_means(found, images, resampling)
             parts.append(
                 pd.DataFrame(
                     {
@@ -71,7 +91,9 @@ def curves(runs: list[Run], gallery: dict[str, int]) -> pd.DataFrame:
                         "queries": len(ranks),
                         "gallery": gallery[way],
                         "k": ks,
-                        "recall": np.searchsorted(ranks, ks, side="right") / len(ranks),
+                        "recall": np.round(found.mean(axis=0), DIGITS),
+                        "low": bounds[:, 0],
+                        "high": bounds[:, 1],
                         "chance": [chance(gallery[way], right, int(k)) for k in ks],
                     }
                 )
@@ -93,7 +115,7 @@ def plot_ranks(table: pd.DataFrame, language: str, style: dict[str, Any]) -> Fig
     shown = runs if few else list(best.values())
     rows = len(shown) + 1
     top, panel = 0.6, 2.4
-    bottom = 0.66 + 0.185 * ((rows + 1) // 2) + 0.2 * (not few)
+    bottom = 0.86 + 0.185 * ((rows + 1) // 2)
     height = top + panel + bottom
 
     with sheet():
@@ -149,6 +171,9 @@ def plot_ranks(table: pd.DataFrame, language: str, style: dict[str, Any]) -> Fig
                     clip_on=False,
                     ls=DASHES[place % len(DASHES)],
                 )
+                axes.fill_between(
+                    own.k, 100 * own.low, 100 * own.high, color=colour, alpha=0.18, lw=0
+                )
                 at = own[own.k.isin(KS)]
                 axes.plot(
                     at.k,
@@ -176,18 +201,22 @@ def plot_ranks(table: pd.DataFrame, language: str, style: dict[str, Any]) -> Fig
             handlelength=2.6,
             columnspacing=2.4,
         )
-        if not few:
-            figure.text(0.55 / WIDTH, 0.1 / height, words["thin"], size=SMALL, color=MUTED)
+        note = words["band" if few else "thin"]
+        figure.text(0.55 / WIDTH, 0.1 / height, note, size=SMALL, color=MUTED)
     return figure
 
 
 def main(snakemake: Any) -> None:
     """Read all rankings, draw their curves."""
-    rows = read_rows(
-        snakemake.input.captions, snakemake.input.splits, snakemake.params.get("split", "test")
-    )
+    rows = read_rows(snakemake.input.captions, snakemake.input.splits, snakemake.params.split)
     runs = [read_run(Path(path), rows) for path in snakemake.input.rankings]
-    table = curves(runs, {"text_to_image": len(rows.images), "image_to_text": len(rows.captions)})
+    params = snakemake.params
+    table = curves(
+        runs,
+        {"text_to_image": len(rows.images), "image_to_text": len(rows.captions)},
+        rows,
+        Resampling(params.resamples, params.seed),
+    )
     style = dict(snakemake.params.get("style") or {})
     draw(snakemake, lambda language: plot_ranks(table, language, style))
     write_table(table, snakemake.output.table)

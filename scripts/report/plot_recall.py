@@ -31,6 +31,7 @@ WORDS = {
         "image_to_text_n": "{queries:,} images ask, {gallery:,} captions answer",
         "axis": "queries with a right answer in the top K (%)",
         "chance": "chance",
+        "interval": "95% interval",
     },
     "zh": {
         "text_to_image": "以文搜图",
@@ -39,6 +40,7 @@ WORDS = {
         "image_to_text_n": "{queries:,} 张图像检索 {gallery:,} 条描述",
         "axis": "前 K 名中有正确答案的查询（%）",
         "chance": "随机水平",
+        "interval": "95% 区间",
     },
 }
 MARKERS = dict(zip(KS, "osD", strict=True))
@@ -60,7 +62,7 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
 
     Parameters
     ----------
-    metrics : one row per model, prompt, scorer and direction; fractions
+    metrics : one row per model, prompt, scorer and direction; fractions, each with its interval
     """
     words, colours = WORDS[language], palette_of(style)
     table = with_chance(metrics)
@@ -125,20 +127,30 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
                     [min(values), max(values)],
                     [line, line],
                     color=LINE,
-                    lw=3,
-                    zorder=2,
-                    solid_capstyle="round",
+                    lw=1.2,
+                    zorder=1.5,
                 )
                 for k, value, colour in zip(KS, values, colours, strict=False):
+                    bounds = [100 * bound for bound in _bounds(row, part.columns, k)]
+                    axes.plot(
+                        bounds,
+                        [line, line],
+                        color=colour,
+                        lw=3.4,
+                        alpha=0.45,
+                        zorder=2,
+                        solid_capstyle="butt",
+                        clip_on=False,
+                    )
                     axes.plot(
                         value,
                         line,
                         MARKERS[k],
                         color=colour,
                         mec=PAPER,
-                        mew=0.8,
+                        mew=0.6,
                         clip_on=False,
-                        ms={"o": 7, "s": 6.2, "D": 5.8}[MARKERS[k]],
+                        ms={"o": 5, "s": 4.5, "D": 4.3}[MARKERS[k]],
                         zorder=3,
                     )
                 if labelled:
@@ -182,16 +194,17 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
                 ls="",
                 color=colour,
                 mec=PAPER,
-                ms=6.5,
+                ms=5,
                 label=f"Recall@{k}",
             )
             for k, colour in zip(KS, colours, strict=False)
         ]
+        handles.append(Line2D([], [], color=MUTED, lw=3.4, alpha=0.45, label=words["interval"]))
         handles.append(Line2D([], [], color=MUTED, lw=1.2, ls=(0, (1, 1.6)), label=words["chance"]))
         figure.legend(
             handles=handles,
             loc="upper left",
-            ncols=4,
+            ncols=5,
             bbox_to_anchor=(left / WIDTH, 1),
             borderaxespad=0.6,
             handletextpad=0.4,
@@ -205,6 +218,10 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
 def _recalls(row: Any, columns: pd.Index) -> list[float]:
     # itertuples renames columns that are no identifiers, such as recall@1
     return [row[columns.get_loc(f"recall@{k}")] for k in KS]
+
+
+def _bounds(row: Any, columns: pd.Index, k: int) -> list[float]:
+    return [row[columns.get_loc(f"recall@{k}_{end}")] for end in ("low", "high")]
 
 
 def _limit(table: pd.DataFrame) -> float:

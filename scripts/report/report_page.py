@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from scripts.evaluate.runs import DIRECTIONS
 from scripts.job import run, whole
-from scripts.report import analysis, formats
-from scripts.report.material import Material, read_material
+from scripts.report import formats
+from scripts.report.labels import read_labels
+from scripts.report.material import Material, StudyTable, read_material
+from scripts.report.optimisations import Gain
 from scripts.report.page import (
     FOLDER,
     Speaker,
@@ -19,24 +22,34 @@ from scripts.report.page import (
     picture,
     read_words,
 )
-from scripts.evaluate.runs import DIRECTIONS
-from scripts.report.study import Study, sentences, study
+from scripts.report.study import AMONG_RESULTS, Study, sentences, study
 from scripts.report.tables import tables_of
 from scripts.report.webfont import font_faces
 
 PICTURE = 208  # pixels: twice what a screen shows
 
-# sections and what they hold, in the order of the template
-SECTIONS = {
-    "method": ("principle", "flow", "measures"),
-    "data": ("dataset", "models", "features", "training", "cost"),
-    "results": ("recall", "depth"),
-    "examples": DIRECTIONS,
-    "analysis": ("outcomes", "captions", "prompts", "scorers", "scale"),
-    "optimisations": (),
-    "outlook": (),
-    "appendix": ("commands", "code", "versions", "checksums"),
-}
+# figures of pictures that belong to a study
+PICTURES = {"geometry": "hubs", "errors": "failures"}
+
+
+def sections_of(material: Material, training: bool) -> dict[str, tuple[str, ...]]:
+    """Sections and what they hold, in the order of the template; studies stand where they belong.
+
+    A study without a row has no section.
+    """
+    there = [one.name for one in material.studies if len(one.table)]
+    results = [f"study_{name}" for name in there if name in AMONG_RESULTS]
+    discussed = [f"study_{name}" for name in there if name not in AMONG_RESULTS]
+    return {
+        "method": ("principle", "flow", "measures"),
+        "data": ("dataset", "models", "features", *(["training"] if training else []), "cost"),
+        "results": ("recall", "depth", "differences", *results),
+        "examples": DIRECTIONS,
+        "analysis": ("outcomes", "contrasts", *discussed),
+        "optimisations": (),
+        "outlook": (),
+        "appendix": ("definitions", "commands", "code", "versions", "checksums"),
+    }
 
 
 def gallery_blocks(table: pd.DataFrame, images: Path, cache: dict) -> list[dict[str, Any]]:
@@ -82,24 +95,29 @@ def render(
 
     Parameters
     ----------
-    drawings : paths of SVG figures: flow, recall, ranks, and training as model -> path
+    drawings : paths of SVG figures: flow, recall, ranks, and hubs and failures or None; training
+        and studies by name
     images : folder of the dataset's pictures
     commands : what reproduces the run
     code : functions to show, "scripts/retrieve/ranking.py:rank"
     """
-    words = read_words(language)
+    words, labels = read_words(language), read_labels(language)
     studied = study(material)
-    tables = tables_of(material, studied, words)
+    tables = tables_of(material, studied, words, labels)
     training = [f"training-{model}" for model in drawings["training"]]
-    figures = ["flow", *training, "recall", "ranks"]
-    speaker = Speaker(words, figures, list(tables))
+    sections = sections_of(material, bool(training))
+    titles = {**words["sections"], **_study_titles(material, words)}
+    paths = _figures(material, drawings, sections)
+    speaker = Speaker(words, labels, list(paths), list(tables))
+    captions = {
+        "figures": {name: _caption("figures", name, material, speaker, titles) for name in paths},
+        "tables": {name: _caption("tables", name, material, speaker, titles) for name in tables},
+    }
+    svgs = {
+        name: inline_svg(path, captions["figures"][name].striptags())
+        for name, path in paths.items()
+    }
     cache: dict = {}
-    labels = {name: speaker.text(f"figures.{name}") for name in ("flow", "recall", "ranks")}
-    svgs = {name: inline_svg(drawings[name], labels[name].striptags()) for name in labels}
-    for model, path in drawings["training"].items():
-        labels[f"training-{model}"] = speaker.text("figures.training", model=model)
-        svgs[f"training-{model}"] = inline_svg(path, labels[f"training-{model}"].striptags())
-    numbers = _numbered_sections(bool(training))
     page = (
         environment()
         .get_template("report.html.j2")
@@ -107,23 +125,30 @@ def render(
             words=words,
             t=speaker.text,
             link=speaker.link,
-            numbers=numbers,
-            sections=SECTIONS,
+            numbers=_numbered(sections),
+            sections=sections,
+            titles=titles,
             anchor_numbers=speaker.numbers,
             tables=tables,
-            labels=labels,
+            captions=captions,
             svgs=svgs,
+            studies=_study_parts(material, speaker, paths, tables),
+            without_rows=[_title(one, words) for one in material.studies if one.table.empty],
             training=_training_notes(material, speaker, training),
             said={
                 place: [speaker.say(one) for one in found]
                 for place, found in sentences(material, studied).items()
             },
-            optimisations=[
+            gains=[
+                (kind, [speaker.say(one) for gain in own for one in gain.findings])
+                for kind, own in _by_kind(studied.gains).items()
+            ],
+            savings=[
                 (name, speaker.say(finding) if finding else None)
-                for name, finding in studied.optimisations
+                for name, finding in studied.savings
             ],
             best=studied.best,
-            tiles=_tiles(material, studied),
+            tiles=_tiles(studied),
             bars=[
                 (way, part.to_dict("records"))
                 for way, part in studied.outcomes.groupby("direction", sort=False)
@@ -200,26 +225,107 @@ def _training_notes(material: Material, speaker: Speaker, names: list[str]) -> l
     return notes
 
 
-def _tiles(material: Material, studied: Study) -> list[dict[str, str]]:
-    """The four numbers that a reader wants first."""
+def _tiles(studied: Study) -> list[dict[str, str]]:
+    """The four numbers that a reader wants first, with their intervals."""
     return [
         {
             "direction": way,
             "name": f"Recall@{k}",
-            "value": formats.percent(float(analysis.hits(studied.best.ranks[way], k).mean())),
+            "value": formats.percent(own[f"recall@{k}"]),
+            "interval": formats.bracket(own[f"recall@{k}_low"], own[f"recall@{k}_high"]),
         }
-        for way in DIRECTIONS
+        for way, own in studied.measured.items()
         for k in (1, 10)
     ]
 
 
-def _numbered_sections(training: bool) -> dict[str, str]:
+def _by_kind(gains: list[Gain]) -> dict[str, list[Gain]]:
+    kinds: dict[str, list[Gain]] = {}
+    for gain in gains:
+        kinds.setdefault(gain.kind, []).append(gain)
+    return kinds
+
+
+def _title(one: StudyTable, words: dict[str, Any]) -> str:
+    """What a study is called: by our words, by the configuration, or by its name."""
+    if one.name in words["studies"]:
+        return words["studies"][one.name]["title"]
+    titles = one.settings["title"]
+    return titles.get(words["lang"]) or next(iter(titles.values()), one.name)
+
+
+def _study_titles(material: Material, words: dict[str, Any]) -> dict[str, str]:
+    return {f"study_{one.name}": _title(one, words) for one in material.studies}
+
+
+def _study_parts(
+    material: Material, speaker: Speaker, figures: dict[str, Any], tables: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """What stands under a study's heading: its text, figures and tables, by section."""
+    parts = {}
+    for one in material.studies:
+        section = f"study_{one.name}"
+        known = one.name in speaker.words["studies"]
+        own = [name for name in (section, PICTURES.get(one.name)) if name in figures]
+        listed = [name for name in tables if name == section or name.startswith(f"{section}_")]
+        parts[section] = {
+            "text": speaker.text(f"studies.{one.name}.text") if known else "",
+            "figures": own,
+            "tables": listed,
+            "links": [
+                *(speaker.link(f"fig_{name}") for name in own),
+                *(speaker.link(f"tab_{name}") for name in listed),
+            ],
+        }
+    return parts
+
+
+def _figures(
+    material: Material, drawings: dict[str, Any], sections: dict[str, tuple[str, ...]]
+) -> dict[str, Any]:
+    """Paths of figures, by name, in the order in which they stand."""
+    paths = {"flow": drawings["flow"]}
+    paths |= {f"training-{model}": path for model, path in drawings["training"].items()}
+    paths |= {name: drawings[name] for name in ("recall", "ranks")}
+    for part in (*sections["results"], *sections["analysis"]):
+        study_ = part.removeprefix("study_")
+        if part != study_:
+            if study_ in drawings["studies"]:
+                paths[part] = drawings["studies"][study_]
+            picture_ = PICTURES.get(study_)
+            if picture_ and drawings.get(picture_):
+                paths[picture_] = drawings[picture_]
+    return paths
+
+
+def _caption(
+    kind: str, name: str, material: Material, speaker: Speaker, titles: dict[str, str]
+) -> Markup:
+    """The caption of a figure or table; of a study's, from its title and what it shows."""
+    if name.startswith("training-"):
+        return speaker.text("figures.training", model=name.removeprefix("training-"))
+    if name in speaker.words[kind]:
+        return speaker.text(f"{kind}.{name}")
+    one = max(
+        (one for one in material.studies if name.startswith(f"study_{one.name}")),
+        key=lambda one: len(one.name),
+    )
+    lines = kind == "figures" and one.settings["figure"]["form"] == "lines"
+    said = [speaker.text(f"{kind}.study{'_lines' if lines else ''}",
+                         title=titles[f"study_{one.name}"])]  # fmt: skip
+    if one.shown.measure.str.startswith("recall@").any():
+        said.append(speaker.text("names.recall_is"))
+    if (one.shown.measure == "mean").any():
+        said.append(speaker.text("names.mean_is"))
+    return Markup(speaker.words["gap"]).join(said)  # noqa: S704 our own words
+
+
+def _numbered(sections: dict[str, tuple[str, ...]]) -> dict[str, str]:
     """Section -> its number; the appendix counts in letters."""
     numbers: dict[str, str] = {}
-    for place, (section, parts) in enumerate(SECTIONS.items(), start=1):
+    for place, (section, parts) in enumerate(sections.items(), start=1):
         numbers[section] = "A" if section == "appendix" else str(place)
-        here = [part for part in parts if part != "training" or training]
-        for inner, part in enumerate(here, start=1):
+        for inner, part in enumerate(parts, start=1):
             numbers[f"{section}.{part}"] = f"{numbers[section]}.{inner}"
     return numbers
 
@@ -227,16 +333,14 @@ def _numbered_sections(training: bool) -> dict[str, str]:
 def main(snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
-    material = read_material(files, snakemake.wildcards.dataset, params.split)
+    material = read_material(files, params, snakemake.wildcards.dataset)
     drawings = {
         "flow": files.flow,
         "recall": files.recall,
         "ranks": files.ranks,
-        # figures/training.<model>.<lang>.svg
-        "training": {
-            Path(path).name.split(".", 1)[1].rsplit(".", 2)[0]: path
-            for path in files.get("training", [])
-        },
+        "training": _by_name(files.get("training", [])),
+        "studies": _by_name(files.get("drawn", [])),
+        **{name: files.get(name) for name in PICTURES.values()},
     }
     page = render(
         material,
@@ -248,6 +352,11 @@ def main(snakemake) -> None:
     )
     with whole(snakemake.output.html) as draft:
         draft.write_text(page, "utf-8")
+
+
+def _by_name(paths: list[str]) -> dict[str, str]:
+    """figures/<kind>.<name>.<lang>.svg by name."""
+    return {Path(path).name.split(".", 1)[1].rsplit(".", 2)[0]: path for path in paths}
 
 
 if __name__ == "__main__":

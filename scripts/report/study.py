@@ -7,83 +7,86 @@ from typing import Any
 
 import pandas as pd
 
-from scripts.report import analysis, findings, formats
+from scripts.evaluate.pairs import FAMILIES
+from scripts.evaluate.runs import DIRECTIONS, Run
+from scripts.report import analysis, findings, formats, optimisations, study_findings
 from scripts.report.findings import Finding
 from scripts.report.material import Material
-from scripts.evaluate.runs import DIRECTIONS, Run
+from scripts.report.optimisations import Gain
+
+# studies that are told among the results; the others are discussed
+AMONG_RESULTS = ("relevance", "judgments", "published")
 
 
 @dataclass(frozen=True)
 class Study:
-    """What the discussion is made from."""
+    """What the discussion is made from.
+
+    Attributes
+    ----------
+    best : the run that is looked at closely
+    measured : direction -> its row of metrics.csv
+    pairs : family -> its rows of pairs.csv
+    """
 
     best: Run
+    measured: dict[str, dict[str, Any]]
     gap: dict[str, Any]
     above: list[Finding]
     outcomes: pd.DataFrame
     failures: pd.DataFrame
     contrasts: dict[str, dict[str, Any]]
-    shared: int
-    thirds: pd.DataFrame
-    prompts: pd.DataFrame
-    scorers: pd.DataFrame
-    models: pd.DataFrame
-    scale: pd.DataFrame
-    optimisations: list[tuple[str, Finding | None]]
+    pairs: dict[str, pd.DataFrame]
+    gains: list[Gain]
+    savings: list[tuple[str, Finding | None]]
 
 
 def study(material: Material) -> Study:
     """Look at the runs, and closely at the best of them."""
-    rows, runs = material.rows, material.runs
-    best = max(runs, key=analysis.mean_recall)
-    prompts = analysis.comparisons(analysis.prompt_pairs(runs), rows)
-    sizes = {
-        "images": len(rows.images),
-        "captions": len(rows.captions),
-        "prompts": len({run_.prompt for run_ in runs}),
-    }
+    best = max(material.runs, key=analysis.mean_recall)
+    metrics = material.metrics
+    own = metrics[(metrics[["model", "prompt", "scorer"]] == list(best.key)).all(axis=1)]
+    measured = {one["direction"]: one for one in own.to_dict("records")}
     return Study(
         best=best,
-        gap=analysis.direction_gap(best, rows),
-        above=[findings.above_chance(best, rows, way) for way in DIRECTIONS],
+        measured=measured,
+        gap=analysis.direction_gap(best, material.rows, material.resampling),
+        above=[findings.above_chance(measured[way]) for way in DIRECTIONS],
         outcomes=analysis.outcome_table(best),
         failures=analysis.failure_table(best, material.gallery),
-        contrasts=analysis.caption_contrasts(best, rows),
-        shared=int(analysis.shared_captions(rows).sum()),
-        thirds=analysis.length_table(best, rows),
-        prompts=prompts,
-        scorers=analysis.comparisons(analysis.scorer_pairs(runs), rows),
-        models=analysis.comparisons(analysis.model_pairs(runs), rows),
-        scale=analysis.scale_table(best.ranks["text_to_image"], len(rows.images)),
-        optimisations=findings.optimisations(
-            material.steps,
-            prompts,
-            best,
-            sizes,
-            material.templates,
-            analysis.ties_with_right(best),
-            analysis.repeated_captions(rows),
-        ),
+        contrasts=analysis.caption_contrasts(best, material.rows, material.resampling),
+        pairs={
+            family: material.pairs[material.pairs.family == family].reset_index(drop=True)
+            for family in FAMILIES
+        },
+        gains=optimisations.gains(material),
+        savings=optimisations.savings(material),
     )
 
 
 def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
-    """Findings by the place where they are said."""
-    best, rows = studied.best, material.rows
+    """Findings by the place where they are said; those of a study at "study_<name>"."""
+    best, rows, pairs = studied.best, material.rows, studied.pairs
     about = {
         "dataset": material.dataset,
         "split": material.split,
         "images": formats.count(len(rows.images)),
         "captions": formats.count(len(rows.captions)),
     }
-    lengths = findings.lengths(studied.thirds)
     trained = any(model.get("source") == "train" for model in material.models)
-    return {
+    told = {
+        f"study_{one.name}": study_findings.findings_of(one.name, one.table)
+        for one in material.studies
+    }
+    # the two that read pairs.csv
+    for family in ("prompt", "scorer"):
+        told[f"study_{family}s"] = findings.effects(pairs[family], family, best)
+    return told | {
         "abstract": findings.abstract(
             material.runs,
             best,
             studied.gap,
-            studied.prompts,
+            pairs["prompt"],
             studied.failures,
             studied.above,
             about,
@@ -93,15 +96,14 @@ def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
             *studied.above,
             findings.easier_direction(studied.gap),
         ],
-        "outcomes": [*findings.failures(studied.failures), findings.near_misses(studied.failures)],
-        "captions": [
-            *findings.captions(studied.contrasts, studied.shared, len(rows.captions)),
-            *([lengths] if lengths else []),
+        "differences": [
+            *findings.tallies(material.pairs),
+            *(Finding(f"{kind}_single") for kind in ("prompt", "scorer") if pairs[kind].empty),
+            *findings.effects(pairs["model"], "model", best),
         ],
-        "prompts": findings.effects(studied.prompts, "prompt", best),
-        "scorers": findings.effects(studied.scorers, "scorer", best),
-        "scale": [findings.scale(studied.scale), *findings.effects(studied.models, "model", best)],
+        "outcomes": [*findings.failures(studied.failures), findings.near_misses(studied.failures)],
+        "contrasts": findings.captions(studied.contrasts),
         "outlook": findings.outlook(
-            studied.failures, studied.prompts, studied.models, trained, studied.shared
+            studied.failures, pairs["prompt"], pairs["model"], trained, len(rows.images)
         ),
     }

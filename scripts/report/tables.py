@@ -12,13 +12,40 @@ import pandas as pd
 from markupsafe import Markup
 
 from scripts.data.rows import SPLITS
-from scripts.evaluate.compare import MEASURES, best_of, shown
-from scripts.report import analysis, formats
-from scripts.report.material import Material
+from scripts.evaluate.compare import best_of, shown
+from scripts.evaluate.measures import mean_hits
 from scripts.evaluate.runs import DIRECTIONS, KS
-from scripts.report.study import Study
+from scripts.report import formats
+from scripts.report.labels import Labels
+from scripts.report.material import Material, StudyTable
+from scripts.report.optimisations import Gain
+from scripts.report.study import AMONG_RESULTS, Study
+from scripts.report.study_table import HIDDEN, is_share, printed
+from scripts.studies.words import words_in
 
+METRICS = ("R@1 (%)", "R@5 (%)", "R@10 (%)", "rsum")
+# measures that stand beside those of a study's figure, for its sentences
+BESIDE = {"errors": ("median_rank",)}
+# and those that have a table of their own
+APART = {"leakage": ("near_duplicates", "shared_captions")}
+# captions on several images that are shown
+FEW_CAPTIONS = 6
+# lines of a study's table that a page has room for
+LONG = 24
+# what scorers take from val, as the formulas call it
+SYMBOLS = {
+    "share": "α",
+    "weight": "w",
+    "neighbours": "k",
+    "beta": "β",
+    "epochs": "E",
+}
 PACKAGES = ("jinja2", "matplotlib", "numpy", "pandas", "pillow", "snakemake")
+
+
+# what a line of a study's table is about, and its rows by measure
+LINE = ["direction", "model", "prompt", "scorer", "group", "x"]
+Line = tuple[tuple[Any, ...], dict[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -31,16 +58,33 @@ class Table:
     rows : cells; those of one row stand side by side
     numeric : the columns to align at the right
     grouped : whether the first column becomes a heading over the rows that share it
+    left_out : rows that are not here, but in ``file``
+    flat : whether intervals stand beside their values, and not below
     """
 
     columns: list[str]
     rows: list[list[Any]]
     numeric: set[str] = field(default_factory=set)
     grouped: bool = False
+    left_out: int = 0
+    file: str = ""
+    flat: bool = False
 
 
-def tables_of(material: Material, studied: Study, words: dict[str, Any]) -> dict[str, Table]:
+def tables_of(
+    material: Material, studied: Study, words: dict[str, Any], labels: Labels
+) -> dict[str, Table]:
     """All tables of the report in the order in which they stand, without those that are empty."""
+    studies: dict[bool, dict[str, Table]] = {True: {}, False: {}}
+    for one in material.studies:
+        place = studies[one.name in AMONG_RESULTS]
+        if one.name in ("prompts", "scorers"):
+            family = one.name.removesuffix("s")
+            place[f"study_{one.name}"] = _pairs_table(studied.pairs[family], family, words)
+        else:
+            place |= study_tables(one, labels)
+        if one.name == "relevance":
+            place |= _relevance_lists(material, words)
     tables = {
         "dataset": _dataset_table(material, words),
         **_audit_tables(material, words),
@@ -48,17 +92,17 @@ def tables_of(material: Material, studied: Study, words: dict[str, Any]) -> dict
         "preprocessing": _preprocessing_table(material, words),
         "cost": _cost_table(material),
         "metrics": _metrics_table(material, words),
+        "depth": _depth_table(material, words),
         "ways": _ways_table(material, studied, words),
+        "model_pairs": _pairs_table(studied.pairs["model"], "model", words),
+        **studies[True],
         "outcomes": _outcome_table(studied, words),
         "failures": _failure_table(studied, words),
         "contrasts": _contrast_table(studied, words),
-        "duplicates": _duplicates_table(studied, words),
-        "thirds": _thirds_table(studied, words),
-        "prompts": _comparison_table(studied.prompts, "prompt", words),
-        "scorers": _comparison_table(studied.scorers, "scorer", words),
-        "scale": _scale_table(studied),
-        "model_pairs": _comparison_table(studied.models, "model", words),
+        **studies[False],
+        "gains": _gains_table(studied, words),
         "effects": _effects_table(studied, words),
+        "statistics": _statistics_table(material, words),
         "versions": _versions_table(),
         "checksums": _checksum_table(material),
     }
@@ -76,7 +120,7 @@ def _dataset_table(material: Material, words: dict[str, Any]) -> Table:
         if not texts:
             continue
         counts = [len(own) for own in texts]
-        lengths = [analysis.words_in(text) for own in texts for text in own]
+        lengths = [words_in(text) for own in texts for text in own]
         rows.append(
             [
                 words["names"]["splits"][split],
@@ -211,31 +255,48 @@ def _cost_table(material: Material) -> Table:
     return Table(["step", "jobs", "seconds", "memory"], rows, {"jobs", "seconds", "memory"})
 
 
+def with_interval(value: Any, interval: str) -> Markup:
+    """A value and, small below it, its interval."""
+    mark = Markup('{}<span class="ci">{}</span>') if interval else Markup("{}")
+    return mark.format(value, interval)
+
+
 def _metrics_table(material: Material, words: dict[str, Any]) -> Table:
+    """What papers report: the three recalls, and their sum."""
+    columns = ("recall@1", "recall@5", "recall@10", "rsum")
+    return _measured(material, words, dict(zip(columns, METRICS, strict=True)))
+
+
+def _depth_table(material: Material, words: dict[str, Any]) -> Table:
+    """What looks at all ranks, or at all right answers."""
+    columns = {
+        "median_rank": "median_rank",
+        "mean_rank": "mean_rank",
+        "mrr": "MRR",
+        "r_precision": "R-Precision (%)",
+        "map@r": "mAP@R (%)",
+        "ndcg@10": "nDCG@10",
+    }
+    return _measured(material, words, columns)
+
+
+def _measured(material: Material, words: dict[str, Any], columns: dict[str, str]) -> Table:
+    """Some columns of metrics.csv with their intervals, under the headings given."""
     rows = []
-    scorers = material.metrics.scorer.nunique() > 1
     for way in DIRECTIONS:
         group = material.metrics[material.metrics.direction == way].to_dict("records")
-        if not group:
-            continue
-        best = {column: best_of(group, column) for column in MEASURES}
+        best = {column: best_of(group, column) for column in columns}
         for row in group:
-            cells = [
-                Markup("<strong>{}</strong>").format(text) if text in best[column] else text
-                for column in MEASURES
-                for text in [shown(column, row[column])]
-            ]
-            rows.append(
-                [
-                    words["names"]["arrows"][way],
-                    row["model"],
-                    row["prompt"],
-                    *([row["scorer"]] if scorers else []),
-                    *cells,
-                ]
-            )
-    numeric = ["R@1 (%)", "R@5 (%)", "R@10 (%)", "median_rank", "mean_rank", "MRR"]
-    names = ["direction", "model", "prompt", *(["scorer"] if scorers else [])]
+            cells = []
+            for column in columns:
+                text = shown(column, row[column])
+                bold = Markup("<strong>{}</strong>").format(text) if text in best[column] else text
+                low, high = (shown(column, row[f"{column}_{end}"]) for end in ("low", "high"))
+                cells.append(with_interval(bold, f"[{low}, {high}]"))
+            key = [row["model"], row["prompt"], row["scorer"]]
+            rows.append([words["names"]["arrows"][way], *key, *cells])
+    numeric = list(columns.values())
+    names = ["direction", "model", "prompt", "scorer"]
     return Table([*names, *numeric], rows, set(numeric), grouped=True)
 
 
@@ -252,19 +313,16 @@ def _ways_table(material: Material, studied: Study, words: dict[str, Any]) -> Ta
                 finding.numbers["recall"],
                 finding.numbers["chance"],
                 finding.numbers["times"],
-                formats.percent(float(analysis.mean_hits(ranks).mean())),
+                formats.percent(float(mean_hits(ranks).mean())),
             ]
         )
     gap = studied.gap
+    difference = (gap[key] for key in ("difference", "low", "high"))
     rows.append(
         [
             words["names"]["difference"],
-            "",
-            "",
-            "",
-            "",
-            "",
-            f"{formats.points(gap['difference'])} ({formats.margin(gap['two_se'])})",
+            *[""] * 5,
+            formats.with_interval(*difference, formats.points),
         ]
     )
     columns = ["direction", "queries", "gallery", "Recall@10", "chance", "times", "mean_recall"]
@@ -316,114 +374,233 @@ def _failure_table(studied: Study, words: dict[str, Any]) -> Table:
 
 def _contrast_table(studied: Study, words: dict[str, Any]) -> Table:
     rows = []
-    for name in ("length", "score", "margin"):
-        if name in studied.contrasts:
-            values, places = studied.contrasts[name], 1 if name == "length" else 3
-            rows.append(
-                [
-                    words["contrasts"][name],
-                    *(
-                        f"{formats.decimal(values[side], places)} "
-                        f"(n = {formats.count(values[f'{side}_n'])})"
-                        for side in ("first", "second")
-                    ),
-                    _plus_minus(values, places),
-                ]
-            )
+    for name, values in studied.contrasts.items():
+        form = formats.decimal if name == "length" else formats.score
+        sides = [
+            f"{form(values[side])} (n = {formats.count(values[f'{side}_n'])})"
+            for side in ("first", "second")
+        ]
+        difference = (values[key] for key in ("difference", "low", "high"))
+        rows.append([words["contrasts"][name], *sides, formats.with_interval(*difference, form)])
     columns = ["quantity", "first", "second", "difference"]
     return Table(columns, rows, set(columns[1:]))
 
 
-def _duplicates_table(studied: Study, words: dict[str, Any]) -> Table:
-    values = studied.contrasts["duplicates"]
-    rows = [
-        [
-            words["contrasts"][f"duplicates_{side}"],
-            formats.count(values[f"{side}_n"]),
-            formats.percent(values[side]),
-        ]
-        for side in ("first", "second")
-    ]
-    rows.append(
-        [
-            words["names"]["difference"],
-            "",
-            _plus_minus({key: 100 * values[key] for key in ("difference", "two_se")}, 1),
-        ]
-    )
-    columns = ["quantity", "captions", "Recall@10"]
-    return Table(columns, rows if studied.shared else [], set(columns[1:]))
-
-
-def _plus_minus(values: dict[str, Any], places: int) -> str:
-    difference = formats.decimal(values["difference"], places)
-    return f"{difference} ± {formats.decimal(values['two_se'], places)}"
-
-
-def _thirds_table(studied: Study, words: dict[str, Any]) -> Table:
-    rows = [
-        [
-            words["names"]["parts"][row["part"]],
-            _span(row["shortest"], row["longest"]),
-            formats.count(row["captions"]),
-            formats.percent(row["recall@1"]),
-            f"{formats.percent(row['recall@10'])} {formats.margin(row['two_se'])}",
-        ]
-        for row in studied.thirds.to_dict("records")
-    ]
-    columns = ["part", "words", "captions", "Recall@1", "Recall@10"]
-    return Table(columns, rows, set(columns[1:]))
-
-
-def _comparison_table(table: pd.DataFrame, kind: str, words: dict[str, Any]) -> Table:
-    numeric = [*(f"Δ\u00a0R@{k}" for k in KS), "mean"]
+def _pairs_table(pairs: pd.DataFrame, family: str, words: dict[str, Any]) -> Table:
+    """Differences of one family of pairs.csv, in percentage points."""
+    numeric = [*(f"Δ\u00a0R@{k}" for k in KS), "mean_difference", "p_holm"]
     rows = [
         [
             words["names"]["arrows"][row["direction"]],
-            *([row["model"]] if kind != "model" else []),
-            f"{row[kind]} − {row[f'other_{kind}']}",
-            *(formats.points(row[f"recall@{k}"]) for k in KS),
-            f"{formats.points(row['mean'])} ({formats.margin(row['two_se'])})",
+            *([row["model"]] if family != "model" else []),
+            f"{row[family]} − {row[f'other_{family}']}",
+            *(_lead(row, f"recall@{k}") for k in KS),
+            _lead(row, "mean"),
+            formats.p_value(row["p_holm"]),
             words["names"]["verdicts"][row["verdict"]],
         ]
         for way in DIRECTIONS
-        for row in table[table.direction == way].to_dict("records")
+        for row in pairs[pairs.direction == way].to_dict("records")
     ]
-    names = ["direction", *(["model"] if kind != "model" else []), kind]
+    names = ["direction", *(["model"] if family != "model" else []), family]
     return Table([*names, *numeric, "verdict"], rows, set(numeric), grouped=True)
 
 
-def _scale_table(studied: Study) -> Table:
+def _lead(row: dict[str, Any], measure: str) -> Markup:
+    bounds = row[f"{measure}_low"], row[f"{measure}_high"]
+    return with_interval(formats.points(row[measure]), formats.bracket(*bounds, formats.points))
+
+
+def study_tables(study: StudyTable, labels: Labels) -> dict[str, Table]:
+    """A study's numbers: of the measures in its figure, and of those that its sentences name.
+
+    What is measured of the same things stands side by side; what is measured of others has a table
+    of its own.
+    """
+    table = study.table[study.table.value.notna() & ~study.table.measure.isin(HIDDEN)]
+    measures = study.settings["figure"]["measures"]
+    beside, apart = BESIDE.get(study.name, ()), APART.get(study.name, ())
+    shown = table.measure.isin([*measures, *beside]) if measures else ~table.measure.isin(apart)
+    losses = table.group.str.endswith(", loss") if study.name == "robustness" else shown & False
+    blocks: list[tuple[tuple[str, ...], list[Line]]] = []
+    for part in (table[table.measure.isin(apart)], table[shown & ~losses], table[losses]):
+        blocks += _blocks(part)
+    return {
+        f"study_{study.name}{'' if place == 1 else f'_{place}'}": _study_block(
+            study.name, names, lines, labels
+        )
+        for place, (names, lines) in enumerate(blocks, start=1)
+    }
+
+
+def _blocks(table: pd.DataFrame) -> list[tuple[tuple[str, ...], list[Line]]]:
+    """Lines by which measures they have; where each has one only, they need no column each."""
+    blocks: dict[tuple[str, ...], list[Line]] = {}
+    for key, part in table.groupby(LINE, sort=False, dropna=False):
+        own = {row["measure"]: row for row in part.to_dict("records")}
+        blocks.setdefault(tuple(own), []).append((key, own))
+    if len(blocks) > 1 and all(len(names) == 1 for names in blocks):
+        return [(("",), [line for lines in blocks.values() for line in lines])]
+    return list(blocks.items())
+
+
+def _study_block(study: str, measures: tuple[str, ...], lines: list[Line], labels: Labels) -> Table:
+    """Lines of one shape.
+
+    Parameters
+    ----------
+    measures : one for each column of numbers; ("",) where each line has one of its own
+    lines : what identifies a line, and its rows of the study's table by measure
+    """
+    whole = len(lines)
+    if whole > LONG:
+        # the first model is the one that is spoken of
+        lines = [line for line in lines if line[0][1] == lines[0][0][1]][:LONG]
+    # what is not a number differs from itself
+    varied = [
+        place for place in (1, 2, 3, 4, 5) if len({str(line[0][place]) for line in lines}) > 1
+    ]
+    groups = list(dict.fromkeys(key[4] for key, _ in lines))
+    names = ("direction", "model", "prompt", "scorer", "group", labels.x(study, groups))
+    ways = sorted({key[0] for key, _ in lines}, key=lambda way: [*DIRECTIONS, way].index(way))
+    rows = []
+    for way in ways:
+        for key, own in lines:
+            if key[0] != way:
+                continue
+            cells = [labels.direction(way)] if any(ways) else []
+            for place in varied:
+                cells.append(
+                    formats.quantity(key[place])
+                    if place == 5
+                    else labels.group(study, key[place])
+                    if place == 4
+                    else key[place]
+                )
+            cells.append(formats.count(next(iter(own.values()))["queries"]))
+            if measures == ("",):
+                cells.append(labels.measure(next(iter(own))))
+            rows.append([*cells, *(_study_value(row) for row in own.values())])
+    numeric = [] if measures == ("",) else [_heading(name, labels) for name in measures]
+    columns = [
+        *(["direction"] if any(ways) else []),
+        *(names[place] for place in varied),
+        "n",
+        *(["measure", "value"] if measures == ("",) else numeric),
+    ]
+    right = {"n", "value", *numeric, *([names[5]] if 5 in varied else [])}
+    return Table(
+        columns,
+        rows,
+        right,
+        grouped=any(ways),
+        left_out=whole - len(lines),
+        file=f"tables/{study}.csv",
+        flat=len(measures) <= 2,
+    )
+
+
+def _relevance_lists(material: Material, words: dict[str, Any]) -> dict[str, Table]:
+    """What ties cost each run, and captions that stand on several images."""
+    columns = ["direction", "model", "prompt", "scorer", "n", "tied", "cost"]
+    shares = ["Recall@1 (%)", "lucky"]
+    ties = [
+        [
+            words["names"]["arrows"][row["direction"]],
+            *(row[key] for key in ("model", "prompt", "scorer")),
+            *(formats.count(row[key]) for key in ("queries", "tied", "cost")),
+            *(formats.share(row[key]) for key in ("recall@1", "recall@1_lucky")),
+        ]
+        for way in DIRECTIONS
+        for row in material.ties[material.ties.direction == way].to_dict("records")
+    ]
+    captions = [
+        [row["caption"], formats.count(row["count"])]
+        for row in material.duplicates.head(FEW_CAPTIONS).to_dict("records")
+    ]
+    return {
+        "study_relevance_ties": Table(
+            [*columns, *shares], ties, {*columns[4:], *shares}, grouped=True
+        ),
+        "study_relevance_duplicates": Table(
+            ["caption", "images"],
+            captions,
+            {"images"},
+            left_out=len(material.duplicates) - len(captions),
+            file="tables/duplicates.csv",
+        ),
+    }
+
+
+def _heading(measure: str, labels: Labels) -> str:
+    return f"{labels.measure(measure)} (%)" if is_share(measure) else labels.measure(measure)
+
+
+def _study_value(row: dict[str, Any]) -> Markup:
+    form = printed(row)
+    return with_interval(form(row["value"]), formats.bracket(row["low"], row["high"], form))
+
+
+def _gains_table(studied: Study, words: dict[str, Any]) -> Table:
+    """What each optimisation gains, or loses, in mean recall."""
     rows = [
         [
-            formats.count(row["gallery"]),
-            *(formats.percent(row[f"recall@{k}"]) for k in KS),
-            formats.percent(row["chance@10"]),
+            words["names"]["arrows"][way],
+            words["optimisations"][gain.kind]["name"],
+            f"{row[gain.differs]} − {row[f'other_{gain.differs}']}",
+            _chosen_cell(gain, way),
+            _lead(row, "mean"),
+            formats.p_value(row["p_holm"]),
+            words["names"]["verdicts"][row["verdict"]],
         ]
-        for row in studied.scale.to_dict("records")
+        for way in DIRECTIONS
+        for gain in studied.gains
+        for row in gain.pair[gain.pair.direction == way].to_dict("records")
     ]
-    columns = ["gallery", *(f"Recall@{k}" for k in KS), "chance"]
-    return Table(columns, rows, set(columns))
+    columns = ["direction", "optimisation", "compared", "chosen", "mean_difference", "p_holm"]
+    return Table([*columns, "verdict"], rows, {"mean_difference", "p_holm"}, grouped=True)
+
+
+def _chosen_cell(gain: Gain, way: str) -> str:
+    """What val chose for one direction, or for both."""
+    if gain.chosen is None:
+        return formats.NOTHING
+    own = [
+        (name.removeprefix(f"{way}_"), value)
+        for name, value in gain.chosen.numbers.items()
+        if name.startswith(way) or name == "epochs"
+    ]
+    return ", ".join(f"{SYMBOLS[name]} = {value}" for name, value in own)
 
 
 def _effects_table(studied: Study, words: dict[str, Any]) -> Table:
     rows = []
-    for name, finding in studied.optimisations:
+    for name, finding in studied.savings:
         if finding is None:
             continue
         numbers = finding.numbers
         measured = {
             "cache": lambda n: n["seconds"],
             "texts": lambda n: f"{n['repeated']} / {n['captions']} ({n['share']})",
-            "ensemble": lambda n: "; ".join(
-                f"{words['names']['arrows'][way]} {n[f'{way}_difference']} ({n[f'{way}_margin']})"
-                for way in DIRECTIONS
-            ),
             "blocks": lambda n: f"{n['memory']}; {n['matrix']}",
             "ties": lambda n: f"{n['ties']} ({n['share']})",
         }[name](numbers)
         rows.append([words["effects"][name].format(**numbers), measured])
     return Table(["optimisation", "measured"], rows)
+
+
+def _statistics_table(material: Material, words: dict[str, Any]) -> Table:
+    """Seeds, and how many resamples and flips were drawn."""
+    rows = [
+        [words["statistics"][key], formats.count(value)]
+        for key, value in material.statistics.items()
+    ]
+    for (model, prompt, scorer), arrays in material.fitted.items():
+        if "seeds" in arrays:
+            where = " · ".join((model, prompt, scorer))
+            seeds = ", ".join(str(seed) for seed in arrays["seeds"].tolist())
+            rows.append([words["statistics"]["training"].format(run=where), seeds])
+    return Table(["quantity", "value"], rows, {"value"})
 
 
 def _versions_table() -> Table:

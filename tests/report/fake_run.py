@@ -2,29 +2,53 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from fake_studies import STUDIES, settings_of, write_studies
 from PIL import Image, ImageDraw
 
 from scripts.data.rows import Rows, rows_of
 from scripts.evaluate.compare import rows_of_runs, to_csv
+from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.metrics import metrics_of
+from scripts.evaluate.pairs import COLUMNS as PAIR_COLUMNS
+from scripts.evaluate.pairs import compare_all, pairs_of
+from scripts.evaluate.runs import read_run
 from scripts.job import write_json
 from scripts.report import (
     plot_flow,
     plot_gallery,
     plot_ranks,
     plot_recall,
+    plot_study,
     plot_training,
     report_page,
 )
+from scripts.retrieve.arrays import write_arrays
 from scripts.retrieve.similarity import write_rankings
+from scripts.studies.study_relevance import (
+    DUPLICATE_COLUMNS,
+    TIE_COLUMNS,
+    duplicate_rows,
+    tie_rows,
+)
+from scripts.studies.table import write_rows
 
 LANGUAGES = ("en", "zh")
 DIRECTIONS = ("text_to_image", "image_to_text")
+STATISTICS = {"resamples": 300, "flips": 999, "seed": 0}
+RESAMPLING = Resampling(STATISTICS["resamples"], STATISTICS["seed"])
+SCORERS = {
+    "centred": {"kind": "centring"},
+    "nnn": {"kind": "nnn"},
+    "inverted-softmax": {"kind": "inverted_softmax"},
+    "adapter": {"kind": "adapter"},
+    "fusion": {"kind": "fusion", "with": "another-model"},
+}
 NASTY = (
     "<script>alert('caption')</script> costs $5 and $x_1$ \\frac{1}{2} & \"more\"",
     "一只黑白相间的狗在雪地里奔跑，嘴里叼着一根很长的木棍，后面还跟着另一只狗",
@@ -71,6 +95,13 @@ def rankings_from(scores: np.ndarray, rows: Rows, top_k: int) -> dict[str, np.nd
         "text_to_image_rank": 1 + ahead.sum(axis=1),
         "text_to_image_score": right.astype(np.float32),
         "image_to_text_rank": behind,
+        "text_to_image_tied": (np.abs(scores - right[:, None]) <= 1e-6).sum(axis=1) - 1,
+        "image_to_text_tied": np.array(
+            [
+                ((np.abs(by_image[own[c]] - right[c]) <= 1e-6) & (own != own[c])).sum()
+                for c in range(m)
+            ]
+        ),
     }
     for way, table in zip(DIRECTIONS, (scores, by_image), strict=True):
         top = np.argsort(-table, axis=1, kind="stable")[:, :top_k]
@@ -93,6 +124,8 @@ class FakeRun:
     Parameters
     ----------
     strengths : (model, prompt, scorer) -> how much better than noise it is
+    base : the model that all others of the run were tuned from
+    studies, titles : those of the run, and what the configuration calls them
     """
 
     def __init__(
@@ -104,7 +137,11 @@ class FakeRun:
         seed: int = 0,
         trained: bool = True,
         dataset: str = "toys",
+        base: str | None = None,
+        studies: tuple[str, ...] = STUDIES,
+        titles: dict[str, dict[str, str]] | None = None,
     ) -> None:
+        self.base, self.studies, self.titles = base, studies, titles or {}
         self.folder, self.dataset, self.trained = folder, dataset, trained
         names = [f"{number:04d}.jpg" for number in range(images + 20)]
         texts = {name: captions_of(number, per_image) for number, name in enumerate(names)}
@@ -114,22 +151,31 @@ class FakeRun:
         self._write_models(
             sorted({key[0] for key in strengths}, key=[k[0] for k in self.keys].index)
         )
-        metrics = []
+        metrics, runs = [], []
         for number, (key, strength) in enumerate(strengths.items()):
             scores = fake_scores(self.rows, strength, seed + 100 * (number + 1))
             rankings = rankings_from(scores, self.rows, 10)
             write_rankings(self.rankings_of(key), rankings)
+            runs.append(read_run(self.rankings_of(key), self.rows))
+            self._write_scorer(key)
             metrics.append(
                 {
                     **dict(zip(("model", "prompt", "scorer"), key, strict=True)),
                     "dataset": dataset,
                     "split": "test",
-                    **metrics_of(rankings, self.rows),
+                    **metrics_of(rankings, self.rows, RESAMPLING),
                 }
             )
         self.metrics = self.results / "tables" / "metrics.csv"
         self.metrics.parent.mkdir(parents=True)
         to_csv(rows_of_runs(metrics), self.metrics)
+        records = compare_all(pairs_of(runs), self.rows, RESAMPLING, STATISTICS["flips"])
+        write_rows(self.metrics.with_name("pairs.csv"), records, PAIR_COLUMNS)
+        ties = [tie for one in runs for tie in tie_rows(one, self.rows)]
+        write_rows(self.metrics.with_name("ties.csv"), ties, TIE_COLUMNS)
+        duplicates = duplicate_rows(self.rows)
+        write_rows(self.metrics.with_name("duplicates.csv"), duplicates, DUPLICATE_COLUMNS)
+        write_studies(self.metrics.parent, self.keys, 3 * images, seed)
         (self.results / "tables" / "steps.csv").write_text(
             "rule,jobs,seconds,max_rss_mb,mean_load_percent\n"
             "prepare,1,3.2,95.5,88\nencode_images,1,12.5,812.0,170\nencode_texts,3,4.5,640.1,150\n"
@@ -144,6 +190,20 @@ class FakeRun:
     @property
     def results(self) -> Path:
         return self.folder / "results" / self.dataset
+
+    def _write_scorer(self, key: tuple[str, str, str]) -> None:
+        """What a scorer of this kind learns, as far as a report reads it."""
+        both = np.array([0.5, 0.25])
+        learnt = {
+            "centring": {"share": both},
+            "nnn": {"weight": both, "neighbours": np.array([4, 16])},
+            "inverted_softmax": {"beta": np.array([20.0, 0.0])},
+            "fusion": {"weight": both, "with": np.array("another-model")},
+            "adapter": {"epochs": np.array([3, 4, 3]), "seeds": np.array([0, 1, 2])},
+        }
+        kind = SCORERS.get(key[2], {}).get("kind", "cosine")
+        path = self.rankings_of(key).with_name("scorer.npz")
+        write_arrays(path, {"kind": np.array(kind), **learnt.get(kind, {})})
 
     def rankings_of(self, key: tuple[str, str, str]) -> Path:
         return self.results.joinpath(*key, "rankings.npz")
@@ -223,7 +283,7 @@ class FakeRun:
                         {
                             "training": {
                                 "dataset": self.dataset,
-                                "base": None,
+                                "base": self.base if model != self.base else None,
                                 "epochs": 8,
                                 "best_epoch": 6,
                             }
@@ -290,7 +350,7 @@ class FakeRun:
 
     def draw(self, examples: int = 2) -> FakeRun:
         """Every figure, by the rules' own ``main``; ``examples`` of each outcome in galleries."""
-        params = {"languages": list(LANGUAGES), "style": {"dpi": 60}, "split": "test"}
+        params = {"languages": list(LANGUAGES), "style": {"dpi": 60}, "split": "test", **STATISTICS}
         rows = {"captions": self.data / "captions.json", "splits": self.data / "splits.json"}
         plot_recall.main(job({"metrics": self.metrics}, self.figure("recall"), params))
         rankings = [str(self.rankings_of(key)) for key in self.keys]
@@ -302,6 +362,16 @@ class FakeRun:
                 "png": str(folder / f"flow.{lang}.png"),
             }
             plot_flow.main(job({}, output, {**params, "languages": [lang]}))
+        for study in self.studies:
+            inputs = {"table": self.metrics.with_name(f"{study}.csv")}
+            settings = {**params, "settings": settings_of(study)["figure"]}
+            output = self.figure("study", study)
+            plot_study.main(job(inputs, output, settings, {"study": study}))
+        for picture in ("hubs", "failures"):
+            # their own rules draw them; any drawing will do here
+            for lang in LANGUAGES:
+                folder = self.results / "figures"
+                shutil.copy(folder / f"recall.{lang}.svg", folder / f"{picture}.{lang}.svg")
         for model in self.models:
             if self.trained:
                 files = self.folder / "data" / "models" / model
@@ -339,6 +409,21 @@ class FakeRun:
             "images": str(self.data / "images"),
             "rankings": [str(self.rankings_of(key)) for key in self.keys],
             "encodings": sorted(str(path) for path in self.results.glob("*/test/*.json")),
+            "scorers": [str(self.rankings_of(key).with_name("scorer.npz")) for key in self.keys],
+            "pairs": self.metrics.with_name("pairs.csv"),
+            "studies": [str(self.metrics.with_name(f"{name}.csv")) for name in self.studies],
+            **(
+                {name: self.metrics.with_name(f"{name}.csv") for name in ("ties", "duplicates")}
+                if "relevance" in self.studies
+                else {}
+            ),
+            "drawn": [
+                str(figures / f"study.{name}.{lang}.svg")
+                for name in self.studies
+                if settings_of(name)["figure"]["form"] != "none"
+            ],
+            "hubs": str(figures / f"hubs.{lang}.svg") if "geometry" in self.studies else None,
+            "failures": str(figures / f"failures.{lang}.svg") if "errors" in self.studies else None,
             "models": [
                 str(self.folder / "data" / "models" / m / "model.json") for m in self.models
             ],
@@ -358,6 +443,12 @@ class FakeRun:
         }
         params = {
             "split": "test",
+            "studies": {name: settings_of(name, self.titles.get(name)) for name in self.studies},
+            "scorers": {
+                scorer: SCORERS.get(scorer, {"kind": "cosine"})
+                for scorer in dict.fromkeys(key[2] for key in self.keys)
+            },
+            "statistics": STATISTICS,
             "commands": ["./run snakemake --cores 2 <all>"],
             "listings": ["scripts/retrieve/ranking.py:rank"],
         }

@@ -16,6 +16,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
 
+from scripts.data.rows import rows_of
+from scripts.evaluate.intervals import Resampling
+from scripts.evaluate.runs import Run
 from scripts.job import BadInput
 from scripts.report import style
 from scripts.report.plot_flow import plot_flow
@@ -23,7 +26,6 @@ from scripts.report.plot_gallery import choose, plot_gallery
 from scripts.report.plot_ranks import curves, plot_ranks
 from scripts.report.plot_recall import plot_recall, with_chance
 from scripts.report.plot_training import by_epoch, plot_training
-from scripts.evaluate.runs import Run
 
 
 def texts_of(figure):
@@ -71,8 +73,14 @@ def metrics(models: int, prompts: int, scorers: int, scale: float = 1.0) -> pd.D
         {
             "model": f"clip-model-{a}", "prompt": f"a-prompt-name-{b}", "scorer": f"scorer-{c}",
             "direction": way, "queries": 5000 if way[0] == "t" else 1000,
-            "gallery": 1000 if way[0] == "t" else 5000, "recall@1": scale * lot.uniform(0.1, 0.4),
-            "recall@5": scale * lot.uniform(0.4, 0.8), "recall@10": scale * lot.uniform(0.8, 1),
+            "gallery": 1000 if way[0] == "t" else 5000,
+            **{
+                f"recall@{k}{end}": scale * min(1, max(0, value + more))
+                for k, value in zip(
+                    (1, 5, 10), np.sort(lot.uniform(0.1, 1, 3)).tolist(), strict=True
+                )
+                for end, more in (("", 0), ("_low", -0.03), ("_high", 0.03))
+            },
         }
         for a in range(models) for b in range(prompts) for c in range(scorers)
         for way in ("text_to_image", "image_to_text")
@@ -103,7 +111,7 @@ def fake_runs(count: int, gallery: int) -> list[Run]:
             f"a-model-name-{number // 3}", f"prompt-{number % 3}", "cosine",
             {"text_to_image": lot.integers(1, gallery + 1, 50),
              "image_to_text": lot.integers(1, 2 * gallery + 1, 25)},
-            {}, {}, np.zeros(0), np.zeros(0),
+            {}, {}, np.zeros(0), np.zeros(0), {},
         )
         for number in range(count)
     ]  # fmt: skip
@@ -112,17 +120,26 @@ def fake_runs(count: int, gallery: int) -> list[Run]:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(("count", "gallery"), [(1, 5), (3, 60), (12, 1000), (12, 25000)])
 def test_recall_curves_are_readable(count, gallery, language):
+    table = curves_of(fake_runs(count, gallery), gallery)
+    assert_readable(plot_ranks(table, language, {}))
+
+
+def curves_of(runs: list[Run], gallery: int) -> pd.DataFrame:
+    """Curves of runs of 25 images with two captions each, and so many items to choose from."""
+    rows = rows_of([str(n) for n in range(25)], [["a", "b"]] * 25)
     sizes = {"text_to_image": gallery, "image_to_text": 2 * gallery}
-    assert_readable(plot_ranks(curves(fake_runs(count, gallery), sizes), language, {}))
+    return curves(runs, sizes, rows, Resampling(200, 0))
 
 
-def test_a_recall_curve_counts_the_queries_up_to_each_rank():
+def test_a_recall_curve_counts_the_queries_up_to_each_rank_with_its_interval():
     run = fake_runs(1, 5)[0]
-    table = curves([run], {"text_to_image": 5, "image_to_text": 10})
-    own = table[table.direction == "text_to_image"].set_index("k").recall
+    table = curves_of([run], 5)
+    own = table[table.direction == "text_to_image"].set_index("k")
     assert own.index.tolist() == [1, 2, 3, 4, 5]
-    for k, value in own.items():
+    for k, value in own.recall.items():
         assert value == pytest.approx((run.ranks["text_to_image"] <= k).mean())
+    assert (own.low <= own.recall).all() and (own.recall <= own.high).all()
+    assert own.low[1] < own.recall[1] < own.high[1]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -7,18 +7,34 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from fake_run import LANGUAGES, FakeRun
+from fake_run import LANGUAGES, SCORERS, FakeRun
+from fake_studies import STUDIES
 
 from scripts.data.rows import read_captions
 from scripts.job import BadInput
 from scripts.report import page as page_module
 from scripts.report.material import preprocessing_of
 from scripts.report.page import Speaker, highlighted, inline_svg, listing, read_words
-from scripts.report.report_page import SECTIONS
 
 VOID = {"wbr", "meta", "img", "br", "link", "mspace", "path", "use", "rect"}
+RESULTS = ("relevance", "judgments", "published")
+SECTIONS = {
+    "method": ("principle", "flow", "measures"),
+    "data": ("dataset", "models", "features", "training", "cost"),
+    "results": ("recall", "depth", "differences", *(f"study_{name}" for name in RESULTS)),
+    "examples": ("text_to_image", "image_to_text"),
+    # the run has one scorer, so there is none to compare
+    "analysis": (
+        "outcomes",
+        "contrasts",
+        *(f"study_{name}" for name in STUDIES if name not in (*RESULTS, "scorers")),
+    ),
+    "optimisations": (),
+    "outlook": (),
+    "appendix": ("definitions", "commands", "code", "versions", "checksums"),
+}
 # counts of what a reader sees in the tables' rows, and so in no cell of them
-COUNTS = {"runs", "models", "prompts", "total", "better", "worse", "alike"}
+COUNTS = {"runs", "models", "prompts", "total", "clear", "better", "worse", "alike"}
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 
@@ -78,7 +94,7 @@ def test_every_section_is_there_numbered_and_not_empty(pages):
         for section, parts in SECTIONS.items():
             assert section in document.ids
             for part in parts:
-                assert f"{section}-{part}" in document.ids
+                assert f"{section}-{part}" in document.ids, part
         headings = [one["text"] for one in document.all("h2") + document.all("h3")]
         assert all(
             re.match(r"[0-9A]", text) for text in headings if text not in ("Abstract", "摘要")
@@ -101,7 +117,8 @@ def assert_numbered_in_order(page: Document):
 
 def test_figures_and_tables_are_captioned_and_numbered_in_order(page: Document):
     assert_numbered_in_order(page)
-    assert len(page.all("svg")) == 4
+    drawn = [name for name in STUDIES if name not in ("geometry", "scorers")]
+    assert len(page.all("svg")) == 4 + len(drawn) + 2  # and hubs and failures
 
 
 def test_every_figure_has_shapes_in_it_and_a_label(page: Document, pages):
@@ -200,15 +217,15 @@ def test_every_number_in_a_sentence_is_in_a_table(
     html = fake_run.report("en", name="numbers")
     cells = re.findall(r"<td[^>]*>(.*?)</td>", html, re.DOTALL)
     there = {number for cell in cells for number in NUMBER.findall(re.sub(r"<[^>]+>", "", cell))}
-    assert len(said) > 20
+    assert len(said) > 50
     for finding in said:
         for name, value in finding.numbers.items():
-            if name not in COUNTS and re.match(r"[+−±\d]", str(value)):
+            if name not in COUNTS and re.match(r"[+−\[\d]", str(value)):
                 assert set(NUMBER.findall(str(value))) <= there, (finding.key, name, value)
 
 
 def test_sentences_hold_no_numbers_of_their_own():
-    allowed = {"1", "2", "5", "10", "6"}  # depths, classes of rank, and 10 to the minus six
+    allowed = {"1", "2", "5", "10", "95"}  # depths, classes of rank, and the level of intervals
     for lang in LANGUAGES:
         for key, phrase in read_words(lang)["findings"].items():
             assert set(re.findall(r"\d+", re.sub(r"\{\w+\}", "", phrase))) <= allowed, key
@@ -236,9 +253,10 @@ RUNS = {
 @pytest.mark.parametrize("case", RUNS)
 def test_other_runs_give_other_reports_that_are_whole(case, tmp_path: Path):
     strengths, images = RUNS[case]
-    run = FakeRun(tmp_path, strengths, images=images, trained=False, dataset="flickr8k").draw(
-        examples=1
-    )
+    run = FakeRun(
+        tmp_path, strengths, images=images, trained=False, dataset="flickr8k",
+        studies=("prompts", "scorers", "gallery"),
+    ).draw(examples=1)  # fmt: skip
     for lang in LANGUAGES:
         html = run.report(lang)
         document = Document(html)
@@ -324,3 +342,119 @@ def test_preprocessing_is_what_the_models_own_files_say(tmp_path: Path, files, s
     for name, content in files.items():
         (tmp_path / name).write_text(content, "utf-8")
     assert preprocessing_of(tmp_path) == said
+
+
+def section_of(html: str, name: str) -> str:
+    """What stands under a heading of the third level, markup and all."""
+    return re.split(r"<h[23]", html.split(f'id="{name}"', 1)[1])[0]
+
+
+def test_every_study_has_its_figure_and_its_table_where_it_is_told(pages):
+    for html in pages.values():
+        for name in STUDIES:
+            if name == "scorers":
+                continue
+            place = "results" if name in RESULTS else "analysis"
+            section = section_of(html, f"{place}-study_{name}")
+            assert f'id="tab_study_{name}"' in section, name
+            assert (f'id="fig_study_{name}"' in section) == (name != "geometry"), name
+            assert "<li>" in section, name
+        assert 'id="fig_hubs"' in section_of(html, "analysis-study_geometry")
+        assert 'id="fig_failures"' in section_of(html, "analysis-study_errors")
+
+
+def test_every_headline_number_stands_with_its_interval(pages):
+    for html in pages.values():
+        for name in ("metrics", "depth"):
+            table = re.search(rf'id="tab_{name}".*?</table>', html, re.DOTALL)[0]
+            cells = re.findall(r'<td class="r">(.*?)</td>', table)
+            assert cells
+            assert all(re.search(r'class="ci">\[[\d., ]+\]</span>', cell) for cell in cells)
+        tiles = re.search(r'<dl class="tiles">.*?</dl>', html, re.DOTALL)[0]
+        assert len(re.findall(r'%<span class="ci">\[', tiles)) == 4
+        assert re.search(r"% \[[\d., ]+\]", abstract_of(html))
+
+
+def test_intervals_in_the_tables_hold_their_values(pages):
+    for html in pages.values():
+        found = re.findall(
+            r'<td class="r">(?:<strong>)?([−+\d.,]+)(?:</strong>)?'
+            r'<span class="ci">\[(\S+), (\S+)\]',
+            html,
+        )
+        assert len(found) > 200
+        for told in found:
+            value, low, high = (float(one.replace("−", "-").replace(",", "")) for one in told)
+            assert low <= value <= high
+
+
+def test_studies_without_rows_are_named_and_take_no_room(tmp_path: Path):
+    strengths = {("m", "plain", "cosine"): 0.2}
+    run = FakeRun(tmp_path, strengths, images=20, titles={"mine": {"zh": "我的研究"}},
+                  studies=("published", "prompts", "mine"))  # fmt: skip
+    table = run.metrics.with_name("published.csv")
+    table.write_text(table.read_text("utf-8").splitlines()[0] + "\n", "utf-8")
+    (run.metrics.with_name("mine.csv")).write_text(
+        run.metrics.with_name("leakage.csv").read_text("utf-8"), "utf-8"
+    )
+    run.draw(examples=1)
+    for lang, title in (("en", "我的研究"), ("zh", "我的研究")):
+        html = run.report(lang)
+        assert "study_published" not in html
+        document = Document(html)
+        assert_numbered_in_order(document)
+        # a study of the user's own has no words here, but its title, its figure and its table
+        assert [one for one in document.all("h3") if title in one["text"]]
+        assert {"fig_study_mine", "tab_study_mine"} <= set(document.ids)
+        empty = {"en": "nothing to show: Beside published numbers, Prompts",
+                 "zh": "没有可展示的内容：与公布的数字相比、提示模板"}[lang]  # fmt: skip
+        assert empty in html
+
+
+def test_own_optimisations_are_told_with_gain_choice_and_literature(tmp_path: Path):
+    strengths = {("tiny", "plain", scorer): 0.2 for scorer in ("cosine", *SCORERS)}
+    strengths |= {("tiny", "plain", "nnn"): 0.3, ("tiny", "plain", "fusion"): 0.05}
+    strengths |= {("tiny", "ensemble", "cosine"): 0.3, ("tuned", "plain", "cosine"): 0.3}
+    run = FakeRun(tmp_path, strengths, images=60, base="tiny", studies=("seeds",)).draw(examples=1)
+    names = {"en": ("Prompt ensemble.", "Centring.", "Nearest-neighbour normalisation.",
+                    "Inverted softmax.", "Residual adapter.", "Fusion of two encoders.",
+                    "Fine-tuning."),
+             "zh": ("提示集成。", "中心化。", "最近邻归一化。", "反向 softmax。", "残差适配器。",
+                    "双编码器融合。", "微调。")}  # fmt: skip
+    for lang in LANGUAGES:
+        html = run.report(lang)
+        section = html.split('id="optimisations"')[1].split('id="outlook"')[0]
+        assert re.findall(r"<strong>([^<]+)</strong>", section)[:1] == [names[lang][0]]
+        for name in names[lang]:
+            assert f"<strong>{name}</strong>" in section
+        better, worse = {"en": ("does better than", "does worse than"), "zh": ("优于", "不如")}[
+            lang
+        ]
+        assert f"<strong>nnn</strong> {better} cosine" in section
+        assert f"<strong>fusion</strong> {worse} cosine" in section
+        assert f"<strong>tuned</strong> {better} tiny" in section
+        for number in ("30.3", "34.8", "51.1", "43.5"):
+            assert number in section
+        assert "w = 0.5, k = 4" in section and "w = 0.25, k = 16" in section
+
+
+def test_every_measure_is_defined_with_its_source(pages):
+    for html in pages.values():
+        section = section_of(html, "appendix-definitions")
+        for name in ("R-Precision", "mAP@R", "nDCG@10", "rsum", "Holm", "Kendall"):
+            assert name in section
+        for source in (
+            "1935",
+            "1979",
+            "1993",
+            "1999",
+            "2002",
+            "2005",
+            "2010",
+            "2018",
+            "2020",
+            "2022",
+        ):
+            assert source in section
+        numbers = re.search(r'id="tab_statistics".*?</table>', html, re.DOTALL)[0]
+        assert ">300<" in numbers and ">999<" in numbers

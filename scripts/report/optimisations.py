@@ -1,0 +1,207 @@
+"""What this workflow does of its own, each with its effect where this run has measured one.
+
+Gains are those of pairs.csv: a paired difference with its interval and its adjusted p-value. They
+are told whichever way they go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scripts.evaluate.runs import DIRECTIONS
+from scripts.report import analysis, formats, study_findings
+from scripts.report.findings import Finding, effect
+from scripts.report.material import Material
+
+# kinds of scorers, in the order in which they are told
+SCORERS = ("centring", "nnn", "inverted_softmax", "adapter", "fusion")
+# what a kind takes from val, for each direction
+CHOSEN = {
+    "centring": ("share",),
+    "nnn": ("weight", "neighbours"),
+    "inverted_softmax": ("beta",),
+    "fusion": ("weight",),
+}
+# columns of pairs.csv that change sides where a pair is turned round
+_SIDES = [(name, f"other_{name}") for name in ("model", "prompt", "scorer")]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """One run against another, and why it could be better.
+
+    Attributes
+    ----------
+    kind : its name in the words
+    pair : rows of pairs.csv, one for each direction
+    differs : "model", "prompt" or "scorer": what the two runs differ in
+    chosen : what val chose, or nothing
+    further : more that this run shows of it
+    """
+
+    kind: str
+    pair: pd.DataFrame
+    differs: str
+    chosen: Finding | None = None
+    further: tuple[Finding, ...] = ()
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is said of it, the gain first."""
+        chosen = [self.chosen] if self.chosen else []
+        return [effect(self.pair, self.differs), *chosen, *self.further]
+
+
+def gains(material: Material) -> list[Gain]:
+    """Every gain, or loss, that this run measures of an optimisation of this workflow."""
+    pairs = material.pairs
+    prompts, scorers = (pairs[pairs.family == family] for family in ("prompt", "scorer"))
+    together = [name for name, texts in material.templates.items() if len(texts) > 1]
+    found = [
+        Gain("ensemble", part, "prompt")
+        for _, part in _each(prompts[prompts.prompt.isin(together)], "prompt")
+    ]
+    for kind in SCORERS:
+        names = [name for name, entry in material.scorers.items() if entry["kind"] == kind]
+        for key, part in _each(scorers[scorers.scorer.isin(names)], "scorer"):
+            further = _seeds(material, key) if kind == "adapter" else ()
+            found.append(Gain(kind, part, "scorer", chosen(kind, material.fitted[key]), further))
+    return found + [Gain("tuning", part, "model") for part in _tuned(material)]
+
+
+def _each(pairs: pd.DataFrame, kind: str) -> list[tuple[tuple[str, str, str], pd.DataFrame]]:
+    """Pairs by the run that is looked at."""
+    keys = ["model", "prompt", "scorer"]
+    return [(key, part) for key, part in pairs.groupby(keys, sort=False)]
+
+
+def _seeds(material: Material, key: tuple[str, str, str]) -> tuple[Finding, ...]:
+    """What the study of seeds says of this run's scorer."""
+    for study in material.studies:
+        if study.name == "seeds":
+            own = study.table
+            own = own[(own[["model", "prompt", "scorer"]] == list(key)).all(axis=1)]
+            return tuple(study_findings.findings_of("seeds", own))
+    return ()
+
+
+def _tuned(material: Material) -> list[pd.DataFrame]:
+    """Pairs of a model and the one that it was tuned from, under the first prompt and scorer."""
+    found = []
+    for model in material.models:
+        base, name = (model.get("training") or {}).get("base"), model["model"]
+        for part in (
+            _between(material.pairs, name, base),
+            turned(_between(material.pairs, base, name)),
+        ):
+            if len(part):
+                found.append(part)
+    return found
+
+
+def _between(pairs: pd.DataFrame, model: str | None, other: str | None) -> pd.DataFrame:
+    """The first pair of two models that differ in nothing else."""
+    own = pairs[
+        (pairs.model == model)
+        & (pairs.other_model == other)
+        & (pairs.prompt == pairs.other_prompt)
+        & (pairs.scorer == pairs.other_scorer)
+    ]
+    return own.drop_duplicates("direction")
+
+
+def turned(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The same comparison, seen from the other side."""
+    result = pairs.copy()
+    for one, other in _SIDES:
+        result[one], result[other] = pairs[other], pairs[one]
+    for column in pairs.columns:
+        if column == "mean" or column.startswith(("recall@", "mean_")):
+            opposite = column
+            if column.endswith(("_low", "_high")):
+                name, end = column.rsplit("_", 1)
+                opposite = f"{name}_{'high' if end == 'low' else 'low'}"
+            result[column] = -pairs[opposite]
+    result["verdict"] = pairs.verdict.map({"better": "worse", "worse": "better"}).fillna("alike")
+    return result
+
+
+def chosen(kind: str, arrays: dict[str, np.ndarray]) -> Finding | None:
+    """What a scorer took from val."""
+    if kind == "adapter" and "epochs" in arrays:
+        epochs = ", ".join(formats.count(epoch) for epoch in arrays["epochs"])
+        return Finding("chosen_adapter", {"epochs": epochs})
+    if not set(CHOSEN.get(kind, ("",))) <= set(arrays):
+        return None
+    numbers: dict[str, Any] = {
+        f"{way}_{name}": formats.quantity(float(arrays[name][place]))
+        for name in CHOSEN[kind]
+        for place, way in enumerate(DIRECTIONS)
+    }
+    if kind == "fusion":
+        numbers["other"] = str(arrays["with"])
+    return Finding(f"chosen_{kind}", numbers)
+
+
+def savings(material: Material) -> list[tuple[str, Finding | None]]:
+    """What the workflow saves or guards, each with its effect where it was measured."""
+    cost = material.steps.set_index("rule").to_dict("index")
+    rows, best = material.rows, max(material.runs, key=analysis.mean_recall)
+    sizes = {
+        "images": len(rows.images),
+        "captions": len(rows.captions),
+        "prompts": len(material.templates),
+    }
+    ties = analysis.ties_with_right(best)
+    share = formats.percent(ties / sizes["captions"])
+    return [
+        ("cache", _cache(cost, sizes["prompts"])),
+        ("texts", _texts(analysis.repeated_captions(rows), sizes["captions"])),
+        ("blocks", _blocks(cost, sizes)),
+        (
+            "ties",
+            Finding(
+                "effect_ties" if ties else "effect_ties_none",
+                {"ties": formats.count(ties), "share": share},
+            ),
+        ),
+    ]
+
+
+def _cache(cost: dict[str, Any], prompts: int) -> Finding | None:
+    encoding = cost.get("encode_images")
+    if encoding is None or prompts < 2 or not encoding["seconds"] > 0:
+        return None
+    return Finding(
+        "effect_cache",
+        {"seconds": formats.duration(encoding["seconds"]), "prompts": formats.count(prompts)},
+    )
+
+
+def _texts(repeated: int, captions: int) -> Finding | None:
+    if not repeated:
+        return None
+    return Finding(
+        "effect_texts",
+        {
+            "repeated": formats.count(repeated),
+            "captions": formats.count(captions),
+            "share": formats.percent(repeated / captions),
+        },
+    )
+
+
+def _blocks(cost: dict[str, Any], sizes: dict[str, int]) -> Finding | None:
+    ranking = cost.get("similarity")
+    if ranking is None or not ranking["max_rss_mb"] > 0:
+        return None
+    matrix = 4 * sizes["images"] * sizes["captions"] / 2**20
+    saved = matrix > ranking["max_rss_mb"]
+    return Finding(
+        "effect_blocks" if saved else "effect_blocks_small",
+        {"memory": formats.megabytes(ranking["max_rss_mb"]), "matrix": formats.megabytes(matrix)},
+    )

@@ -1,0 +1,332 @@
+"""What each study of this repository shows: its table read as sentences.
+
+As in ``findings``, a sentence is chosen by the numbers and carries them in the form that they have
+in the study's table. Looked at is the first model of the table. A study of a user's own has no
+sentences here, but its figure and its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from scripts.evaluate.runs import DIRECTIONS
+from scripts.report import formats
+from scripts.report.findings import Finding, Label
+from scripts.report.study_table import is_share, printed, unique
+
+# kinds of failure that are no fault of the model
+EXCUSED = ("tie", "identical_caption", "accepted")
+
+
+def findings_of(study: str, table: pd.DataFrame) -> list[Finding]:
+    """What a study shows of the first model in its table; nothing where it is not known here."""
+    if table.empty or study not in _KNOWN:
+        return []
+    return _KNOWN[study](table[table.model == table.model.iloc[0]].reset_index(drop=True))
+
+
+def told(row: pd.Series) -> str:
+    """A value with its interval, as the study's table has it."""
+    form = formats.percent if is_share(row.measure) else printed(row)
+    return formats.with_interval(row.value, row.low, row.high, form)
+
+
+def pick(table: pd.DataFrame, **keys: Any) -> pd.Series | None:
+    """The first row with these values, or nothing."""
+    for column, value in keys.items():
+        table = table[table[column] == value]
+    return None if table.empty else table.iloc[0]
+
+
+def apart(one: pd.Series, other: pd.Series) -> str:
+    """ "higher", "lower", or "alike" where the intervals of two values overlap."""
+    if one.low > other.high:
+        return "higher"
+    return "lower" if one.high < other.low else "alike"
+
+
+def relevance(table: pd.DataFrame) -> list[Finding]:
+    """What equal captions and people's judgments, accepted as right, add to Recall@1."""
+    found = []
+    for name, of in (("duplicates", "all queries"), ("people", "judged queries")):
+        for way in DIRECTIONS:
+            keys = {"direction": way, "measure": "recall@1"}
+            strict = pick(table, group=f"own / {of}", **keys)
+            wide = pick(table, group=f"{name} / {of}", **keys)
+            if strict is None or wide is None:
+                continue
+            key = "none" if wide.value == strict.value else "slight"
+            if wide.value > strict.high:
+                key = "clear"
+            found.append(
+                Finding(
+                    f"relevance_{name}_{key}",
+                    {"direction": way, "strict": told(strict), "wide": told(wide)},
+                )
+            )
+    return found
+
+
+def judgments(table: pd.DataFrame) -> list[Finding]:
+    """Whether the score agrees with people."""
+    return [
+        Finding(
+            "judgments_agree" if row.low > 0 else "judgments_none",
+            {
+                "group": Label("judgments", row.group),
+                "measure": Label.of_measure(row.measure),
+                "value": told(row),
+                "pairs": formats.count(row.queries),
+            },
+        )
+        for _, row in table.iterrows()
+        if row.measure.startswith("tau")
+    ]
+
+
+def published(table: pd.DataFrame) -> list[Finding]:
+    """Whether published figures lie within this run's intervals."""
+    found = []
+    for _, theirs in table[table.measure == "published"].iterrows():
+        own = table[
+            (table.group == theirs.group)
+            & (table.direction == theirs.direction)
+            & ~table.measure.isin(("published", "within"))
+        ].iloc[0]
+        place = "above" if theirs.value < own.low else "below" if theirs.value > own.high else ""
+        found.append(
+            Finding(
+                f"published_{place or 'within'}",
+                {
+                    "direction": own.direction,
+                    "measure": Label.of_measure(own.measure),
+                    "source": own.group,
+                    "value": told(own),
+                    "published": formats.percent(theirs.value),
+                },
+            )
+        )
+    return found
+
+
+def seeds(table: pd.DataFrame) -> list[Finding]:
+    """How much the seed matters, beside how much the choice of images does."""
+    found = []
+    for group in unique(table.group[table.group.str.endswith(", mean")]):
+        name = group.removesuffix(", mean")
+        numbers: dict[str, Any] = {"name": name}
+        small = True
+        for way in DIRECTIONS:
+            mean = pick(table, group=group, direction=way, measure="mean")
+            singles = table[
+                (table.direction == way)
+                & (table.measure == "mean")
+                & table.group.str.startswith(f"{name}, seed ")
+            ]
+            numbers[way] = told(mean)
+            spread = mean.high - mean.low
+            small &= bool(spread <= (singles.high - singles.low).mean())
+        several = pd.notna(mean.high)
+        key = ("small" if small else "large") if several else "one"
+        found.append(Finding(f"seeds_{key}", numbers))
+    return found
+
+
+def gallery(table: pd.DataFrame) -> list[Finding]:
+    """What the size of the gallery does to Recall@1."""
+    found = []
+    for way in DIRECTIONS:
+        own = table[(table.direction == way) & (table.measure == "recall@1")].sort_values("x")
+        if own.empty:
+            continue
+        if len(own) < 2:
+            return [Finding("gallery_small", {"gallery": formats.count(own.x.iloc[-1])})]
+        small, medium, full = own.iloc[0], own.iloc[len(own) // 2], own.iloc[-1]
+        found.append(
+            Finding(
+                f"gallery_{'falls' if apart(full, small) == 'lower' else 'holds'}",
+                {
+                    "direction": way,
+                    **{f"{name}_recall": told(one) for name, one in
+                       (("small", small), ("medium", medium), ("full", full))},
+                    **{name: formats.count(one.x) for name, one in
+                       (("small", small), ("medium", medium), ("full", full))},
+                },
+            )
+        )  # fmt: skip
+    return found
+
+
+def captions(table: pd.DataFrame) -> list[Finding]:
+    """What the length of captions does, and how many of them are used."""
+    found = []
+    for group, key in (
+        ("length", "length"),
+        ("captions together", "together"),
+        ("captions per image", "per_image"),
+    ):
+        own = table[(table.group == group) & (table.measure == "recall@10")].sort_values("x")
+        if len(own) < 2:
+            continue
+        first, last = own.iloc[0], own.iloc[-1]
+        found.append(
+            Finding(
+                f"captions_{key}_{apart(last, first)}",
+                {
+                    "least": formats.quantity(first.x),
+                    "most": formats.quantity(last.x),
+                    "first": told(first),
+                    "last": told(last),
+                },
+            )
+        )
+    return found
+
+
+def categories(table: pd.DataFrame) -> list[Finding]:
+    """Which category is found best and which worst."""
+    found = []
+    for way in DIRECTIONS:
+        own = table[(table.direction == way) & (table.measure == "recall@10")]
+        if len(own) < 2:
+            continue
+        best, worst = own.loc[own.value.idxmax()], own.loc[own.value.idxmin()]
+        found.append(
+            Finding(
+                f"categories_{'apart' if apart(best, worst) == 'higher' else 'alike'}",
+                {
+                    "direction": way,
+                    "best": Label("categories", best.group),
+                    "best_recall": told(best),
+                    "worst": Label("categories", worst.group),
+                    "worst_recall": told(worst),
+                },
+            )
+        )
+    return found
+
+
+def robustness(table: pd.DataFrame) -> list[Finding]:
+    """What each damage costs at its strongest."""
+    found = []
+    for group in unique(table.group[table.group.str.endswith(", loss")]):
+        own = table[table.group == group]
+        strongest = own[own.x == own.x.max()]
+        losses = [pick(strongest, direction=way) for way in DIRECTIONS]
+        clear = sum(bool(one.low > 0) for one in losses)
+        points = [
+            formats.with_interval(one.value, one.low, one.high, formats.share) for one in losses
+        ]
+        found.append(
+            Finding(
+                f"robustness_{('alike', 'partly', 'hurts')[clear]}",
+                {
+                    "group": Label("robustness", group.removesuffix(", loss")),
+                    "strength": formats.quantity(own.x.max()),
+                    **dict(zip(DIRECTIONS, points, strict=True)),
+                },
+            )
+        )
+    return found
+
+
+def geometry(table: pd.DataFrame) -> list[Finding]:
+    """How far apart the clouds are, and how much hubs take."""
+    found = []
+    right, wrong = (pick(table, measure=f"cosine_{one}") for one in ("right", "wrong"))
+    gap = pick(table, measure="gap")
+    if right is not None and wrong is not None and gap is not None:
+        found.append(
+            Finding(
+                f"geometry_{apart(right, wrong)}",
+                {"gap": told(gap), "right": told(right), "wrong": told(wrong)},
+            )
+        )
+    for way in DIRECTIONS:
+        own = table[(table.direction == way) & (table.measure == "skewness")]
+        if own.empty:
+            continue
+        first, numbers = own.iloc[0], {"direction": way, "skewness": told(own.iloc[0])}
+        # among scorers of the same prompt, the one with the fewest hubs
+        others = own[(own.prompt == first.prompt) & (own.scorer != first.scorer)]
+        if others.empty:
+            found.append(Finding("hubs_only", numbers))
+            continue
+        least = others.loc[others.value.idxmin()]
+        numbers |= {"reference": first.scorer, "name": least.scorer, "least": told(least)}
+        found.append(Finding(f"hubs_{apart(least, first)}", numbers))
+    return found
+
+
+def errors(table: pd.DataFrame) -> list[Finding]:
+    """The most common kind of failure, and how many are no fault of the model."""
+    found = []
+    for way in DIRECTIONS:
+        own = table[(table.direction == way) & (table.measure == "share")]
+        if own.empty:
+            continue
+        most = own.loc[own.value.idxmax()]
+        numbers = {
+            "direction": way,
+            "kind": Label("errors", most.group),
+            "share": told(most),
+            "count": formats.count(most.queries),
+        }
+        found.append(Finding("errors_most", numbers))
+        excused = own[own.group.isin(EXCUSED)].set_index("group").queries
+        if excused.empty:
+            continue
+        key = "some" if "accepted" in excused else "unjudged"
+        found.append(
+            Finding(
+                f"errors_excused_{key if excused.sum() else 'none'}",
+                {
+                    "direction": way,
+                    **{kind: formats.count(excused.get(kind, 0)) for kind in EXCUSED},
+                },
+            )
+        )
+    return found
+
+
+def leakage(table: pd.DataFrame) -> list[Finding]:
+    """What test shares with train and val, and whether the numbers live on it."""
+    found = []
+    counts = {name: pick(table, measure=name) for name in ("near_duplicates", "shared_captions")}
+    if all(count is not None for count in counts.values()):
+        any_ = any(count.value for count in counts.values())
+        found.append(
+            Finding(
+                "leakage_some" if any_ else "leakage_none",
+                {name: formats.count(count.value) for name, count in counts.items()},
+            )
+        )
+        if not any_:
+            return found
+    for way in DIRECTIONS:
+        keys = {"direction": way, "measure": "recall@1"}
+        every = pick(table, group="all queries", **keys)
+        for group, name in (
+            ("without near-duplicates", "images"), ("without shared captions", "captions")
+        ):  # fmt: skip
+            without = pick(table, group=group, **keys)
+            if every is None or without is None or without.queries == every.queries:
+                continue
+            key = "inflates" if without.value < every.low else "harmless"
+            found.append(
+                Finding(
+                    f"leakage_{name}_{key}",
+                    {"direction": way, "every": told(every), "without": told(without)},
+                )
+            )
+    return found
+
+
+_KNOWN: dict[str, Callable[[pd.DataFrame], list[Finding]]] = {
+    "relevance": relevance, "judgments": judgments, "published": published, "seeds": seeds,
+    "gallery": gallery, "captions": captions, "categories": categories, "robustness": robustness,
+    "geometry": geometry, "errors": errors, "leakage": leakage,
+}  # fmt: skip

@@ -1,0 +1,74 @@
+"""A study's table as figures and the report read it: typed, and cut to the measures shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scripts.job import BadInput
+from scripts.report import formats
+from scripts.studies.table import COLUMNS
+
+TEXT = ("model", "prompt", "scorer", "direction", "group", "measure")
+NUMBERS = ("x", "queries", "value", "low", "high")
+# fractions, and so printed in percent
+SHARES = ("mean", "share", "r_precision", "map@r", "rsum", "published", "antihubs")
+# what says something of other rows, and is no measure to draw or to table
+HIDDEN = ("within", "p_holm")
+# studies whose every value is one run's lead over another
+DIFFERENCES = ("prompts", "scorers")
+
+
+def read_study(path: str | Path) -> pd.DataFrame:
+    """Read ``tables/<study>.csv``: labels as text, empty where there is none, numbers as numbers.
+
+    Raises ``BadInput`` for a table of another shape.
+    """
+    # a prompt or a group may be called "null" or "NA" and mean it
+    table = pd.read_csv(path, keep_default_na=False, dtype=str)
+    if missing := [column for column in COLUMNS if column not in table]:
+        raise BadInput(
+            path,
+            f"no column {', '.join(missing)}",
+            f"the columns {', '.join(COLUMNS)}",
+            "write the table with scripts.studies.table.write_rows",
+        )
+    for column in NUMBERS:
+        table[column] = pd.to_numeric(table[column].replace("", None))
+    return table
+
+
+def selected(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows that hold a number, of the measures in ``settings["measures"]``, or of all."""
+    every = [measure for measure in table.measure.unique() if measure not in HIDDEN]
+    measures = list(settings.get("measures") or every)
+    return table[table.measure.isin(measures) & table.value.notna()].reset_index(drop=True)
+
+
+def is_share(measure: str) -> bool:
+    """Whether a measure is a fraction, to be printed in percent."""
+    return measure.startswith("recall@") or measure in SHARES
+
+
+def printed(row: Mapping[str, Any]) -> Callable[[float], str]:
+    """How the values of a row are printed, in its table and in sentences; shares without a sign."""
+    if is_share(row["measure"]):
+        return formats.share
+    if row["measure"].endswith("_rank"):
+        return formats.rank
+    # a count has no interval
+    counted = pd.isna(row["low"]) and float(row["value"]).is_integer()
+    return formats.count if counted else formats.score
+
+
+def is_difference(study: str, values: pd.Series) -> bool:
+    """Whether values are told from zero: known so, or some are below it."""
+    return study in DIFFERENCES or bool((values < 0).any())
+
+
+def unique(column: pd.Series) -> list[Any]:
+    """Values in the order in which they come up."""
+    return list(dict.fromkeys(column))

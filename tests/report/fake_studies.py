@@ -1,0 +1,180 @@
+"""Tables of studies that never were, in the shape and with the labels of the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.studies.comparisons import comparison_rows, read_pairs
+from scripts.studies.table import RECALLS, Row, row, write_rows
+
+WAYS = ("text_to_image", "image_to_text")
+STUDIES = (
+    "relevance", "judgments", "published", "prompts", "scorers", "seeds", "gallery", "captions",
+    "categories", "robustness", "geometry", "errors", "leakage",
+)  # fmt: skip
+# as in config/config.yaml
+FIGURES = {
+    "relevance": {"measures": ["recall@1", "r_precision", "map@r"]},
+    "prompts": {"measures": ["mean"]},
+    "scorers": {"measures": ["mean"]},
+    "seeds": {"measures": ["mean"]},
+    "gallery": {"form": "lines", "log": True, "measures": ["recall@1", "recall@5", "recall@10"]},
+    "captions": {"form": "lines", "measures": ["recall@1", "recall@10"]},
+    "categories": {"measures": ["recall@10"]},
+    "robustness": {"form": "lines", "measures": ["recall@10"]},
+    "geometry": {"form": "none"},
+    "errors": {"measures": ["share"]},
+    "leakage": {"measures": ["recall@1", "recall@10"]},
+}
+
+
+def settings_of(study: str, title: dict[str, str] | None = None) -> dict[str, Any]:
+    """A study's part of the configuration, with the schema's defaults."""
+    figure = {"form": "points", "measures": [], "log": False} | FIGURES.get(study, {})
+    return {"figure": figure, "title": title or {}}
+
+
+def write_studies(folder: Path, keys: list[tuple[str, str, str]], queries: int, seed: int) -> None:
+    """Write ``<study>.csv`` of every study to ``folder``, where pairs.csv is."""
+    models = list(dict.fromkeys(key[0] for key in keys))
+    references = [next(key for key in keys if key[0] == model) for model in models]
+    lot = np.random.default_rng(seed)
+    pairs = read_pairs(folder / "pairs.csv")
+    tables = {
+        "prompts": comparison_rows(pairs, "prompt"),
+        "scorers": comparison_rows(pairs, "scorer"),
+        **{
+            study: [one for key in references for one in make(key, queries, lot)]
+            for study, make in MAKERS.items()
+        },
+    }
+    for study, rows in tables.items():
+        write_rows(folder / f"{study}.csv", rows)
+
+
+def around(value: float, width: float = 0.03) -> tuple[float, float]:
+    return max(0.0, value - width), value + width
+
+
+def recalls(key, way, group, level, queries, x=None, measures=RECALLS) -> list[Row]:
+    """Recalls around ``level``, each with an interval."""
+    shares = {"recall@1": 0.5, "recall@5": 0.8, "recall@10": 1.0, "mean": 0.77}
+    return [
+        row(key, way, name, level * shares.get(name, 0.6), queries, group, x,
+            around(level * shares.get(name, 0.6)))
+        for name in measures
+    ]  # fmt: skip
+
+
+def relevance(key, queries: int, lot) -> Iterator[Row]:
+    measures = (*RECALLS, "r_precision", "map@r")
+    for way in WAYS:
+        for of in ("all queries", "judged queries"):
+            for step, rule in enumerate(("own", "duplicates", "people", "people strict")):
+                level = 0.4 + 0.05 * step + lot.uniform(0, 0.02)
+                yield from recalls(key, way, f"{rule} / {of}", level, queries, measures=measures)
+
+
+def judgments(key, queries: int, lot) -> Iterator[Row]:
+    for group in ("expert, self pairs left out", "expert, self pairs kept"):
+        yield row(key, "", "tau_c", 0.41 + lot.uniform(0, 0.02), 5664, group, None, (0.39, 0.45))
+    for group in ("crowd, self pairs left out", "crowd, self pairs kept"):
+        yield row(key, "", "tau_b", 0.29 + lot.uniform(0, 0.02), 47830, group, None, (0.27, 0.33))
+
+
+def published(key, queries: int, lot) -> Iterator[Row]:
+    group = "ViT-B-32 openai (CLIP_benchmark)"
+    for way, theirs in zip(WAYS, (0.54, 0.61), strict=True):
+        yield row(key, way, "recall@5", 0.52, queries, group, None, (0.49, 0.55))
+        yield row(key, way, "published", theirs, queries, group)
+        yield row(key, way, "within", float(0.49 <= theirs <= 0.55), queries, group)
+
+
+def seeds(key, queries: int, lot) -> Iterator[Row]:
+    for way in WAYS:
+        for seed in range(3):
+            yield from recalls(key, way, f"adapter, seed {seed}", 0.5 + 0.01 * seed, queries)
+        yield from recalls(key, way, "adapter, mean", 0.51, queries)
+
+
+def gallery(key, queries: int, lot) -> Iterator[Row]:
+    for way in WAYS:
+        for step, size in enumerate((10, 20, 50, 60)):
+            names = ("recall@1", "recall@5", "recall@10")
+            yield from recalls(key, way, "", 0.95 - 0.12 * step, queries, size, names)
+
+
+def captions(key, queries: int, lot) -> Iterator[Row]:
+    for x in (8.21, 11.4, 15.02, 31.7):
+        yield from recalls(key, WAYS[0], "length", 0.4 + x / 100, queries // 4, x)
+    for x in (1, 2, 3):
+        yield from recalls(key, WAYS[0], "captions together", 0.4 + 0.1 * x, queries, x)
+        yield from recalls(key, WAYS[1], "captions per image", 0.4 + 0.1 * x, queries, x)
+
+
+def categories(key, queries: int, lot) -> Iterator[Row]:
+    names = [
+        *(
+            f"lexicon: {one}"
+            for one in ("people", "dogs", "buildings and streets", "a word of mine")
+        ),
+        *(f"cluster: {one}, of {key[0]}" for one in ("beach, ocean, waves", "snow, ski, slope")),
+    ]
+    for way in WAYS:
+        for place, name in enumerate(names):
+            yield from recalls(key, way, name, 0.3 + 0.08 * place, 20 + 13 * place)
+
+
+def robustness(key, queries: int, lot) -> Iterator[Row]:
+    for way in WAYS:
+        for step, kind in enumerate(("drop", "shuffle", "typos")):
+            for x in (0.0, 0.1, 0.25, 0.5):
+                level = 0.6 * (1 - x * (0.5 + 0.3 * step))
+                yield from recalls(key, way, kind, level, queries, x)
+                if x:
+                    lost = 0.77 * (0.6 - level)
+                    yield row(key, way, "mean", lost, queries, f"{kind}, loss", x,
+                              (lost - 0.03, lost + 0.03))  # fmt: skip
+
+
+def geometry(key, queries: int, lot) -> Iterator[Row]:
+    yield row(key, "", "gap", 0.82, queries, "", None, (0.81, 0.83))
+    yield row(key, "", "cosine_right", 0.31, queries, "", None, (0.30, 0.32))
+    yield row(key, "", "cosine_wrong", 0.12, queries, "", None, (0.11, 0.13))
+    for place, scorer in enumerate((key[2], "nnn")):
+        of = (key[0], key[1], scorer)
+        for way in WAYS:
+            level = 1.8 - place
+            yield row(of, way, "skewness", level, queries, "", 10, around(level, 0.2))
+            yield row(of, way, "antihubs", 0.2, queries, "", 10)
+            yield row(of, way, "largest", 31, queries, "", 10)
+
+
+def errors(key, queries: int, lot) -> Iterator[Row]:
+    kinds = ("tie", "identical_caption", "accepted", "colour", "number", "action", "object",
+             "look_alike", "vague", "far", "other")  # fmt: skip
+    for way in WAYS:
+        for place, kind in enumerate(kinds):
+            share = (place + 1) / 66
+            yield row(key, way, "share", share, queries, kind, None, around(share, 0.02))
+            yield row(key, way, "median_rank", 12.5 + place, round(share * queries), kind)
+
+
+def leakage(key, queries: int, lot) -> Iterator[Row]:
+    yield row(key, WAYS[1], "near_duplicates", 3, queries, "all queries")
+    yield row(key, WAYS[0], "shared_captions", 5, queries, "all queries")
+    groups = ("all queries", "without near-duplicates", "without shared captions")
+    for way in WAYS:
+        for step, group in enumerate(groups):
+            yield from recalls(key, way, group, 0.5 - 0.005 * step, queries - 7 * step)
+
+
+MAKERS = {
+    "relevance": relevance, "judgments": judgments, "published": published, "seeds": seeds,
+    "gallery": gallery, "captions": captions, "categories": categories, "robustness": robustness,
+    "geometry": geometry, "errors": errors, "leakage": leakage,
+}  # fmt: skip

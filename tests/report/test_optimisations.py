@@ -1,0 +1,144 @@
+"""What this workflow does of its own: gains and losses alike, and nothing where nothing is."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_run import LANGUAGES, SCORERS, FakeRun
+from test_study_findings import speaker
+
+from scripts.evaluate.pairs import COLUMNS
+from scripts.evaluate.runs import read_run
+from scripts.report import optimisations
+from scripts.report.optimisations import chosen, gains, savings, turned
+
+KINDS = ["ensemble", *optimisations.SCORERS, "tuning"]
+
+
+def pair(mine: tuple[str, str, str], other: tuple[str, str, str], difference: float):
+    """Rows of pairs.csv for two runs, the same in both directions."""
+    names = ("model", "prompt", "scorer")
+    differs = [name for name, one, two in zip(names, mine, other, strict=True) if one != two]
+    verdict = "better" if difference > 0.02 else "worse" if difference < -0.02 else "alike"
+    return [
+        dict.fromkeys(COLUMNS, 0.0)
+        | {
+            "family": differs[0],
+            **dict(zip(names, mine, strict=True)),
+            **dict(zip((f"other_{name}" for name in names), other, strict=True)),
+            "direction": way, "mean": difference, "mean_low": difference - 0.02,
+            "mean_high": difference + 0.02, "p_holm": 0.01, "verdict": verdict,
+        }
+        for way in ("text_to_image", "image_to_text")
+    ]  # fmt: skip
+
+
+REFERENCE = ("tiny", "plain", "cosine")
+BOTH = np.array([0.5, 0.25])
+LEARNT = {
+    "centred": {"share": BOTH},
+    "nnn": {"weight": BOTH, "neighbours": np.array([4, 16])},
+    "inverted-softmax": {"beta": np.array([20.0, 0.0])},
+    "adapter": {"epochs": np.array([3, 0]), "seeds": np.array([0, 1])},
+    "fusion": {"weight": BOTH, "with": np.array("another")},
+}
+
+
+def material(difference: float, studies=()) -> SimpleNamespace:
+    """A run with every optimisation, each with the same gain."""
+    pairs = pair(("tiny", "ensemble", "cosine"), REFERENCE, difference)
+    pairs += pair(("tiny", "photo", "cosine"), REFERENCE, difference)
+    for scorer in SCORERS:
+        pairs += pair(("tiny", "plain", scorer), REFERENCE, difference)
+    pairs += pair(("tuned", "plain", "cosine"), REFERENCE, difference)
+    return SimpleNamespace(
+        pairs=pd.DataFrame(pairs),
+        templates={"plain": ["{}"], "photo": ["a photo of {}"], "ensemble": ["{}", "a {}"]},
+        scorers={"cosine": {"kind": "cosine"}, **SCORERS},
+        fitted={("tiny", "plain", name): arrays for name, arrays in LEARNT.items()},
+        models=[
+            {"model": "tiny", "training": {"base": None}},
+            {"model": "tuned", "training": {"base": "tiny"}},
+        ],
+        studies=list(studies),
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("difference", "verdict"), [(0.1, "better"), (-0.1, "worse"), (0.0, "alike")]
+)
+def test_every_optimisation_is_told_whichever_way_it_goes(difference, verdict, language):
+    found = gains(material(difference))
+    assert [one.kind for one in found] == KINDS
+    assert all(one.findings[0].key.removeprefix("model_") == f"pair_{verdict}" for one in found)
+    say = speaker(language).say
+    for finding in itertools.chain.from_iterable(one.findings for one in found):
+        assert "{" not in str(say(finding))
+    clear = {"better": ("does better", "优于"), "worse": ("does worse", "不如"),
+             "alike": ("no clear difference", "无明确差别")}[verdict]  # fmt: skip
+    assert clear[LANGUAGES.index(language)] in str(say(found[0].findings[0]))
+
+
+def test_what_val_chose_is_told_for_each_direction():
+    numbers = chosen("nnn", LEARNT["nnn"]).numbers
+    assert (numbers["text_to_image_weight"], numbers["image_to_text_weight"]) == ("0.5", "0.25")
+    assert numbers["image_to_text_neighbours"] == "16"
+    assert chosen("adapter", LEARNT["adapter"]).numbers == {"epochs": "3, 0"}
+    assert chosen("fusion", LEARNT["fusion"]).numbers["other"] == "another"
+    assert chosen("centring", {}) is None
+
+
+def test_a_run_without_them_claims_no_optimisation():
+    nothing = material(0.1)
+    nothing.pairs = nothing.pairs[:0]
+    assert gains(nothing) == []
+
+
+def test_a_tuned_model_is_held_against_its_own_base_in_either_order():
+    one = material(0.1)
+    one.pairs = pd.DataFrame(pair(REFERENCE, ("tuned", "plain", "cosine"), -0.1))
+    (gain,) = gains(one)
+    assert gain.kind == "tuning"
+    assert gain.findings[0].key == "model_pair_better"
+    assert gain.findings[0].numbers["name"] == "tuned"
+    assert gain.findings[0].numbers["text_to_image_difference"] == "+10.0 [+8.0, +12.0]"
+    one.models[1]["training"]["base"] = "another"
+    assert gains(one) == []
+
+
+def test_turning_a_pair_round_twice_changes_nothing():
+    table = pd.DataFrame(pair(("a", "p", "s"), ("b", "p", "s"), 0.05))
+    once = turned(table)
+    assert once["mean"].tolist() == [-0.05, -0.05]
+    assert once.mean_low.tolist() == pytest.approx([-0.07, -0.07])
+    assert once.verdict.tolist() == ["worse", "worse"]
+    pd.testing.assert_frame_equal(turned(once), table)
+
+
+def saved(run: FakeRun, memory: float, rows=None) -> dict:
+    """Effects of what saves, where ranking took so many MB."""
+    steps = pd.DataFrame({"rule": ["similarity"], "jobs": [1], "seconds": [1.0],
+                          "max_rss_mb": [memory]})  # fmt: skip
+    runs = [read_run(run.rankings_of(run.keys[0]), run.rows)]
+    templates = {"plain": ["{}"]}
+    found = savings(SimpleNamespace(steps=steps, rows=rows or run.rows, runs=runs,
+                                    templates=templates))  # fmt: skip
+    return dict(found)
+
+
+def test_a_saving_without_a_measurement_claims_no_effect(fake_run: FakeRun):
+    found = saved(fake_run, float("nan"))
+    assert found["cache"] is found["blocks"] is None
+    assert found["ties"].key == "effect_ties_none"
+    assert found["texts"].key == "effect_texts"  # ten images share "a dog in the snow"
+
+
+def test_ranking_by_blocks_is_praised_only_where_it_saved_memory(fake_run: FakeRun):
+    assert saved(fake_run, 200.0)["blocks"].key == "effect_blocks_small"
+    many = SimpleNamespace(images=range(40_000), captions=["a"] * 200_000)
+    assert saved(fake_run, 200.0, many)["blocks"].key == "effect_blocks"

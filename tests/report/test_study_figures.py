@@ -1,0 +1,204 @@
+"""The figure of any study: every row drawn where its numbers say, and all of it readable."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_run import LANGUAGES, NASTY
+from fake_studies import FIGURES, MAKERS, settings_of
+from test_figures import assert_readable, texts_of
+
+from scripts.job import BadInput
+from scripts.report.labels import read_labels
+from scripts.report.plot_study import facets_of, groups_by_axis, plot_study
+from scripts.report.study_table import read_study, selected
+from scripts.studies.table import COLUMNS, row, write_rows
+
+KEY = ("a-model", "plain", "cosine")
+POINTS = {"form": "points", "measures": [], "log": False}
+LINES = {"form": "lines", "measures": [], "log": False}
+
+
+def table_of(rows, tmp_path) -> pd.DataFrame:
+    write_rows(tmp_path / "study.csv", rows)
+    return read_study(tmp_path / "study.csv")
+
+
+def drawn(table, study, settings, language="en"):
+    return plot_study(table, study, settings, read_labels(language), {})
+
+
+def words_of(figure) -> str:
+    return " ".join(text.get_text().replace("\n", " ") for text, _ in texts_of(figure))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("models", [1, 2, 4])
+@pytest.mark.parametrize("study", MAKERS)
+def test_every_study_is_readable_with_one_model_and_with_several(study, models, language, tmp_path):
+    lot = np.random.default_rng(0)
+    rows = [
+        one
+        for number in range(models)
+        for one in MAKERS[study]((f"clip-vit-b{number}", "plain", "cosine"), 1000, lot)
+    ]
+    assert_readable(drawn(table_of(rows, tmp_path), study, settings_of(study)["figure"], language))
+
+
+def value_at(axes, y: float) -> list[float]:
+    """x of the markers at a height."""
+    return [
+        float(line.get_xdata()[0])
+        for line in axes.lines
+        if len(line.get_xdata()) == 1 and line.get_ydata()[0] == pytest.approx(y, abs=1e-6)
+    ]
+
+
+def test_points_stand_at_their_values_with_their_intervals(tmp_path):
+    rows = [
+        row(KEY, "text_to_image", "recall@1", 0.5, 10, "a", interval=(0.4, 0.65)),
+        row(KEY, "text_to_image", "recall@1", 0.25, 10, "b", interval=(0.2, 0.3)),
+        row(KEY, "image_to_text", "recall@1", 0.75, 10, "a"),
+    ]
+    first, second = drawn(table_of(rows, tmp_path), "mine", POINTS).axes
+    marks = [line.get_xdata()[0] for line in first.lines if len(line.get_xdata()) == 1]
+    bars = [sorted(line.get_xdata()) for line in first.lines if line.get_linewidth() == 1.3]
+    assert sorted(marks) == pytest.approx([25, 50])
+    assert sorted(bars) == [pytest.approx([20, 30]), pytest.approx([40, 65])]
+    assert [line.get_xdata()[0] for line in second.lines if len(line.get_xdata()) == 1] == [75]
+    # one row below the other, the first on top
+    heights = {line.get_xdata()[0]: line.get_ydata()[0] for line in first.lines
+               if len(line.get_xdata()) == 1}  # fmt: skip
+    assert heights[50] < heights[25] and first.get_ylim()[0] > first.get_ylim()[1]
+
+
+def test_lines_run_through_their_values_in_the_order_of_x(tmp_path):
+    rows = [
+        row(KEY, "text_to_image", "recall@1", value, 10, "", x, (value - 0.1, value + 0.1))
+        for x, value in ((100, 0.2), (10, 0.8), (50, 0.5))
+    ]
+    (axes,) = drawn(table_of(rows, tmp_path), "mine", LINES | {"log": True}).axes
+    (line,) = axes.lines
+    assert line.get_xdata().tolist() == [10, 50, 100]
+    assert line.get_ydata().tolist() == pytest.approx([80, 50, 20])
+    assert axes.get_xscale() == "log"
+    (band,) = axes.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == pytest.approx((10, 90))
+
+
+def test_a_direction_that_is_not_there_has_no_panel(tmp_path):
+    rows = [row(KEY, "image_to_text", "recall@1", 0.5, 10, group) for group in "ab"]
+    figure = drawn(table_of(rows, tmp_path), "mine", POINTS)
+    assert len(figure.axes) == 1
+    assert "Image → text" in words_of(figure)
+    assert "Text → image" not in words_of(figure)
+
+
+def test_differences_get_a_zero_line_and_are_kept_apart_from_values(tmp_path):
+    rows = [
+        row(KEY, "text_to_image", "mean", 0.5, 10, "level", interval=(0.4, 0.6)),
+        row(KEY, "text_to_image", "mean", -0.02, 10, "change", interval=(-0.03, 0.0)),
+    ]
+    table = table_of(rows, tmp_path)
+    values, differences = facets_of(table, "mine")
+    assert (values.difference, differences.difference) == (False, True)
+    assert values.table.group.tolist() == ["level"]
+    figure = drawn(table, "mine", POINTS)
+    zeros = [
+        [line for line in axes.lines if list(line.get_xdata()) == [0, 0]] for axes in figure.axes
+    ]
+    assert [len(found) for found in zeros] == [0, 1]
+    assert "percentage points" in words_of(figure)
+    # a study of differences has them even where all are gains
+    gains = table_of([row(KEY, "text_to_image", "mean", 0.02, 10, "a")], tmp_path)
+    assert facets_of(gains, "prompts")[0].difference
+
+
+def test_shares_are_in_percent_and_other_measures_as_they_are(tmp_path):
+    rows = [
+        row(KEY, "text_to_image", measure, 0.5, 10, "a") for measure in ("recall@5", "tau_c", "gap")
+    ]
+    assert [one.scale for one in facets_of(table_of(rows, tmp_path), "mine")] == [100, 1, 1]
+
+
+def test_groups_measured_at_other_places_have_an_axis_of_their_own():
+    table = pd.DataFrame({
+        "group": ["a"] * 3 + ["b"] * 2 + ["c"] * 3,
+        "x": [1, 2, 3, 2, 3, 8.5, 11.5, 14],
+    })  # fmt: skip
+    assert groups_by_axis(table) == [["a", "b"], ["c"]]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_table_without_rows_gives_a_figure_that_says_so(language, tmp_path):
+    write_rows(tmp_path / "empty.csv", [])
+    table = read_study(tmp_path / "empty.csv")
+    for settings in (POINTS, LINES):
+        figure = drawn(table, "mine", settings, language)
+        assert_readable(figure)
+        assert {"en": "Nothing to show", "zh": "没有可展示的内容"}[language] in words_of(figure)
+        assert figure.get_figheight() < 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_five_and_twenty_groups_with_long_and_nasty_names_stay_readable(language, tmp_path):
+    names = [*NASTY, *(f"a group with a name of some length, number {n}" for n in range(21))]
+    rows = [
+        row(KEY, way, "recall@10", 0.02 * n + 0.1, 10 + n, name, None, (0.02 * n, 0.02 * n + 0.3))
+        for n, name in enumerate(names)
+        for way in ("text_to_image", "image_to_text")
+    ]  # fmt: skip
+    figure = drawn(table_of(rows, tmp_path), "mine", POINTS, language)
+    assert_readable(figure)
+    assert "<script>" in words_of(figure)
+
+
+@pytest.mark.parametrize("settings", [POINTS, LINES])
+@pytest.mark.parametrize("value", [0.0, 1.0, -0.5])
+def test_one_value_alone_is_readable_whatever_it_is(value, settings, tmp_path):
+    rows = [row(KEY, "text_to_image", "mean", value, 1, "a", 3.0, (value, value))]
+    assert_readable(drawn(table_of(rows, tmp_path), "mine", settings))
+
+
+def test_labels_that_no_language_knows_stand_as_they_are(tmp_path):
+    labels = read_labels("zh")
+    assert labels.group("mine", "my group, its part: 3") == "my group, its part: 3"
+    assert labels.measure("my_measure") == "my_measure"
+    assert labels.x("mine", ["my group"]) == "x"
+    assert labels.group("robustness", "drop, loss") == "删词，损失"
+    assert labels.group("seeds", "my-adapter, seed 12") == "my-adapter，种子 12"
+    assert labels.group("categories", "cluster: sand, beach") == "聚类：sand，beach"
+
+
+@pytest.mark.parametrize("study", FIGURES)
+def test_both_languages_name_the_same_groups_and_measures(study):
+    english, chinese = (read_labels(language).words for language in LANGUAGES)
+    assert english["measures"].keys() == chinese["measures"].keys()
+    assert english["phrases"].keys() == chinese["phrases"].keys()
+    own = [words["studies"].get(study, {}) for words in (english, chinese)]
+    assert own[0].get("x", {}).keys() == own[1].get("x", {}).keys()
+    # the lexicon's own words are English already
+    assert set(own[0].get("groups", {})) <= set(own[1].get("groups", {}))
+
+
+def test_only_the_measures_asked_for_are_drawn_and_flags_never(tmp_path):
+    rows = [row(KEY, "", name, 0.5, 1) for name in ("recall@5", "published", "within", "p_holm")]
+    table = table_of(rows, tmp_path)
+    assert selected(table, {"measures": ["recall@5"]}).measure.tolist() == ["recall@5"]
+    assert selected(table, {"measures": []}).measure.tolist() == ["recall@5", "published"]
+
+
+def test_a_table_of_another_shape_is_told(tmp_path):
+    (tmp_path / "bad.csv").write_text("model,value\na,1\n", "utf-8")
+    with pytest.raises(BadInput, match="no column prompt"):
+        read_study(tmp_path / "bad.csv")
+
+
+def test_a_group_may_be_called_na_and_a_missing_number_stays_missing(tmp_path):
+    rows = [row(KEY, "text_to_image", "mean", 0.5, 7, "NA")]
+    table = table_of(rows, tmp_path)
+    assert table.group.tolist() == ["NA"]
+    assert table[["x", "low", "high"]].isna().all(axis=None)
+    assert list(table.columns) == list(COLUMNS)

@@ -1,0 +1,217 @@
+"""Each study read as sentences: opposite tables give opposite ones, in both languages."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fake_run import LANGUAGES
+from fake_studies import MAKERS
+
+from scripts.report.labels import read_labels
+from scripts.report.page import Speaker, read_words
+from scripts.report.study_findings import findings_of
+from scripts.report.study_table import read_study
+from scripts.studies.table import row, write_rows
+
+KEY = ("m", "plain", "cosine")
+TEXT, IMAGE = "text_to_image", "image_to_text"
+
+
+def speaker(language: str) -> Speaker:
+    return Speaker(read_words(language), read_labels(language), [], [])
+
+
+def told(study: str, rows, tmp_path) -> list[str]:
+    """Keys of what is said of a table."""
+    write_rows(tmp_path / "study.csv", rows)
+    found = findings_of(study, read_study(tmp_path / "study.csv"))
+    for language in LANGUAGES:
+        say = speaker(language).say
+        assert all(len(str(say(one))) > 10 for one in found)
+    return [one.key for one in found]
+
+
+def near(value: float, width: float = 0.02) -> tuple[float, float]:
+    return value - width, value + width
+
+
+@pytest.mark.parametrize("study", MAKERS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_study_says_something_in_each_language(study, language, tmp_path):
+    rows = list(MAKERS[study](KEY, 200, np.random.default_rng(1)))
+    write_rows(tmp_path / "study.csv", rows)
+    found = findings_of(study, read_study(tmp_path / "study.csv"))
+    assert found
+    sentences = [str(speaker(language).say(one)) for one in found]
+    assert not any("{" in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize("study", [*MAKERS, "mine"])
+def test_nothing_is_said_of_a_table_without_rows_or_of_a_study_that_is_not_ours(study, tmp_path):
+    assert told(study, [], tmp_path) == []
+    assert told("mine", list(MAKERS["leakage"](KEY, 200, None)), tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("strict", "wide", "key"), [(0.3, 0.4, "clear"), (0.3, 0.31, "slight"), (0.3, 0.3, "none")]
+)
+def test_further_right_answers_add_clearly_slightly_or_nothing(strict, wide, key, tmp_path):
+    rows = [
+        row(KEY, TEXT, "recall@1", value, 10, f"{name} / {of}", interval=near(value))
+        for name, of, value in (
+            ("own", "all queries", strict), ("duplicates", "all queries", wide),
+            ("own", "judged queries", strict), ("people", "judged queries", wide),
+        )
+    ]  # fmt: skip
+    assert told("relevance", rows, tmp_path) == [
+        f"relevance_duplicates_{key}", f"relevance_people_{key}"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tau", "key"), [(0.5, "judgments_agree"), (0.0, "judgments_none")])
+def test_agreement_with_judgments_is_claimed_only_above_zero(tau, key, tmp_path):
+    rows = [row(KEY, "", "tau_c", tau, 99, "expert, self pairs left out", interval=near(tau))]
+    assert told("judgments", rows, tmp_path) == [key]
+
+
+@pytest.mark.parametrize(("theirs", "key"), [(0.50, "within"), (0.60, "below"), (0.40, "above")])
+def test_a_published_number_is_within_the_interval_or_on_either_side(theirs, key, tmp_path):
+    rows = [
+        row(KEY, TEXT, "recall@5", 0.5, 10, "a paper", interval=near(0.5)),
+        row(KEY, TEXT, "published", theirs, 10, "a paper"),
+        row(KEY, TEXT, "within", float(key == "within"), 10, "a paper"),
+    ]
+    assert told("published", rows, tmp_path) == [f"published_{key}"]
+
+
+@pytest.mark.parametrize(("spread", "key"), [(0.001, "small"), (0.2, "large"), (None, "one")])
+def test_the_spread_over_seeds_is_held_against_that_over_images(spread, key, tmp_path):
+    rows = []
+    for way in (TEXT, IMAGE):
+        rows += [row(KEY, way, "mean", 0.5, 10, f"x, seed {n}", n, near(0.5)) for n in range(2)]
+        interval = None if spread is None else near(0.5, spread)
+        rows.append(row(KEY, way, "mean", 0.5, 10, "x, mean", interval=interval))
+    assert told("seeds", rows, tmp_path) == [f"seeds_{key}"]
+
+
+@pytest.mark.parametrize(
+    ("values", "keys"),
+    [
+        ((0.9, 0.6, 0.3), ["gallery_falls"]),
+        ((0.9, 0.9, 0.9), ["gallery_holds"]),
+        ((0.9,), ["gallery_small"]),
+    ],
+)
+def test_recall_falls_with_the_gallery_or_not(values, keys, tmp_path):
+    rows = [
+        row(KEY, IMAGE, "recall@1", value, 10, "", 10**place, near(value))
+        for place, value in enumerate(values, start=1)
+    ]
+    assert told("gallery", rows, tmp_path) == keys
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "key"), [(0.3, 0.6, "higher"), (0.6, 0.3, "lower"), (0.3, 0.31, "alike")]
+)
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [("length", "length"), ("captions together", "together"), ("captions per image", "per_image")],
+)
+def test_length_and_number_of_captions_help_hurt_or_do_nothing(
+    group, name, first, last, key, tmp_path
+):
+    rows = [
+        row(KEY, TEXT, "recall@10", value, 10, group, x, near(value))
+        for x, value in ((1, first), (5, last))
+    ]
+    assert told("captions", rows, tmp_path) == [f"captions_{name}_{key}"]
+
+
+@pytest.mark.parametrize(("worst", "key"), [(0.3, "apart"), (0.79, "alike")])
+def test_categories_are_told_apart_only_where_their_intervals_are(worst, key, tmp_path):
+    rows = [
+        row(KEY, TEXT, "recall@10", value, 10, group, interval=near(value))
+        for group, value in (("lexicon: dogs", 0.8), ("lexicon: cats", worst))
+    ]
+    assert told("categories", rows, tmp_path) == [f"categories_{key}"]
+
+
+@pytest.mark.parametrize(
+    ("losses", "key"),
+    [((0.1, 0.2), "hurts"), ((0.1, 0.0), "partly"), ((0.0, -0.1), "alike")],
+)
+def test_damage_hurts_both_directions_one_or_none(losses, key, tmp_path):
+    rows = [
+        row(KEY, way, "mean", loss * x, 10, "drop, loss", x, near(loss * x))
+        for way, loss in zip((TEXT, IMAGE), losses, strict=True)
+        for x in (0.1, 1.0)
+    ]
+    assert told("robustness", rows, tmp_path) == [f"robustness_{key}"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "key"),
+    [(0.4, 0.1, "higher"), (0.1, 0.4, "lower"), (0.4, 0.4, "alike")],
+)
+@pytest.mark.parametrize(
+    ("skewness", "hubs"), [(0.5, "lower"), (3.0, "higher"), (1.5, "alike"), (None, "only")]
+)
+def test_pairs_stand_out_or_not_and_scorers_reduce_hubs_or_not(
+    right, wrong, key, skewness, hubs, tmp_path
+):
+    rows = [row(KEY, "", "gap", 0.8, 9, interval=near(0.8))]
+    rows += [
+        row(KEY, "", f"cosine_{name}", value, 9, interval=near(value))
+        for name, value in (("right", right), ("wrong", wrong))
+    ]
+    rows.append(row(KEY, TEXT, "skewness", 1.5, 9, "", 10, near(1.5)))
+    if skewness is not None:
+        rows.append(row(("m", "plain", "nnn"), TEXT, "skewness", skewness, 9, "", 10,
+                        near(skewness)))  # fmt: skip
+        # another prompt is no correction of hubs
+        rows.append(row(("m", "photo", "cosine"), TEXT, "skewness", 0, 9, "", 10, near(0)))
+    assert told("geometry", rows, tmp_path) == [f"geometry_{key}", f"hubs_{hubs}"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "key"),
+    [
+        ({"tie": 1, "identical_caption": 0, "accepted": 3, "other": 6}, "some"),
+        ({"tie": 1, "identical_caption": 2, "other": 7}, "unjudged"),
+        ({"tie": 0, "identical_caption": 0, "accepted": 0, "other": 10}, "none"),
+    ],
+)
+def test_failures_that_are_no_mistake_are_counted_or_said_not_to_be(counts, key, tmp_path):
+    rows = [
+        row(KEY, TEXT, "share", count / 10, count, kind, interval=near(count / 10))
+        for kind, count in counts.items()
+    ]
+    assert told("errors", rows, tmp_path) == ["errors_most", f"errors_excused_{key}"]
+
+
+@pytest.mark.parametrize(
+    ("near_duplicates", "without", "keys"),
+    [
+        (0, 0.5, ["leakage_none"]),
+        (4, 0.49, ["leakage_some", "leakage_images_harmless"]),
+        (4, 0.3, ["leakage_some", "leakage_images_inflates"]),
+    ],
+)
+def test_leakage_inflates_does_not_or_is_not_there(near_duplicates, without, keys, tmp_path):
+    rows = [
+        row(KEY, IMAGE, "near_duplicates", near_duplicates, 50, "all queries"),
+        row(KEY, TEXT, "shared_captions", 0, 50, "all queries"),
+        row(KEY, TEXT, "recall@1", 0.5, 50, "all queries", interval=near(0.5)),
+        row(KEY, TEXT, "recall@1", without, 46, "without near-duplicates", interval=near(without)),
+        # nothing is left out, so nothing can be said
+        row(KEY, TEXT, "recall@1", 0.5, 50, "without shared captions", interval=near(0.5)),
+    ]
+    assert told("leakage", rows, tmp_path) == keys
+
+
+def test_only_the_first_model_is_spoken_of(tmp_path):
+    rows = [
+        row((model, "plain", "cosine"), "", "tau_c", tau, 9, "expert", interval=near(tau))
+        for model, tau in (("a", 0.5), ("b", 0.0))
+    ]
+    assert told("judgments", rows, tmp_path) == ["judgments_agree"]
