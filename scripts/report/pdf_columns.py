@@ -1,0 +1,127 @@
+"""How wide the columns of a printed table are, and how large its letters.
+
+A browser's rule (CSS 2.1, section 17.5.2.2): a column is at least as wide as the longest piece of
+it that cannot be broken, at most as wide as its longest line, and what room there is between the
+two is dealt out in proportion. Letters are as large as lets every piece stand unbroken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from scripts.report.pdf_fonts import width
+
+SIZES = (8.8, 8.4, 8.0, 7.6, 7.2, 6.8)  # points, the largest that fits is taken
+PORTRAIT, LANDSCAPE = 481.0, 700.0  # points, the width of the text on a page of A4
+PADDING = 10.0  # points, both sides of a column together
+SLACK = 1.03  # type runs a little wider than its letters: room between Chinese and Latin, kerning
+HAN = r"\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef"
+# a Chinese character stands alone with the punctuation after it; a word may end after a hyphen
+PIECE = re.compile(rf"[{HAN}][，。、；：？！）】》」』”’]*|[^\s{HAN}\u200b-]*-?")
+
+
+@dataclass(frozen=True)
+class Words:
+    """Text of one look inside a cell."""
+
+    text: str
+    bold: bool = False
+    mono: bool = False
+    scale: float = 1.0
+
+    def width(self, text: str | None = None) -> float:
+        """Width of ``text``, or of all, in ems of the table."""
+        return width(self.text if text is None else text, self.bold, self.mono) * self.scale
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell asks of its column.
+
+    ``whole``: the cell is not to be broken, as numbers are not.
+    """
+
+    lines: tuple[tuple[Words, ...], ...]
+    whole: bool = False
+    span: int = 1
+
+    @property
+    def widest(self) -> float:
+        """Ems that the longest line takes."""
+        return max((sum(one.width() for one in line) for line in self.lines), default=0.0)
+
+    @property
+    def narrowest(self) -> float:
+        """Ems below which something would have to be broken."""
+        if self.whole:
+            return self.widest
+        pieces = (
+            one.width(piece) for line in self.lines for one in line for piece in pieces_of(one.text)
+        )
+        return max(pieces, default=0.0)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Widths in points, one a column; ``broken``: even the smallest letters do not fit."""
+
+    size: float
+    widths: tuple[float, ...]
+    landscape: bool = False
+    broken: bool = False
+
+
+def pieces_of(text: str) -> list[str]:
+    """``text`` cut wherever a line may end."""
+    return [piece for piece in PIECE.findall(text) if piece]
+
+
+def layout(rows: Iterable[list[Cell]]) -> Layout:
+    """Columns for a table.
+
+    Parameters
+    ----------
+    rows : cells row by row; every row spans the same number of columns
+    """
+    rows = list(rows)
+    count = max((sum(cell.span for cell in row) for row in rows), default=0)
+    narrow, wide = [0.0] * count, [0.0] * count
+    for row in rows:
+        place = 0
+        for cell in row:
+            if cell.span == 1:
+                narrow[place] = max(narrow[place], cell.narrowest)
+                wide[place] = max(wide[place], cell.widest)
+            place += cell.span
+    pages = ((False, PORTRAIT), (True, LANDSCAPE))
+    for landscape, page in pages:
+        for size in SIZES:
+            least = [one * size * SLACK + PADDING for one in narrow]
+            if sum(least) <= page:
+                most = [one * size * SLACK + PADDING for one in wide]
+                return Layout(size, _dealt(least, most, page), landscape)
+    least = [one * SIZES[-1] * SLACK + PADDING for one in narrow]
+    # the widest columns give way first: a level under which every column keeps what it asks for
+    level = _level(least, LANDSCAPE)
+    return Layout(SIZES[-1], tuple(min(one, level) for one in least), True, broken=True)
+
+
+def _dealt(least: list[float], most: list[float], page: float) -> tuple[float, ...]:
+    """Widths between ``least`` and ``most``, or beyond ``most`` in proportion, that fill a page."""
+    if sum(most) <= page:
+        return tuple(one * page / sum(most) for one in most)
+    room = sum(most) - sum(least)
+    share = (page - sum(least)) / room
+    return tuple(low + (high - low) * share for low, high in zip(least, most, strict=True))
+
+
+def _level(widths: list[float], page: float) -> float:
+    """The height to which ``widths`` are cut off so that they fill ``page`` together."""
+    rest, left = page, len(widths)
+    for one in sorted(widths):
+        if one * left >= rest:
+            return rest / left
+        rest, left = rest - one, left - 1
+    return max(widths)

@@ -1,0 +1,89 @@
+"""The type of the PDF: where it lies, what it can draw, how wide it runs.
+
+Text is set in Noto Sans CJK SC, which the package mpl-font brings; what it lacks, in DejaVu Sans,
+which comes with matplotlib. Both are found and not imported. Typst itself carries DejaVu Sans Mono
+for code and New Computer Modern for formulas.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fontTools.ttLib import TTFont
+
+MISSING = "\u25a1"
+SIGNS = "±×÷−≤≥≈≠∞"  # taken from DejaVu Sans: Noto draws them as wide as a Chinese character
+BREAK = "\u200b"  # a place where a line may end, of no width
+MONO = 0.602  # ems, the advance of every letter of DejaVu Sans Mono
+
+
+@functools.cache
+def folders() -> tuple[str, ...]:
+    """Folders of fonts, for Typst."""
+    places = {"mpl_font": ("fonts", "noto"), "matplotlib": ("mpl-data", "fonts", "ttf")}
+    found = []
+    for package, inside in places.items():
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"{package} is missing: install requirements.lock")
+        found.append(str(Path(spec.origin).parent.joinpath(*inside)))
+    return tuple(found)
+
+
+@functools.cache
+def _font(name: str) -> TTFont:
+    from fontTools.ttLib import TTFont
+
+    noto, dejavu = folders()
+    return TTFont(Path(dejavu if name.startswith("DejaVu") else noto) / name, lazy=True)
+
+
+@functools.cache
+def _letters(name: str) -> dict[int, str]:
+    return _font(name).getBestCmap()
+
+
+def printable(text: str) -> str:
+    """``text`` with a box for each character that no font here can draw.
+
+    Control and format characters are dropped; line breaks and tabs become spaces. Composed first,
+    so that a letter and its accent are one character where such a character exists.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_drawn(one) for one in unicodedata.normalize("NFC", text))
+
+
+@functools.cache
+def _drawn(character: str) -> str:
+    if character in "\n\t\r\f":
+        return " "
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
+        return ""
+    code = ord(character)
+    names = ("NotoSansCJKsc-Regular.otf", "DejaVuSans.ttf")
+    return character if any(code in _letters(name) for name in names) else MISSING
+
+
+def width(text: str, bold: bool = False, mono: bool = False) -> float:
+    """Width of ``text`` on one line, in ems; no less than what Typst sets."""
+    text = text.replace(BREAK, "")
+    if mono:
+        wide = sum(unicodedata.east_asian_width(one) in "WF" for one in text)
+        return len(text) * MONO + wide * (1 - MONO)
+    return sum(_advance(one, bold) for one in text)
+
+
+@functools.cache
+def _advance(character: str, bold: bool) -> float:
+    name = f"NotoSansCJKsc-{'Bold' if bold else 'Regular'}.otf"
+    if character in SIGNS or ord(character) not in _letters(name):
+        name = f"DejaVuSans{'-Bold' if bold else ''}.ttf"
+    font = _font(name)
+    glyph = _letters(name).get(ord(character), ".notdef")
+    return font["hmtx"][glyph][0] / font["head"].unitsPerEm
