@@ -41,16 +41,19 @@ class Cell:
     """What a cell asks of its column.
 
     ``whole``: the cell is not to be broken, as numbers are not.
+    ``beside``: ems kept free beside its lines.
     """
 
     lines: tuple[tuple[Words, ...], ...]
     whole: bool = False
     span: int = 1
+    beside: float = 0.0
 
     @property
     def widest(self) -> float:
         """Ems that the longest line takes."""
-        return max((sum(one.width() for one in line) for line in self.lines), default=0.0)
+        lines = (sum(one.width() for one in line) for line in self.lines)
+        return max(lines, default=0.0) + self.beside
 
     @property
     def narrowest(self) -> float:

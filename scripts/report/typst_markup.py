@@ -21,7 +21,7 @@ from scripts.job import BadInput
 from scripts.report.html_tree import Element, tree_of
 from scripts.report.mathml import formula, literal
 from scripts.report.pdf_columns import Cell, Words, layout
-from scripts.report.pdf_fonts import BREAK, printable
+from scripts.report.pdf_fonts import BREAK, printable, width
 
 TEMPLATE = Path(__file__).resolve().with_name("report.typ")  # the functions that markup calls
 # what serves a screen and nothing else, and why it is not on paper
@@ -63,7 +63,9 @@ BLOCKS = {
     *("p", "h1", "h2", "h3", "h4", "h5", "ul", "ol", "dl", "figure", "figcaption", "table", "pre"),
     *("blockquote", "hr"),
 }
-SCALE_OF_CODE = 0.88
+SCALE_OF_CODE, SCALE_OF_INTERVAL = 0.88, 0.86  # as in report.typ
+GAP = 0.6  # ems between a value and its interval
+READABLE = 8.0  # points: below it, a table is rather longer than smaller
 LONG = 40  # letters without a place to break, above which a break may come anywhere
 MOST_PICTURES = 6  # side by side: more would be stamps
 CONTENTS = "\0contents\0"  # where the table of contents goes, once all headings are known
@@ -161,6 +163,8 @@ class _Converter:
         self.contents: list[tuple[int, str]] = []
         self.space = True  # whether a space would follow a space
         self.in_cell = False  # whether long words may be broken
+        self.room: dict[int, float] = {}  # column of a table -> points kept for its intervals
+        self.beside: float | None = None  # the same, of the cell that is being set
         self.landscape = False  # whether a table of this figure needs the long side of the page
         self.block_setters: dict[str, Callable[[Element], str]] = {
             "p": self._p,
@@ -451,7 +455,21 @@ class _Converter:
                     if cell.attrs.get("rowspan", "1") != "1":
                         self._stop(cell, "a cell that spans rows", "cells of one row")
                 rows.append((part, row.elements))
-        plan = layout([[self._cell_size(cell) for cell in cells] for _, cells in rows])
+        every = [cells for _, cells in rows]
+        plan = layout([[self._cell_size(cell) for cell in cells] for cells in every])
+        # intervals stand under their values on a screen; beside them, a table is half as long
+        room = self._room_for_intervals(every)
+        flat = layout(
+            [
+                [self._cell_size(cell, room.get(place, 0.0)) for place, cell in enumerate(cells)]
+                for cells in every
+            ]
+        )
+        if room and not flat.landscape and flat.size >= READABLE:
+            plan = flat
+        else:
+            room = {}
+        self.room = {place: ems * plan.size for place, ems in room.items()}
         self.landscape = self.landscape or plan.landscape
         heads = [self._row(cells) for part, cells in rows if part.tag == "thead"]
         body = [
@@ -470,13 +488,16 @@ class _Converter:
         )
 
     def _row(self, cells: list[Element]) -> str:
-        return ", ".join(self._cell(cell) for cell in cells)
+        return ", ".join(self._cell(cell, place) for place, cell in enumerate(cells))
 
-    def _cell(self, cell: Element) -> str:
+    def _cell(self, cell: Element, place: int) -> str:
         blocks = any(one.tag in BLOCKS for one in cell.elements)
         self.in_cell = True
+        self.beside = self.room.get(place)
         content = self.flow(cell.children) if blocks else self.inline(cell.children)
-        self.in_cell = False
+        if self.beside and cell.tag == "td" and not self._intervals(cell):
+            content += f"#beside({self.beside:.2f}pt)[];"
+        self.in_cell, self.beside = False, None
         kind = "th" if cell.tag == "th" else "td"
         right = ", align: right" if cell.is_of("r") else ""
         span = f", colspan: {span_of(cell)}" if span_of(cell) > 1 else ""
@@ -486,15 +507,36 @@ class _Converter:
         text = self.inline(cells[0].children)
         return f"group({span_of(cells[0])}, [{self._anchor(cells[0])}{text}])"
 
-    def _cell_size(self, cell: Element) -> Cell:
+    def _intervals(self, cell: Element) -> list[Element]:
+        return [one for one in cell.all("span", "ci") if self._starts_a_line(one)]
+
+    def _room_for_intervals(self, rows: list[list[Element]]) -> dict[int, float]:
+        """Column -> ems that the intervals in it take beside their values; {} for no room."""
+        room: dict[int, float] = {}
+        for cells in rows:
+            for place, cell in enumerate(cells):
+                for interval in self._intervals(cell):
+                    if not cell.is_of("r") or len(self._intervals(cell)) > 1:
+                        return {}
+                    ems = GAP + width(interval.text) * SCALE_OF_INTERVAL
+                    room[place] = max(room.get(place, 0.0), ems)
+        return room
+
+    def _cell_size(self, cell: Element, beside: float = 0.0) -> Cell:
+        """What a cell takes; ``beside``: ems for an interval that stands beside the value."""
+        kept = cell
+        if beside:
+            intervals = self._intervals(cell)
+            kept = replace(cell, children=[one for one in cell.children if one not in intervals])
         lines: list[list[Words]] = [[]]
-        for words in self._words(cell, Words("", bold=False)):
+        for words in self._words(kept, Words("", bold=False)):
             if words is None:
                 lines.append([])
             else:
                 lines[-1].append(words)
         whole = cell.tag == "td" and cell.is_of("r")
-        return Cell(tuple(tuple(line) for line in lines), whole, span_of(cell))
+        free = beside if cell.tag == "td" else 0.0
+        return Cell(tuple(tuple(line) for line in lines), whole, span_of(cell), free)
 
     def _words(self, node: Element, look: Words) -> Iterator[Words | None]:
         """Text of a cell by its look; None where a new line begins."""
@@ -690,7 +732,11 @@ class _Converter:
             name = kinds[0] if kinds else None
         shown = f"#{name}[{text}];" if name and text else text
         if text and self._starts_a_line(node):
-            shown = f"#linebreak();{shown}"
+            shown = (
+                f"#beside({self.beside:.2f}pt)[{shown}];"
+                if self.beside
+                else f"#linebreak();{shown}"
+            )
         return f"{self._anchor(node)}{shown}"
 
     def _starts_a_line(self, node: Element) -> bool:

@@ -562,3 +562,31 @@ def test_a_long_word_is_broken_and_copies_whole():
     text = text_of(pdf(page))
     assert squeezed(text).count(digest) == 3
     assert BREAK not in text
+
+
+@POPPLER
+@pytest.mark.parametrize(("columns", "beside"), [(2, True), (9, False)])
+def test_an_interval_stands_beside_its_value_where_there_is_room(columns: int, beside: bool):
+    cells = '<td class="r">1.5<span class="ci">[0.5, 2.5]</span></td>' * columns
+    wide = '<td class="r">100.5<span class="ci">[99.5, 101.5]</span></td>' * columns
+    page = page_of(
+        "<p>x</p><table><thead><tr><th>Run</th>"
+        + '<th class="r">R@1</th>' * columns
+        + f"</tr></thead><tbody><tr><td>a</td>{cells}</tr><tr><td>b</td>{wide}</tr></tbody></table>"
+    )
+    words = [
+        (float(right), round(float(bottom)), text)
+        for right, bottom, text in re.findall(
+            r'xMax="([\d.]+)" yMax="([\d.]+)">(.*?)</word>',
+            run_poppler("pdftotext", pdf(page), "-bbox"),
+        )
+    ]
+    values = [word for word in words if word[2] in ("1.5", "100.5")]
+    intervals = [word for word in words if word[2] in ("2.5]", "101.5]")]
+    assert len(values) == len(intervals) == 2 * columns
+    near = [min(abs(one[1] - two[1]) for two in values) for one in intervals]
+    assert all((distance <= 2) == beside for distance in near)
+    # numbers of a column end on one line, and so do their intervals
+    for part in (values, intervals):
+        rights = sorted(right for right, _, _ in part)
+        assert rights[::2] == pytest.approx(rights[1::2], abs=0.6)
