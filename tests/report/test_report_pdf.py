@@ -553,6 +553,20 @@ def test_a_group_of_rows_keeps_its_heading_with_it_on_every_page():
 
 
 @POPPLER
+@pytest.mark.parametrize("lines", range(34, 56, 2))
+def test_the_caption_of_a_long_table_stays_with_its_head(lines: int):
+    rows = "".join(f"<tr><td>row {one}</td></tr>" for one in range(90))
+    page = page_of(
+        "<p>" + "line<br>" * lines + "</p><figure class='table'><figcaption><b>Table 1</b>Long."
+        f"</figcaption><table><thead><tr><th>Name</th></tr></thead><tbody>{rows}</tbody></table>"
+        "</figure>"
+    )
+    pages = text_of(pdf(page)).split("\f")
+    first = next(one for one in pages if "Table 1" in one)
+    assert re.search(r"Table 1 Long\.\s+Name\s+row 0\n", first)
+
+
+@POPPLER
 def test_a_long_word_is_broken_and_copies_whole():
     digest = "0123456789abcdef" * 8
     page = page_of(
