@@ -94,13 +94,17 @@ def wrap(text: str, font: ImageFont.FreeTypeFont, width: float, lines: int) -> l
     return done
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def font_file() -> Path:
+    """Type with Latin and Chinese letters, under an open licence, from the package mpl-font."""
     # found and not imported: importing mpl_font loads matplotlib and changes its settings
     spec = importlib.util.find_spec("mpl_font")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("mpl-font is missing: install requirements.lock")
-    fonts = Path(spec.origin).parent / "fonts" / "noto"
-    return ImageFont.truetype(str(fonts / "NotoSansCJKsc-Regular.otf"), size)
+    return Path(spec.origin).parent / "fonts" / "noto" / "NotoSansCJKsc-Regular.otf"
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(font_file()), size)
 
 
 def _height(font: ImageFont.FreeTypeFont) -> int:

@@ -71,11 +71,14 @@ def parser() -> argparse.ArgumentParser:
         prog="./run search",
         description="Ask a finished run: a sentence finds images, a photo finds captions.",
         epilog='Examples: ./run search "a dog running on grass" --save sheet.png; '
-        "./run search --image photo.jpg --top-k 5",
+        "./run search --image photo.jpg --top-k 5; ./run search --serve",
     )
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("query", nargs="?", help="a sentence")
     asked.add_argument("--image", type=Path, metavar="FILE", help="a photo instead of a sentence")
+    asked.add_argument(
+        "--serve", action="store_true", help="open a page to search on, until Ctrl-C"
+    )
     parser.add_argument(
         "--find", choices=["images", "captions"],
         help="what to look for (default: images for a sentence, captions for a photo)",
@@ -83,6 +86,13 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--top-k", type=_positive, default=10, metavar="K", help="default: 10")
     parser.add_argument("--save", type=Path, metavar="FILE", help="write a contact sheet, as .png")
     parser.add_argument("--json", action="store_true", help="answer as JSON")
+    page = parser.add_argument_group("the page", "with --serve")
+    page.add_argument("--port", type=_port, help="default: 8765 or the next free one; 0 for any")
+    page.add_argument("--host", default="127.0.0.1", help="default: this machine alone")
+    page.add_argument(
+        "--allow-network", action="store_true",
+        help="needed for a --host that others reach: there is no password",
+    )  # fmt: skip
     run = parser.add_argument_group("which run answers", "by default the newest finished one")
     for part in PARTS:
         run.add_argument(f"--{part}", metavar="NAME")
@@ -99,6 +109,33 @@ def _positive(text: str) -> int:
     return value
 
 
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**16:
+        raise ValueError
+    return value
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Open the page and answer until Ctrl-C."""
+    from scripts.search import page
+
+    if not (options.allow_network or page.is_loopback(options.host)):
+        raise BadInput(
+            "--host", options.host, "this machine alone: 127.0.0.1, ::1 or localhost",
+            "add --allow-network if all who reach it may search and see the images",
+        )  # fmt: skip
+    first = find_run(options.results, _wanted(options), options.split)
+    top_k = min(options.top_k, page.MAX_ANSWERS)
+    page.serve(
+        options.results, options.data, first, options.split, top_k, options.host, options.port
+    )
+
+
+def _wanted(options: argparse.Namespace) -> dict[str, str | None]:
+    return {part: getattr(options, part) for part in PARTS}
+
+
 def answer(options: argparse.Namespace) -> str:
     """What goes to standard output."""
     if options.save and options.save.suffix.lower() not in SHEETS:
@@ -107,8 +144,8 @@ def answer(options: argparse.Namespace) -> str:
         )
     photo = open_photo(options.image) if options.image else None
     query = None if photo else checked_query(options.query)
-    wanted = {part: getattr(options, part) for part in PARTS}
-    engine = Search(options.results, options.data, find_run(options.results, wanted, options.split))
+    name = find_run(options.results, _wanted(options), options.split)
+    engine = Search(options.results, options.data, name)
     if photo:
         find = options.find or "captions"
         hits = engine.by_image(photo, options.top_k, find)
@@ -132,10 +169,17 @@ def answer(options: argparse.Namespace) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = parser().parse_args(arguments)
+    if options.serve and (options.save or options.json or options.find):
+        parser().error("--save, --json and --find go with a query; not with --serve")
     # a bar for a single query is noise
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:
-        print(answer(options))
+        if options.serve:
+            serve(options)
+        else:
+            print(answer(options))
+    except KeyboardInterrupt:
+        return 130
     except BadInput as error:
         print(f"ERROR in {error}", file=sys.stderr)
         return 1

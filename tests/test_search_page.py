@@ -1,0 +1,523 @@
+"""The search page: the engine's answers, to its own page on this machine and to no one else."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+from colour_run import CAPTIONS, ColourEncoder, folders, make_run
+from PIL import Image
+
+from scripts.job import BadInput
+from scripts.search import page
+from scripts.search.__main__ import main
+from scripts.search.engine import Search, find_run
+from scripts.search.page import Runs, is_this_machine, listen, make_app
+
+OWN = {"Host": "127.0.0.1:8765", "Origin": "http://127.0.0.1:8765"}
+RUN = "squares/colours/plain/cosine"
+
+
+@pytest.fixture
+def encoder(monkeypatch):
+    """The colour encoder in place of the one that would be loaded."""
+    one = ColourEncoder()
+    monkeypatch.setattr("scripts.models.encoders.load_encoder", lambda *_, **__: one)
+    return one
+
+
+@pytest.fixture
+def project(tmp_path, encoder):
+    """data/ and results/ of a finished run on four coloured squares."""
+    return make_run(tmp_path)
+
+
+def client_of(project: Path, **options):
+    results = project / "results"
+    runs = Runs(results, project / "data", keep=options.pop("keep", 4))
+    return make_app(runs, find_run(results, {}), **options).test_client()
+
+
+@pytest.fixture
+def client(project):
+    return client_of(project)
+
+
+def png(colour: tuple[int, int, int] = (250, 0, 0), size: tuple[int, int] = (30, 20)) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", size, colour).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def sentence(client, text: str, run: str = RUN, headers=OWN, **wishes):
+    return client.post(
+        "/api/sentence", query_string={"run": run, **wishes}, data=text.encode(), headers=headers
+    )
+
+
+def picture(client, content: bytes, run: str = RUN, headers=OWN, **wishes):
+    return client.post(
+        "/api/picture", query_string={"run": run, **wishes}, data=content, headers=headers
+    )
+
+
+def images(answer) -> list[str]:
+    return [hit["image"] for hit in answer.get_json()["hits"]]
+
+
+# ---- answers ----
+
+
+@pytest.mark.parametrize("find", ["images", "captions"])
+@pytest.mark.parametrize("scorer", ["cosine", "upside-down"])
+def test_the_answers_are_those_of_the_command_line(project, monkeypatch, capsys, find, scorer):
+    from scripts.retrieve import scorers
+
+    upside_down = scorers.Kind(
+        fit=lambda params, banks: {},
+        map_queries=lambda arrays, features, direction: -features,
+        map_gallery=lambda arrays, features, direction: features,
+    )
+    monkeypatch.setitem(scorers.KINDS, "upside-down", upside_down)
+    scorers.save_scorer(project / "results" / RUN / "scorer.npz", scorers.fit(scorer, {}, {}))
+    (project / "photo.png").write_bytes(png((250, 100, 0)))
+    client = client_of(project)
+    for asked, reply in (
+        (["red and green"], sentence(client, "red  and green ", find=find, k=3)),
+        (
+            ["--image", str(project / "photo.png")],
+            picture(client, png((250, 100, 0)), find=find, k=3),
+        ),
+    ):
+        arguments = [*asked, "--find", find, "--top-k", "3", "--json", *folders(project)]
+        assert main(arguments) == 0
+        told = json.loads(capsys.readouterr().out)["results"]
+        keys = ("rank", "row", "score", "image", "captions", "caption")
+        hits = reply.get_json()["hits"]
+        assert [[hit[key] for key in keys] for hit in hits] == [
+            [hit[key] for key in keys] for hit in told
+        ]
+
+
+def test_a_sentence_finds_images_and_a_picture_captions_unless_asked_otherwise(client):
+    found = sentence(client, "blue", k=2).get_json()
+    assert found["find"] == "images" and found["hits"][0]["image"] == "blue.png"
+    assert (found["dataset"], found["split"], found["images"], found["captions"]) == (
+        "squares", "test", 4, 6,
+    )  # fmt: skip
+    assert found["encode_ms"] > 0 and found["search_ms"] > 0 and not found["cut"]
+    found = picture(client, png((0, 0, 250)), k=2).get_json()
+    assert {hit["caption"] for hit in found["hits"]} == set(CAPTIONS["blue.png"])
+    assert images(picture(client, png((0, 0, 250)), find="images", k=1)) == ["blue.png"]
+
+
+def test_an_image_of_the_split_asks_by_its_row(client):
+    reply = client.post(
+        "/api/image/2", query_string={"run": RUN, "find": "images", "k": 2}, headers=OWN
+    )
+    assert images(reply) == ["orange.png", "red.png"]
+    told = reply.get_json()
+    assert told["captions_of_query"] == CAPTIONS["orange.png"]
+    shown = client.get(told["picture"], headers=OWN)
+    assert shown.mimetype == "image/jpeg"
+    assert Image.open(io.BytesIO(shown.data)).getpixel((0, 0))[0] > 240
+
+
+def test_a_query_that_the_model_cuts_is_told(client):
+    assert sentence(client, "red " * 78).get_json()["cut"]
+
+
+def test_a_run_tells_what_it_holds_and_gives_captions_of_it_as_examples(client):
+    told = client.get("/api/run", query_string={"run": RUN}, headers=OWN).get_json()
+    assert (told["images"], told["captions"], told["split"]) == (4, 6, "test")
+    everything = [text for texts in CAPTIONS.values() for text in texts]
+    assert len(told["examples"]) == 4 and set(told["examples"]) <= set(everything)
+
+
+def test_all_finished_runs_with_features_can_be_asked_and_a_damaged_one_hides_no_other(project):
+    make_run(project, prompt="photo", finished=2_000_000.0)
+    make_run(project, prompt="gone", finished=3_000_000.0)
+    (project / "results/squares/colours/test/texts.gone.npy").unlink()
+    make_run(project, prompt="broken", finished=4_000_000.0)
+    (project / "results/squares/colours/broken/cosine/scorer.npz").write_bytes(b"")
+    runs = Runs(project / "results", project / "data")
+    prompts = [run.prompt for run in runs.names().values()]
+    assert prompts == ["broken", "photo", "plain"]
+    client = make_app(runs, find_run(project / "results", {"prompt": "plain"})).test_client()
+    assert sentence(client, "red").status_code == 200
+    reply = sentence(client, "red", run="squares/colours/broken/cosine")
+    assert reply.status_code == 400 and "scorer.npz" in reply.get_json()["error"]
+
+
+def test_a_run_that_was_made_again_is_read_again(project, client):
+    assert images(sentence(client, "red"))[0] == "red.png"
+    changed = {"red.png": ["a red square"], "green.png": ["a green square"]}
+    make_run(project, captions=changed, finished=2_000_000.0)
+    assert sorted(images(sentence(client, "red"))) == ["green.png", "red.png"]
+
+
+def test_only_so_many_runs_stay_open(project):
+    for prompt in ("a", "b", "c"):
+        make_run(project, prompt=prompt)
+    runs = Runs(project / "results", project / "data", keep=2)
+    opened = []
+    for prompt in ("a", "b", "a", "c", "a", "b"):
+        with runs.asked(f"squares/colours/{prompt}/cosine") as engine:
+            opened.append(engine)
+    assert opened[0] is opened[2] is opened[4]
+    assert opened[1] is not opened[5]
+
+
+def test_questions_take_turns_at_the_model(client, encoder):
+    inside, most, encode = [], [], encoder.encode_texts
+
+    def slow(tokens):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.05)
+        inside.pop()
+        return encode(tokens)
+
+    encoder.encode_texts = slow
+    askers = [threading.Thread(target=sentence, args=(client, "red")) for _ in range(4)]
+    for one in askers:
+        one.start()
+    for one in askers:
+        one.join()
+    assert len(most) >= 4 and max(most) == 1
+
+
+def test_who_waits_too_long_is_told_so(project, monkeypatch):
+    monkeypatch.setattr(page, "PATIENCE", 0.01)
+    runs = Runs(project / "results", project / "data")
+    client = make_app(runs, find_run(project / "results", {})).test_client()
+    with runs.asked(RUN):
+        reply = sentence(client, "red")
+    assert reply.status_code == 503 and "busy" in reply.get_json()["error"]
+    assert sentence(client, "red").status_code == 200
+
+
+# ---- strangers ----
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "localhost:9000", "LOCALHOST:1", "127.0.0.1:8765", "127.8.8.8", "[::1]:80"],
+)
+def test_this_machine_is_known_by_its_names(client, host):
+    assert client.get("/", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8765", "192.168.1.7", "",
+     "[::1", "[fe80::1]", "evil.example@127.0.0.1.evil", "0.0.0.0:8765"],
+)  # fmt: skip
+@pytest.mark.parametrize("address", ["/", "/page.js", f"/api/run?run={RUN}", "/images/a/0"])
+def test_a_name_that_someone_points_at_this_machine_is_refused(client, host, address):
+    reply = client.get(address, headers={"Host": host})
+    assert reply.status_code in (400, 403)
+    assert b"squares" not in reply.data
+
+
+def test_on_a_network_addresses_in_numbers_and_the_machines_own_name_are_taken():
+    for host in ("192.168.1.7:8765", "[fe80::1]:8765", "box:8765", "Box", "localhost"):
+        assert is_this_machine(host, "box")
+    for host in ("evil.example", "box.evil.example", "192.168.1.7.evil.example", ""):
+        assert not is_this_machine(host, "box")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "null"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "http://127.0.0.1:9999"},
+        {"Origin": "https://127.0.0.1:8765"},
+        {"Origin": "http://127.0.0.1:8765", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://127.0.0.1:8765", "Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_a_question_from_another_site_is_refused_before_any_work(client, encoder, headers):
+    headers = {"Host": "127.0.0.1:8765", **headers}
+    for reply in (
+        sentence(client, "red", headers=headers),
+        picture(client, png(), headers=headers),
+        client.post(f"/api/image/0?run={RUN}", headers=headers),
+    ):
+        assert reply.status_code == 403 and "search page" in reply.get_json()["error"]
+    assert not encoder.asked
+
+
+def test_from_another_site_one_may_open_the_page_and_fetch_nothing(client):
+    sentence(client, "red")
+    foreign = {"Host": "localhost", "Sec-Fetch-Site": "cross-site"}
+    assert client.get("/?q=red", headers=foreign).status_code == 200
+    for address in ("/page.js", f"/api/run?run={RUN}", "/images/x/0", "/han.otf"):
+        assert client.get(address, headers=foreign).status_code == 403
+    assert client.get("/page.js", headers=foreign | {"Sec-Fetch-Site": "same-origin"}).data
+
+
+def test_every_answer_forbids_what_the_page_does_not_need(client):
+    replies = [
+        client.get("/", headers=OWN),
+        client.get("/nothing", headers=OWN),
+        client.get("/", headers={"Host": "evil.example"}),
+        client.options("/api/sentence", headers=OWN),
+        sentence(client, "red"),
+        sentence(client, ""),
+    ]
+    for reply in replies:
+        policy = reply.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'") and "unsafe" not in policy
+        assert "://" not in policy and "*" not in policy
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert reply.headers["X-Frame-Options"] == "DENY"
+        assert not [name for name, _ in reply.headers if name.startswith("Access-Control")]
+
+
+# ---- bad questions ----
+
+
+def error_of(reply, status: int) -> str:
+    assert reply.status_code == status and reply.mimetype == "application/json"
+    told = reply.get_json()
+    assert set(told) == {"error"} and "Traceback" not in told["error"]
+    return told["error"]
+
+
+def test_a_picture_of_too_many_bytes_is_refused(client):
+    assert error_of(picture(client, b"\0" * (page.MAX_UPLOAD + 1)), 413)
+    assert "not readable" in error_of(picture(client, b"\0" * page.MAX_UPLOAD), 400)
+
+
+def test_a_picture_of_too_many_pixels_is_refused(client):
+    stream = io.BytesIO()
+    Image.new("1", (20_000, 6_000)).save(stream, "PNG")
+    assert "20000 x 6000 pixels" in error_of(picture(client, stream.getvalue()), 400)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no image", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7",
+     b"\xff\xd8\xff\xe0", png()[:-40], b"GIF89a" + b"\0" * 20, b"%!PS-Adobe-3.0 EPSF-3.0"],
+)  # fmt: skip
+def test_what_is_no_picture_is_refused_in_words(client, content):
+    assert "not readable as an image" in error_of(picture(client, content), 400)
+
+
+@pytest.mark.parametrize("text", ["", " \n\t "])
+def test_a_sentence_without_words_is_refused_in_words(client, text):
+    assert "no words" in error_of(sentence(client, text), 400)
+
+
+def test_a_sentence_has_a_longest_length_and_may_be_any_bytes(client):
+    assert sentence(client, "x" * page.MAX_QUERY).status_code == 200
+    assert "1001 characters" in error_of(sentence(client, "x" * (page.MAX_QUERY + 1)), 413)
+    reply = client.post(f"/api/sentence?run={RUN}", data=b"red \xff\xfe", headers=OWN)
+    assert images(reply)[0] == "red.png"
+
+
+@pytest.mark.parametrize("run", ["", "squares", f"../{RUN}", f"{RUN}/", "a/b/c/d", "*/*/*/*"])
+def test_a_run_that_is_not_there_is_refused(client, run):
+    assert "a finished run" in error_of(sentence(client, "red", run=run), 400)
+    assert error_of(client.get("/api/run", query_string={"run": run}, headers=OWN), 400)
+
+
+@pytest.mark.parametrize("k", ["0", "101", "-1", "x", "", "1e2", "٣", "9" * 5000])
+def test_a_number_of_answers_that_cannot_be_is_refused(client, k):
+    assert "from 1 to 100" in error_of(sentence(client, "red", k=k), 400)
+
+
+def test_an_unknown_kind_of_answer_is_refused(client):
+    assert "images or captions" in error_of(sentence(client, "red", find="files"), 400)
+
+
+@pytest.mark.parametrize("row", ["4", "99999999999999999999", "-1", "1.5", "x", "..%2fred.png"])
+def test_a_row_that_is_not_there_is_refused(client, row):
+    address = sentence(client, "red").get_json()["hits"][0]["picture"].rsplit("/", 1)[0]
+    error_of(client.get(f"{address}/{row}", headers=OWN), 404)
+    error_of(client.post(f"/api/image/{row}?run={RUN}", headers=OWN), 404)
+
+
+def test_no_image_is_served_by_name_or_from_rows_that_no_open_run_has(client):
+    sentence(client, "red")
+    for address in ("/images/red.png", "/images/squares/red.png", f"/images/{'0' * 64}/0",
+                    "/images/../../data/squares/captions.json", "/data/squares/images/red.png",
+                    "/page.py", "/page.words.yaml", "/page.html.j2"):  # fmt: skip
+        error_of(client.get(address, headers=OWN), 404)
+
+
+def test_an_image_whose_name_leads_out_of_the_dataset_is_not_served(project):
+    Image.new("RGB", (8, 8)).save(project / "data" / "squares" / "secret.png")
+    runs = Runs(project / "results", project / "data")
+    client = make_app(runs, find_run(project / "results", {})).test_client()
+    with runs.asked(RUN) as engine:
+        engine.rows.images[0] = "../secret.png"
+        address = f"/images/{engine.rows.digest}/0"
+    assert "inside images/" in error_of(client.get(address, headers=OWN), 400)
+
+
+def test_large_images_come_small(project, client):
+    path = project / "data" / "squares" / "images" / "red.png"
+    Image.new("RGBA", (2000, 900), (255, 0, 0, 255)).save(path)
+    hit = sentence(client, "red", k=1).get_json()["hits"][0]
+    assert Image.open(io.BytesIO(client.get(hit["picture"], headers=OWN).data)).size == (640, 288)
+
+
+def test_features_of_another_model_are_refused_in_words(project, client):
+    (project / "data" / "models" / "colours" / "model.json").write_text('{"other": 1}')
+    assert "another version of colours" in error_of(sentence(client, "red"), 400)
+
+
+def test_a_bug_is_told_without_its_traceback(client, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("/home/someone/secret")
+
+    monkeypatch.setattr(Search, "best", fail)
+    client.application.config["PROPAGATE_EXCEPTIONS"] = False
+    told = error_of(sentence(client, "red"), 500)
+    assert "secret" not in told and "terminal" in told
+
+
+# ---- the page ----
+
+
+@pytest.mark.parametrize(
+    ("accepted", "lang", "language"),
+    [("zh-CN,zh;q=0.9,en;q=0.5", "", "zh"), ("en-GB,zh;q=0.5", "", "en"), ("fr", "", "en"),
+     ("", "", "en"), ("en", "zh", "zh"), ("zh", "xx", "zh")],
+)  # fmt: skip
+def test_the_page_comes_in_the_browsers_language(client, accepted, lang, language):
+    headers = OWN | {"Accept-Language": accepted}
+    text = client.get("/", query_string={"lang": lang}, headers=headers).text
+    assert f'<html lang="{language}">' in text
+    assert {"zh": "图文检索", "en": "Image–text search"}[language] in text
+
+
+def test_names_of_runs_are_data_in_the_page_and_never_markup(project, client):
+    make_run(project, prompt="<script>alert(1)<", scorer="'\"&")
+    text = client.get("/", headers=OWN).text
+    assert "<script>alert" not in text
+    setup = json.loads(re.search(r'id="setup">(.*?)</script>', text)[1])
+    assert "<script>alert(1)<" in [run["prompt"] for run in setup["runs"]]
+
+
+def test_nothing_of_the_page_is_elsewhere(client):
+    for address in ("/", "/page.css", "/page.js"):
+        text = client.get(address, headers=OWN).text
+        assert not re.findall(r"(?:https?:)?//[a-z][\w.-]+\.\w+", text)
+        assert "innerHTML" not in text and "style=" not in text and "onclick" not in text
+
+
+def test_both_languages_have_all_words_and_every_word_is_used():
+    words = yaml.safe_load((page.FOLDER / "page.words.yaml").read_text("utf-8"))
+    assert set(words["en"]) == set(words["zh"])
+    for key, text in words["en"].items():
+        places = [sorted(re.findall(r"\{\w+\}", one)) for one in (text, words["zh"][key])]
+        assert places[0] == places[1], key
+    template = (page.FOLDER / "page.html.j2").read_text("utf-8")
+    script = (page.FOLDER / "page.js").read_text("utf-8")
+    used = set(re.findall(r"say\.(\w+)|data-(?:say|name)=\"(\w+)\"", template))
+    used = {name for pair in used for name in pair if name}
+    used |= {key for key in words["en"] if f'"{key}"' in script}
+    used |= {f"found_{find}" for find in ("images", "captions")}
+    assert used == set(words["en"])
+
+
+# ---- the server ----
+
+
+def test_a_port_in_use_gives_way_to_the_next_or_is_told(monkeypatch):
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(page, "PORT", port)
+        with listen("127.0.0.1", None) as other:
+            assert other.getsockname()[1] > port
+        with pytest.raises(BadInput, match=f"--port\n.*{port}: .*in use\n.*a free port"):
+            listen("127.0.0.1", port)
+        monkeypatch.setattr(page, "PORTS_TRIED", 1)
+        with pytest.raises(BadInput, match=str(port)):
+            listen("127.0.0.1", None)
+
+
+def test_a_host_that_is_none_is_told():
+    with pytest.raises(BadInput, match=r"--host\n.*no\.such\.host\.invalid"):
+        listen("no.such.host.invalid", 0)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "example.org"])
+def test_other_machines_are_let_in_only_on_request(project, capsys, host, monkeypatch):
+    monkeypatch.setattr(page, "listen", lambda *_: pytest.fail("listened"))
+    assert main(["--serve", "--host", host, *folders(project)]) == 1
+    assert "--allow-network" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--serve", "red"], ["--serve", "--json"], ["--serve", "--image", "x.png"],
+                  ["--serve", "--save", "x.png"], ["--serve", "--port", "70000"]],
+)  # fmt: skip
+def test_what_does_not_go_with_the_page_ends_in_the_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+
+
+def test_before_any_run_there_is_nothing_to_serve(tmp_path, capsys):
+    assert main(["--serve", *folders(tmp_path)]) == 1
+    assert "./run for the demo" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("screen", "terminal", "opened"), [(True, True, 1), (False, True, 0), (True, False, 0)]
+)
+def test_a_browser_opens_only_for_someone_at_a_screen(monkeypatch, screen, terminal, opened):
+    addresses = []
+    monkeypatch.setattr("webbrowser.open", addresses.append)
+    monkeypatch.setattr("sys.platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    if screen:
+        monkeypatch.setenv("DISPLAY", ":0")
+    for stream in ("stdin", "stdout"):
+        monkeypatch.setattr(f"sys.{stream}", type("", (), {"isatty": lambda self: terminal})())
+    page.open_browser("http://127.0.0.1:1/")
+    assert len(addresses) == opened
+
+
+@pytest.mark.parametrize("network", [False, True])
+def test_the_command_serves_the_page_and_ends_quietly_with_ctrl_c(project, network):
+    more = ["--host", "0.0.0.0", "--allow-network"] if network else []
+    command = [sys.executable, "-m", "scripts.search", "--serve", "--port", "0", *more]
+    process = subprocess.Popen(
+        [*command, *folders(project)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=project,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+    )  # fmt: skip
+    try:
+        line = process.stdout.readline()
+        address = re.search(r"http://([^/]+):(\d+)/", line)
+        with urllib.request.urlopen(f"http://127.0.0.1:{address[2]}/", timeout=30) as reply:
+            assert "squares" in reply.read().decode()
+            # the server does not tell what it is made of
+            assert "waitress" not in str(reply.headers).lower()
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    if network:
+        assert errors.startswith("WARNING: whoever reaches") and errors.count("\n") == 1
+    else:
+        assert address[1] == "127.0.0.1" and errors == ""
