@@ -356,7 +356,7 @@ addEventListener("dragover", (event) => hasFile(event) && event.preventDefault()
 addEventListener("dragleave", (event) => {
   if (!hasFile(event)) return;
   over -= 1;
-  byId("drop").hidden = over > 0 ? false : true;
+  byId("drop").hidden = over <= 0;
 });
 addEventListener("drop", (event) => {
   if (!hasFile(event)) return;
