@@ -53,10 +53,8 @@ def count(number: float) -> str:
 
 
 def quantity(number: float) -> str:
-    """A whole number as a count, another with up to two decimals: "5,000", "0.25"."""
-    if _missing(number) or float(number).is_integer():
-        return count(number)
-    return f"{number:,.2f}".rstrip("0").replace("-", "−")
+    """A number of which nothing is known, to five digits: "5,000", "0.25"."""
+    return NOTHING if _missing(number) else f"{number:,.5g}".replace("-", "−")
 
 
 def decimal(number: float, places: int = 1) -> str:

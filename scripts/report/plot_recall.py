@@ -227,7 +227,7 @@ def _bounds(row: Any, columns: pd.Index, k: int) -> list[float]:
 def _limit(table: pd.DataFrame) -> float:
     """Right end of the axes in percent: full scale unless the recalls are far below it."""
     highest = 100 * table[[f"recall@{k}" for k in KS]].to_numpy().max()
-    return next((end for end in (10, 20, 40, 60) if highest <= 0.9 * end), 100)
+    return next((end for end in (10, 20, 40, 60, 80) if highest <= 0.9 * end), 100)
 
 
 def _values(axes: Any, values: list[float], line: float, unit: float) -> None:

@@ -11,7 +11,7 @@ from scripts.evaluate.runs import DIRECTIONS
 from scripts.job import run, whole
 from scripts.report import formats
 from scripts.report.labels import read_labels
-from scripts.report.material import Material, StudyTable, read_material
+from scripts.report.material import Material, read_material
 from scripts.report.optimisations import Gain
 from scripts.report.page import (
     FOLDER,
@@ -22,34 +22,21 @@ from scripts.report.page import (
     picture,
     read_words,
 )
-from scripts.report.study import AMONG_RESULTS, Study, sentences, study
+from scripts.report.sections import (
+    PICTURES,
+    caption_of,
+    figures_of,
+    numbered,
+    parts_of,
+    sections_of,
+    title_of,
+    titles_of,
+)
+from scripts.report.study import Study, sentences, study
 from scripts.report.tables import tables_of
 from scripts.report.webfont import font_faces
 
 PICTURE = 208  # pixels: twice what a screen shows
-
-# figures of pictures that belong to a study
-PICTURES = {"geometry": "hubs", "errors": "failures"}
-
-
-def sections_of(material: Material, training: bool) -> dict[str, tuple[str, ...]]:
-    """Sections and what they hold, in the order of the template; studies stand where they belong.
-
-    A study without a row has no section.
-    """
-    there = [one.name for one in material.studies if len(one.table)]
-    results = [f"study_{name}" for name in there if name in AMONG_RESULTS]
-    discussed = [f"study_{name}" for name in there if name not in AMONG_RESULTS]
-    return {
-        "method": ("principle", "flow", "measures"),
-        "data": ("dataset", "models", "features", *(["training"] if training else []), "cost"),
-        "results": ("recall", "depth", "differences", *results),
-        "examples": DIRECTIONS,
-        "analysis": ("outcomes", "contrasts", *discussed),
-        "optimisations": (),
-        "outlook": (),
-        "appendix": ("definitions", "commands", "code", "versions", "checksums"),
-    }
 
 
 def gallery_blocks(table: pd.DataFrame, images: Path, cache: dict) -> list[dict[str, Any]]:
@@ -106,12 +93,12 @@ def render(
     tables = tables_of(material, studied, words, labels)
     training = [f"training-{model}" for model in drawings["training"]]
     sections = sections_of(material, bool(training))
-    titles = {**words["sections"], **_study_titles(material, words)}
-    paths = _figures(material, drawings, sections)
+    titles = {**words["sections"], **titles_of(material, words)}
+    paths = figures_of(material, drawings, sections)
     speaker = Speaker(words, labels, list(paths), list(tables))
     captions = {
-        "figures": {name: _caption("figures", name, material, speaker, titles) for name in paths},
-        "tables": {name: _caption("tables", name, material, speaker, titles) for name in tables},
+        "figures": {name: caption_of("figures", name, material, speaker, titles) for name in paths},
+        "tables": {name: caption_of("tables", name, material, speaker, titles) for name in tables},
     }
     svgs = {
         name: inline_svg(path, captions["figures"][name].striptags())
@@ -125,15 +112,15 @@ def render(
             words=words,
             t=speaker.text,
             link=speaker.link,
-            numbers=_numbered(sections),
+            numbers=numbered(sections),
             sections=sections,
             titles=titles,
             anchor_numbers=speaker.numbers,
             tables=tables,
             captions=captions,
             svgs=svgs,
-            studies=_study_parts(material, speaker, paths, tables),
-            without_rows=[_title(one, words) for one in material.studies if one.table.empty],
+            studies=parts_of(material, speaker, paths, tables),
+            without_rows=[title_of(one, words) for one in material.studies if one.table.empty],
             training=_training_notes(material, speaker, training),
             said={
                 place: [speaker.say(one) for one in found]
@@ -244,90 +231,6 @@ def _by_kind(gains: list[Gain]) -> dict[str, list[Gain]]:
     for gain in gains:
         kinds.setdefault(gain.kind, []).append(gain)
     return kinds
-
-
-def _title(one: StudyTable, words: dict[str, Any]) -> str:
-    """What a study is called: by our words, by the configuration, or by its name."""
-    if one.name in words["studies"]:
-        return words["studies"][one.name]["title"]
-    titles = one.settings["title"]
-    return titles.get(words["lang"]) or next(iter(titles.values()), one.name)
-
-
-def _study_titles(material: Material, words: dict[str, Any]) -> dict[str, str]:
-    return {f"study_{one.name}": _title(one, words) for one in material.studies}
-
-
-def _study_parts(
-    material: Material, speaker: Speaker, figures: dict[str, Any], tables: dict[str, Any]
-) -> dict[str, dict[str, Any]]:
-    """What stands under a study's heading: its text, figures and tables, by section."""
-    parts = {}
-    for one in material.studies:
-        section = f"study_{one.name}"
-        known = one.name in speaker.words["studies"]
-        own = [name for name in (section, PICTURES.get(one.name)) if name in figures]
-        listed = [name for name in tables if name == section or name.startswith(f"{section}_")]
-        parts[section] = {
-            "text": speaker.text(f"studies.{one.name}.text") if known else "",
-            "figures": own,
-            "tables": listed,
-            "links": [
-                *(speaker.link(f"fig_{name}") for name in own),
-                *(speaker.link(f"tab_{name}") for name in listed),
-            ],
-        }
-    return parts
-
-
-def _figures(
-    material: Material, drawings: dict[str, Any], sections: dict[str, tuple[str, ...]]
-) -> dict[str, Any]:
-    """Paths of figures, by name, in the order in which they stand."""
-    paths = {"flow": drawings["flow"]}
-    paths |= {f"training-{model}": path for model, path in drawings["training"].items()}
-    paths |= {name: drawings[name] for name in ("recall", "ranks")}
-    for part in (*sections["results"], *sections["analysis"]):
-        study_ = part.removeprefix("study_")
-        if part != study_:
-            if study_ in drawings["studies"]:
-                paths[part] = drawings["studies"][study_]
-            picture_ = PICTURES.get(study_)
-            if picture_ and drawings.get(picture_):
-                paths[picture_] = drawings[picture_]
-    return paths
-
-
-def _caption(
-    kind: str, name: str, material: Material, speaker: Speaker, titles: dict[str, str]
-) -> Markup:
-    """The caption of a figure or table; of a study's, from its title and what it shows."""
-    if name.startswith("training-"):
-        return speaker.text("figures.training", model=name.removeprefix("training-"))
-    if name in speaker.words[kind]:
-        return speaker.text(f"{kind}.{name}")
-    one = max(
-        (one for one in material.studies if name.startswith(f"study_{one.name}")),
-        key=lambda one: len(one.name),
-    )
-    lines = kind == "figures" and one.settings["figure"]["form"] == "lines"
-    said = [speaker.text(f"{kind}.study{'_lines' if lines else ''}",
-                         title=titles[f"study_{one.name}"])]  # fmt: skip
-    if one.shown.measure.str.startswith("recall@").any():
-        said.append(speaker.text("names.recall_is"))
-    if (one.shown.measure == "mean").any():
-        said.append(speaker.text("names.mean_is"))
-    return Markup(speaker.words["gap"]).join(said)  # noqa: S704 our own words
-
-
-def _numbered(sections: dict[str, tuple[str, ...]]) -> dict[str, str]:
-    """Section -> its number; the appendix counts in letters."""
-    numbers: dict[str, str] = {}
-    for place, (section, parts) in enumerate(sections.items(), start=1):
-        numbers[section] = "A" if section == "appendix" else str(place)
-        for inner, part in enumerate(parts, start=1):
-            numbers[f"{section}.{part}"] = f"{numbers[section]}.{inner}"
-    return numbers
 
 
 def main(snakemake) -> None:

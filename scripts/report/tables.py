@@ -30,8 +30,8 @@ BESIDE = {"errors": ("median_rank",)}
 APART = {"leakage": ("near_duplicates", "shared_captions")}
 # captions on several images that are shown
 FEW_CAPTIONS = 6
-# lines of a study's table that a page has room for
-LONG = 24
+# lines of a study's table, for each direction, that a page has room for
+LONG = 20
 # what scorers take from val, as the formulas call it
 SYMBOLS = {
     "share": "α",
@@ -453,16 +453,17 @@ def _study_block(study: str, measures: tuple[str, ...], lines: list[Line], label
     lines : what identifies a line, and its rows of the study's table by measure
     """
     whole = len(lines)
-    if whole > LONG:
+    ways = sorted({key[0] for key, _ in lines}, key=lambda way: [*DIRECTIONS, way].index(way))
+    if max(sum(key[0] == way for key, _ in lines) for way in ways) > LONG:
         # the first model is the one that is spoken of
-        lines = [line for line in lines if line[0][1] == lines[0][0][1]][:LONG]
-    # what is not a number differs from itself
-    varied = [
-        place for place in (1, 2, 3, 4, 5) if len({str(line[0][place]) for line in lines}) > 1
-    ]
+        first = [line for line in lines if line[0][1] == lines[0][0][1]]
+        lines = [line for way in ways for line in [one for one in first if one[0][0] == way][:LONG]]
+    varied = [place for place in (1, 2, 3, 4) if len({key[place] for key, _ in lines}) > 1]
+    # where x only repeats what the group says, it needs no column
+    if len({key[:5] for key, _ in lines}) < len(lines):
+        varied.append(5)
     groups = list(dict.fromkeys(key[4] for key, _ in lines))
     names = ("direction", "model", "prompt", "scorer", "group", labels.x(study, groups))
-    ways = sorted({key[0] for key, _ in lines}, key=lambda way: [*DIRECTIONS, way].index(way))
     rows = []
     for way in ways:
         for key, own in lines:

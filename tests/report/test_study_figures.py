@@ -11,7 +11,9 @@ from test_figures import assert_readable, texts_of
 
 from scripts.job import BadInput
 from scripts.report.labels import read_labels
-from scripts.report.plot_study import facets_of, groups_by_axis, plot_study
+from scripts.report.plot_study import plot_study
+from scripts.report.study_axes import facets_of
+from scripts.report.study_lines import groups_by_axis
 from scripts.report.study_table import read_study, selected
 from scripts.studies.table import COLUMNS, row, write_rows
 
@@ -169,7 +171,9 @@ def test_labels_that_no_language_knows_stand_as_they_are(tmp_path):
     assert labels.x("mine", ["my group"]) == "x"
     assert labels.group("robustness", "drop, loss") == "删词，损失"
     assert labels.group("seeds", "my-adapter, seed 12") == "my-adapter，种子 12"
-    assert labels.group("categories", "cluster: sand, beach") == "聚类：sand，beach"
+    # a word of a caption is no name of a category
+    assert labels.group("categories", "cluster: water, beach") == "聚类：water，beach"
+    assert labels.group("categories", "lexicon: water") == "词：水"
 
 
 @pytest.mark.parametrize("study", FIGURES)

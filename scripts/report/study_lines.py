@@ -1,0 +1,216 @@
+"""A study's table as lines over x, with their intervals as bands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from scripts.report import formats
+from scripts.report.labels import Labels
+from scripts.report.study_axes import (
+    MARKERS,
+    Facet,
+    count_of,
+    directions_of,
+    facets_of,
+    legend_columns,
+    legend_lines,
+    limits_of,
+    signed,
+)
+from scripts.report.study_table import unique
+from scripts.report.style import MUTED, PAPER, SMALL, WIDTH, palette_of, printable, width_of
+
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (2.5, 1)), (0, (8, 2)))
+PANELS_ACROSS, PANEL_WIDTH, PANEL_HEIGHT = 2, 2.95, 1.9  # inches
+# x values that overlap at least so far, as a share of the fewer, are of one axis
+SAME_AXIS = 0.5
+
+
+def panels_of(table: pd.DataFrame, study: str) -> list[tuple[Facet, str]]:
+    """The panels of a figure of lines: what shares both axes, and a direction."""
+    found = []
+    for facet in facets_of(table, study):
+        for groups in groups_by_axis(facet.table):
+            own = facet.table[facet.table.group.isin(groups)].reset_index(drop=True)
+            part = Facet(own, facet.scale, facet.difference)
+            found += [(part, way) for way in directions_of(own)]
+    return found
+
+
+def groups_by_axis(table: pd.DataFrame) -> list[list[str]]:
+    """Groups that can share an axis of x, since they were measured at much the same places."""
+    places = {group: set(part.x) for group, part in table.groupby("group", sort=False)}
+    axes: list[list[str]] = []
+    for group, xs in places.items():
+        for axis in axes:
+            others = set().union(*(places[one] for one in axis))
+            if len(xs & others) >= SAME_AXIS * min(len(xs), len(others)):
+                axis.append(group)
+                break
+        else:
+            axes.append([group])
+    return axes
+
+
+def draw_lines(
+    table: pd.DataFrame, study: str, log: bool, labels: Labels, style: dict[str, Any]
+) -> Figure:
+    """Draw a study's table; what there is most of is told by colour, the rest by dashes."""
+    colours = palette_of(style)
+    panels = panels_of(table, study)
+    varied = [name for name in ("model", "group", "measure") if table[name].nunique() > 1]
+    # a group with a panel of its own is told above it
+    alone = "group" in varied and all(
+        facet.table.group.nunique() == 1
+        or facet.table[facet.table.direction == way].group.nunique() == 1
+        for facet, way in panels
+    )
+    if alone:
+        varied.remove("group")
+    # what there is most of is told by colour, the rest by dashes
+    coloured = max(varied, key=lambda name: table[name].nunique(), default="model")
+    dashed = [name for name in varied if name != coloured]
+    hues = unique(table[coloured])
+    kinds = list(dict.fromkeys(map(tuple, table[dashed].to_numpy()))) or [()]
+    series = list(dict.fromkeys(map(tuple, table[varied].to_numpy())))
+
+    def look(own: Mapping[str, str]) -> dict[str, Any]:
+        kind = kinds.index(tuple(own[name] for name in dashed))
+        return {
+            "color": colours[hues.index(own[coloured]) % len(colours)],
+            "ls": DASHES[kind % len(DASHES)],
+            "marker": MARKERS[kind % len(MARKERS)],
+        }
+
+    def name(own: Mapping[str, str]) -> str:
+        told = {
+            "model": lambda model: model,
+            "group": lambda group: labels.group(study, group),
+            "measure": labels.measure,
+        }
+        return printable(" · ".join(filter(None, (told[part](own[part]) for part in varied))))
+
+    handles = [
+        Line2D([], [], lw=1.6, ms=4, mec=PAPER, mew=0.5, label=name(own), **look(own))
+        for own in (dict(zip(varied, one, strict=True)) for one in series if varied)
+    ]
+
+    def above_of(own: pd.DataFrame) -> str:
+        group = labels.group(study, own.group.iloc[0]) if alone else ""
+        told = [group, labels.text("n", n=count_of(own.queries))]
+        return printable(labels.text("and").join(filter(None, told)))
+
+    columns = legend_columns(handles) if handles else 1
+    rows = -(-len(panels) // PANELS_ACROSS)
+    head, foot, left, gap = 0.46, 0.48, 0.55, 0.55
+    single = len(panels) == 1
+    width = WIDTH - left - 0.2 if single else PANEL_WIDTH
+    legend = 0.19 * legend_lines(handles) + (0.06 if handles else 0)
+    height = rows * (head + PANEL_HEIGHT + foot) + legend + 0.04
+    figure = Figure(figsize=(WIDTH, height))
+    for number, (facet, way) in enumerate(panels):
+        row, column = divmod(number, PANELS_ACROSS)
+        start = row * (head + PANEL_HEIGHT + foot) + head
+        axes = figure.add_axes(
+            (
+                (left + column * (PANEL_WIDTH + gap)) / WIDTH,
+                1 - (start + PANEL_HEIGHT) / height,
+                width / WIDTH,
+                PANEL_HEIGHT / height,
+            )
+        )
+        own = facet.table[facet.table.direction == way]
+        axes.set_ylim(limits_of(facet))
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_formatter(FuncFormatter(signed))
+        _x_axis(axes, own.x, log, width)
+        axes.set_ylabel(facet.axis(labels))
+        axes.set_xlabel(labels.x(study, unique(own.group)), labelpad=3)
+        axes.grid(axis="y")
+        if facet.difference:
+            axes.axhline(0, color=MUTED, lw=0.9, zorder=1)
+        axes.text(
+            0,
+            1 + 0.22 / PANEL_HEIGHT,
+            labels.direction(way),
+            weight="bold",
+            transform=axes.transAxes,
+        )
+        axes.text(
+            0,
+            1 + 0.06 / PANEL_HEIGHT,
+            above_of(own),
+            size=SMALL,
+            color=MUTED,
+            transform=axes.transAxes,
+        )
+        for key, part in own.groupby(["model", "group", "measure"], sort=False):
+            part = part.sort_values("x")
+            drawn = look(dict(zip(("model", "group", "measure"), key, strict=True)))
+            axes.plot(
+                part.x,
+                facet.scale * part.value,
+                lw=1.6,
+                ms=4,
+                mec=PAPER,
+                mew=0.5,
+                clip_on=False,
+                zorder=3,
+                **drawn,
+            )
+            if part.low.notna().any():
+                axes.fill_between(
+                    part.x,
+                    facet.scale * part.low,
+                    facet.scale * part.high,
+                    color=drawn["color"],
+                    alpha=0.16,
+                    lw=0,
+                    zorder=2,
+                )
+    if handles:
+        figure.legend(
+            handles=handles,
+            loc="lower left",
+            ncols=columns,
+            bbox_to_anchor=(0.1 / WIDTH, 0.06 / height),
+            borderaxespad=0,
+            borderpad=0,
+            handlelength=2.8,
+            columnspacing=1.6,
+        )
+    return figure
+
+
+def _x_axis(axes: Any, x: pd.Series, log: bool, width: float) -> None:
+    """Ticks where something was measured, as far as their numbers have room."""
+    values = sorted(set(x))
+    low, high = values[0], values[-1]
+    log = log and low > 0
+    if log:
+        axes.set_xscale("log")
+        ends = (low / 1.1, high * 1.1) if low == high else (low, high)
+    else:
+        ends = (low - 0.5, high + 0.5) if low == high else (low, high)
+    axes.set_xlim(*ends)
+
+    def place(value: float) -> float:
+        ends_, at = (np.log(ends), np.log(value)) if log else (np.array(ends), value)
+        return float((at - ends_[0]) / (ends_[1] - ends_[0])) * width
+
+    half = {value: width_of(formats.quantity(value), SMALL) / 2 + 0.04 for value in values}
+    ticks: list[float] = []
+    # the ends first, then what still has room
+    for value in (high, low, *values[1:-1]):
+        if all(abs(place(value) - place(one)) >= half[value] + half[one] for one in ticks):
+            ticks.append(value)
+    axes.xaxis.set_major_locator(FixedLocator(sorted(ticks)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: formats.quantity(value)))
