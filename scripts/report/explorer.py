@@ -1,0 +1,272 @@
+"""Every query of every run, both ways, as one page that opens from disk without a server.
+
+What the page shows is written into it: captions and small pictures as they are, each run's lists
+deflated, to be unpacked by the browser when that run is chosen. Nothing is fetched: the page
+forbids itself all requests, and runs no script but the one whose digest it names.
+"""
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from markupsafe import Markup
+from PIL import Image
+
+from scripts.data.rows import Rows, read_rows
+from scripts.evaluate.runs import DIRECTIONS, Run, images_of_queries, read_run
+from scripts.job import log, progress, run, whole
+from scripts.report.labels import read_labels
+from scripts.report.page import FOLDER, environment
+from scripts.report.style import thumbnail
+from scripts.report.webfont import font_faces
+from scripts.studies.judged import accepted, read_judgments
+from scripts.studies.study_categories import members
+from scripts.studies.study_errors import KINDS
+from scripts.studies.words import words_in
+
+LANGUAGES = ("en", "zh")
+# scores are carried and shown in units of 0.0001, so that both are the same number
+UNIT = 10_000
+# pixels of a picture's longer side: as large as is shown, smaller where there are many
+LARGEST, SMALLEST = 144, 96
+PICTURES = 1_000  # so many are carried at their largest
+# libwebp: half the bytes of a JPEG of this size
+QUALITY, EFFORT = 55, 4
+
+
+def side_of(images: int) -> int:
+    """Pixels of a picture's longer side, so that all pictures together stay about as heavy."""
+    return int(np.clip(LARGEST * np.sqrt(PICTURES / max(images, 1)), SMALLEST, LARGEST))
+
+
+def margins(run_: Run, direction: str, rows: Rows) -> list[int | None]:
+    """How far the best right answer is ahead of the best wrong one, in units, for each query.
+
+    Both are read from the query's top list. A right image's score is known anywhere; where no right
+    caption is in the list, the last score of the list stands in, which makes the margin an upper
+    bound. None where the list holds no wrong item.
+    """
+    tops, scores = run_.tops[direction], run_.scores[direction].astype(np.float64)
+    images = images_of_queries(direction, rows)
+    of_items = tops if direction == "text_to_image" else rows.image_of_caption[tops]
+    right = of_items == images[:, None]
+    wrong = np.where(right, -np.inf, scores).max(axis=1)
+    if direction == "text_to_image":
+        best = run_.right_score.astype(np.float64)
+    else:
+        best = np.where(
+            right.any(axis=1), np.where(right, scores, -np.inf).max(axis=1), scores[:, -1]
+        )
+    return [_units(value) if np.isfinite(value) else None for value in (best - wrong).tolist()]
+
+
+def lists_of(run_: Run, rows: Rows) -> dict[str, dict[str, Any]]:
+    """A run's ranks and top lists as whole numbers, by direction.
+
+    Returns
+    -------
+    direction -> rank and tied, of each caption as right answer (m); margin (q); top, items of all
+    lists one after another (q * K); score, likewise, in units: of a list's first item itself, of
+    the others how much lower than the item before. From captions to images also right, the score of
+    each caption's own image (m).
+    """
+    ranks = {"text_to_image": run_.ranks["text_to_image"], "image_to_text": run_.caption_ranks}
+    lists: dict[str, dict[str, Any]] = {
+        way: {
+            "rank": ranks[way].tolist(),
+            "tied": run_.tied[way].tolist(),
+            "margin": margins(run_, way, rows),
+            "top": run_.tops[way].ravel().tolist(),
+            "score": _steps(run_.scores[way]),
+        }
+        for way in DIRECTIONS
+    }
+    lists["text_to_image"]["right"] = [_units(score) for score in run_.right_score.tolist()]
+    return lists
+
+
+def _units(score: float) -> int:
+    return round(score * UNIT)
+
+
+def _steps(scores: np.ndarray) -> list[int]:
+    """First score of each list, and how far down it is from each item to the next: few digits."""
+    units = np.round(scores.astype(np.float64) * UNIT).astype(np.int64)
+    return np.concatenate([units[:, :1], units[:, :-1] - units[:, 1:]], axis=1).ravel().tolist()
+
+
+def content(
+    rows: Rows,
+    runs: Sequence[Run],
+    reference: tuple[str, str],
+    lexicon: Mapping[str, Sequence[str]],
+    failures: Sequence[Mapping[str, str]],
+    fitting: np.ndarray,
+) -> dict[str, Any]:
+    """What the page holds beside pictures and lists.
+
+    Parameters
+    ----------
+    reference : prompt and scorer of the runs whose failures were looked at
+    lexicon : category -> its words
+    failures : rows of failures.csv
+    fitting : (a, 2) rows of caption and image that people said fit each other
+    """
+    kinds = [kind for kind in KINDS if kind in {row["kind"] for row in failures}]
+    found: dict[str, dict[str, list]] = {}
+    for row in failures:
+        ways = found.setdefault(row["model"], {way: [] for way in DIRECTIONS})
+        ways[row["direction"]].append(
+            [int(row["query"]), kinds.index(row["kind"]), row["differing"]]
+        )
+    of_category = {name: members(rows, words) for name, words in lexicon.items()}
+    other = rows.image_of_caption[fitting[:, 0]] != fitting[:, 1]
+    return {
+        "images": rows.images,
+        "captions": rows.captions,
+        "counts": np.bincount(rows.image_of_caption, minlength=len(rows.images)).tolist(),
+        "words": [words_in(caption) for caption in rows.captions],
+        "categories": [
+            {"name": name, **{way: np.flatnonzero(held).tolist() for way, held in ways.items()}}
+            for name, ways in of_category.items()
+            if any(held.any() for held in ways.values())
+        ],
+        "kinds": kinds,
+        "failures": found,
+        "accepted": fitting[other].tolist(),
+        "runs": [
+            {
+                "name": "/".join(run_.key),
+                "model": run_.model,
+                "prompt": run_.prompt,
+                "scorer": run_.scorer,
+                "reference": (run_.prompt, run_.scorer) == tuple(reference),
+            }
+            for run_ in runs
+        ],
+        "unit": UNIT,
+    }
+
+
+def read_phrases(kinds: Sequence[str], categories: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What the page says, by language; kinds and categories as the report calls them."""
+    phrases = {}
+    for language in LANGUAGES:
+        own = yaml.safe_load((FOLDER / f"explorer.{language}.yaml").read_text("utf-8"))
+        labels = read_labels(language)
+        own["kinds"] = {kind: labels.group("errors", kind) for kind in kinds}
+        # the study's table has "lexicon: people", to tell words from clusters; here are words alone
+        study = labels.group("categories", "lexicon: ")
+        own["categories"] = {
+            name: labels.group("categories", f"lexicon: {name}").removeprefix(study)
+            for name in categories
+        }
+        phrases[language] = own
+    return phrases
+
+
+def in_script(value: Any) -> Markup:
+    """JSON that is safe inside a <script> block, whatever its strings hold."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    unsafe = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028",
+              "\u2029": "\\u2029"}  # fmt: skip
+    return Markup(re.sub("[<>&\u2028\u2029]", lambda match: unsafe[match[0]], text))  # noqa: S704
+
+
+def packed(value: Any) -> str:
+    """JSON, deflated, in letters that HTML leaves alone."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(zlib.compress(text.encode("ascii"), 9)).decode("ascii")
+
+
+def small_picture(path: Path, side: int) -> str:
+    """A picture as WebP, in base64."""
+    stream = io.BytesIO()
+    picture: Image.Image = thumbnail(path, side)
+    picture.save(stream, "WEBP", quality=QUALITY, method=EFFORT)
+    return base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def digest(text: str) -> str:
+    """Source expression of Content Security Policy Level 3 for an inline script or style."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def render(
+    dataset: str, split: str, held: dict[str, Any], lists: Sequence[Any], pictures: Sequence[str]
+) -> str:
+    """The page.
+
+    Parameters
+    ----------
+    held : from ``content``
+    lists : from ``lists_of``, run by run
+    pictures : from ``small_picture``, in the order of the rows
+    """
+    phrases = read_phrases(held["kinds"], [one["name"] for one in held["categories"]])
+    about = {"dataset": dataset, "split": split}
+    letters = json.dumps([phrases, about, held["captions"], held["images"]], ensure_ascii=False)
+    # the template sets both between their tags as they are: their digests must be of just that
+    style = (FOLDER / "explorer.css").read_text("utf-8") + font_faces(letters)
+    script = (FOLDER / "explorer.js").read_text("utf-8")
+    return (
+        environment()
+        .get_template("explorer.html.j2")
+        .render(
+            **about,
+            say=phrases[LANGUAGES[0]],
+            compares=len(lists) > 1,
+            style=Markup(style),  # noqa: S704 our own
+            script=Markup(script),  # noqa: S704 our own
+            style_digest=Markup(digest(style)),  # noqa: S704 base64
+            script_digest=Markup(digest(script)),  # noqa: S704 base64
+            held=in_script({**about, **held}),
+            phrases=in_script(phrases),
+            pictures=in_script(list(pictures)),
+            lists=[packed(one) for one in lists],
+        )
+    )
+
+
+def read_failures(path: str | Path | None) -> list[dict[str, str]]:
+    """Rows of failures.csv; none where the run does not look at them."""
+    if not path:
+        return []
+    with Path(path).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def main(snakemake) -> None:
+    """Unpack the job."""
+    files, params = snakemake.input, snakemake.params
+    rows = read_rows(files.captions, files.splits, params.split)
+    runs = [read_run(path, rows) for path in files.rankings]
+    held = content(
+        rows,
+        runs,
+        tuple(params.reference),
+        params.lexicon,
+        read_failures(files.get("failures")),
+        accepted(read_judgments(files.judgments, rows)),
+    )
+    side, folder = side_of(len(rows.images)), Path(files.images)
+    pictures = [small_picture(folder / name, side) for name in progress(rows.images, "pictures")]
+    lists = [lists_of(run_, rows) for run_ in runs]
+    page = render(snakemake.wildcards.dataset, params.split, held, lists, pictures)
+    with whole(snakemake.output.html) as draft:
+        draft.write_text(page, "utf-8")
+    log.info("%d runs, %d pictures of %d pixels: %.1f MB", len(runs), len(pictures), side,
+             len(page.encode()) / 1e6)  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main, snakemake)
