@@ -424,7 +424,7 @@ def study_tables(study: StudyTable, labels: Labels) -> dict[str, Table]:
     losses = table.group.str.endswith(", loss") if study.name == "robustness" else shown & False
     blocks: list[tuple[tuple[str, ...], list[Line]]] = []
     for part in (table[table.measure.isin(apart)], table[shown & ~losses], table[losses]):
-        blocks += _blocks(part)
+        blocks += _blocks(part, study.name, labels)
     return {
         f"study_{study.name}{'' if place == 1 else f'_{place}'}": _study_block(
             study.name, names, lines, labels
@@ -433,15 +433,18 @@ def study_tables(study: StudyTable, labels: Labels) -> dict[str, Table]:
     }
 
 
-def _blocks(table: pd.DataFrame) -> list[tuple[tuple[str, ...], list[Line]]]:
-    """Lines by which measures they have; where each has one only, they need no column each."""
+def _blocks(
+    table: pd.DataFrame, study: str, labels: Labels
+) -> list[tuple[tuple[str, ...], list[Line]]]:
+    """Lines by their x and the measures they have; where each has one, they need no column each."""
     blocks: dict[tuple[str, ...], list[Line]] = {}
     for key, part in table.groupby(LINE, sort=False, dropna=False):
         own = {row["measure"]: row for row in part.to_dict("records")}
-        blocks.setdefault(tuple(own), []).append((key, own))
-    if len(blocks) > 1 and all(len(names) == 1 for names in blocks):
+        blocks.setdefault((labels.x(study, [key[4]]), *own), []).append((key, own))
+    axes = {x for x, *_ in blocks}
+    if len(axes) == 1 and len(blocks) > 1 and all(len(names) == 2 for names in blocks):
         return [(("",), [line for lines in blocks.values() for line in lines])]
-    return list(blocks.items())
+    return [(names[1:], lines) for names, lines in blocks.items()]
 
 
 def _study_block(study: str, measures: tuple[str, ...], lines: list[Line], labels: Labels) -> Table:

@@ -466,3 +466,33 @@ def test_every_measure_is_defined_with_its_source(pages):
             assert source in section
         numbers = re.search(r'id="tab_statistics".*?</table>', html, re.DOTALL)[0]
         assert ">300<" in numbers and ">999<" in numbers
+
+
+def test_what_has_another_x_has_a_table_of_its_own(pages):
+    for html, names in zip(
+        (pages["en"], pages["zh"]),
+        (("words per caption", "captions used"), ("每条描述的词数", "所用描述数")),
+        strict=True,
+    ):
+        section = section_of(html, "analysis-study_captions")
+        tables = re.findall(r"<table.*?</table>", section, re.DOTALL)
+        assert len(tables) == 2
+        assert [name in table for name, table in zip(names, tables, strict=True)] == [True, True]
+        assert names[0] not in tables[1] and names[1] not in tables[0]
+
+
+def test_a_long_table_is_cut_and_says_where_the_rest_is(tmp_path: Path):
+    strengths = {(model, "plain", "cosine"): 0.2 for model in ("a", "b")}
+    run = FakeRun(tmp_path, strengths, images=20, studies=("relevance", "categories")).draw(1)
+    path = run.metrics.with_name("categories.csv")
+    head, *lines = path.read_text("utf-8").splitlines()
+    more = [line.replace("lexicon: dogs", f"lexicon: dogs{n}") for n in range(30) for line in lines
+            if "lexicon: dogs" in line]  # fmt: skip
+    path.write_text("\n".join([head, *lines, *more]) + "\n", "utf-8")
+    for lang, said in (("en", "more rows stand in tables/categories.csv"),
+                       ("zh", "行见 tables/categories.csv")):  # fmt: skip
+        html = run.report(lang)
+        assert said in html
+        table = re.search(r'id="tab_study_categories".*?</table>', html, re.DOTALL)[0]
+        # each direction by itself, of the first model alone
+        assert table.count("<tr>") == 1 + 2 * 20
