@@ -94,6 +94,13 @@ REPORT_PARTS = [
     f"scripts/report/{part}"
     for part in ("report.html.j2", "report.css", "words.en.yaml", "words.zh.yaml")
 ]
+EXPLORER_PARTS = [
+    f"scripts/report/explorer.{part}" for part in ("html.j2", "css", "js", "en.yaml", "zh.yaml")
+]
+# kinds of failure, where they are studied
+FAILURES = (
+    {"failures": "results/{dataset}/tables/failures.csv"} if "errors" in RUN["studies"] else {}
+)
 
 
 def one_of(names) -> str:

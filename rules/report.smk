@@ -318,6 +318,61 @@ rule report_page:
         "../scripts/report/report_page.py"
 
 
+rule report_pdf:
+    """The report in one language on paper, made from its page so that both say the same."""
+    input:
+        html="results/{dataset}/report.{lang}.html",
+    output:
+        pdf=report(
+            "results/{dataset}/report.{lang}.pdf",
+            caption="../scripts/report/captions/report.rst",
+            category="Report",
+            labels={"report": "{lang}, PDF"},
+        ),
+    log:
+        "results/logs/report_pdf/{dataset}.{lang}.log",
+    benchmark:
+        "results/benchmarks/report_pdf/{dataset}.{lang}.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=fingerprint("scripts/report/report_pdf.py", "scripts/report/report.typ"),
+    script:
+        "../scripts/report/report_pdf.py"
+
+
+rule explorer:
+    """Every query of every run, both ways, as one page that opens from disk."""
+    input:
+        **FAILURES,
+        rankings=RANKINGS,
+        captions="data/{dataset}/captions.json",
+        splits="data/{dataset}/splits.json",
+        judgments="data/{dataset}/judgments.csv",
+        images=ancient("data/{dataset}/images"),
+        table="data/{dataset}/images.csv",
+    output:
+        html=report(
+            "results/{dataset}/explorer.html",
+            caption="../scripts/report/captions/explorer.rst",
+            category="Explorer",
+            labels={"page": "Every query"},
+        ),
+    log:
+        "results/logs/explorer/{dataset}.log",
+    benchmark:
+        "results/benchmarks/explorer/{dataset}.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=fingerprint("scripts/report/explorer.py", *EXPLORER_PARTS, *LABELS),
+        split="test",
+        reference=[FIRST_PROMPT, FIRST_SCORER],
+        lexicon=lookup("lexicon/categories", within=config),
+    script:
+        "../scripts/report/explorer.py"
+
+
 rule figures:
     """Every figure of the run."""
     input:
@@ -337,7 +392,13 @@ rule figures:
 
 
 rule report:
-    """The report in both languages."""
+    """The report in both languages, as page and on paper, and the explorer."""
     input:
-        collect("results/{dataset}/report.{lang}.html", dataset=DATASET, lang=LANGUAGES),
+        collect(
+            "results/{dataset}/report.{lang}.{kind}",
+            dataset=DATASET,
+            lang=LANGUAGES,
+            kind=["html", "pdf"],
+        ),
+        f"results/{DATASET}/explorer.html",
     localrule: True

@@ -1,14 +1,21 @@
 """The workflow as a whole: what runs, what does not run again, and how it ends when it cannot."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
+from scripts.config import checked
+
+ROOT = Path(__file__).parent.parent
 SMALL = ("--configfile", "config/small.yaml")
 RUN = "results/scenes"
+CONFIG = checked(yaml.safe_load((ROOT / "config" / "config.yaml").read_text("utf-8")))
+STUDIES = CONFIG["run"]["studies"]
 
 
 def metrics(project, prompt="plain"):
@@ -26,6 +33,9 @@ def test_a_run_ends_with_reports_figures_and_tables(finished_run):
     }
     assert {"report.zh.html", "report.en.html", "audit.json"} <= made
     assert {"tables/metrics.csv", "tables/metrics.md", "tables/metrics.tex"} <= made
+    assert {"tables/pairs.csv", *(f"tables/{study}.csv" for study in STUDIES)} <= made
+    drawn = [study for study in STUDIES if CONFIG["studies"][study]["figure"]["form"] != "none"]
+    assert {f"figures/study.{study}.zh.svg" for study in drawn} <= made
     assert {"figures/recall.zh.svg", "figures/recall.en.png", "figures/recall.csv"} <= made
 
 
@@ -58,18 +68,97 @@ def test_metrics_follow_from_the_features_by_a_plain_sort(finished_run):
         assert found["image_to_text"][f"recall@{k}"] == pytest.approx(expected)
 
 
+def tables_of(project) -> dict[str, bytes]:
+    """Every table of a run but that of run times, and every choice that a scorer made."""
+    run = project.folder / RUN
+    paths = [*(run / "tables").glob("*.csv"), *run.glob("*/*/*/scorer.npz")]
+    return {str(path.relative_to(run)): path.read_bytes() for path in paths if path.stem != "steps"}
+
+
 def test_the_same_run_elsewhere_makes_the_same_features_and_tables(finished_run, fresh):
     import shutil
 
     shutil.copy(finished_run.folder / "config/small.yaml", fresh.folder / "config/small.yaml")
-    table = f"{RUN}/tables/metrics.csv"
-    fresh.snakemake(table, *SMALL)
-    for file in (
-        table,
-        f"{RUN}/clip-tiny/test/images.npy",
-        f"{RUN}/clip-tiny/test/texts.plain.npy",
-    ):
+    fresh.snakemake("tables", *SMALL)
+    for file in (f"{RUN}/clip-tiny/test/images.npy", f"{RUN}/clip-tiny/test/texts.plain.npy"):
         assert (fresh.folder / file).read_bytes() == (finished_run.folder / file).read_bytes(), file
+    found, expected = tables_of(fresh), tables_of(finished_run)
+    assert len(expected) > 20 and set(found) == set(expected)
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+def test_one_core_makes_the_same_tables_as_two(finished):
+    expected = tables_of(finished)
+    targets = ["study_gallery", "study_captions", "study_categories", "study_geometry", "pairs"]
+    forced = ["--forcerun", "fit_scorer", "fit_adapter", "similarity", *targets]
+    finished.snakemake("tables", *SMALL, "--cores", "1", *forced)
+    found = tables_of(finished)
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+def test_no_scorer_is_fitted_on_anything_of_the_test_split(finished):
+    text = finished.snakemake("-n", *SMALL, "--forcerun", "fit_scorer", "fit_adapter").stdout
+    blocks = re.findall(r"^rule (fit_\w+):\n(.*?)(?=^\S|\Z)", text, re.S | re.M)
+    assert {rule for rule, _ in blocks} == {"fit_scorer", "fit_adapter"} and len(blocks) >= 7
+    inputs = [re.search(r"input: (.*)", block) for _, block in blocks]
+    told = [match[1] for match in inputs if match]
+    assert any("/train/" in line for line in told) and any("/val/" in line for line in told)
+    assert not [line for line in told if "/test/" in line or "rankings" in line]
+
+
+OWN_STUDY = '''
+"""How many captions an image has."""
+
+import numpy as np
+
+from scripts.data.rows import read_rows
+from scripts.job import run
+from scripts.studies.table import row, write_rows
+
+
+def main(snakemake):
+    rows = read_rows(snakemake.input.captions, snakemake.input.splits, "test")
+    counts = np.bincount(rows.image_of_caption)
+    key = ("any <b>model</b>", "", "")
+    many = row(key, "image_to_text", "captions", counts.mean(), len(counts), group="all images")
+    write_rows(snakemake.output.table, [many])
+
+
+if __name__ == "__main__":
+    run(main, snakemake)
+'''
+OWN_RULE = '''
+
+rule study_mine:
+    """How many captions an image has."""
+    input:
+        captions="data/{dataset}/captions.json",
+        splits="data/{dataset}/splits.json",
+    output:
+        table="results/{dataset}/tables/mine.csv",
+    params:
+        code=fingerprint("scripts/studies/study_mine.py"),
+    script:
+        "../scripts/studies/study_mine.py"
+'''
+
+
+def test_a_further_study_is_one_script_one_rule_and_one_entry(finished):
+    (finished.folder / "scripts/studies/study_mine.py").write_text(OWN_STUDY.lstrip())
+    with (finished.folder / "rules/studies.smk").open("a") as stream:
+        stream.write(OWN_RULE)
+    finished.edit(
+        "config/small.yaml", "studies:\n", "studies:\n  mine: {title: {en: Captions & images}}\n"
+    )
+    finished.edit(
+        "config/small.yaml", "  combinations", "  studies: [gallery, mine]\n  combinations"
+    )
+    finished.snakemake(*SMALL)
+    run = finished.folder / RUN
+    assert "all images,,captions,32,5.0" in (run / "tables/mine.csv").read_text("utf-8")
+    assert (run / "figures/study.mine.zh.png").stat().st_size > 1000
+    page = (run / "report.en.html").read_text("utf-8")
+    assert "Captions &amp; images" in page and "any <b>model" not in page
 
 
 # --- what runs again
@@ -108,6 +197,11 @@ def test_an_edited_template_encodes_that_prompt_again_and_no_other(finished):
 
 
 REPORTING = {
+    "plot_study",
+    "plot_hubs",
+    "plot_failures",
+    "explorer",
+    "report_pdf",
     "plot_recall",
     "plot_ranks",
     "plot_gallery",
