@@ -94,6 +94,17 @@ REPORT_PARTS = [
     f"scripts/report/{part}"
     for part in ("report.html.j2", "report.css", "words.en.yaml", "words.zh.yaml")
 ]
+# what groups and measures of studies are called, in figures and tables
+LABELS = [f"scripts/report/labels.{lang}.yaml" for lang in LANGUAGES]
+# figures of pictures, each of a study
+PICTURES = [
+    picture
+    for study, picture in {"geometry": "hubs", "errors": "failures"}.items()
+    if study in RUN["studies"]
+]
+
+# what the study of relevance lists beside its table
+LISTS = ["ties", "duplicates"] if "relevance" in RUN["studies"] else []
 EXPLORER_PARTS = [
     f"scripts/report/explorer.{part}" for part in ("html.j2", "css", "js", "en.yaml", "zh.yaml")
 ]
@@ -137,6 +148,11 @@ wildcard_constraints:
     direction="text_to_image|image_to_text",
     study=one_of(config["studies"]),
     lang="zh|en",
+
+
+def shown_of_study(study: str) -> dict:
+    """What figures and the report take of a study's settings."""
+    return {key: config["studies"][study][key] for key in ("figure", "title")}
 
 
 def files_at_location(wildcards) -> list[str]:

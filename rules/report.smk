@@ -5,23 +5,6 @@ its table beside it, and results/<dataset>/report.{zh,en}.html, which is one fil
 Later forms of the report, and the explorer, stand here.
 """
 
-# what groups and measures of studies are called, in figures and tables
-LABELS = [f"scripts/report/labels.{lang}.yaml" for lang in LANGUAGES]
-# figures of pictures, each of a study
-PICTURES = [
-    picture
-    for study, picture in {"geometry": "hubs", "errors": "failures"}.items()
-    if study in RUN["studies"]
-]
-
-# what the study of relevance lists beside its table
-LISTS = ["ties", "duplicates"] if "relevance" in RUN["studies"] else []
-
-
-def shown_of_study(study: str) -> dict:
-    """What figures and the report take of a study's settings."""
-    return {key: config["studies"][study][key] for key in ("figure", "title")}
-
 
 rule plot_flow:
     """The way from image and text to a ranking, as a flow chart."""
