@@ -62,6 +62,8 @@ def runs_of(selection) -> list[tuple[str, str, str]]:
 RUNS = runs_of(RUN)
 # each once, in the order in which they come up
 ENCODED = list(dict.fromkeys((model, prompt) for model, prompt, _ in RUNS))
+# models of the studies that need features of their own: in a star, the one in its middle
+ENCODED_AGAIN = RUN["models"][:1] if RUN["combinations"] == "star" else RUN["models"]
 DRAWN = [
     study
     for study in RUN["studies"]
@@ -267,10 +269,10 @@ def references(wildcards) -> dict[str, list[str] | str]:
     }
 
 
-def first_reference(wildcards) -> dict[str, list[str] | str]:
-    """The reference run of the first model alone."""
+def references_encoded_again(wildcards) -> dict[str, list[str] | str]:
+    """The reference runs of ``ENCODED_AGAIN``."""
     return {
-        name: paths if isinstance(paths, str) else paths[:1]
+        name: paths if isinstance(paths, str) else paths[: len(ENCODED_AGAIN)]
         for name, paths in references(wildcards).items()
     }
 

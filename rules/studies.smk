@@ -34,15 +34,15 @@ rule study_relevance:
 rule study_judgments:
     """Kendall's τ between the model's score and people's."""
     input:
-        unpack(references),
+        unpack(references_encoded_again),
         texts_judged=collect(
             "results/{{dataset}}/{model}/test/texts.{prompt}.npy",
-            model=RUN["models"],
+            model=ENCODED_AGAIN,
             prompt=lookup("studies/judgments/prompt", within=config),
         ),
         texts_judged_sidecars=collect(
             "results/{{dataset}}/{model}/test/texts.{prompt}.json",
-            model=RUN["models"],
+            model=ENCODED_AGAIN,
             prompt=lookup("studies/judgments/prompt", within=config),
         ),
         judgments="data/{dataset}/judgments.csv",
@@ -227,15 +227,15 @@ rule study_categories:
 rule study_robustness:
     """Recall of captions with words dropped, words shuffled, and typos."""
     input:
-        unpack(references),
+        unpack(references_encoded_again),
         damaged=collect(
             "results/{{dataset}}/{model}/test/damaged.{prompt}.npy",
-            model=RUN["models"],
+            model=ENCODED_AGAIN,
             prompt=FIRST_PROMPT,
         ),
         damaged_sidecars=collect(
             "results/{{dataset}}/{model}/test/damaged.{prompt}.json",
-            model=RUN["models"],
+            model=ENCODED_AGAIN,
             prompt=FIRST_PROMPT,
         ),
     output:
@@ -309,15 +309,15 @@ rule study_errors:
 rule study_leakage:
     """Near-duplicate images and equal captions across splits, and what they do to the numbers."""
     input:
-        unpack(first_reference),
+        unpack(references_encoded_again),
         others=collect(
             "results/{{dataset}}/{model}/{split}/images.npy",
-            model=RUN["models"][0],
+            model=ENCODED_AGAIN,
             split=["train", "val"],
         ),
         others_sidecars=collect(
             "results/{{dataset}}/{model}/{split}/images.json",
-            model=RUN["models"][0],
+            model=ENCODED_AGAIN,
             split=["train", "val"],
         ),
         checksums="data/{dataset}/images.csv",
