@@ -82,7 +82,7 @@ def of_runs(pattern: str) -> list[str]:
 RANKINGS = of_runs("results/{dataset}/{model}/{prompt}/{scorer}/rankings.npz")
 
 # what papers report, committed with their sources
-PUBLISHED = str(ROOT / "config" / "published.csv")
+PUBLISHED = os.path.relpath(ROOT / "config" / "published.csv")
 
 # functions that the report shows as its key code, and what it is made of beside Python
 SHOWN_LISTINGS = [

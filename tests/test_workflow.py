@@ -211,18 +211,23 @@ REPORTING = {
 }
 DATA = {"draw_scenes", "prepare_images", "split"}
 ENCODING = {"encode_images", "encode_texts"}
+FITTING = {"fit_scorer", "fit_adapter"}
 
 
 @pytest.mark.parametrize(
     ("module", "users", "untouched"),
     [
-        ("scripts/models/encoders.py", {"train_model"} | ENCODING, DATA | {"fit_scorer"}),
+        ("scripts/models/encoders.py", {"train_model"} | ENCODING, DATA),
         (
             "scripts/encode/encode_texts.py",
-            {"encode_texts"},
+            {"encode_texts", "encode_damaged"},
             DATA | {"train_model", "encode_images"},
         ),
-        ("scripts/retrieve/ranking.py", {"similarity"}, DATA | {"train_model"} | ENCODING),
+        (
+            "scripts/retrieve/ranking.py",
+            {"similarity"} | FITTING,
+            DATA | {"train_model"} | ENCODING,
+        ),
         (
             "scripts/evaluate/metrics.py",
             {"metrics"},
@@ -247,7 +252,9 @@ def test_changing_the_style_of_one_plot_redraws_that_plot_only(finished):
     finished.edit("config/small.yaml", "dpi: 60", "dpi: 61")
     planned = finished.planned(*SMALL)
     assert planned.changed == {"plot_recall"}
-    assert set(planned.jobs) - {"all", "report", "figures"} == {"plot_recall", "report_page"}
+    assert set(planned.jobs) - {"all", "report", "figures"} == {
+        *("plot_recall", "report_page", "report_pdf")
+    }
 
 
 def test_changing_a_setting_of_one_step_leaves_the_steps_before_it(finished):
@@ -272,8 +279,12 @@ def test_a_features_file_that_was_changed_is_not_used(finished):
 
 def test_a_dry_run_of_the_default_configuration_plans_the_whole_way(fresh):
     jobs = fresh.planned().jobs
-    assert jobs["download"] == jobs["fetch_model"] == jobs["encode_images"] == 1
-    assert jobs["encode_texts"] == jobs["metrics"] == 3
+    assert jobs["download"] == jobs["fetch_model"] == jobs["judgments"] == 1
+    # test, and for the scorers that learn, train and val; five prompts, and that of the judgments
+    assert jobs["encode_images"] == 3 and jobs["encode_texts"] == 5 + 1 + 2
+    # five prompts under the first scorer, four more scorers under the first prompt
+    assert jobs["similarity"] == jobs["metrics"] == 5 + 4
+    assert jobs["fit_adapter"] == 1 and jobs["fit_scorer"] == 5 + 3
     assert jobs["report_page"] == 2
     assert "train_model" not in jobs and "draw_scenes" not in jobs
 
