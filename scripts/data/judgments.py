@@ -13,7 +13,7 @@ from scripts.data.audit import Findings
 from scripts.data.caption_files import token_captions
 from scripts.data.draw_scenes import image_name
 from scripts.data.files import open_files
-from scripts.data.layouts import PHOTOS, TOKENS, _named, _text
+from scripts.data.layouts import PHOTOS, TOKENS, named, text_of
 from scripts.data.ratings import Rating, write_ratings
 from scripts.data.rows import read_captions, read_splits
 from scripts.data.scene_claims import grades
@@ -49,13 +49,13 @@ def judgments_of_archives(
     texts = [path for path in paths if path not in PHOTOS]
     texts += [name for name in (EXPERTS, CROWD) if (root / name).is_file()]
     files, _ = open_files(root, texts)
-    place_of = _places_of_ids(*_text(files, TOKENS, root), captions_of)
+    place_of = _places_of_ids(*text_of(files, TOKENS, root), captions_of)
     found: list[Rating] = []
     for name, ratings_in in RATINGS_IN.items():
-        if _named(files, name) is None:
+        if named(files, name) is None:
             log.info("no judgments: %s has no %s", root, name)
             continue
-        content, where = _text(files, name, root)
+        content, where = text_of(files, name, root)
         skipped = 0
         for image, caption_id, ratings in _lines(content, where, ratings_in):
             caption_image, caption = place_of.get(caption_id, ("", 0))

@@ -92,10 +92,10 @@ def read_archives(root: Path, paths: list[str], findings: Findings) -> tuple[int
     files, litter = open_files(root, paths)
     findings.note("left by an operating system, not read", litter)
     images = _below(files, "Flicker8k_Dataset") or _below(files, "Flickr8k_Dataset")
-    captions = token_captions(*_text(files, TOKENS, root), findings)
+    captions = token_captions(*text_of(files, TOKENS, root), findings)
     split_of: dict[str, str] = {}
     for split, name in LISTS.items():
-        text, where = _text(files, name, root)
+        text, where = text_of(files, name, root)
         for image in filter(None, map(str.strip, text.split("\n"))):
             if split_of.setdefault(image, split) != split:
                 raise BadInput(
@@ -120,14 +120,14 @@ def find_kaggle(root: Path) -> list[str] | None:
 def is_kaggle_archive(path: Path) -> bool:
     """Whether a zip archive holds what Kaggle has; ``BadInput`` where it is broken."""
     files, _ = open_files(path.parent, [path.name])
-    return bool(_named(files, KAGGLE_CAPTIONS) and _below(files, "Images"))
+    return bool(named(files, KAGGLE_CAPTIONS) and _below(files, "Images"))
 
 
 def read_kaggle(root: Path, paths: list[str], findings: Findings) -> tuple[int, Iterable[Record]]:
     """``Images/`` and ``captions.txt``, a table of image and caption; without a split."""
     files, litter = open_files(root, paths)
     findings.note("left by an operating system, not read", litter)
-    captions = table_captions(*_text(files, KAGGLE_CAPTIONS, root), findings)
+    captions = table_captions(*text_of(files, KAGGLE_CAPTIONS, root), findings)
     return _paired(_below(files, "Images"), captions, None, findings, listed=captions.keys())
 
 
@@ -217,16 +217,16 @@ def _below(files: dict[str, Read], folder: str) -> dict[str, Read]:
     return found
 
 
-def _named(files: dict[str, Read], name: str) -> str | None:
+def named(files: dict[str, Read], name: str) -> str | None:
     """The file of this name that lies least deep."""
     found = [path for path in files if path.split("/")[-1] == name]
     return min(found, key=lambda path: (path.count("/"), path), default=None)
 
 
-def _text(files: dict[str, Read], name: str, root: Path) -> tuple[str, str]:
+def text_of(files: dict[str, Read], name: str, root: Path) -> tuple[str, str]:
     """Contents of the text file ``name``, and how to call it in a message."""
     where = f"{root}, {name}"
-    path = _named(files, name)
+    path = named(files, name)
     if path is None:
         raise BadInput(where, "no such file", "one of the dataset's files", "get the whole dataset")
     try:

@@ -17,8 +17,10 @@ import numpy as np
 
 DEPTHS = (1, 5, 10)
 DCG_DEPTH = 10
+RECALLS = tuple(f"recall@{depth}" for depth in DEPTHS)
+HEADLINE = (*RECALLS, "mean")
 # of each query's best rank; the mean over queries is the measure
-FROM_BEST = (*(f"recall@{depth}" for depth in DEPTHS), "mean_rank", "mrr")
+FROM_BEST = (*RECALLS, "mean_rank", "mrr")
 # of all right answers of a query
 FROM_ALL = ("r_precision", "map@r", f"ndcg@{DCG_DEPTH}")
 MEANS = (*FROM_BEST, *FROM_ALL)
@@ -32,6 +34,11 @@ def hits(ranks: np.ndarray, depth: int) -> np.ndarray:
 def mean_hits(ranks: np.ndarray) -> np.ndarray:
     """(q,) mean of the hits at 1, 5 and 10, whose mean over queries is the "mean recall"."""
     return np.mean([hits(ranks, depth) for depth in DEPTHS], axis=0)
+
+
+def headline(ranks: np.ndarray) -> np.ndarray:
+    """(q, len(HEADLINE)) hits at each depth, and their mean, of each query."""
+    return np.stack([*(hits(ranks, depth) for depth in DEPTHS), mean_hits(ranks)], axis=1)
 
 
 def best_ranks(ranks: np.ndarray, starts: np.ndarray) -> np.ndarray:

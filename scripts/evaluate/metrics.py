@@ -15,12 +15,10 @@ from scripts.evaluate.intervals import (
     bootstrap_medians,
     percentile_interval,
 )
-from scripts.evaluate.measures import DEPTHS, MEANS
+from scripts.evaluate.measures import MEANS, RECALLS
 from scripts.evaluate.runs import DIRECTIONS, images_of_queries, measures_of
 from scripts.job import log, run, write_json
 from scripts.retrieve.similarity import read_rankings
-
-RECALLS = tuple(f"recall@{depth}" for depth in DEPTHS)
 
 
 def metrics_of(

@@ -22,17 +22,16 @@ from scripts.evaluate.intervals import (
     percentile_interval,
     randomisation_p,
 )
-from scripts.evaluate.measures import DEPTHS, hits, mean_hits
+from scripts.evaluate.measures import HEADLINE, headline
 from scripts.evaluate.runs import DIRECTIONS, Run, images_of_queries, read_run
 from scripts.job import run, whole
 
 FAMILIES = ("prompt", "scorer", "model", "other")
-MEASURES = (*(f"recall@{depth}" for depth in DEPTHS), "mean")
-BOUNDS = tuple(f"{measure}_{end}" for measure in MEASURES for end in ("low", "high"))
+BOUNDS = tuple(f"{measure}_{end}" for measure in HEADLINE for end in ("low", "high"))
 COLUMNS = (
     "family",
     *("model", "prompt", "scorer", "other_model", "other_prompt", "other_scorer"),
-    *("direction", "queries", *MEASURES, *BOUNDS, "p", "p_holm", "verdict"),
+    *("direction", "queries", *HEADLINE, *BOUNDS, "p", "p_holm", "verdict"),
 )
 SIGNIFICANT = 0.05
 
@@ -82,14 +81,15 @@ def compare_all(
             continue
         images = images_of_queries(way, rows)
         differences = np.concatenate(
-            [_values(mine, way) - _values(other, way) for _, mine, other in pairs], axis=1
+            [headline(mine.ranks[way]) - headline(other.ranks[way]) for _, mine, other in pairs],
+            axis=1,
         )
         bounds = percentile_interval(bootstrap_means(differences, images, resampling))
-        of_means = differences[:, len(MEASURES) - 1 :: len(MEASURES)]
+        of_means = differences[:, len(HEADLINE) - 1 :: len(HEADLINE)]
         p = randomisation_p(of_means, images, flips, resampling.seed)
         means = np.round(differences.mean(axis=0), DIGITS).reshape(len(pairs), -1)
         for place, (family, mine, other) in enumerate(pairs):
-            own = bounds[place * len(MEASURES) : (place + 1) * len(MEASURES)]
+            own = bounds[place * len(HEADLINE) : (place + 1) * len(HEADLINE)]
             records.append(
                 {
                     "family": family,
@@ -99,7 +99,7 @@ def compare_all(
                     ),
                     "direction": way,
                     "queries": len(images),
-                    **dict(zip(MEASURES, means[place].tolist(), strict=True)),
+                    **dict(zip(HEADLINE, means[place].tolist(), strict=True)),
                     **dict(zip(BOUNDS, own.ravel().tolist(), strict=True)),
                     "p": round(float(p[place]), DIGITS),
                 }
@@ -111,12 +111,6 @@ def compare_all(
             record["p_holm"] = round(float(value), DIGITS)
             record["verdict"] = verdict_of(record["mean"], record["p_holm"])
     return sorted(records, key=lambda record: FAMILIES.index(record["family"]))
-
-
-def _values(run_: Run, direction: str) -> np.ndarray:
-    """(q, len(MEASURES)) values of each query."""
-    ranks = run_.ranks[direction]
-    return np.stack([*(hits(ranks, depth) for depth in DEPTHS), mean_hits(ranks)], axis=1)
 
 
 def main(snakemake) -> None:

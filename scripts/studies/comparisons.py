@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.evaluate.pairs import MEASURES
+from scripts.evaluate.measures import HEADLINE
 from scripts.studies.table import Row, row
 
 
@@ -36,7 +36,7 @@ def comparison_rows(pairs: Sequence[Mapping[str, Any]], family: str) -> list[Row
         if pair["family"] != family:
             continue
         run, queries = (pair["model"], pair["prompt"], pair["scorer"]), int(pair["queries"])
-        for measure in MEASURES:
+        for measure in HEADLINE:
             interval = float(pair[f"{measure}_low"]), float(pair[f"{measure}_high"])
             found.append(
                 row(

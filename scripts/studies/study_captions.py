@@ -18,14 +18,14 @@ from math import comb
 import numpy as np
 
 from scripts.evaluate.intervals import Resampling
-from scripts.evaluate.measures import DEPTHS, hits, mean_hits
+from scripts.evaluate.measures import HEADLINE, headline
 from scripts.evaluate.runs import first_captions
 from scripts.job import log, run
 from scripts.retrieve.ranking import dots
 from scripts.retrieve.scorers import map_gallery, map_queries
 from scripts.studies.ahead import ahead_of, ranks_of_one
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import RECALLS, Row, mean_rows, recall_rows, write_rows
+from scripts.studies.table import Row, mean_rows, recall_rows, write_rows
 from scripts.studies.words import words_in
 
 # every number of captions up to here; beyond, where an image has so many, twice the one before
@@ -119,11 +119,11 @@ def together_values(
 
     Returns
     -------
-    (q,) images with at least k captions, and (q, len(RECALLS)) float64
+    (q,) images with at least k captions, and (q, len(HEADLINE)) float64
     """
     way, starts = "text_to_image", first_captions(reference.rows)
     gallery = map_gallery(reference.scorer, reference.images, way)
-    values = np.full((len(reference.rows.images), len(RECALLS)), np.nan)
+    values = np.full((len(reference.rows.images), len(HEADLINE)), np.nan)
     for images, places in choices(np.diff(starts), k, draws, seed):
         each = places.shape[1]
         step = max(1, QUERIES_MB * 2**20 // (4 * each * gallery.shape[1]))
@@ -133,7 +133,7 @@ def together_values(
             queries = mean_features(reference.texts, captions.reshape(-1, k))
             queries = map_queries(reference.scorer, queries, way)
             ranks = ranks_of_one(queries, gallery, np.repeat(part, each))
-            values[part] = recalls_of(ranks).reshape(len(part), each, -1).mean(axis=1)
+            values[part] = headline(ranks).reshape(len(part), each, -1).mean(axis=1)
     used = np.flatnonzero(~np.isnan(values[:, 0]))
     return used, values[used]
 
@@ -192,7 +192,7 @@ def per_image_values(
 
     Returns
     -------
-    number k -> (n, len(RECALLS)) float64
+    number k -> (n, len(HEADLINE)) float64
     """
     image_of = reference.rows.image_of_caption
     starts = first_captions(reference.rows)[:-1]
@@ -210,14 +210,9 @@ def per_image_values(
     ranks[~drawn] = len(gallery) + 1  # a caption that was not drawn answers nothing
     best = np.minimum.reduceat(ranks, starts, axis=0)
     return {
-        k: np.mean([recalls_of(column) for column in best.T[k_of_column == k]], axis=0)
+        k: np.mean([headline(column) for column in best.T[k_of_column == k]], axis=0)
         for k in numbers
     }
-
-
-def recalls_of(ranks: np.ndarray) -> np.ndarray:
-    """(q, len(RECALLS)) hits at each depth, and their mean."""
-    return np.stack([*(hits(ranks, depth) for depth in DEPTHS), mean_hits(ranks)], axis=1)
 
 
 def number_rows(reference: Reference, draws: int, resampling: Resampling) -> list[Row]:
@@ -230,7 +225,7 @@ def number_rows(reference: Reference, draws: int, resampling: Resampling) -> lis
         found += mean_rows(
             reference.run,
             "text_to_image",
-            RECALLS,
+            HEADLINE,
             values,
             images,
             resampling,
@@ -242,7 +237,7 @@ def number_rows(reference: Reference, draws: int, resampling: Resampling) -> lis
         found += mean_rows(
             reference.run,
             "image_to_text",
-            RECALLS,
+            HEADLINE,
             values,
             np.arange(len(counts)),
             resampling,

@@ -10,7 +10,7 @@ import numpy as np
 
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import Resampling, interval_of_means
-from scripts.evaluate.measures import DEPTHS, best_ranks, hits, mean_hits
+from scripts.evaluate.measures import HEADLINE, best_ranks, headline, mean_hits
 from scripts.evaluate.runs import DIRECTIONS, first_captions, images_of_queries
 from scripts.job import BadInput, log, read_json, run
 from scripts.retrieve.features import read_features
@@ -18,7 +18,7 @@ from scripts.retrieve.ranking import rank
 from scripts.retrieve.scorers import transform
 from scripts.retrieve.similarity import right_captions, right_images
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import RECALLS, Row, row, write_rows
+from scripts.studies.table import Row, row, write_rows
 
 Variant = tuple[str, float]
 
@@ -74,8 +74,7 @@ def robustness_rows(
             strengths = sorted(strength for name, strength in damaged if name == kind)
             for strength in (0.0, *strengths):
                 ranks = found[kind, strength][way] if strength else whole
-                recalls = (*(hits(ranks, depth) for depth in DEPTHS), mean_hits(ranks))
-                for measure, values in zip(RECALLS, recalls, strict=True):
+                for measure, values in zip(HEADLINE, headline(ranks).T, strict=True):
                     columns[kind, strength, measure] = values
                 if strength:
                     lost = mean_hits(whole) - mean_hits(ranks)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
-from scripts.evaluate.measures import DEPTHS, hits, mean_hits
+from scripts.evaluate.measures import HEADLINE, headline
 from scripts.evaluate.runs import Run
 from scripts.job import whole
 
@@ -24,7 +24,6 @@ COLUMNS = (
     *("model", "prompt", "scorer", "direction", "group", "x"),
     *("measure", "queries", "value", "low", "high"),
 )
-RECALLS = (*(f"recall@{depth}" for depth in DEPTHS), "mean")
 
 Row = dict[str, Any]
 
@@ -72,8 +71,9 @@ def recall_rows(
     image_of_query : (q,) the image that each query belongs to
     group, x : what these queries have in common
     """
-    values = np.stack([*(hits(ranks, depth) for depth in DEPTHS), mean_hits(ranks)], axis=1)
-    return mean_rows(run, direction, RECALLS, values, image_of_query, resampling, group, x)
+    return mean_rows(
+        run, direction, HEADLINE, headline(ranks), image_of_query, resampling, group, x
+    )
 
 
 def mean_rows(

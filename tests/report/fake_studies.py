@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from scripts.evaluate.measures import HEADLINE
 from scripts.studies.comparisons import comparison_rows, read_pairs
-from scripts.studies.table import RECALLS, Row, row, write_rows
+from scripts.studies.table import Row, row, write_rows
 
 WAYS = ("text_to_image", "image_to_text")
 STUDIES = (
@@ -60,7 +61,7 @@ def around(value: float, width: float = 0.03) -> tuple[float, float]:
     return max(0.0, value - width), value + width
 
 
-def recalls(key, way, group, level, queries, x=None, measures=RECALLS) -> list[Row]:
+def recalls(key, way, group, level, queries, x=None, measures=HEADLINE) -> list[Row]:
     """Recalls around ``level``, each with an interval."""
     shares = {"recall@1": 0.5, "recall@5": 0.8, "recall@10": 1.0, "mean": 0.77}
     return [
@@ -71,7 +72,7 @@ def recalls(key, way, group, level, queries, x=None, measures=RECALLS) -> list[R
 
 
 def relevance(key, queries: int, lot) -> Iterator[Row]:
-    measures = (*RECALLS, "r_precision", "map@r")
+    measures = (*HEADLINE, "r_precision", "map@r")
     for way in WAYS:
         for of in ("all queries", "judged queries"):
             for step, rule in enumerate(("own", "duplicates", "people", "people strict")):
