@@ -4,6 +4,7 @@ Comes in: `config`. Goes out: nothing is made here.
 """
 
 import hashlib
+import json
 import os
 import re
 import sys
@@ -84,6 +85,9 @@ RANKINGS = of_runs("results/{dataset}/{model}/{prompt}/{scorer}/rankings.npz")
 # what papers report, committed with their sources
 PUBLISHED = os.path.relpath(ROOT / "config" / "published.csv")
 
+# images that one job encodes, with their captions; a whole split where it is None
+SHARD_SIZE = config["encode"]["shard_size"]
+
 # functions that the report shows as its key code, and what it is made of beside Python
 SHOWN_LISTINGS = [
     "scripts/encode/encode_texts.py:encode_captions",
@@ -147,6 +151,7 @@ wildcard_constraints:
     prompt=one_of(config["prompts"]),
     scorer=one_of(config["scorers"]),
     split="train|val|test",
+    shard="[0-9]+",
     direction="text_to_image|image_to_text",
     study=one_of(config["studies"]),
     lang="zh|en",
@@ -252,6 +257,22 @@ def features_to_fit(wildcards) -> dict[str, list[str]]:
     return inputs
 
 
+def shards(pattern: str):
+    """An input function: ``pattern`` for every shard of a split, once the split is known."""
+
+    def paths(wildcards) -> list[str]:
+        count = number_of_shards(wildcards.dataset, wildcards.split)
+        return [pattern.format(**wildcards, shard=shard) for shard in range(count)]
+
+    return paths
+
+
+def number_of_shards(dataset: str, split: str) -> int:
+    """Shards of a split, which Snakemake asks for again once the split is made."""
+    plan = checkpoints.plan_shards.get(dataset=dataset).output.plan
+    return json.loads(Path(plan).read_text("utf-8"))[split]
+
+
 def references(wildcards) -> dict[str, list[str] | str]:
     """Each model's reference run: its ranks, its scorer and the features of the test split."""
     models, dataset = RUN["models"], wildcards.dataset
@@ -301,6 +322,19 @@ def with_bases(models) -> list[str]:
     return found
 
 
+def encodings(dataset: str, encoded) -> list[tuple[str, str]]:
+    """Jobs that encode splits, as rule and wildcards; where the prompt is None, of images."""
+    jobs = []
+    for model, split, prompt in encoded:
+        step = "encode_texts" if prompt else "encode_images"
+        name = ".".join(filter(None, [dataset, model, split, prompt]))
+        if SHARD_SIZE:
+            jobs += [(step, f"{name}.{shard}") for shard in range(number_of_shards(dataset, split))]
+        else:
+            jobs.append((step, name))
+    return jobs
+
+
 def benchmarks_of_run(wildcards) -> list[str]:
     """Benchmark files of every job between the source and the metrics, in the order of the walk."""
     dataset = wildcards.dataset
@@ -326,8 +360,8 @@ def benchmarks_of_run(wildcards) -> list[str]:
         *((rule, name) for rule in ("prepare_images", "split") for name in datasets),
         *(("fetch_model", model) for model in fetched),
         *(("train_model", model) for model in trained),
-        *(("encode_images", f"{dataset}.{model}.{split}") for model, split, _ in encoded),
-        *(("encode_texts", f"{dataset}.{model}.{split}.{p}") for model, split, p in encoded),
+        *encodings(dataset, [(model, split, None) for model, split, _ in encoded]),
+        *encodings(dataset, encoded),
         *((fitted[run], run) for run in per_run),
         *((rule, run) for rule in ("similarity", "metrics") for run in per_run),
     ]

@@ -1,7 +1,8 @@
 """From images and captions to features: the rules that want a GPU.
 
 Comes in: images, captions, split, model. Goes out: float32 unit rows in the order of splits.json and
-captions.json, each file with a sidecar that names its rows, its model and its checksum.
+captions.json, each file with a sidecar that names its rows, its model and its checksum. With encode.shard_size, a split
+is encoded in jobs of so many images, with their captions, and joined.
 """
 
 
@@ -30,6 +31,7 @@ rule encode_images:
         batch_size=lookup("encode/batch_size", within=config),
         precision=lookup("encode/precision", within=config),
         device=lookup("encode/device", within=config),
+        shard_size=lookup("encode/shard_size", within=config),
     script:
         "../scripts/encode/encode_images.py"
 
@@ -58,6 +60,7 @@ rule encode_texts:
         batch_size=lookup("encode/batch_size", within=config),
         precision=lookup("encode/precision", within=config),
         device=lookup("encode/device", within=config),
+        shard_size=lookup("encode/shard_size", within=config),
     script:
         "../scripts/encode/encode_texts.py"
 
@@ -91,3 +94,69 @@ rule encode_damaged:
         device=lookup("encode/device", within=config),
     script:
         "../scripts/encode/encode_damaged.py"
+
+
+if SHARD_SIZE:
+
+    ruleorder: gather_features > encode_images > encode_texts
+
+    checkpoint plan_shards:
+        """How many shards each split has, which only the split can tell."""
+        input:
+            splits="data/{dataset}/splits.json",
+        output:
+            plan="results/{dataset}/shards.json",
+        log:
+            "results/logs/plan_shards/{dataset}.log",
+        benchmark:
+            "results/benchmarks/plan_shards/{dataset}.tsv"
+        conda:
+            "../envs/analysis.yaml"
+        params:
+            code=fingerprint("scripts/encode/plan_shards.py"),
+            shard_size=lookup("encode/shard_size", within=config),
+        script:
+            "../scripts/encode/plan_shards.py"
+
+    use rule encode_images as encode_images_shard with:
+        output:
+            features=temp("results/{dataset}/{model}/{split}/shards/images.{shard}.npy"),
+            sidecar=temp("results/{dataset}/{model}/{split}/shards/images.{shard}.json"),
+        log:
+            "results/logs/encode_images/{dataset}.{model}.{split}.{shard}.log",
+        benchmark:
+            "results/benchmarks/encode_images/{dataset}.{model}.{split}.{shard}.tsv"
+
+    use rule encode_texts as encode_texts_shard with:
+        output:
+            features=temp("results/{dataset}/{model}/{split}/shards/texts.{prompt}.{shard}.npy"),
+            sidecar=temp("results/{dataset}/{model}/{split}/shards/texts.{prompt}.{shard}.json"),
+        log:
+            "results/logs/encode_texts/{dataset}.{model}.{split}.{prompt}.{shard}.log",
+        benchmark:
+            "results/benchmarks/encode_texts/{dataset}.{model}.{split}.{prompt}.{shard}.tsv"
+
+    rule gather_features:
+        """Join the shards of a split, in its order."""
+        input:
+            shards=shards("results/{dataset}/{model}/{split}/shards/{side}.{shard}.npy"),
+            sidecars=shards("results/{dataset}/{model}/{split}/shards/{side}.{shard}.json"),
+            captions="data/{dataset}/captions.json",
+            splits="data/{dataset}/splits.json",
+            model="data/models/{model}/model.json",
+        output:
+            features="results/{dataset}/{model}/{split}/{side}.npy",
+            sidecar="results/{dataset}/{model}/{split}/{side}.json",
+        log:
+            "results/logs/gather_features/{dataset}.{model}.{split}.{side}.log",
+        benchmark:
+            "results/benchmarks/gather_features/{dataset}.{model}.{split}.{side}.tsv"
+        wildcard_constraints:
+            side=f"images|texts\\.({one_of(config['prompts'])})",
+        conda:
+            "../envs/analysis.yaml"
+        params:
+            code=fingerprint("scripts/encode/gather_features.py"),
+            shard_size=lookup("encode/shard_size", within=config),
+        script:
+            "../scripts/encode/gather_features.py"

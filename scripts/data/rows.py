@@ -41,6 +41,11 @@ class Rows:
         start, stop = np.searchsorted(self.image_of_caption, [image, image + 1])
         return self.captions[start:stop]
 
+    def shard(self, number: int, size: int) -> Rows:
+        """Images ``number * size`` to ``(number + 1) * size`` of these, with their captions."""
+        images = range(len(self.images))[number * size : (number + 1) * size]
+        return rows_of([self.images[row] for row in images], list(map(self.captions_of, images)))
+
 
 def read_captions(path: str | Path) -> dict[str, list[str]]:
     """Read ``[{"image": "0001.jpg", "captions": ["...", ...]}, ...]`` into image -> captions.

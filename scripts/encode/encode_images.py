@@ -7,8 +7,7 @@ import numpy as np
 
 from scripts.data.ahead import map_ahead
 from scripts.data.prepared import read_checksums, read_image
-from scripts.data.rows import read_rows
-from scripts.encode.features import batches, open_encoder, to_numpy, write_features
+from scripts.encode.features import batches, open_encoder, read_shard, to_numpy, write_features
 from scripts.job import progress, run
 from scripts.models.encoders import Encoder
 
@@ -57,7 +56,7 @@ def encode_images(
 
 def main(snakemake) -> None:
     given, params = snakemake.input, snakemake.params
-    rows = read_rows(given.captions, given.splits, snakemake.wildcards.split)
+    rows = read_shard(given, snakemake.wildcards, params.shard_size)
     sha256 = read_checksums(given.table, rows.images)
     paths = [Path(given.images) / image for image in rows.images]
     model = Path(given.model)

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.data.rows import read_rows
-from scripts.encode.features import batches, open_encoder, to_numpy, write_features
+from scripts.encode.features import batches, open_encoder, read_shard, to_numpy, write_features
 from scripts.job import BadInput, log, progress, run
 from scripts.models.encoders import Encoder
 
@@ -82,7 +81,7 @@ def main(snakemake) -> None:
     given, params = snakemake.input, snakemake.params
     templates = list(params.templates)
     check_templates(templates, snakemake.wildcards.prompt)
-    rows = read_rows(given.captions, given.splits, snakemake.wildcards.split)
+    rows = read_shard(given, snakemake.wildcards, params.shard_size)
     model = Path(given.model)
     encoder = open_encoder(model, params.device, params.precision, snakemake.threads)
     features, truncated = encode_captions(encoder, rows.captions, templates, params.batch_size)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scripts.data.rows import Rows
+from scripts.data.rows import Rows, read_rows
 from scripts.job import digest_of_file, log, whole, write_json
 from scripts.models.encoders import Encoder, load_encoder
 from scripts.models.fetch_model import verify_model
@@ -30,6 +30,20 @@ def open_encoder(provenance: Path, device: str, precision: str, threads: int) ->
     encoder = load_encoder(provenance.parent, device, precision)
     log.info("%s on %s in %s", encoder.architecture, encoder.device, precision)
     return encoder
+
+
+def read_shard(given: Any, wildcards: Any, size: int | None) -> Rows:
+    """The rows that a job encodes: a whole split, or the shard that its wildcards name.
+
+    Parameters
+    ----------
+    given : the rule's inputs "captions" and "splits"
+    wildcards : "split", and "shard" where the split is encoded in shards
+    size : images of a shard
+    """
+    rows = read_rows(given.captions, given.splits, wildcards.split)
+    shard = wildcards.get("shard")
+    return rows if shard is None else rows.shard(int(shard), size)
 
 
 def batches(items: Iterable, size: int) -> Iterator[list]:

@@ -227,7 +227,7 @@ def train(
     history: list[dict[str, float]] = []
     best: dict[str, torch.Tensor] = {}
     for epoch in range(1, entry["epochs"] + 1):
-        model.train()
+        to_train(model)
         losses = []
         for images, captions in batches_of_epoch(
             taught.rows, entry["batch_size"], epoch, entry["seed"], captions_per_image
@@ -277,6 +277,21 @@ def train(
             best = {name: value.to("cpu", copy=True) for name, value in model.state_dict().items()}
     next(ticks, None)
     return best, history
+
+
+def to_train(model: "torch.nn.Module") -> None:
+    """Set a model to training, but for batch normalisation, whose statistics stay the base's.
+
+    A small batch would replace what millions of images taught, and in two steps does where the
+    momentum is high (MobileNetV2's is 0.997); training would also see other features than
+    evaluation. Models from scratch here have none.
+    """
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    model.train()
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval()
 
 
 def loss_of_batch(

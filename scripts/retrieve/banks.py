@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from scripts.data.rows import read_rows
+from scripts.encode.stored import read_side_by_side
 from scripts.retrieve.arrays import Arrays
-from scripts.retrieve.features import read_side_by_side
 
 # by name: {train,val}_images (n, d) and {train,val}_texts (m, d) float32, rows of unit length, or
 # such rows of several models side by side; {train,val}_image_of_caption (m,) int64, non-decreasing;

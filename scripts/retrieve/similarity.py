@@ -6,9 +6,9 @@ import numpy as np
 from scipy import sparse
 
 from scripts.data.rows import Rows, read_rows
+from scripts.encode.stored import read_side_by_side
 from scripts.job import BadInput, log, run
 from scripts.retrieve.arrays import Arrays, made_anew, read_arrays, write_arrays
-from scripts.retrieve.features import read_side_by_side
 from scripts.retrieve.ranking import rank
 from scripts.retrieve.scorers import load_scorer, transform
 

@@ -217,7 +217,7 @@ class Search:
 
     def _gallery(self, asked: Side, find: Find) -> np.ndarray:
         """Mapped features of what is looked for, kept for the next query."""
-        from scripts.retrieve.features import read_side_by_side
+        from scripts.encode.stored import read_side_by_side
         from scripts.retrieve.scorers import map_gallery
 
         if (asked, find) not in self._galleries:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from scripts.data.rows import Rows, read_rows
+from scripts.encode.stored import read_features
 from scripts.evaluate.runs import Run, read_run
-from scripts.retrieve.features import read_features
 from scripts.retrieve.scorers import Arrays, load_scorer, transform
 
 

@@ -9,9 +9,9 @@ here, too; the figure with them is given beside it.
 
 import numpy as np
 
+from scripts.encode.stored import read_features
 from scripts.evaluate.intervals import Resampling
 from scripts.job import log, run
-from scripts.retrieve.features import read_features
 from scripts.retrieve.ranking import dots
 from scripts.studies.judged import Judgments, read_judgments
 from scripts.studies.kendall import interval_of_tau

@@ -13,10 +13,10 @@ import numpy as np
 
 from scripts.data.prepared import read_checksums
 from scripts.data.rows import Rows, read_captions, read_splits, rows_of
+from scripts.encode.stored import read_features
 from scripts.evaluate.intervals import DIGITS, Resampling
 from scripts.evaluate.runs import DIRECTIONS, images_of_queries
 from scripts.job import log, run
-from scripts.retrieve.features import read_features
 from scripts.retrieve.ranking import BYTES_PER_SCORE, DOUBT, TIE, dots
 from scripts.studies.reference import Reference, read_references
 from scripts.studies.table import Row, recall_rows, row, write_rows

@@ -11,9 +11,9 @@ import pytest
 from scripts.data.rows import read_rows
 from scripts.encode import encode_damaged as rule
 from scripts.encode.damage import damage
+from scripts.encode.stored import read_features
 from scripts.job import BadInput
 from scripts.models.encoders import Encoder
-from scripts.retrieve.features import read_features
 
 SETTINGS = {
     "templates": ["{}", "a photo of {}"],

@@ -18,8 +18,8 @@ from scripts.data.prepared import read_checksums, read_image
 from scripts.data.rows import read_rows
 from scripts.encode import encode_images as rule
 from scripts.encode.encode_images import encode_images
+from scripts.encode.stored import read_features
 from scripts.job import BadInput, digest_of_file
-from scripts.retrieve.features import read_features
 
 
 def rows_of(dataset: Path):

@@ -11,8 +11,8 @@ import pytest
 from scripts.data.rows import read_rows
 from scripts.encode import encode_texts as rule
 from scripts.encode.encode_texts import check_templates, encode_captions
+from scripts.encode.stored import read_features
 from scripts.job import BadInput, digest_of_file
-from scripts.retrieve.features import read_features
 
 CAPTIONS = ["a dog", "x", "two dogs", "a {} dog", "a dog", "grass, {0} and %s"]
 

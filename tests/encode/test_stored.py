@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from scripts.data.rows import rows_of
+from scripts.encode.stored import read_features, read_side_by_side
 from scripts.job import BadInput, digest_of_file
-from scripts.retrieve.features import read_features, read_side_by_side
 
 ROWS = rows_of(["a.jpg", "b.jpg"], [["one", "two"], ["three"]])
 FEATURES = np.array([[1, 0, 0], [0.6, 0.8, 0]], dtype=np.float32)
