@@ -201,12 +201,13 @@ def make_chinese_clip(folder: Path) -> None:
     )
 
 
-def make_dual_encoder(folder: Path) -> None:
-    """A VisionTextDualEncoder of ViT and BERT."""
+def make_dual_encoder(folder: Path, convolutional: bool = False) -> None:
+    """A VisionTextDualEncoder of BERT and ViT, or of BERT and MobileNetV2."""
     import torch
     from transformers import (
         BertConfig,
         BertTokenizer,
+        MobileNetV2Config,
         VisionTextDualEncoderConfig,
         VisionTextDualEncoderModel,
         ViTConfig,
@@ -214,8 +215,13 @@ def make_dual_encoder(folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     size = write_bert_vocabulary(folder)
+    vision = (
+        MobileNetV2Config(image_size=SIDE, depth_multiplier=0.25, hidden_size=1280)
+        if convolutional
+        else ViTConfig(**TOWER, image_size=SIDE, patch_size=8)
+    )
     config = VisionTextDualEncoderConfig.from_vision_text_configs(
-        ViTConfig(**TOWER, image_size=SIDE, patch_size=8),
+        vision,
         BertConfig(**TOWER, vocab_size=size, max_position_embeddings=20),
         projection_dim=24,
     )

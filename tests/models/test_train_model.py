@@ -392,6 +392,15 @@ def test_other_families_can_be_fine_tuned_as_well(data, tmp_path, make):
     assert (tuned.dim, tuned.architecture) == (before.dim, before.architecture)
 
 
+def test_the_statistics_of_batch_normalisation_stay_those_of_the_base(data, tmp_path):
+    make_dual_encoder(tmp_path / "base", convolutional=True)
+    write_provenance(tmp_path / "base", "base", "local", repo="x", revision=None, tried=[])
+    fit(data, tmp_path / "tuned", tmp_path / "base", base="base", epochs=1)
+    changed = differing(tmp_path / "base", tmp_path / "tuned")
+    assert any("vision_model" in name for name in changed)
+    assert not [name for name in changed if "running_" in name or "num_batches" in name]
+
+
 def test_a_base_whose_files_were_changed_is_refused(data, base, tmp_path):
     (base / "tokenizer.json").write_text("{}", "utf-8")
     with pytest.raises(BadInput, match=r"tokenizer\.json"):
