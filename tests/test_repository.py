@@ -79,7 +79,10 @@ def test_analysis_and_plots_never_reach_torch():
                 assert "torch" not in imports and "transformers" not in imports, f"{script}: {path}"
 
 
-@pytest.mark.parametrize("page", ["README.md", "config/README.md", "results/README.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "README.zh.md", "config/README.md", "results/README.md", "docs/marking.md"],
+)
 def test_files_that_a_page_points_at_are_there(page):
     text = (ROOT / page).read_text("utf-8")
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
