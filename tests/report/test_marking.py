@@ -1,4 +1,4 @@
-"""docs/marking.md: every mark is earned by something that is in the report, and is not empty there."""
+"""docs/marking.md: every mark is earned by something that is in the report, and not empty."""
 
 from __future__ import annotations
 
@@ -37,14 +37,18 @@ def page(whole_pages, request) -> str:
 
 def sections(page: str) -> dict[str, tuple[str, str, str]]:
     """Number, title and content of every section, by its address."""
-    pieces = re.split(r'<h[23] id="([^"]+)">(?:<span class="n">([^<]*)</span>)?([^<]*)</h[23]>', page)
+    pieces = re.split(
+        r'<h[23] id="([^"]+)">(?:<span class="n">([^<]*)</span>)?([^<]*)</h[23]>', page
+    )
     names, numbers, titles, contents = (pieces[place::4] for place in (1, 2, 3, 4))
     return dict(zip(names, zip(numbers, titles, contents, strict=True), strict=True))
 
 
 def shown(page: str) -> dict[str, str]:
     """Every figure and table with its caption, by its address."""
-    return dict(re.findall(r'<figure[^>]* id="((?:fig|tab)_[^"]+)">(.*?)</figure>', page, re.DOTALL))
+    return dict(
+        re.findall(r'<figure[^>]* id="((?:fig|tab)_[^"]+)">(.*?)</figure>', page, re.DOTALL)
+    )
 
 
 def named_as(name: str) -> str:
