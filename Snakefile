@@ -11,6 +11,9 @@ min_version("9.25")
 configfile: "config/config.yaml"
 
 
+report: "scripts/report/captions/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/models.smk"

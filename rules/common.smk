@@ -30,6 +30,8 @@ RUN = config["run"]
 DATASET = RUN["dataset"]
 TRAINED = [model for model in RUN["models"] if config["models"][model]["source"] == "train"]
 LANGUAGES = ["zh", "en"]
+# for the labels of Snakemake's report, which brings no Chinese font along
+LANGUAGE_NAMES = {"zh": "Chinese (中文)", "en": "English"}
 DIRECTIONS = ["text_to_image", "image_to_text"]
 FIRST_PROMPT, FIRST_SCORER = RUN["prompts"][0], RUN["scorers"][0]
 # what examples and studies are taken from: the first prompt and the first scorer
@@ -155,6 +157,27 @@ wildcard_constraints:
     direction="text_to_image|image_to_text",
     study=one_of(config["studies"]),
     lang="zh|en",
+
+
+def in_each_language(path: str, labels: dict[str, str], **shown) -> list:
+    """``path`` for each language, marked for Snakemake's report.
+
+    Results of one folder with equal labels would hide each other there, so each carries its language.
+    """
+    marked = []
+    for lang, name in LANGUAGE_NAMES.items():
+        own = {**labels, "language": name}
+        marked.append(report(path.replace("{lang}", lang), labels=own, **shown))
+    return marked
+
+
+def labels_of_report(wildcards, output) -> dict[str, str]:
+    """What Snakemake's report calls a page or PDF of the report."""
+    return {
+        "document": "Laboratory report",
+        "form": {".html": "page", ".pdf": "PDF"}[Path(output[0]).suffix],
+        "language": LANGUAGE_NAMES[wildcards.lang],
+    }
 
 
 def shown_of_study(study: str) -> dict:

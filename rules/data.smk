@@ -56,7 +56,12 @@ rule prepare_images:
         images=directory("data/{dataset}/images"),
         captions="data/{dataset}/captions.json",
         table="data/{dataset}/images.csv",
-        audit="results/{dataset}/audit.json",
+        audit=report(
+            "results/{dataset}/audit.json",
+            caption="../scripts/report/captions/audit.rst",
+            category="2 Method and data",
+            labels={"result": "Audit of {dataset}"},
+        ),
     log:
         "results/logs/prepare_images/{dataset}.log",
     benchmark:

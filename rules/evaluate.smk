@@ -12,7 +12,13 @@ rule metrics:
         captions="data/{dataset}/captions.json",
         splits="data/{dataset}/splits.json",
     output:
-        metrics="results/{dataset}/{model}/{prompt}/{scorer}/metrics.json",
+        metrics=report(
+            "results/{dataset}/{model}/{prompt}/{scorer}/metrics.json",
+            caption="../scripts/report/captions/run.rst",
+            category="3 Results",
+            subcategory="Runs, one by one",
+            labels={"run": "{model} · {prompt} · {scorer}"},
+        ),
     log:
         "results/logs/metrics/{dataset}.{model}.{prompt}.{scorer}.log",
     benchmark:
@@ -33,9 +39,27 @@ rule compare:
     input:
         metrics=of_runs("results/{dataset}/{model}/{prompt}/{scorer}/metrics.json"),
     output:
-        csv="results/{dataset}/tables/metrics.csv",
-        markdown="results/{dataset}/tables/metrics.md",
-        latex="results/{dataset}/tables/metrics.tex",
+        csv=report(
+            "results/{dataset}/tables/metrics.csv",
+            caption="../scripts/report/captions/tables/metrics.rst",
+            category="3 Results",
+            subcategory="Tables",
+            labels={"result": "Table: all metrics of all runs", "form": "CSV"},
+        ),
+        markdown=report(
+            "results/{dataset}/tables/metrics.md",
+            caption="../scripts/report/captions/tables/metrics.rst",
+            category="3 Results",
+            subcategory="Tables",
+            labels={"result": "Table: all metrics of all runs", "form": "Markdown"},
+        ),
+        latex=report(
+            "results/{dataset}/tables/metrics.tex",
+            caption="../scripts/report/captions/tables/metrics.rst",
+            category="3 Results",
+            subcategory="Tables",
+            labels={"result": "Table: all metrics of all runs", "form": "LaTeX"},
+        ),
     log:
         "results/logs/compare/{dataset}.log",
     benchmark:
@@ -55,7 +79,13 @@ rule pairs:
         captions="data/{dataset}/captions.json",
         splits="data/{dataset}/splits.json",
     output:
-        csv="results/{dataset}/tables/pairs.csv",
+        csv=report(
+            "results/{dataset}/tables/pairs.csv",
+            caption="../scripts/report/captions/tables/pairs.rst",
+            category="3 Results",
+            subcategory="Tables",
+            labels={"result": "Table: differences between runs", "form": "CSV"},
+        ),
     log:
         "results/logs/pairs/{dataset}.log",
     benchmark:
@@ -77,7 +107,12 @@ rule steps:
     input:
         benchmarks=benchmarks_of_run,
     output:
-        csv="results/{dataset}/tables/steps.csv",
+        csv=report(
+            "results/{dataset}/tables/steps.csv",
+            caption="../scripts/report/captions/tables/steps.rst",
+            category="2 Method and data",
+            labels={"result": "Table: time and memory of every step"},
+        ),
     log:
         "results/logs/steps/{dataset}.log",
     benchmark:

@@ -9,7 +9,12 @@ Later forms of the report, and the explorer, stand here.
 rule plot_flow:
     """The way from image and text to a ranking, as a flow chart."""
     output:
-        svg=collect("results/{{dataset}}/figures/flow.{lang}.svg", lang=LANGUAGES),
+        svg=in_each_language(
+            "results/{dataset}/figures/flow.{lang}.svg",
+            caption="../scripts/report/captions/flow.rst",
+            category="2 Method and data",
+            labels={"result": "Figure: from input to ranking"},
+        ),
         png=collect("results/{{dataset}}/figures/flow.{lang}.png", lang=LANGUAGES),
     log:
         "results/logs/plot_flow/{dataset}.log",
@@ -30,14 +35,21 @@ rule plot_recall:
     input:
         metrics="results/{dataset}/tables/metrics.csv",
     output:
-        svg=report(
-            collect("results/{{dataset}}/figures/recall.{lang}.svg", lang=LANGUAGES),
+        svg=in_each_language(
+            "results/{dataset}/figures/recall.{lang}.svg",
             caption="../scripts/report/captions/recall.rst",
-            category="Results",
-            labels={"figure": "Recall@K by model and prompt"},
+            category="3 Results",
+            subcategory="Figures",
+            labels={"result": "Figure: Recall@1, @5 and @10"},
         ),
         png=collect("results/{{dataset}}/figures/recall.{lang}.png", lang=LANGUAGES),
-        table="results/{dataset}/figures/recall.csv",
+        table=report(
+            "results/{dataset}/figures/recall.csv",
+            caption="../scripts/report/captions/numbers.rst",
+            category="3 Results",
+            subcategory="Figures",
+            labels={"result": "Numbers: Recall@1, @5 and @10"},
+        ),
     log:
         "results/logs/plot_recall/{dataset}.log",
     benchmark:
@@ -59,14 +71,21 @@ rule plot_ranks:
         captions="data/{dataset}/captions.json",
         splits="data/{dataset}/splits.json",
     output:
-        svg=report(
-            collect("results/{{dataset}}/figures/ranks.{lang}.svg", lang=LANGUAGES),
+        svg=in_each_language(
+            "results/{dataset}/figures/ranks.{lang}.svg",
             caption="../scripts/report/captions/ranks.rst",
-            category="Results",
-            labels={"figure": "Recall@K for every K"},
+            category="3 Results",
+            subcategory="Figures",
+            labels={"result": "Figure: Recall@K for every K"},
         ),
         png=collect("results/{{dataset}}/figures/ranks.{lang}.png", lang=LANGUAGES),
-        table="results/{dataset}/figures/ranks.csv",
+        table=report(
+            "results/{dataset}/figures/ranks.csv",
+            caption="../scripts/report/captions/numbers.rst",
+            category="3 Results",
+            subcategory="Figures",
+            labels={"result": "Numbers: Recall@K for every K"},
+        ),
     log:
         "results/logs/plot_ranks/{dataset}.log",
     benchmark:
@@ -93,20 +112,24 @@ rule plot_gallery:
         images=ancient("data/{dataset}/images"),
         table="data/{dataset}/images.csv",
     output:
-        svg=report(
-            collect(
-                "results/{{dataset}}/figures/gallery.{{model}}.{{direction}}.{lang}.svg",
-                lang=LANGUAGES,
-            ),
+        svg=in_each_language(
+            "results/{dataset}/figures/gallery.{model}.{direction}.{lang}.svg",
             caption="../scripts/report/captions/gallery.rst",
-            category="Examples",
-            labels={"figure": "Top results", "model": "{model}", "direction": "{direction}"},
+            category="4 Examples",
+            subcategory="{model}",
+            labels={"result": "Figure: top results", "direction": "{direction}"},
         ),
         png=collect(
             "results/{{dataset}}/figures/gallery.{{model}}.{{direction}}.{lang}.png",
             lang=LANGUAGES,
         ),
-        table="results/{dataset}/figures/gallery.{model}.{direction}.csv",
+        table=report(
+            "results/{dataset}/figures/gallery.{model}.{direction}.csv",
+            caption="../scripts/report/captions/numbers.rst",
+            category="4 Examples",
+            subcategory="{model}",
+            labels={"result": "Numbers: top results", "direction": "{direction}"},
+        ),
     log:
         "results/logs/plot_gallery/{dataset}.{model}.{direction}.log",
     benchmark:
@@ -134,14 +157,19 @@ rule plot_training:
         log="data/models/{model}/training.csv",
         model="data/models/{model}/model.json",
     output:
-        svg=report(
-            collect("results/{{dataset}}/figures/training.{{model}}.{lang}.svg", lang=LANGUAGES),
+        svg=in_each_language(
+            "results/{dataset}/figures/training.{model}.{lang}.svg",
             caption="../scripts/report/captions/training.rst",
-            category="Training",
-            labels={"figure": "Loss and validation recall", "model": "{model}"},
+            category="2 Method and data",
+            labels={"result": "Figure: training of {model}"},
         ),
         png=collect("results/{{dataset}}/figures/training.{{model}}.{lang}.png", lang=LANGUAGES),
-        table="results/{dataset}/figures/training.{model}.csv",
+        table=report(
+            "results/{dataset}/figures/training.{model}.csv",
+            caption="../scripts/report/captions/numbers.rst",
+            category="2 Method and data",
+            labels={"result": "Numbers: training of {model}"},
+        ),
     log:
         "results/logs/plot_training/{dataset}.{model}.log",
     benchmark:
@@ -161,14 +189,21 @@ rule plot_study:
     input:
         table="results/{dataset}/tables/{study}.csv",
     output:
-        svg=report(
-            collect("results/{{dataset}}/figures/study.{{study}}.{lang}.svg", lang=LANGUAGES),
+        svg=in_each_language(
+            "results/{dataset}/figures/study.{study}.{lang}.svg",
             caption="../scripts/report/captions/study.rst",
-            category="Studies",
-            labels={"figure": "Study", "study": "{study}"},
+            category="5 Studies",
+            subcategory="{study}",
+            labels={"result": "Figure"},
         ),
         png=collect("results/{{dataset}}/figures/study.{{study}}.{lang}.png", lang=LANGUAGES),
-        table="results/{dataset}/figures/study.{study}.csv",
+        table=report(
+            "results/{dataset}/figures/study.{study}.csv",
+            caption="../scripts/report/captions/numbers.rst",
+            category="5 Studies",
+            subcategory="{study}",
+            labels={"result": "Numbers of the figure"},
+        ),
     log:
         "results/logs/plot_study/{dataset}.{study}.log",
     benchmark:
@@ -191,11 +226,12 @@ rule plot_hubs:
         images=ancient("data/{dataset}/images"),
         table="data/{dataset}/images.csv",
     output:
-        svg=report(
-            collect("results/{{dataset}}/figures/hubs.{lang}.svg", lang=LANGUAGES),
+        svg=in_each_language(
+            "results/{dataset}/figures/hubs.{lang}.svg",
             caption="../scripts/report/captions/hubs.rst",
-            category="Studies",
-            labels={"figure": "Worst hubs"},
+            category="5 Studies",
+            subcategory="geometry",
+            labels={"result": "Figure: the worst hubs"},
         ),
         png=collect("results/{{dataset}}/figures/hubs.{lang}.png", lang=LANGUAGES),
     log:
@@ -219,11 +255,12 @@ rule plot_failures:
         images=ancient("data/{dataset}/images"),
         table="data/{dataset}/images.csv",
     output:
-        svg=report(
-            collect("results/{{dataset}}/figures/failures.{lang}.svg", lang=LANGUAGES),
+        svg=in_each_language(
+            "results/{dataset}/figures/failures.{lang}.svg",
             caption="../scripts/report/captions/failures.rst",
-            category="Studies",
-            labels={"figure": "Failures by kind"},
+            category="5 Studies",
+            subcategory="errors",
+            labels={"result": "Figure: failures of each kind"},
         ),
         png=collect("results/{{dataset}}/figures/failures.{lang}.png", lang=LANGUAGES),
     log:
@@ -280,8 +317,8 @@ rule report_page:
         html=report(
             "results/{dataset}/report.{lang}.html",
             caption="../scripts/report/captions/report.rst",
-            category="Report",
-            labels={"report": "{lang}"},
+            category="1 Report",
+            labels=labels_of_report,
         ),
     log:
         "results/logs/report_page/{dataset}.{lang}.log",
@@ -309,8 +346,8 @@ rule report_pdf:
         pdf=report(
             "results/{dataset}/report.{lang}.pdf",
             caption="../scripts/report/captions/report.rst",
-            category="Report",
-            labels={"report": "{lang}, PDF"},
+            category="1 Report",
+            labels=labels_of_report,
         ),
     log:
         "results/logs/report_pdf/{dataset}.{lang}.log",
@@ -338,8 +375,8 @@ rule explorer:
         html=report(
             "results/{dataset}/explorer.html",
             caption="../scripts/report/captions/explorer.rst",
-            category="Explorer",
-            labels={"page": "Every query"},
+            category="1 Report",
+            labels={"document": "Explorer", "form": "page", "language": "English, Chinese (中文)"},
         ),
     log:
         "results/logs/explorer/{dataset}.log",

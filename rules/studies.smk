@@ -13,9 +13,27 @@ rule study_relevance:
         judgments="data/{dataset}/judgments.csv",
         runs=RANKINGS,
     output:
-        table="results/{dataset}/tables/relevance.csv",
-        duplicates="results/{dataset}/tables/duplicates.csv",
-        ties="results/{dataset}/tables/ties.csv",
+        table=report(
+            "results/{dataset}/tables/relevance.csv",
+            caption="../scripts/report/captions/tables/relevance.rst",
+            category="5 Studies",
+            subcategory="relevance",
+            labels={"result": "Table: recall where equal captions, or people, accept more"},
+        ),
+        duplicates=report(
+            "results/{dataset}/tables/duplicates.csv",
+            caption="../scripts/report/captions/tables/duplicates.rst",
+            category="5 Studies",
+            subcategory="relevance",
+            labels={"result": "Table: captions on several images"},
+        ),
+        ties=report(
+            "results/{dataset}/tables/ties.csv",
+            caption="../scripts/report/captions/tables/ties.rst",
+            category="5 Studies",
+            subcategory="relevance",
+            labels={"result": "Table: what ties cost"},
+        ),
     log:
         "results/logs/study_relevance/{dataset}.log",
     benchmark:
@@ -47,7 +65,13 @@ rule study_judgments:
         ),
         judgments="data/{dataset}/judgments.csv",
     output:
-        table="results/{dataset}/tables/judgments.csv",
+        table=report(
+            "results/{dataset}/tables/judgments.csv",
+            caption="../scripts/report/captions/tables/judgments.rst",
+            category="5 Studies",
+            subcategory="judgments",
+            labels={"result": "Table: Kendall's τ between the score and people"},
+        ),
     log:
         "results/logs/study_judgments/{dataset}.log",
     benchmark:
@@ -78,7 +102,13 @@ rule study_published:
         source="data/{dataset}/raw/source.json",
         published=PUBLISHED,
     output:
-        table="results/{dataset}/tables/published.csv",
+        table=report(
+            "results/{dataset}/tables/published.csv",
+            caption="../scripts/report/captions/tables/published.rst",
+            category="5 Studies",
+            subcategory="published",
+            labels={"result": "Table: beside published numbers"},
+        ),
     log:
         "results/logs/study_published/{dataset}.log",
     benchmark:
@@ -98,7 +128,13 @@ rule study_prompts:
     input:
         pairs="results/{dataset}/tables/pairs.csv",
     output:
-        table="results/{dataset}/tables/prompts.csv",
+        table=report(
+            "results/{dataset}/tables/prompts.csv",
+            caption="../scripts/report/captions/tables/prompts.rst",
+            category="5 Studies",
+            subcategory="prompts",
+            labels={"result": "Table: each prompt against the first"},
+        ),
     log:
         "results/logs/study_prompts/{dataset}.log",
     benchmark:
@@ -117,7 +153,13 @@ rule study_scorers:
     input:
         pairs="results/{dataset}/tables/pairs.csv",
     output:
-        table="results/{dataset}/tables/scorers.csv",
+        table=report(
+            "results/{dataset}/tables/scorers.csv",
+            caption="../scripts/report/captions/tables/scorers.rst",
+            category="5 Studies",
+            subcategory="scorers",
+            labels={"result": "Table: each scorer against the first"},
+        ),
     log:
         "results/logs/study_scorers/{dataset}.log",
     benchmark:
@@ -137,7 +179,13 @@ rule study_seeds:
         unpack(references),
         adapters=adapters_of_run,
     output:
-        table="results/{dataset}/tables/seeds.csv",
+        table=report(
+            "results/{dataset}/tables/seeds.csv",
+            caption="../scripts/report/captions/tables/seeds.rst",
+            category="5 Studies",
+            subcategory="seeds",
+            labels={"result": "Table: recall by seed of training"},
+        ),
     log:
         "results/logs/study_seeds/{dataset}.log",
     benchmark:
@@ -158,7 +206,13 @@ rule study_gallery:
     input:
         unpack(references),
     output:
-        table="results/{dataset}/tables/gallery.csv",
+        table=report(
+            "results/{dataset}/tables/gallery.csv",
+            caption="../scripts/report/captions/tables/gallery.rst",
+            category="5 Studies",
+            subcategory="gallery",
+            labels={"result": "Table: recall in smaller galleries"},
+        ),
     log:
         "results/logs/study_gallery/{dataset}.log",
     benchmark:
@@ -180,7 +234,13 @@ rule study_captions:
     input:
         unpack(references),
     output:
-        table="results/{dataset}/tables/captions.csv",
+        table=report(
+            "results/{dataset}/tables/captions.csv",
+            caption="../scripts/report/captions/tables/captions.rst",
+            category="5 Studies",
+            subcategory="captions",
+            labels={"result": "Table: recall by length and number of captions"},
+        ),
     log:
         "results/logs/study_captions/{dataset}.log",
     benchmark:
@@ -203,8 +263,20 @@ rule study_categories:
     input:
         unpack(references),
     output:
-        table="results/{dataset}/tables/categories.csv",
-        clusters="results/{dataset}/tables/clusters.csv",
+        table=report(
+            "results/{dataset}/tables/categories.csv",
+            caption="../scripts/report/captions/tables/categories.rst",
+            category="5 Studies",
+            subcategory="categories",
+            labels={"result": "Table: recall by what images show"},
+        ),
+        clusters=report(
+            "results/{dataset}/tables/clusters.csv",
+            caption="../scripts/report/captions/tables/clusters.rst",
+            category="5 Studies",
+            subcategory="categories",
+            labels={"result": "Table: clusters of images and their words"},
+        ),
     log:
         "results/logs/study_categories/{dataset}.log",
     benchmark:
@@ -239,7 +311,13 @@ rule study_robustness:
             prompt=FIRST_PROMPT,
         ),
     output:
-        table="results/{dataset}/tables/robustness.csv",
+        table=report(
+            "results/{dataset}/tables/robustness.csv",
+            caption="../scripts/report/captions/tables/robustness.rst",
+            category="5 Studies",
+            subcategory="robustness",
+            labels={"result": "Table: recall of damaged captions"},
+        ),
     log:
         "results/logs/study_robustness/{dataset}.log",
     benchmark:
@@ -261,8 +339,20 @@ rule study_geometry:
         unpack(references),
         runs=RANKINGS,
     output:
-        table="results/{dataset}/tables/geometry.csv",
-        hubs="results/{dataset}/tables/hubs.csv",
+        table=report(
+            "results/{dataset}/tables/geometry.csv",
+            caption="../scripts/report/captions/tables/geometry.rst",
+            category="5 Studies",
+            subcategory="geometry",
+            labels={"result": "Table: modality gap and hubness"},
+        ),
+        hubs=report(
+            "results/{dataset}/tables/hubs.csv",
+            caption="../scripts/report/captions/tables/hubs.rst",
+            category="5 Studies",
+            subcategory="geometry",
+            labels={"result": "Table: the worst hubs"},
+        ),
     log:
         "results/logs/study_geometry/{dataset}.log",
     benchmark:
@@ -286,8 +376,20 @@ rule study_errors:
         unpack(references),
         judgments="data/{dataset}/judgments.csv",
     output:
-        table="results/{dataset}/tables/errors.csv",
-        failures="results/{dataset}/tables/failures.csv",
+        table=report(
+            "results/{dataset}/tables/errors.csv",
+            caption="../scripts/report/captions/tables/errors.rst",
+            category="5 Studies",
+            subcategory="errors",
+            labels={"result": "Table: kinds of failure"},
+        ),
+        failures=report(
+            "results/{dataset}/tables/failures.csv",
+            caption="../scripts/report/captions/tables/failures.rst",
+            category="5 Studies",
+            subcategory="errors",
+            labels={"result": "Table: every failure, with its evidence"},
+        ),
     log:
         "results/logs/study_errors/{dataset}.log",
     benchmark:
@@ -322,8 +424,20 @@ rule study_leakage:
         ),
         checksums="data/{dataset}/images.csv",
     output:
-        table="results/{dataset}/tables/leakage.csv",
-        pairs="results/{dataset}/tables/near_duplicates.csv",
+        table=report(
+            "results/{dataset}/tables/leakage.csv",
+            caption="../scripts/report/captions/tables/leakage.rst",
+            category="5 Studies",
+            subcategory="leakage",
+            labels={"result": "Table: recall without what splits share"},
+        ),
+        pairs=report(
+            "results/{dataset}/tables/near_duplicates.csv",
+            caption="../scripts/report/captions/tables/near_duplicates.rst",
+            category="5 Studies",
+            subcategory="leakage",
+            labels={"result": "Table: near-duplicate images across splits"},
+        ),
     log:
         "results/logs/study_leakage/{dataset}.log",
     benchmark:

@@ -79,7 +79,10 @@ def test_analysis_and_plots_never_reach_torch():
                 assert "torch" not in imports and "transformers" not in imports, f"{script}: {path}"
 
 
-@pytest.mark.parametrize("page", ["README.md", "config/README.md", "results/README.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "README.zh.md", "config/README.md", "results/README.md", "docs/marking.md"],
+)
 def test_files_that_a_page_points_at_are_there(page):
     text = (ROOT / page).read_text("utf-8")
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
@@ -92,3 +95,59 @@ def test_no_rule_script_begins_with_a_future_import():
     for path in (ROOT / "scripts").glob("*/*.py"):
         text = path.read_text("utf-8")
         assert "from __future__" not in text or "run(main, snakemake)" not in text, path
+
+
+PAGES = [(ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh.md")]
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+
+
+def pieces_of(page: str) -> dict[str, list]:
+    """What is the same in every language: headings, code, links, commands and numbers."""
+    prose = FENCED.sub("", page)
+    # each page names the report of its own language where it names one
+    prose = prose.replace(".zh.html", ".en.html").replace("README.zh.md", "README.md")
+    links = re.findall(r"(?:\]\(|src=\")([^)\"]+)", prose)
+    code = re.findall(r"`([^`]+)`", prose)
+    words = re.sub(r"`[^`]+`|\]\([^)]*\)|<img[^>]*>", " ", prose)
+    return {
+        "headings": [len(level) for level in re.findall(r"^(#+) ", prose, re.M)],
+        # a comment may be translated, and so may what stands beside a name
+        "code": [
+            (kind, [re.sub(r"(?<=\S)(?: {2,}| # ).*", "", line) for line in text.splitlines()])
+            for kind, text in FENCED.findall(page)
+        ],
+        "rows": [line.count("|") for line in prose.splitlines() if line.startswith("| ")],
+        "links": sorted(links),
+        "commands and files": sorted(code),
+        "numbers": sorted(re.findall(r"\d+(?:[,./]\d+)*%?", words)),
+    }
+
+
+def test_the_chinese_readme_says_what_the_english_one_says():
+    english, chinese = (pieces_of(page) for page in PAGES)
+    assert all(len(own) >= 3 for own in english.values())
+    for name, own in english.items():
+        assert chinese[name] == own, name
+
+
+def test_each_readme_leads_to_the_other_at_its_top():
+    for page, other in zip(PAGES, ("README.zh.md", "README.md"), strict=True):
+        assert f"]({other})" in "".join(page.splitlines()[:4])
+
+
+def test_the_chinese_readme_is_chinese_and_breaks_no_line_within_a_sentence():
+    for text in re.split(r"\n{2,}", FENCED.sub("", PAGES[1]).strip()):
+        assert re.search(r"[\u4e00-\u9fff]{2}", text) or not re.search(r"\w", text), text
+        # a line break within Chinese text shows as a space
+        assert not re.search(r"[\u3000-\u9fff\uff00-\uffef]\n(?![|#])", text), text
+
+
+def test_the_picture_of_the_rules_has_all_that_the_default_run_uses():
+    drawn = re.findall(r"<text[^>]*>(\w+)<", (ROOT / "docs/rulegraph.svg").read_text("utf-8"))
+    done = run(sys.executable, "-m", "snakemake", "--rulegraph")
+    assert done.returncode == 0, done.stderr
+    made = re.findall(r'label = "(\w+)"', done.stdout)
+    assert len(made) > 20
+    assert sorted(drawn) == sorted(made), (
+        "draw docs/rulegraph.svg again by the command in README.md"
+    )

@@ -2,7 +2,6 @@
 
 import json
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -303,13 +302,6 @@ def test_the_graph_is_printed_and_nothing_else(fresh, graph):
 def test_an_unknown_name_stops_before_the_plan_and_offers_the_nearest(fresh):
     done = fresh.snakemake("-n", "--config", "run={models: [clip-vit-b23]}", ok=False)
     assert "did you mean 'clip-vit-b32'?" in done.stderr + done.stdout
-
-
-def test_snakemakes_own_report_is_made_offline(finished):
-    finished.snakemake(*SMALL, "--report", "report.zip")
-    with zipfile.ZipFile(finished.folder / "report.zip") as archive:
-        assert any(name.endswith(".html") for name in archive.namelist())
-        assert any(name.endswith("recall.en.svg") for name in archive.namelist())
 
 
 # --- one's own photos
