@@ -74,7 +74,7 @@ def verify(folder: Path) -> Verdict:
     for file in recorded:
         if file.path.startswith("data/"):
             home = _home(file.path)
-            if (top / home).is_dir():
+            if (top / home).exists():
                 _compare(top / file.path, file, file.path, verdict)
             elif home not in verdict.absent:
                 verdict.absent.append(home)
@@ -129,13 +129,19 @@ def _told(file: Recorded) -> str:
     return f"{file.size:,} bytes, sha256 {file.sha256}"
 
 
+def _printable(name: str) -> str:
+    """``name`` without what a terminal would obey or cannot show."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
 def as_text(folder: Path, verdict: Verdict) -> str:
     """The verdict for a person."""
     lines = []
     for what, todo in TO_DO.items():
         there = [one for one in verdict.differences if one[0] == what]
         for _, name, found, expected in there:
-            lines += [f"{what}: {name}", f"  found:    {found}", f"  expected: {expected}"]
+            shown = _printable(name)
+            lines += [f"{what}: {shown}", f"  found:    {found}", f"  expected: {expected}"]
         if there:
             lines += [f"  to do:    {todo}"]
     count = len(verdict.differences)
@@ -147,7 +153,7 @@ def as_text(folder: Path, verdict: Verdict) -> str:
         ]
     else:
         lines += [f"{folder}: {verdict.files} files, all as recorded"]
-    lines += [f"  not here, so not looked at: {home}" for home in verdict.absent]
+    lines += [f"  not here, so not looked at: {_printable(home)}" for home in verdict.absent]
     # the record vouches for the files; who keeps this sum elsewhere can vouch for the record
     lines += [f"  sha256 of the record itself: {digest_of_file(folder / NAME)}"]
     return "\n".join(lines)
