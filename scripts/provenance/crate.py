@@ -18,9 +18,10 @@ from scripts.job import BadInput, digest_of_file, read_json
 
 NAME = "ro-crate-metadata.json"
 CONFIG = "config.yaml"
+# RO-Crate 1.1 itself has no term for a checksum
 CONTEXT = [
     "https://w3id.org/ro/crate/1.1/context",
-    "https://w3id.org/ro/terms/workflow-run/context",
+    {"sha256": "https://w3id.org/ro/terms/workflow-run#sha256"},
 ]
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 HUBS = {"huggingface": "https://huggingface.co/", "modelscope": "https://www.modelscope.cn/models/"}
@@ -128,6 +129,8 @@ def crate(run: Run) -> Entity:
         "@id": "#run",
         "@type": "CreateAction",
         "name": f"CLIP image-text retrieval on {run.dataset}",
+        "description": "All steps from dataset and models to the report. When and by whom is left "
+        "out, so that the same run gives the same record.",
         "instrument": {"@id": "#workflow"},
         "object": [
             _ref(CONFIG),
@@ -146,7 +149,12 @@ def crate(run: Run) -> Entity:
         "datePublished": run.date,
         "conformsTo": _ref(PROFILE),
         "hasPart": [_ref(entity["@id"]) for entity in [*made, *beside]],
-        "mentions": [_ref("#run"), *(_ref(entity["@id"]) for entity in encodings)],
+        "license": _ref("#terms"),
+        "mentions": [
+            _ref("#run"),
+            *(_ref(entity["@id"]) for entity in encodings),
+            *(_ref(e["@id"]) for e in [*models, *datasets] if e["@type"] == "Collection"),
+        ],
     }
     descriptor = {
         "@id": NAME,
@@ -160,8 +168,15 @@ def crate(run: Run) -> Entity:
         "name": "Process Run Crate",
         "version": "0.5",
     }
+    terms = {
+        "@id": "#terms",
+        "@type": "CreativeWork",
+        "name": "Terms of the dataset and the models",
+        "description": "What the results may be used for follows from the terms of the dataset and "
+        "of the models. The workflow claims nothing of them.",
+    }
     graph = [
-        *(descriptor, root, profile, action),
+        *(descriptor, root, profile, terms, action),
         *encodings,
         *code,
         *models,
@@ -226,6 +241,11 @@ def _ref(key: str) -> Entity:
     return {"@id": key}
 
 
+def _one(references: list[Entity]) -> list[Entity] | Entity:
+    """A list of one is written as the one."""
+    return references[0] if len(references) == 1 else references
+
+
 def _id(path: str) -> str:
     # names may be of bytes that are not UTF-8
     return quote(os.fsencode(path))
@@ -266,7 +286,7 @@ def _dataset(name: str, about: dict[str, Any]) -> list[Entity]:
         "@type": "Collection",
         "name": name,
         "description": told,
-        "hasPart": [_ref(entity["@id"]) for entity in files],
+        "hasPart": _one([_ref(entity["@id"]) for entity in files]),
     }
     return [whole, *files]
 
@@ -287,7 +307,7 @@ def _model(about: dict[str, Any], values: _Values) -> list[Entity]:
         "@id": f"#model/{about['model']}",
         "@type": "Collection",
         "name": about["model"],
-        "hasPart": [_ref(entity["@id"]) for entity in files],
+        "hasPart": _one([_ref(entity["@id"]) for entity in files]),
         "additionalProperty": [
             values.of(f"of/{about['model']}", key, value)
             for key, value in properties
@@ -312,16 +332,26 @@ def _encoding(path: str, about: dict[str, Any], dataset: str, values: _Values) -
         "@id": f"#encode/{quote(path)}",
         "@type": "CreateAction",
         "name": f"encode {path}",
+        "description": "Features of images or texts, as unit rows.",
         "instrument": _ref("#workflow"),
         "object": [*inputs, *told],
-        "result": [_ref(quote(path))],
+        "result": _ref(quote(path)),
     }
 
 
 def _code(run: Run, values: _Values) -> list[Entity]:
+    python, _, version = run.platform["python"].partition(" ")
     packages = [
         {
-            "@id": f"#package/{name}",
+            "@id": f"pkg:generic/python@{version}",
+            "@type": "SoftwareApplication",
+            "name": python,
+            "softwareVersion": version,
+        }
+    ]
+    packages += [
+        {
+            "@id": f"pkg:pypi/{name}@{installed or pinned}",
             "@type": "SoftwareApplication",
             "name": name,
             "softwareVersion": installed or pinned,
@@ -333,13 +363,12 @@ def _code(run: Run, values: _Values) -> list[Entity]:
     names = {"commit": "git commit", "changed": "changed since that commit"}
     workflow = {
         "@id": "#workflow",
-        "@type": ["SoftwareApplication", "SoftwareSourceCode"],
+        "@type": "SoftwareApplication",
         "name": "clip-retrieval",
         "description": "A Snakemake workflow. Each rule has a fingerprint of its script and of all "
         "modules that the script imports.",
         "license": _ref("https://spdx.org/licenses/MIT"),
         "softwareVersion": run.code["version"],
-        "programmingLanguage": run.platform["python"],
         "operatingSystem": run.platform["system"],
         "additionalProperty": [
             *(values.of("code", names[key], value) for key, value in state.items()),

@@ -86,10 +86,10 @@ def seeds_in(settings: dict[str, Any], above: str = "") -> dict[str, Any]:
     found = {}
     for key, value in settings.items():
         name = f"{above}{key}"
-        if key in ("seed", "seeds"):
-            found[name] = value
-        elif isinstance(value, dict):
+        if isinstance(value, dict):  # there is a study of that name
             found |= seeds_in(value, f"{name}.")
+        elif key in ("seed", "seeds"):
+            found[name] = value
     return found
 
 
