@@ -22,6 +22,7 @@ include: "rules/retrieve.smk"
 include: "rules/evaluate.smk"
 include: "rules/studies.smk"
 include: "rules/report.smk"
+include: "rules/provenance.smk"
 
 
 rule all:
@@ -30,4 +31,5 @@ rule all:
         rules.report.input,
         rules.figures.input,
         rules.tables.input,
+        f"results/{DATASET}/ro-crate-metadata.json",
     localrule: True

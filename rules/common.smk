@@ -358,20 +358,37 @@ def encodings(dataset: str, encoded) -> list[tuple[str, str]]:
     return jobs
 
 
+def encoded_for_runs() -> list[tuple[str, str, str]]:
+    """Model, split and prompt of all features that the runs are made of, each once."""
+    return list(
+        dict.fromkeys(
+            (model, split, prompt)
+            for mine, prompt, scorer in RUNS
+            for entry in [config["scorers"][scorer]]
+            for split in ["test", *LEARNT_FROM.get(entry["kind"], ["train", "val"])]
+            for model in [mine, *([entry["with"]] if "with" in entry else [])]
+        )
+    )
+
+
+def models_in_use() -> list[str]:
+    """Models whose features are compared, and those that they were trained from."""
+    return with_bases(dict.fromkeys(model for model, _, _ in encoded_for_runs()))
+
+
+def datasets_in_use(dataset: str) -> list[str]:
+    """The dataset that is searched, and those that models were trained on, sorted."""
+    entries = [config["models"][model] for model in models_in_use()]
+    return sorted({dataset, *(e["dataset"] for e in entries if e["source"] == "train")})
+
+
 def benchmarks_of_run(wildcards) -> list[str]:
     """Benchmark files of every job between the source and the metrics, in the order of the walk."""
     dataset = wildcards.dataset
-    encoded = {  # model, split and prompt, each once
-        (model, split, prompt): None
-        for mine, prompt, scorer in RUNS
-        for entry in [config["scorers"][scorer]]
-        for split in ["test", *LEARNT_FROM.get(entry["kind"], ["train", "val"])]
-        for model in [mine, *([entry["with"]] if "with" in entry else [])]
-    }
-    models = with_bases(dict.fromkeys(model for model, _, _ in encoded))
+    encoded = encoded_for_runs()
+    models, datasets = models_in_use(), datasets_in_use(dataset)
     trained = [model for model in models if config["models"][model]["source"] == "train"]
     fetched = [model for model in models if model not in trained]
-    datasets = sorted({dataset, *(config["models"][model]["dataset"] for model in trained)})
     drawn = [name for name in datasets if config["datasets"][name]["source"] == "scenes"]
     per_run = [f"{dataset}.{'.'.join(run)}" for run in RUNS]
     fitted = {
@@ -397,3 +414,99 @@ def commands_to_reproduce() -> list[str]:
     files = [os.path.relpath(str(path)) for path in workflow.overwrite_configfiles]
     options = f" --configfile {' '.join(files)}" if files else ""
     return [f"./run snakemake --cores 8{options}"]
+
+
+def jobs_of_run() -> list[tuple[str, dict[str, str]]]:
+    """Rule and wildcards of every job that leaves something in the folder of results."""
+    test = [(model, "test") for model in ENCODED_AGAIN]
+    images = [(model, split) for model, split, _ in encoded_for_runs()]
+    texts = encoded_for_runs()
+    damaged = []
+    if "judgments" in RUN["studies"]:
+        texts += [(*pair, config["studies"]["judgments"]["prompt"]) for pair in test]
+    if "robustness" in RUN["studies"]:
+        damaged = [(*pair, FIRST_PROMPT) for pair in test]
+    if "leakage" in RUN["studies"]:
+        images += [(model, split) for model in ENCODED_AGAIN for split in ("train", "val")]
+    named = ("model", "split", "prompt")
+    runs = [dict(zip(("model", "prompt", "scorer"), run)) for run in RUNS]
+    kinds = [config["scorers"][run["scorer"]]["kind"] for run in runs]
+    return [
+        ("prepare_images", {}),
+        *([("plan_shards", {})] if SHARD_SIZE else []),
+        *(("encode_images", dict(zip(named, pair))) for pair in dict.fromkeys(images)),
+        *(("encode_texts", dict(zip(named, key))) for key in dict.fromkeys(texts)),
+        *(("encode_damaged", dict(zip(named, key))) for key in damaged),
+        *(("fit_adapter" if k == "adapter" else "fit_scorer", r) for k, r in zip(kinds, runs)),
+        *((rule, run) for rule in ("similarity", "metrics") for run in runs),
+        *((rule, {}) for rule in ("compare", "pairs", "steps")),
+        *((f"study_{study}", {}) for study in RUN["studies"]),
+        *((f"plot_{figure}", {}) for figure in ("flow", "recall", "ranks", *PICTURES)),
+        *(("plot_study", {"study": study}) for study in DRAWN),
+        *(("plot_training", {"model": model}) for model in TRAINED),
+        *(
+            ("plot_gallery", {"model": model, "direction": direction})
+            for model in RUN["models"]
+            for direction in DIRECTIONS
+        ),
+        *((rule, {"lang": lang}) for rule in ("report_page", "report_pdf") for lang in LANGUAGES),
+        ("explorer", {}),
+    ]
+
+
+def files_of_run(wildcards) -> dict[str, list[str]]:
+    """Every output of the run, and what is known of its data and models."""
+    made = {}
+    for rule, values in jobs_of_run():
+        values = {"dataset": wildcards.dataset} | values
+        for path in getattr(rules, rule).output:
+            made[str(path).format(**values)] = rule
+    results = [path for path in made if path.startswith("results/")]
+    tables = ("captions.json", "images.csv", "splits.json")
+    datasets = datasets_in_use(wildcards.dataset)
+    return {
+        "results": results,
+        "sidecars": [
+            path for path in results if made[path].startswith("encode") and path.endswith(".json")
+        ],
+        "data": [
+            *(f"data/{name}/{table}" for name in datasets for table in tables),
+            f"data/{wildcards.dataset}/judgments.csv",
+        ],
+        "sources": [f"data/{name}/raw/source.json" for name in datasets],
+        "images": [ancient(f"data/{name}/images") for name in datasets],
+        "models": [f"data/models/{model}/model.json" for model in models_in_use()],
+    }
+
+
+def fingerprints_of_run(wildcards) -> dict[str, str]:
+    """Rule -> digest of its code, for every rule that made something of the run."""
+    models = [config["models"][model]["source"] for model in models_in_use()]
+    datasets = [config["datasets"][name]["source"] for name in datasets_in_use(wildcards.dataset)]
+    names = {
+        *("split", "judgments"),
+        *("draw_scenes" if source == "scenes" else "download" for source in datasets),
+        *("train_model" if source == "train" else "fetch_model" for source in models),
+        *(rule for rule, _ in jobs_of_run()),
+    }
+    return {name: getattr(rules, name).params.code for name in sorted(names)}
+
+
+def settings_in_force(wildcards) -> dict:
+    """The configuration without what this run does not use, and without what changes no result."""
+    prompts = list(RUN["prompts"])
+    if "judgments" in RUN["studies"]:
+        prompts.append(config["studies"]["judgments"]["prompt"])
+    used = {
+        "datasets": datasets_in_use(wildcards.dataset),
+        "models": models_in_use(),
+        "prompts": list(dict.fromkeys(prompts)),
+        "scorers": RUN["scorers"],
+        "studies": RUN["studies"],
+    }
+    settings = {
+        key: {name: value[name] for name in used[key]} if key in used else value
+        for key, value in config.items()
+    }
+    settings["encode"] = {k: v for k, v in config["encode"].items() if k != "threads"}
+    return settings

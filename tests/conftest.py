@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles", "run", "requirements.lock")
+PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
+PARTS += ("run", "requirements.lock", "pyproject.toml")
 
 
 @dataclass

@@ -72,17 +72,18 @@ def test_analysis_and_plots_never_reach_torch():
 
     # the one rule of its stage that trains; it has the models' environment
     trains = ROOT / "scripts/retrieve/fit_adapter.py"
-    for stage in ("data", "retrieve", "evaluate", "studies", "report"):
+    for stage in ("data", "retrieve", "evaluate", "studies", "report", "provenance"):
         for script in set((ROOT / "scripts" / stage).glob("*.py")) - {trains}:
             for path in reached((str(script.relative_to(ROOT)),)):
                 imports = re.findall(r"^\s*(?:from|import) (\w+)", path.read_text("utf-8"), re.M)
                 assert "torch" not in imports and "transformers" not in imports, f"{script}: {path}"
 
 
-@pytest.mark.parametrize(
-    "page",
-    ["README.md", "README.zh.md", "config/README.md", "results/README.md", "docs/marking.md"],
-)
+PAGES = ["README.md", "README.zh.md", "config/README.md", "results/README.md"]
+PAGES += ["SECURITY.md", "docs/dependencies.md", "docs/marking.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_files_that_a_page_points_at_are_there(page):
     text = (ROOT / page).read_text("utf-8")
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]

@@ -58,9 +58,23 @@ def test_search_is_asked_from_where_the_user_stands_so_that_their_paths_hold(clo
     assert f"python in {elsewhere}: -m scripts.search --results {clone}/results" in out
 
 
+def test_verify_is_asked_from_where_the_user_stands_too(clone, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    out = call(clone, "verify", "copy of/results", cwd=elsewhere).stdout.rstrip()
+    words = f"-m scripts.provenance.verify --results {clone}/results copy of/results"
+    assert out == f"python in {elsewhere}: {words}"
+
+
+def test_verify_fails_where_a_run_is_not_as_recorded(clone):
+    write_tool(clone / ".venv/bin/python", "exit 1")
+    assert call(clone, "verify").returncode == 1
+
+
 def test_an_unknown_command_shows_what_there_is(clone):
     done = call(clone, "serch")
     assert done.returncode == 2 and "./run search" in done.stderr
+    assert "./run verify" in done.stderr and "./run test" in done.stderr
     assert call(clone, "--help").returncode == 0
 
 

@@ -22,7 +22,7 @@ from scripts.data.audit import (
     Unusable,
 )
 from scripts.data.caption_files import not_empty, table_captions, token_captions
-from scripts.data.files import Read, open_files, why_unsafe
+from scripts.data.files import MAX_TOTAL_BYTES, Read, open_files, why_unsafe
 from scripts.data.rows import SPLITS, read_captions, read_splits
 from scripts.job import BadInput
 
@@ -175,6 +175,14 @@ def read_parquet(root: Path, paths: list[str], findings: Findings) -> tuple[int,
             table = ParquetFile(root / path)
         except (pyarrow.ArrowException, OSError) as error:
             raise _bad_parquet(root / path, error) from None
+        groups = (table.metadata.row_group(n) for n in range(table.metadata.num_row_groups))
+        if (size := sum(group.total_byte_size for group in groups)) > MAX_TOTAL_BYTES:
+            raise BadInput(
+                root / path,
+                f"{size:,} bytes unpacked, more than {MAX_TOTAL_BYTES:,}",
+                "a table of photos",
+                "take the files of the configured dataset repository",
+            )
         columns = table.schema_arrow.names
         if "image" not in columns or not any(map(_caption_number, columns)):
             raise BadInput(

@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 
@@ -26,7 +27,13 @@ CUT = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEn
 
 
 class Unavailable(Exception):
-    """A source does not give the file, for a reason that asking again does not change."""
+    """A source does not give the file, for a reason that asking again does not change.
+
+    ``told`` may name addresses; keys in them are left out.
+    """
+
+    def __init__(self, told: str) -> None:
+        super().__init__(plain_address(told))
 
 
 class _Interrupted(Exception):
@@ -46,21 +53,23 @@ def fetch(
     url : of the file
     target : where it goes, in a folder that exists
     md5 : its MD5, where it is known
-    auth : user and password; never shown
+    auth : user and password; never shown, and never sent in the clear
 
     Raises
     ------
     Unavailable
         where the server does not give the file, gives a web page instead, gives another file than
-        ``md5`` says (which is deleted), or cannot be reached
+        ``md5`` says (which is deleted), leads from https to http, or cannot be reached
     OSError
         where it cannot be written
     """
+    if auth and not (_is_https(url) or _is_this_machine(url)):
+        raise Unavailable(f"{url}: a key is sent to https addresses only")
     part = target.with_name(f"{target.name}.part")
     resumed = part.exists()
     _patiently(url, part, auth)
     if md5 and resumed and digest_of_file(part, "md5") != md5:
-        log.warning("%s: the part of an earlier run does not fit, so from the start", url)
+        log.warning("%s: an earlier run's part does not fit, so from the start", plain_address(url))
         part.unlink()
         _patiently(url, part, auth)
     if md5 and (found := digest_of_file(part, "md5")) != md5:
@@ -70,9 +79,23 @@ def fetch(
 
 
 def plain(error: Exception) -> str:
-    """An exception in one line, without the keys that a signed address may hold."""
-    text = re.sub(r"\?[^\s'\")]*=[^\s'\")]*", "", " ".join(str(error).split()))
+    """An exception in one line, without the keys that an address may hold."""
+    text = plain_address(" ".join(str(error).split()))
     return f"{type(error).__name__}: {text:.300}"
+
+
+def plain_address(text: str) -> str:
+    """``text`` without queries, which may be signatures, and users and passwords of addresses."""
+    text = re.sub(r"\?[^\s'\")]*=[^\s'\")]*", "", text)
+    return re.sub(r"://[^\s/'\"]*@", "://", text)
+
+
+def _is_https(url: str) -> bool:
+    return urlsplit(url).scheme == "https"
+
+
+def _is_this_machine(url: str) -> bool:
+    return urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
 
 
 def _patiently(url: str, part: Path, auth: tuple[str, str] | None) -> None:
@@ -87,7 +110,7 @@ def _patiently(url: str, part: Path, auth: tuple[str, str] | None) -> None:
             failures = 1 if _size(part) > before else failures + 1
             if failures == ATTEMPTS:
                 raise Unavailable(f"{url}: {plain(error)}, {ATTEMPTS} times") from None
-            log.warning("%s: %s; trying again", url, plain(error))
+            log.warning("%s: %s; trying again", plain_address(url), plain(error))
             time.sleep(PAUSE * 2 ** (failures - 1))
         except requests.RequestException as error:
             raise Unavailable(f"{url}: {plain(error)}") from None
@@ -99,6 +122,9 @@ def _go_on(url: str, part: Path, auth: tuple[str, str] | None) -> None:
     # the bytes of an encoded answer are not those of the file, so it could not be resumed
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with requests.get(url, headers=headers, auth=auth, stream=True, timeout=TIMEOUT) as answer:
+        # no checksum is known of every file: what comes over TLS must not end outside of it
+        if _is_https(url) and not all(map(_is_https, _way(answer))):
+            raise Unavailable(f"{url}: leads from https to an address without it")
         start, total = _range(answer.headers.get("Content-Range", ""))
         if answer.status_code == 416 and have:
             if total == have:
@@ -125,6 +151,11 @@ def _go_on(url: str, part: Path, auth: tuple[str, str] | None) -> None:
                 stream.write(chunk)
         if length and _size(part) < have + length:
             raise _Interrupted(f"cut after {_size(part):,} of {have + length:,} bytes")
+
+
+def _way(answer: requests.Response) -> list[str]:
+    """Every address that was asked until this answer came."""
+    return [step.url for step in (*answer.history, answer)]
 
 
 def _range(content_range: str) -> tuple[int | None, int | None]:

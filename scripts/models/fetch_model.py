@@ -279,7 +279,7 @@ def verify_model(provenance: Path) -> dict[str, Any]:
 
 
 def one_line(error: Exception) -> str:
-    """An exception in one line that is the same each time and holds no signed address."""
+    """An exception in one line that is the same each time and holds no key of an address."""
     failed = getattr(error, "failed_files", None)
     if failed:
         # ModelScope's summary keeps the reasons to itself
@@ -290,6 +290,7 @@ def one_line(error: Exception) -> str:
     else:
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
     text = re.sub(r"\(Request ID:[^)]*\)|\?[^\s'\")]*=[^\s'\")]*", "", text)
+    text = re.sub(r"://[^\s/'\"]*@", "://", text)
     text = re.sub(r"\s+", " ", text)
     return text if len(text) <= 240 else f"{text[:240]}…"
 

@@ -189,6 +189,17 @@ def test_parquet_files_that_are_cut_or_of_another_kind_are_told(tmp_path, make, 
         read("parquet", tmp_path)
 
 
+def test_a_parquet_file_that_declares_more_than_any_dataset_has_is_refused(
+    tmp_path, make, photos, monkeypatch
+):
+    # a few kilobytes that say of themselves to be ten megabytes
+    make.parquet(tmp_path / "test-0.parquet", [bytes(10_000_000)])
+    assert (tmp_path / "test-0.parquet").stat().st_size < 1_000_000
+    monkeypatch.setattr("scripts.data.layouts.MAX_TOTAL_BYTES", 9_000_000)
+    with pytest.raises(BadInput, match=r"10,000,\d+ bytes unpacked, more than 9,000,000"):
+        read("parquet", tmp_path)
+
+
 def test_a_folder_gives_images_of_subfolders_too_and_its_own_split(tmp_path, make, photos):
     first, second, *_ = photos.values()
     root = make.write_folder(tmp_path / "mine", {"a.jpg": first, "images/图 2.jpg": second})

@@ -2,6 +2,10 @@
 
 import errno
 import hashlib
+import ssl
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -120,6 +124,97 @@ def test_a_busy_server_is_asked_again_but_not_for_ever(site, target):
     with pytest.raises(Unavailable, match="503"):
         fetch(f"{site.address}/file.zip", target)
     assert len(site.asked) == ATTEMPTS
+
+
+@pytest.fixture
+def over_tls(tmp_path, site):
+    """A server with a certificate of its own, which leads to the plain site; its address and
+    the file that makes clients trust it."""
+    pytest.importorskip("cryptography")
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (tmp_path / "key.pem").write_bytes(private)
+    (tmp_path / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+    class Leads(BaseHTTPRequestHandler):
+        def do_GET(self):
+            if self.path == "/stays":
+                self.send_response(200)
+                self.send_header("Content-Length", "5")
+                self.end_headers()
+                self.wfile.write(b"whole")
+                return
+            self.send_response(302)
+            self.send_header("Location", f"{site.address}/file.zip")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Leads)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"https://localhost:{server.server_port}", tmp_path / "certificate.pem"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_server_whose_certificate_nobody_vouches_for_is_not_believed(over_tls, target):
+    with pytest.raises(Unavailable, match="certificate verify failed"):
+        fetch(f"{over_tls[0]}/stays", target)
+    assert not target.exists()
+
+
+def test_a_way_that_leads_from_tls_into_the_clear_is_not_taken(over_tls, url, target, monkeypatch):
+    address, certificate = over_tls
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    fetch(f"{address}/stays", target)
+    assert target.read_bytes() == b"whole"
+    target.unlink()
+    with pytest.raises(Unavailable, match="leads from https to an address without it"):
+        fetch(f"{address}/leads", target)
+    assert not target.exists()
+
+
+def test_a_key_is_never_sent_in_the_clear_to_another_machine(target, monkeypatch):
+    monkeypatch.setattr("requests.get", lambda *_, **__: pytest.fail("asked"))
+    with pytest.raises(Unavailable, match="https addresses only"):
+        fetch("http://mirror.example/kaggle.zip", target, auth=("someone", "a-secret-key"))
+
+
+@pytest.mark.parametrize("status", [404, 503])
+def test_user_and_password_in_an_address_are_not_told(site, target, status, caplog):
+    site.answers["/file.zip"] = (status, "text/plain", b"no")
+    url = site.address.replace("://", "://someone:pass-word@") + "/file.zip?token=secret-token"
+    with pytest.raises(Unavailable, match=str(status)) as told:
+        fetch(url, target)
+    for secret in ("someone", "pass-word", "secret-token"):
+        assert secret not in str(told.value) + caplog.text
+    assert f"{site.address}/file.zip" in str(told.value)
 
 
 def test_a_server_that_is_not_there_is_told_without_a_traceback_of_addresses(target):

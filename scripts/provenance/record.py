@@ -1,0 +1,204 @@
+"""Record a run: what it was made from, and the checksum of everything that it made."""
+
+import os
+import platform
+import subprocess
+import tomllib
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts.fingerprint import ROOT
+from scripts.job import log, read_json, run, whole, write_json
+from scripts.provenance.crate import CONFIG, Recorded, Run, crate, described, files_below
+from scripts.provenance.privacy import secrets, told
+
+
+def code_version(root: Path = ROOT) -> dict[str, Any]:
+    """Version of the workflow, and where git knows its files, their commit and what changed since.
+
+    A repository that merely surrounds the workflow, such as one of a home folder, says nothing of
+    it.
+    """
+    project = root / "pyproject.toml"
+    version = tomllib.loads(project.read_text("utf-8"))["project"]["version"]
+    found: dict[str, Any] = {"version": version}
+    if _git(root, "ls-files", "--error-unmatch", "Snakefile") is None:
+        return found
+    commit = _git(root, "log", "-1", "--format=%H %cs")
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    if commit is None or changes is None:
+        return found
+    sha, date = commit.split()
+    return found | {"commit": sha, "changed": bool(changes), "date": date}
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603 - the words are ours
+            ["git", "-C", str(root), *arguments],  # noqa: S607 - git is wherever the user has it
+            capture_output=True,
+            text=True,
+            timeout=60,
+            # a record reads, and takes no lock that a user's own git would wait for
+            env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def date_of(code: dict[str, Any]) -> str:
+    """The day that a record bears: of the code, so that the same run gives the same record.
+
+    SOURCE_DATE_EPOCH, where it is set, goes before; without git it is today.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if epoch.isdecimal():
+        return datetime.fromtimestamp(int(epoch), UTC).date().isoformat()
+    return code.get("date") or datetime.now(UTC).date().isoformat()
+
+
+def packages(lock: Path = ROOT / "requirements.lock") -> dict[str, tuple[str, str | None]]:
+    """Name -> version in the lock, and version that is installed here, if any."""
+    pins = dict(line.split("==") for line in lock.read_text("utf-8").split())
+    return {name: (version, _installed(name)) for name, version in sorted(pins.items())}
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def platform_facts() -> dict[str, str]:
+    """Python and system, without the machine's name."""
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return {"python": python, "system": f"{platform.system()} {platform.machine()}"}
+
+
+def seeds_in(settings: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """Every seed of a configuration, by the dotted name of its key."""
+    found = {}
+    for key, value in settings.items():
+        name = f"{above}{key}"
+        if isinstance(value, dict):  # there is a study of that name
+            found |= seeds_in(value, f"{name}.")
+        elif key in ("seed", "seeds"):
+            found[name] = value
+    return found
+
+
+def model_facts(path: Path, here: Path, hidden: list[str]) -> dict[str, Any]:
+    """What model.json says, and the model's files as they are."""
+    about = read_json(path)
+    about["recorded"] = [
+        described(file, file.relative_to(here).as_posix())
+        for file in sorted(path.parent.iterdir())
+        if file.is_file() and not file.name.startswith(".")
+    ]
+    if about["source"] == "local":
+        # what stands there is a folder of the user's
+        about["repo"] = None
+    kept = {key: value for key, value in about.items() if key not in ("tried", "recorded")}
+    return told(kept, here, hidden) | {"recorded": about["recorded"]}
+
+
+def dataset_facts(name: str, here: Path, hidden: list[str]) -> dict[str, Any]:
+    """Where a dataset came from, checksums of what came, and of what it became.
+
+    What came may have been deleted since, so its checksums are those of source.json.
+    """
+    folder = Path("data") / name
+    manifest = read_json(here / folder / "raw" / "source.json")
+    root = Path(os.path.normpath(here / manifest["root"]))
+    inside = root.is_relative_to(here / folder)
+    below = root.relative_to(here).as_posix() if inside else name
+    prepared = [
+        "captions.json",
+        "images.csv",
+        "splits.json",
+        "judgments.csv",
+        "images",
+        "raw/source.json",
+    ]
+    raw = [
+        Recorded(
+            f"{below}/{file['path']}{'/' if 'files' in file else ''}", file["bytes"], file["sha256"]
+        )
+        for file in manifest["files"]
+    ]
+    return {
+        "source": manifest["source"],
+        "layout": manifest["layout"],
+        "notes": told(manifest["notes"], here, hidden),
+        "here": inside,
+        "raw": raw,
+        "prepared": [
+            described(here / folder / part, (folder / part).as_posix())
+            for part in prepared
+            if (here / folder / part).exists()
+        ],
+    }
+
+
+def write_settings(path: Path, settings: dict[str, Any]) -> None:
+    """Write the configuration in force so that Snakemake can be given it."""
+    file = f"results/{settings['run']['dataset']}/{CONFIG}"
+    words = (
+        "# The configuration of this run, complete. The same run again:\n"
+        f"#   ./run snakemake --cores 8 --configfile {file}\n"
+        "# Folders outside of the repository are not told: put yours where path/to/... stands.\n"
+    )
+    text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=100)
+    with whole(path) as draft:
+        draft.write_text(words + text, "utf-8")
+
+
+def main(snakemake) -> None:
+    here = Path.cwd()
+    hidden = secrets()
+    folder = Path(snakemake.output.crate).parent
+    settings = told(snakemake.params.settings, here, hidden)
+    write_settings(Path(snakemake.output.config), settings)
+    made = {Path(path).relative_to(folder).as_posix() for path in snakemake.input.results} | {
+        CONFIG
+    }
+    there = files_below(folder)
+    beside = [name for name in there if name not in made]
+    if beside:
+        log.warning(
+            "%d files in %s are not of this run; they are recorded as such: %s",
+            len(beside), folder, ", ".join(beside[:10]),
+        )  # fmt: skip
+    code = code_version()
+    about = Run(
+        dataset=snakemake.wildcards.dataset,
+        results=[described(folder / name, name) for name in sorted(made)],
+        beside=[described(folder / name, name) for name in beside],
+        datasets={
+            name: dataset_facts(name, here, hidden)
+            for name in sorted(Path(path).parts[1] for path in snakemake.input.sources)
+        },
+        models=[model_facts(here / path, here, hidden) for path in sorted(snakemake.input.models)],
+        encodings={
+            Path(path).relative_to(folder).with_suffix(".npy").as_posix(): read_json(path)
+            for path in sorted(snakemake.input.sidecars)
+        },
+        seeds=seeds_in(settings),
+        fingerprints=snakemake.params.fingerprints,
+        code=code,
+        packages=packages(),
+        platform=platform_facts(),
+        date=date_of(code),
+    )
+    write_json(snakemake.output.crate, crate(about))
+    log.info("%d files recorded", len(about.results) + len(about.beside))
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

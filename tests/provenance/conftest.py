@@ -1,0 +1,112 @@
+"""A finished run in small: the files that a record tells of, and the job that writes it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from scripts.provenance.record import main
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+class Recording:
+    """A working directory with ``results/toy`` and ``data/``, and what the rule gives the job."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.results = folder / "results/toy"
+        self.crate = self.results / "ro-crate-metadata.json"
+        self.settings = {
+            "run": {"dataset": "toy", "models": ["tiny"]},
+            "datasets": {"toy": {"source": "folder", "location": "photos"}},
+            "models": {"tiny": {"source": "local", "path": "elsewhere", "sha256": None}},
+            "prompts": {"plain": ["{}"]},
+            "scorers": {"adapter": {"kind": "adapter", "seeds": [0, 1]}},
+            "statistics": {"seed": 7},
+        }
+        self.made = {
+            "report.en.html": b"<p>report</p>",
+            "tables/metrics.csv": b"model,recall@1\ntiny,0.5\n",
+            "tiny/test/images.npy": b"features",
+            "tiny/test/images.json": json.dumps(
+                {"device": "cuda", "precision": "float16", "shape": [1, 2]}
+            ).encode(),
+        }
+        image = b"a picture"
+        table = f"image,width,height,bytes,sha256,split\na.png,1,1,9,{sha256(image)},test\n"
+        self.known = {
+            "data/toy/captions.json": b'[{"image": "a.png", "captions": ["x"]}]',
+            "data/toy/images.csv": table.encode(),
+            "data/toy/splits.json": b"{}",
+            "data/toy/images/a.png": image,
+            "data/toy/raw/source.json": self.source("data/toy/raw"),
+            "data/toy/raw/photos.zip": b"zip",
+            "data/models/tiny/model.safetensors": b"weights",
+            "data/models/tiny/model.json": json.dumps(
+                {
+                    "model": "tiny",
+                    "source": "huggingface",
+                    "repo": "owner/tiny",
+                    "revision": "c0ffee",
+                    "architecture": "clip",
+                    "files": {"model.safetensors": sha256(b"weights")},
+                }
+            ).encode(),
+        }
+        for name, content in self.made.items():
+            self.write(f"results/toy/{name}", content)
+        for name, content in self.known.items():
+            self.write(name, content)
+
+    @staticmethod
+    def source(root: str, notes: list[str] | None = None) -> bytes:
+        file = {"path": "photos.zip", "bytes": 3, "sha256": sha256(b"zip")}
+        about = {"source": "location", "layout": "archives", "root": root, "files": [file]}
+        return json.dumps(about | {"notes": notes or []}).encode()
+
+    def write(self, name: str, content: bytes) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    def record(self) -> dict:
+        """Run the job; the record that it wrote."""
+        results = [f"results/toy/{name}" for name in self.made]
+        main(
+            SimpleNamespace(
+                wildcards=SimpleNamespace(dataset="toy"),
+                input=SimpleNamespace(
+                    results=results,
+                    sidecars=["results/toy/tiny/test/images.json"],
+                    sources=["data/toy/raw/source.json"],
+                    models=["data/models/tiny/model.json"],
+                ),
+                output=SimpleNamespace(
+                    crate="results/toy/ro-crate-metadata.json", config="results/toy/config.yaml"
+                ),
+                params=SimpleNamespace(
+                    fingerprints={"encode_images": "0123456789abcdef"}, settings=self.settings
+                ),
+            )
+        )
+        return json.loads(self.crate.read_text("utf-8"))
+
+
+@pytest.fixture
+def recording(tmp_path, monkeypatch) -> Recording:
+    monkeypatch.chdir(tmp_path)
+    return Recording(tmp_path)
+
+
+@pytest.fixture
+def recorded(recording) -> Recording:
+    """The same, recorded."""
+    recording.record()
+    return recording
