@@ -20,7 +20,7 @@ from typing import NoReturn
 from scripts.job import BadInput
 from scripts.report.html_tree import Element, tree_of
 from scripts.report.mathml import formula, literal
-from scripts.report.pdf_columns import Cell, Words, layout
+from scripts.report.pdf_columns import NAMES, PIECES, Cell, Words, layout
 from scripts.report.pdf_fonts import BREAK, printable, width
 
 TEMPLATE = Path(__file__).resolve().with_name("report.typ")  # the functions that markup calls
@@ -163,6 +163,7 @@ class _Converter:
         self.contents: list[tuple[int, str]] = []
         self.space = True  # whether a space would follow a space
         self.in_cell = False  # whether long words may be broken
+        self.hyphens = False  # whether a line of a table may end at a hyphen
         self.room: dict[int, float] = {}  # column of a table -> points kept for its intervals
         self.beside: float | None = None  # the same, of the cell that is being set
         self.landscape = False  # whether a table of this figure needs the long side of the page
@@ -389,8 +390,8 @@ class _Converter:
             f"outlined: false, caption: {self._caption(captions, above)})[\n{body}\n]"
             f"{self._label(node)}"
         )
-        share = "(share: 0.4)" if tabled else ""
-        return f"#{'turned' if self.landscape else 'whole' + share}[{figure}]"
+        look = "flowing" if tabled else "floating"
+        return f"#{'turned' if self.landscape else look}[{figure}]"
 
     def _caption(self, captions: list[Element], above: bool) -> str:
         if not captions:
@@ -465,13 +466,18 @@ class _Converter:
                 for cells in every
             ]
         )
-        if room and not flat.landscape and flat.size >= READABLE:
+        if room and not flat.landscape and flat.size >= READABLE and flat.keep <= NAMES:
             plan = flat
         else:
             room = {}
+        self.hyphens = plan.keep == PIECES
         self.room = {place: ems * plan.size for place, ems in room.items()}
         self.landscape = self.landscape or plan.landscape
-        heads = [self._row(cells) for part, cells in rows if part.tag == "thead"]
+        heads = [
+            self._sides(cells) if any(span_of(cell) > 1 for cell in cells) else self._row(cells)
+            for part, cells in rows
+            if part.tag == "thead"
+        ]
         body = [
             self._group(cells)
             if len(cells) == 1 and cells[0].tag == "th" and span_of(cells[0]) == len(plan.widths)
@@ -489,6 +495,10 @@ class _Converter:
 
     def _row(self, cells: list[Element]) -> str:
         return ", ".join(self._cell(cell, place) for place, cell in enumerate(cells))
+
+    def _sides(self, cells: list[Element]) -> str:
+        """A row of headings, each over several columns."""
+        return ", ".join(f"side({span_of(cell)}, [{self.inline(cell.children)}])" for cell in cells)
 
     def _cell(self, cell: Element, place: int) -> str:
         blocks = any(one.tag in BLOCKS for one in cell.elements)
@@ -536,7 +546,8 @@ class _Converter:
                 lines[-1].append(words)
         whole = cell.tag == "td" and cell.is_of("r")
         free = beside if cell.tag == "td" else 0.0
-        return Cell(tuple(tuple(line) for line in lines), whole, span_of(cell), free)
+        head = cell.tag == "th"
+        return Cell(tuple(tuple(line) for line in lines), whole, span_of(cell), free, head)
 
     def _words(self, node: Element, look: Words) -> Iterator[Words | None]:
         """Text of a cell by its look; None where a new line begins."""
@@ -752,7 +763,8 @@ class _Converter:
         if not text:
             return ""
         self.space = text.endswith(" ")
-        return breaking(softened(printable(text), self.in_cell))
+        shown = softened(printable(text), self.in_cell)
+        return unhyphened(shown) if self.in_cell and not self.hyphens else breaking(shown)
 
     def _code(self, node: Element) -> str:
         self.space = False
@@ -784,6 +796,15 @@ def span_of(cell: Element) -> int:
 def breaking(text: str) -> str:
     """Markup of ``text``, which may end a line at each ``BREAK``."""
     return "#brk;".join(text_literal(part) if part else "" for part in text.split(BREAK))
+
+
+def unhyphened(text: str) -> str:
+    """The same, whose words with a hyphen in them do not end a line there."""
+    parts = re.split(r"([!-,./0-~]+(?:-[!-,./0-~]+)+)", text)
+    return "".join(
+        f"#box[{text_literal(part)}];" if place % 2 else breaking(part) if part else ""
+        for place, part in enumerate(parts)
+    )
 
 
 def softened(text: str, narrow: bool = True) -> str:
