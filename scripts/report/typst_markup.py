@@ -190,7 +190,6 @@ class _Converter:
             "equation": self._equation,
             "bars": self._bars,
             "own": lambda node: f"#own[{self.flow(node.children)}]",
-            "asked": self._asked,
         }
 
     # the document
@@ -608,11 +607,22 @@ class _Converter:
         chips = [one for one in heads[0].elements if one.is_of("chip")]
         wheres = [one for one in heads[0].elements if one.is_of("where")]
         rest = [one for one in heads[0].children if one not in [*chips, *wheres]]
-        body = self.flow([one for one in node.children if one not in heads])
+        asked = [one for one in node.elements if one.is_of("asked")]
+        pictures = [one for part in asked for one in part.elements if one.tag == "img"]
+        picture = "".join(f", picture: portrait({self._picture(one)})" for one in pictures[:1])
+        body = self.flow(
+            [
+                inner
+                for one in node.children
+                if one not in heads
+                for inner in (one.children if one in asked else [one])
+                if inner not in pictures[:1]
+            ]
+        )
         chip, where = (
             "".join(self.inline(one.children) for one in found) for found in (chips, wheres)
         )
-        return f"#query({colour}, [{chip}], [{self.inline(rest)}], [{where}])[\n{body}\n]"
+        return f"#query({colour}, [{chip}], [{self.inline(rest)}], [{where}]{picture})[\n{body}\n]"
 
     def _header(self, node: Element) -> str:
         return f"#masthead[\n{self.flow(node.children)}\n]"
@@ -657,12 +667,6 @@ class _Converter:
                 f"{self._marks(item, checks)}),\n"
             )
         return f"#answers(\n{''.join(items)})"
-
-    def _asked(self, node: Element) -> str:
-        pictures = [one for one in node.elements if one.tag == "img"]
-        rest = [one for one in node.children if one not in pictures]
-        shown = ", ".join(f"drawing({self._picture(one)})" for one in pictures)
-        return f"#asked([{'#' if shown else ''}{shown}], [\n{self.flow(rest)}\n])"
 
     # pictures
 
