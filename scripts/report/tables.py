@@ -32,7 +32,7 @@ APART = {"leakage": ("near_duplicates", "shared_captions")}
 # captions on several images that are shown
 FEW_CAPTIONS = 6
 # lines of a study's table that a page has room for, and from where on one model is enough
-LONG, SEVERAL = 20, 9
+LONG, SEVERAL = 20, 6
 # what scorers take from val, as the formulas call it
 SYMBOLS = {
     "share": "α",
@@ -47,6 +47,11 @@ PACKAGES = ("jinja2", "matplotlib", "numpy", "pandas", "pillow", "snakemake")
 # what a line of a study's table is about
 LINE = ["model", "prompt", "scorer", "group", "x"]
 MODEL, GROUP, X = 0, 3, 4
+NAMES = ("model", "prompt", "scorer", "group")
+# those that may become a heading over the lines that share them
+OVER = ("model", "group", "part")
+# between what a group takes for right and the queries that it is counted on
+PART = " / "
 # in robustness.csv, a group's own loss stands under a name of its own
 LOSS = ", loss"
 
@@ -560,13 +565,13 @@ def _study_block(study: str, block: Block, labels: Labels) -> Table:
         # the first model is the one that is spoken of
         lines = {key: own for key, own in lines.items() if key[MODEL] == model}
     lines = dict(list(lines.items())[:LONG])
-    varied = [place for place in range(X) if len({key[place] for key in lines}) > 1]
-    # where x only repeats what the group says, it needs no column
-    if len({key[:X] for key in lines}) < len(lines):
-        varied.append(X)
-    axis = labels.x(study, list(dict.fromkeys(key[GROUP] for key in block.lines)))
-    names = [("model", "prompt", "scorer", "group", axis)[place] for place in varied]
-    rows = [[_identity(study, key, place, labels) for place in varied] for key in lines]
+    names, rows = _identities(study, list(lines), block, labels)
+    grouped = len(names) > 1 and len({row[0] for row in rows}) < len(rows) and names[0] in OVER
+    if grouped:
+        # in one piece under its heading
+        order = list(dict.fromkeys(row[0] for row in rows))
+        kept = sorted(zip(rows, lines.items(), strict=True), key=lambda one: order.index(one[0][0]))
+        rows, lines = [row for row, _ in kept], dict(line for _, line in kept)
     numeric = [_heading(measure, labels) for measure in block.measures]
     columns, sides = list(names), [("", len(names))]
     for way in ways:
@@ -588,13 +593,13 @@ def _study_block(study: str, block: Block, labels: Labels) -> Table:
     return Table(
         columns,
         rows,
-        {"n", *numeric, *([axis] if X in varied else [])},
-        grouped=MODEL in varied and len(varied) > 1,
+        {"n", *numeric, *set(names).difference(NAMES)},
+        grouped=grouped,
         left_out=whole - len(lines),
         only=model if only else "",
         file=f"tables/{study}.csv",
         flat=len(columns) - len(names) <= 3,
-        sides=_over(sides, MODEL in varied and len(varied) > 1) if any(ways) else (),
+        sides=_over(sides, grouped) if any(ways) else (),
     ).lean()
 
 
@@ -622,11 +627,27 @@ def _aligned(block: Block) -> tuple[dict[tuple[Any, ...], dict[str, Any]], dict[
     return lines, dict(zip(groups, firsts, strict=True))
 
 
-def _identity(study: str, key: tuple[Any, ...], place: int, labels: Labels) -> str:
-    """One part of what identifies a line, in words."""
-    if place == X:
-        return formats.NOTHING if key[X] is None else formats.quantity(key[X])
-    return labels.group(study, key[GROUP]) if place == GROUP else key[place]
+def _identities(
+    study: str, keys: list[tuple[Any, ...]], block: Block, labels: Labels
+) -> tuple[list[str], list[list[str]]]:
+    """Headings and cells of what tells lines from each other."""
+    varied = [place for place in range(X) if len({key[place] for key in keys}) > 1]
+    parts = [key[GROUP].split(PART) for key in keys]
+    # "duplicates / all queries" of one model: a heading "all queries" over its lines
+    if varied == [GROUP] and all(len(one) == 2 for one in parts):
+        return ["part", "group"], [
+            [labels.group(study, of), labels.group(study, what)] for what, of in parts
+        ]
+    # where x only repeats what the group says, it needs no column
+    if len({key[:X] for key in keys}) < len(keys):
+        varied.append(X)
+    axis = labels.x(study, list(dict.fromkeys(key[GROUP] for key in block.lines)))
+    rows = []
+    for key in keys:
+        x = formats.NOTHING if key[X] is None else formats.quantity(key[X])
+        cells = [*key[:GROUP], labels.group(study, key[GROUP]), x]
+        rows.append([cells[place] for place in varied])
+    return [(*NAMES, axis)[place] for place in varied], rows
 
 
 def _queries(own: dict[str, dict[str, Any]]) -> str:
