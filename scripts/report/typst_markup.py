@@ -65,6 +65,7 @@ BLOCKS = {
 }
 SCALE_OF_CODE, SCALE_OF_INTERVAL = 0.88, 0.86  # as in report.typ
 GAP = 0.6  # ems between a value and its interval
+MANY, TAIL = 9, 3  # rows above which a table may be broken, and its last that stay together
 READABLE = 8.0  # points: below it, a table is rather longer than smaller
 LONG = 40  # letters without a place to break, above which a break may come anywhere
 MOST_PICTURES = 6  # side by side: more would be stamps
@@ -477,18 +478,25 @@ class _Converter:
             for part, cells in rows
             if part.tag == "thead"
         ]
-        body = [
-            self._group(cells)
-            if len(cells) == 1 and cells[0].tag == "th" and span_of(cells[0]) == len(plan.widths)
-            else self._row(cells)
-            for part, cells in rows
-            if part.tag != "thead"
-        ]
+        body = [cells for part, cells in rows if part.tag != "thead"]
+        groups = [len(cells) == 1 and cells[0].tag == "th" for cells in body]
+        # a page should not begin with a row or two under a head of its own
+        kept = TAIL if len(body) > MANY and not any(groups[-TAIL:]) else 0
+        set_rows = []
+        for place, (cells, group) in enumerate(zip(body, groups, strict=True)):
+            left = len(body) - place
+            end = f", tail({kept})" if left == kept else ", tail(1)" if left > kept > 0 else ""
+            if group:
+                set_rows.append(self._group(cells, bool(kept)))
+            else:
+                set_rows.append(self._row(cells) + end)
+        if kept:
+            heads = [f"{row}, tail(1)" for row in heads]
         head = f"  head({', '.join(heads)}),\n" if heads else ""
-        widths = "".join(f"{one:.2f}pt, " for one in plan.widths)
+        widths = "".join(f"{one:.2f}pt, " for one in plan.widths) + ("0pt, " if kept else "")
         return (
             f"#data-table({plan.size}pt, ({widths}),\n{head}"
-            + "".join(f"  {row},\n" for row in body)
+            + "".join(f"  {row},\n" for row in set_rows)
             + ")"
         )
 
@@ -512,9 +520,9 @@ class _Converter:
         span = f", colspan: {span_of(cell)}" if span_of(cell) > 1 else ""
         return f"{kind}([{self._anchor(cell)}{content}]{right}{span})"
 
-    def _group(self, cells: list[Element]) -> str:
+    def _group(self, cells: list[Element], tailed: bool) -> str:
         text = self.inline(cells[0].children)
-        return f"group({span_of(cells[0])}, [{self._anchor(cells[0])}{text}])"
+        return f"group({span_of(cells[0]) + tailed}, [{self._anchor(cells[0])}{text}])"
 
     def _intervals(self, cell: Element) -> list[Element]:
         return [one for one in cell.all("span", "ci") if self._starts_a_line(one)]
