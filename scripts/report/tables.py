@@ -108,6 +108,11 @@ class Table:
         ends = accumulate((span for _, span in self.sides), initial=int(self.grouped))
         return set(ends) - {int(self.grouped), len(self.columns)}
 
+    @property
+    def dense(self) -> bool:
+        """Whether there are many columns of numbers."""
+        return sum(column in self.numeric for column in self.columns) > 4
+
     def lean(self) -> Table:
         """The same without columns in which nothing stands."""
         empty = [
