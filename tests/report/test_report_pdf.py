@@ -627,7 +627,7 @@ def test_names_are_not_broken_in_columns(lang: str):
 
 @POPPLER
 @pytest.mark.parametrize("by_text", [True, False])
-def test_the_examples_of_one_direction_take_one_page(by_text: bool):
+def test_nine_examples_take_one_page(by_text: bool):
     shown = jpeg(Image.new("RGB", (60, 40), "teal"), 80)
     picture = f'<img src="{shown}" alt="x">'
     found = (
@@ -642,7 +642,7 @@ def test_the_examples_of_one_direction_take_one_page(by_text: bool):
         f'{query}<span class="where">rank 1</span></header>'
         f"{found if by_text else answers}</article>"
     )
-    page = page_of(f'<h2>Examples</h2><h3>A model</h3><div class="gallery">{block * 9}</div>')
+    page = page_of(f'<div class="gallery">{block * 9}</div>')
     assert run_poppler("pdfinfo", pdf(page)).split("Pages:")[1].split()[0] == "1"
 
 
