@@ -41,7 +41,7 @@ from scripts.report.style import (
 LABEL = SMALL + 0.5  # points
 WIDEST_LABEL, LABEL_LINES = 2.3, 3
 # between marks of a row, and between panels, in inches
-PITCH, GAP = 0.115, 0.26
+PITCH, GAP = 0.092, 0.26
 
 
 @dataclass(frozen=True)

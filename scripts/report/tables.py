@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,8 @@ BESIDE = {"errors": ("median_rank",)}
 APART = {"leakage": ("near_duplicates", "shared_captions")}
 # captions on several images that are shown
 FEW_CAPTIONS = 6
-# lines of a study's table, for each direction, that a page has room for
-LONG = 20
+# lines of a study's table that a page has room for, and from where on one model is enough
+LONG, SEVERAL = 20, 6
 # what scorers take from val, as the formulas call it
 SYMBOLS = {
     "share": "α",
@@ -43,9 +44,36 @@ SYMBOLS = {
 PACKAGES = ("jinja2", "matplotlib", "numpy", "pandas", "pillow", "snakemake")
 
 
-# what a line of a study's table is about, and its rows by measure
-LINE = ["direction", "model", "prompt", "scorer", "group", "x"]
-Line = tuple[tuple[Any, ...], dict[str, dict[str, Any]]]
+# what a line of a study's table is about
+LINE = ["model", "prompt", "scorer", "group", "x"]
+MODEL, GROUP, X = 0, 3, 4
+NAMES = ("model", "prompt", "scorer", "group")
+# those that may become a heading over the lines that share them
+OVER = ("model", "group", "part")
+# between what a group takes for right and the queries that it is counted on
+PART = " / "
+# in robustness.csv, a group's own loss stands under a name of its own
+LOSS = ", loss"
+
+
+@dataclass
+class Block:
+    """Lines of a study's table that have the same columns.
+
+    Attributes
+    ----------
+    measures : in the order of their columns
+    lines : what identifies a line -> direction -> measure -> its row of the study's table
+    """
+
+    measures: list[str]
+    lines: dict[tuple[Any, ...], dict[str, dict[str, dict[str, Any]]]] = field(default_factory=dict)
+
+    @property
+    def ways(self) -> list[str]:
+        """Directions, ours first."""
+        there = dict.fromkeys(way for own in self.lines.values() for way in own)
+        return sorted(there, key=lambda way: [*DIRECTIONS, *there].index(way))
 
 
 @dataclass(frozen=True)
@@ -59,7 +87,9 @@ class Table:
     numeric : the columns to align at the right
     grouped : whether the first column becomes a heading over the rows that share it
     left_out : rows that are not here, but in ``file``
+    only : the model that the rows are of, where those of others are left out
     flat : whether intervals stand beside their values, and not below
+    sides : headings over columns with how many each covers, of all that are shown; "" for none
     """
 
     columns: list[str]
@@ -68,7 +98,45 @@ class Table:
     grouped: bool = False
     left_out: int = 0
     file: str = ""
+    only: str = ""
     flat: bool = False
+    sides: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def starts(self) -> set[int]:
+        """Columns before which a heading over several begins or ends."""
+        ends = accumulate((span for _, span in self.sides), initial=int(self.grouped))
+        return set(ends) - {int(self.grouped), len(self.columns)}
+
+    @property
+    def dense(self) -> bool:
+        """Whether there are many columns of numbers."""
+        return sum(column in self.numeric for column in self.columns) > 4
+
+    def lean(self) -> Table:
+        """The same without columns in which nothing stands."""
+        empty = [
+            place
+            for place in range(len(self.columns))
+            if self.rows and all(row[place] in ("", formats.NOTHING) for row in self.rows)
+        ]
+        if not empty:
+            return self
+        sides, place = [], int(self.grouped)
+        for heading, span in self.sides:
+            kept = span - sum(place <= one < place + span for one in empty)
+            sides += [(heading, kept)] if kept else []
+            place += span
+        return replace(
+            self,
+            columns=_without(self.columns, empty),
+            rows=[_without(row, empty) for row in self.rows],
+            sides=tuple(sides),
+        )
+
+
+def _without(cells: list[Any], places: list[int]) -> list[Any]:
+    return [cell for place, cell in enumerate(cells) if place not in places]
 
 
 def tables_of(
@@ -106,7 +174,7 @@ def tables_of(
         "versions": _versions_table(),
         "checksums": _checksum_table(material),
     }
-    return {name: table for name, table in tables.items() if table.rows}
+    return {name: table.lean() for name, table in tables.items() if table.rows}
 
 
 def _dataset_table(material: Material, words: dict[str, Any]) -> Table:
@@ -262,9 +330,22 @@ def with_interval(value: Any, interval: str) -> Markup:
 
 
 def _metrics_table(material: Material, words: dict[str, Any]) -> Table:
-    """What papers report: the three recalls, and their sum."""
-    columns = ("recall@1", "recall@5", "recall@10", "rsum")
-    return _measured(material, words, dict(zip(columns, METRICS, strict=True)))
+    """What papers report: the three recalls each way, and the sum of all six."""
+    recalls = dict(zip((f"recall@{k}" for k in KS), METRICS, strict=False))
+    cells = {way: _measured(material.metrics, way, recalls) for way in DIRECTIONS}
+    # one number for both directions
+    sums = _measured(material.metrics, DIRECTIONS[0], {"rsum": METRICS[-1]})
+    rows = [
+        [*key, *(cell for way in DIRECTIONS for cell in cells[way].get(key, [""] * 3)), *sums[key]]
+        for key in sums
+    ]
+    return Table(
+        ["model", "prompt", "scorer", *(METRICS[:-1] * 2), METRICS[-1]],
+        rows,
+        set(METRICS),
+        grouped=True,
+        sides=(("", 2), *((words["names"]["arrows"][way], 3) for way in DIRECTIONS), ("", 1)),
+    )
 
 
 def _depth_table(material: Material, words: dict[str, Any]) -> Table:
@@ -277,27 +358,31 @@ def _depth_table(material: Material, words: dict[str, Any]) -> Table:
         "map@r": "mAP@R (%)",
         "ndcg@10": "nDCG@10",
     }
-    return _measured(material, words, columns)
-
-
-def _measured(material: Material, words: dict[str, Any], columns: dict[str, str]) -> Table:
-    """Some columns of metrics.csv with their intervals, under the headings given."""
-    rows = []
-    for way in DIRECTIONS:
-        group = material.metrics[material.metrics.direction == way].to_dict("records")
-        best = {column: best_of(group, column) for column in columns}
-        for row in group:
-            cells = []
-            for column in columns:
-                text = shown(column, row[column])
-                bold = Markup("<strong>{}</strong>").format(text) if text in best[column] else text
-                low, high = (shown(column, row[f"{column}_{end}"]) for end in ("low", "high"))
-                cells.append(with_interval(bold, f"[{low}, {high}]"))
-            key = [row["model"], row["prompt"], row["scorer"]]
-            rows.append([words["names"]["arrows"][way], *key, *cells])
-    numeric = list(columns.values())
+    rows = [
+        [words["names"]["arrows"][way], *key, *cells]
+        for way in DIRECTIONS
+        for key, cells in _measured(material.metrics, way, columns).items()
+    ]
     names = ["direction", "model", "prompt", "scorer"]
-    return Table([*names, *numeric], rows, set(numeric), grouped=True)
+    return Table([*names, *columns.values()], rows, set(columns.values()), grouped=True)
+
+
+def _measured(
+    metrics: pd.DataFrame, way: str, columns: dict[str, str]
+) -> dict[tuple[str, ...], list[Markup]]:
+    """Some columns of metrics.csv with their intervals, the best bold, by run."""
+    group = metrics[metrics.direction == way].to_dict("records")
+    best = {column: best_of(group, column) for column in columns}
+    measured = {}
+    for row in group:
+        cells = []
+        for column in columns:
+            text = shown(column, row[column])
+            bold = Markup("<strong>{}</strong>").format(text) if text in best[column] else text
+            low, high = (shown(column, row[f"{column}_{end}"]) for end in ("low", "high"))
+            cells.append(with_interval(bold, f"[{low}, {high}]"))
+        measured[row["model"], row["prompt"], row["scorer"]] = cells
+    return measured
 
 
 def _ways_table(material: Material, studied: Study, words: dict[str, Any]) -> Table:
@@ -414,117 +499,239 @@ def _lead(row: dict[str, Any], measure: str) -> Markup:
 def study_tables(study: StudyTable, labels: Labels) -> dict[str, Table]:
     """A study's numbers: of the measures in its figure, and of those that its sentences name.
 
-    What is measured of the same things stands side by side; what is measured of others has a table
-    of its own.
+    What is measured of the same things stands side by side, as do the two directions; what is
+    measured of others has a table of its own.
     """
     table = study.table[study.table.value.notna() & ~study.table.measure.isin(HIDDEN)]
     measures = study.settings["figure"]["measures"]
     beside, apart = BESIDE.get(study.name, ()), APART.get(study.name, ())
     shown = table.measure.isin([*measures, *beside]) if measures else ~table.measure.isin(apart)
-    losses = table.group.str.endswith(", loss") if study.name == "robustness" else shown & False
-    blocks: list[tuple[tuple[str, ...], list[Line]]] = []
-    for part in (table[table.measure.isin(apart)], table[shown & ~losses], table[losses]):
-        blocks += _blocks(part, study.name, labels)
+    listed, table = table[table.measure.isin(apart)], table[shown | _lost(study.name, table)]
+    lost = _lost(study.name, table)
+    table = table.assign(
+        group=table.group.where(~lost, table.group.str.removesuffix(LOSS)),
+        measure=table.measure.where(~lost, "loss"),
+    )
+    # where each line has a measure of its own, those need no column each
+    own = table.groupby(["direction", *LINE], dropna=False).measure.nunique()
+    if len(own) and own.max() == 1 < table.measure.nunique():
+        listed, table = pd.concat([listed, table]), table[:0]
+    tables = [_study_list(study.name, listed, labels)] if len(listed) else []
+    tables += [_study_block(study.name, one, labels) for one in _blocks(table, study.name, labels)]
     return {
-        f"study_{study.name}{'' if place == 1 else f'_{place}'}": _study_block(
-            study.name, names, lines, labels
-        )
-        for place, (names, lines) in enumerate(blocks, start=1)
+        f"study_{study.name}{'' if place == 1 else f'_{place}'}": one
+        for place, one in enumerate(tables, start=1)
     }
 
 
-def _blocks(
-    table: pd.DataFrame, study: str, labels: Labels
-) -> list[tuple[tuple[str, ...], list[Line]]]:
-    """Lines by their x and the measures they have; where each has one, they need no column each."""
-    blocks: dict[tuple[str, ...], list[Line]] = {}
-    for key, part in table.groupby(LINE, sort=False, dropna=False):
-        own = {row["measure"]: row for row in part.to_dict("records")}
-        blocks.setdefault((labels.x(study, [key[4]]), *own), []).append((key, own))
-    axes = {x for x, *_ in blocks}
-    if len(axes) == 1 and len(blocks) > 1 and all(len(names) == 2 for names in blocks):
-        return [(("",), [line for lines in blocks.values() for line in lines])]
-    return [(names[1:], lines) for names, lines in blocks.items()]
+def _lost(study: str, table: pd.DataFrame) -> pd.Series:
+    """Which rows say what a damage costs."""
+    return table.group.str.endswith(LOSS) & (study == "robustness")
 
 
-def _study_block(study: str, measures: tuple[str, ...], lines: list[Line], labels: Labels) -> Table:
-    """Lines of one shape.
+def _blocks(table: pd.DataFrame, study: str, labels: Labels) -> list[Block]:
+    """Lines by their x and the measures they have; who has fewer stands with who has more."""
+    lines: dict[tuple[Any, ...], dict[str, dict[str, dict[str, Any]]]] = {}
+    for row in table.to_dict("records"):
+        # no number is equal to itself that is none
+        x = None if pd.isna(row["x"]) else row["x"]
+        key = (bool(row["direction"]), *(row[name] for name in LINE[:X]), x)
+        own = lines.setdefault(key, {}).setdefault(row["direction"], {})
+        own[row["measure"]] = row
+    kinds: dict[tuple[Any, ...], Block] = {}
+    for (directed, *key), ways in lines.items():
+        measures = list(dict.fromkeys(measure for own in ways.values() for measure in own))
+        kind = directed, labels.x(study, [key[GROUP]]), frozenset(measures)
+        kinds.setdefault(kind, Block(measures)).lines[tuple(key)] = ways
+    blocks: dict[tuple[Any, ...], Block] = {}
+    for kind, block in kinds.items():
+        wider = [one for one in kinds if one[:2] == kind[:2] and one[2] >= kind[2]]
+        widest = max(wider, key=lambda one: len(one[2]))
+        into = blocks.setdefault(widest, Block(kinds[widest].measures))
+        into.lines |= block.lines
+    for block in blocks.values():
+        # in the order of the study's table, whichever kind came first
+        block.lines = {
+            tuple(key): ways
+            for (_, *key), ways in lines.items()
+            if block.lines.get(tuple(key)) is ways
+        }
+    return list(blocks.values())
 
-    Parameters
-    ----------
-    measures : one for each column of numbers; ("",) where each line has one of its own
-    lines : what identifies a line, and its rows of the study's table by measure
-    """
+
+def _study_block(study: str, block: Block, labels: Labels) -> Table:
+    """Lines of one shape, each direction under its own heading."""
+    ways = block.ways
+    lines, named = _aligned(block)
     whole = len(lines)
-    ways = sorted({key[0] for key, _ in lines}, key=lambda way: [*DIRECTIONS, way].index(way))
-    if max(sum(key[0] == way for key, _ in lines) for way in ways) > LONG:
+    model = next(iter(lines))[MODEL]
+    several = len({key[MODEL] for key in lines}) > 1
+    if only := several and whole > SEVERAL:
         # the first model is the one that is spoken of
-        first = [line for line in lines if line[0][1] == lines[0][0][1]]
-        lines = [line for way in ways for line in [one for one in first if one[0][0] == way][:LONG]]
-    varied = [place for place in (1, 2, 3, 4) if len({key[place] for key, _ in lines}) > 1]
-    # where x only repeats what the group says, it needs no column
-    if len({key[:5] for key, _ in lines}) < len(lines):
-        varied.append(5)
-    groups = list(dict.fromkeys(key[4] for key, _ in lines))
-    names = ("direction", "model", "prompt", "scorer", "group", labels.x(study, groups))
-    rows = []
+        lines = {key: own for key, own in lines.items() if key[MODEL] == model}
+    lines = dict(list(lines.items())[:LONG])
+    names, rows = _identities(study, list(lines), block, labels)
+    grouped = len(names) > 1 and len({row[0] for row in rows}) < len(rows) and names[0] in OVER
+    if grouped:
+        # in one piece under its heading
+        order = list(dict.fromkeys(row[0] for row in rows))
+        kept = sorted(zip(rows, lines.items(), strict=True), key=lambda one: order.index(one[0][0]))
+        rows, lines = [row for row, _ in kept], dict(line for _, line in kept)
+    numeric = [_heading(measure, labels) for measure in block.measures]
+    columns, sides = list(names), [("", len(names))]
     for way in ways:
-        for key, own in lines:
-            if key[0] != way:
-                continue
-            cells = [labels.direction(way)] if any(ways) else []
-            for place in varied:
-                cells.append(
-                    formats.quantity(key[place])
-                    if place == 5
-                    else labels.group(study, key[place])
-                    if place == 4
-                    else key[place]
-                )
-            cells.append(formats.count(next(iter(own.values()))["queries"]))
-            if measures == ("",):
-                cells.append(labels.measure(next(iter(own))))
-            rows.append([*cells, *(_study_value(row) for row in own.values())])
-    numeric = [] if measures == ("",) else [_heading(name, labels) for name in measures]
-    columns = [
-        *(["direction"] if any(ways) else []),
-        *(names[place] for place in varied),
-        "n",
-        *(["measure", "value"] if measures == ("",) else numeric),
-    ]
-    right = {"n", "value", *numeric, *([names[5]] if 5 in varied else [])}
+        counts = [_queries(own.get(way, {})) for own in lines.values()]
+        there = set(counts) - {formats.NOTHING}
+        # as many queries on every line are told once
+        told = any(ways) and len(there) == 1
+        for row, own, count in zip(rows, lines.values(), counts, strict=True):
+            values = own.get(way, {})
+            row += [] if told else [count]
+            row += [_study_value(values.get(measure)) for measure in block.measures]
+        heading = labels.direction(way)
+        if way in named:
+            heading += labels.words["between"].get(": ", ": ") + labels.group(study, named[way])
+        if told:
+            heading += f" ({labels.text('n', n=there.pop())})"
+        columns += [*([] if told else ["n"]), *numeric]
+        sides.append((heading, len(numeric) + (not told)))
     return Table(
         columns,
         rows,
-        right,
-        grouped=any(ways),
+        {"n", *numeric, *set(names).difference(NAMES)},
+        grouped=grouped,
         left_out=whole - len(lines),
+        only=model if only else "",
         file=f"tables/{study}.csv",
-        flat=len(measures) <= 2,
+        flat=len(columns) - len(names) <= 3,
+        sides=_over(sides, grouped) if any(ways) else (),
+    ).lean()
+
+
+def _over(sides: list[tuple[str, int]], grouped: bool) -> tuple[tuple[str, int], ...]:
+    """Headings over columns, the first of which may be a heading over rows."""
+    first = sides[0][1] - grouped
+    return (*([("", first)] if first else []), *sides[1:])
+
+
+def _aligned(block: Block) -> tuple[dict[tuple[Any, ...], dict[str, Any]], dict[str, str]]:
+    """Lines by what both directions share, and each direction's own group where they share none."""
+    groups = {
+        way: {key[GROUP] for key, own in block.lines.items() if way in own} for way in block.ways
+    }
+    firsts = [min(own) for own in groups.values()]
+    if (
+        len(groups) < 2
+        or len(set(firsts)) < len(groups)
+        or any(len(own) > 1 for own in groups.values())
+    ):
+        return dict(block.lines), {}
+    lines: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for key, own in block.lines.items():
+        lines.setdefault((*key[:GROUP], "", *key[X:]), {}).update(own)
+    return lines, dict(zip(groups, firsts, strict=True))
+
+
+def _identities(
+    study: str, keys: list[tuple[Any, ...]], block: Block, labels: Labels
+) -> tuple[list[str], list[list[str]]]:
+    """Headings and cells of what tells lines from each other."""
+    varied = [place for place in range(X) if len({key[place] for key in keys}) > 1]
+    parts = [key[GROUP].split(PART) for key in keys]
+    # "duplicates / all queries" of one model: a heading "all queries" over its lines
+    if varied == [GROUP] and all(len(one) == 2 for one in parts):
+        return ["part", "group"], [
+            [labels.group(study, of), labels.group(study, what)] for what, of in parts
+        ]
+    # where x only repeats what the group says, it needs no column
+    if len({key[:X] for key in keys}) < len(keys):
+        varied.append(X)
+    axis = labels.x(study, list(dict.fromkeys(key[GROUP] for key in block.lines)))
+    rows = []
+    for key in keys:
+        x = formats.NOTHING if key[X] is None else formats.quantity(key[X])
+        cells = [*key[:GROUP], labels.group(study, key[GROUP]), x]
+        rows.append([cells[place] for place in varied])
+    return [(*NAMES, axis)[place] for place in varied], rows
+
+
+def _queries(own: dict[str, dict[str, Any]]) -> str:
+    return formats.count(next(iter(own.values()))["queries"]) if own else formats.NOTHING
+
+
+def _study_list(study: str, table: pd.DataFrame, labels: Labels) -> Table:
+    """Values that have nothing in common but that they are counted: one on each line."""
+    varied = [name for name in (*LINE[:X], "direction") if table[name].nunique() > 1]
+    # a measure may say all that there is to say
+    if not table.measure.duplicated().any():
+        varied = []
+    forms: dict[str, Callable[[Any], str]] = {
+        "group": lambda group: labels.group(study, group),
+        "direction": labels.direction,
+    }
+    rows = [
+        [
+            *(forms.get(name, str)(row[name]) for name in varied),
+            labels.measure(row["measure"]),
+            formats.count(row["queries"]),
+            _study_value(row),
+        ]
+        for row in table.head(LONG).to_dict("records")
+    ]
+    return Table(
+        [*varied, "measure", "n", "value"],
+        rows,
+        {"n", "value"},
+        left_out=len(table) - len(rows),
+        file=f"tables/{study}.csv",
+        flat=True,
     )
 
 
 def _relevance_lists(material: Material, words: dict[str, Any]) -> dict[str, Table]:
-    """What ties cost each run, and captions that stand on several images."""
-    columns = ["direction", "model", "prompt", "scorer", "n", "tied", "cost"]
+    """What ties cost the runs that have some, and captions that stand on several images."""
     shares = ["Recall@1 (%)", "lucky"]
-    ties = [
-        [
-            words["names"]["arrows"][row["direction"]],
-            *(row[key] for key in ("model", "prompt", "scorer")),
-            *(formats.count(row[key]) for key in ("queries", "tied", "cost")),
+    keys = ["model", "prompt", "scorer"]
+    counts = material.ties.groupby("direction").queries.first()
+    tied = material.ties.groupby(keys, sort=False).tied.sum()
+    runs = list(tied[tied > 0].index)
+    cells = {
+        (*(row[key] for key in keys), row["direction"]): [
+            *(formats.count(row[key]) for key in ("tied", "cost")),
             *(formats.share(row[key]) for key in ("recall@1", "recall@1_lucky")),
         ]
-        for way in DIRECTIONS
-        for row in material.ties[material.ties.direction == way].to_dict("records")
-    ]
+        for row in material.ties.to_dict("records")
+    }
     captions = [
         [row["caption"], formats.count(row["count"])]
         for row in material.duplicates.head(FEW_CAPTIONS).to_dict("records")
     ]
+    sides = [
+        (f"{words['names']['arrows'][way]} (n = {formats.count(counts[way])})", 4)
+        for way in DIRECTIONS
+        if way in counts
+    ]
+    columns = ["tied", "cost", *shares]
     return {
         "study_relevance_ties": Table(
-            [*columns, *shares], ties, {*columns[4:], *shares}, grouped=True
+            [*keys, *(columns * len(sides))],
+            [
+                [
+                    *run,
+                    *(
+                        cell
+                        for way in DIRECTIONS
+                        if way in counts
+                        for cell in cells.get((*run, way), [formats.NOTHING] * 4)
+                    ),
+                ]
+                for run in runs
+            ],
+            set(columns),
+            grouped=True,
+            left_out=len(tied) - len(runs),
+            file="tables/ties.csv",
+            sides=(("", 2), *sides),
         ),
         "study_relevance_duplicates": Table(
             ["caption", "images"],
@@ -540,7 +747,9 @@ def _heading(measure: str, labels: Labels) -> str:
     return f"{labels.measure(measure)} (%)" if is_share(measure) else labels.measure(measure)
 
 
-def _study_value(row: dict[str, Any]) -> Markup:
+def _study_value(row: dict[str, Any] | None) -> Markup | str:
+    if row is None:
+        return formats.NOTHING
     form = printed(row)
     return with_interval(form(row["value"]), formats.bracket(row["low"], row["high"], form))
 

@@ -20,7 +20,7 @@ from typing import NoReturn
 from scripts.job import BadInput
 from scripts.report.html_tree import Element, tree_of
 from scripts.report.mathml import formula, literal
-from scripts.report.pdf_columns import Cell, Words, layout
+from scripts.report.pdf_columns import NAMES, PIECES, Cell, Words, layout
 from scripts.report.pdf_fonts import BREAK, printable, width
 
 TEMPLATE = Path(__file__).resolve().with_name("report.typ")  # the functions that markup calls
@@ -65,6 +65,7 @@ BLOCKS = {
 }
 SCALE_OF_CODE, SCALE_OF_INTERVAL = 0.88, 0.86  # as in report.typ
 GAP = 0.6  # ems between a value and its interval
+MANY, TAIL = 9, 3  # rows above which a table may be broken, and its last that stay together
 READABLE = 8.0  # points: below it, a table is rather longer than smaller
 LONG = 40  # letters without a place to break, above which a break may come anywhere
 MOST_PICTURES = 6  # side by side: more would be stamps
@@ -163,6 +164,7 @@ class _Converter:
         self.contents: list[tuple[int, str]] = []
         self.space = True  # whether a space would follow a space
         self.in_cell = False  # whether long words may be broken
+        self.hyphens = False  # whether a line of a table may end at a hyphen
         self.room: dict[int, float] = {}  # column of a table -> points kept for its intervals
         self.beside: float | None = None  # the same, of the cell that is being set
         self.landscape = False  # whether a table of this figure needs the long side of the page
@@ -189,7 +191,6 @@ class _Converter:
             "equation": self._equation,
             "bars": self._bars,
             "own": lambda node: f"#own[{self.flow(node.children)}]",
-            "asked": self._asked,
         }
 
     # the document
@@ -389,8 +390,8 @@ class _Converter:
             f"outlined: false, caption: {self._caption(captions, above)})[\n{body}\n]"
             f"{self._label(node)}"
         )
-        share = "(share: 0.4)" if tabled else ""
-        return f"#{'turned' if self.landscape else 'whole' + share}[{figure}]"
+        look = "flowing" if tabled else "floating"
+        return f"#{'turned' if self.landscape else look}[{figure}]"
 
     def _caption(self, captions: list[Element], above: bool) -> str:
         if not captions:
@@ -465,30 +466,46 @@ class _Converter:
                 for cells in every
             ]
         )
-        if room and not flat.landscape and flat.size >= READABLE:
+        if room and not flat.landscape and flat.size >= READABLE and flat.keep <= NAMES:
             plan = flat
         else:
             room = {}
+        self.hyphens = plan.keep == PIECES
         self.room = {place: ems * plan.size for place, ems in room.items()}
         self.landscape = self.landscape or plan.landscape
-        heads = [self._row(cells) for part, cells in rows if part.tag == "thead"]
-        body = [
-            self._group(cells)
-            if len(cells) == 1 and cells[0].tag == "th" and span_of(cells[0]) == len(plan.widths)
-            else self._row(cells)
+        heads = [
+            self._sides(cells) if any(span_of(cell) > 1 for cell in cells) else self._row(cells)
             for part, cells in rows
-            if part.tag != "thead"
+            if part.tag == "thead"
         ]
+        body = [cells for part, cells in rows if part.tag != "thead"]
+        groups = [len(cells) == 1 and cells[0].tag == "th" for cells in body]
+        # a page should not begin with a row or two under a head of its own
+        kept = TAIL if len(body) > MANY and not any(groups[-TAIL:]) else 0
+        set_rows = []
+        for place, (cells, group) in enumerate(zip(body, groups, strict=True)):
+            left = len(body) - place
+            end = f", tail({kept})" if left == kept else ", tail(1)" if left > kept > 0 else ""
+            if group:
+                set_rows.append(self._group(cells, bool(kept)))
+            else:
+                set_rows.append(self._row(cells) + end)
+        if kept:
+            heads = [f"{row}, tail(1)" for row in heads]
         head = f"  head({', '.join(heads)}),\n" if heads else ""
-        widths = "".join(f"{one:.2f}pt, " for one in plan.widths)
+        widths = "".join(f"{one:.2f}pt, " for one in plan.widths) + ("0pt, " if kept else "")
         return (
             f"#data-table({plan.size}pt, ({widths}),\n{head}"
-            + "".join(f"  {row},\n" for row in body)
+            + "".join(f"  {row},\n" for row in set_rows)
             + ")"
         )
 
     def _row(self, cells: list[Element]) -> str:
         return ", ".join(self._cell(cell, place) for place, cell in enumerate(cells))
+
+    def _sides(self, cells: list[Element]) -> str:
+        """A row of headings, each over several columns."""
+        return ", ".join(f"side({span_of(cell)}, [{self.inline(cell.children)}])" for cell in cells)
 
     def _cell(self, cell: Element, place: int) -> str:
         blocks = any(one.tag in BLOCKS for one in cell.elements)
@@ -503,9 +520,9 @@ class _Converter:
         span = f", colspan: {span_of(cell)}" if span_of(cell) > 1 else ""
         return f"{kind}([{self._anchor(cell)}{content}]{right}{span})"
 
-    def _group(self, cells: list[Element]) -> str:
+    def _group(self, cells: list[Element], tailed: bool) -> str:
         text = self.inline(cells[0].children)
-        return f"group({span_of(cells[0])}, [{self._anchor(cells[0])}{text}])"
+        return f"group({span_of(cells[0]) + tailed}, [{self._anchor(cells[0])}{text}])"
 
     def _intervals(self, cell: Element) -> list[Element]:
         return [one for one in cell.all("span", "ci") if self._starts_a_line(one)]
@@ -536,7 +553,8 @@ class _Converter:
                 lines[-1].append(words)
         whole = cell.tag == "td" and cell.is_of("r")
         free = beside if cell.tag == "td" else 0.0
-        return Cell(tuple(tuple(line) for line in lines), whole, span_of(cell), free)
+        head = cell.tag == "th"
+        return Cell(tuple(tuple(line) for line in lines), whole, span_of(cell), free, head)
 
     def _words(self, node: Element, look: Words) -> Iterator[Words | None]:
         """Text of a cell by its look; None where a new line begins."""
@@ -597,11 +615,22 @@ class _Converter:
         chips = [one for one in heads[0].elements if one.is_of("chip")]
         wheres = [one for one in heads[0].elements if one.is_of("where")]
         rest = [one for one in heads[0].children if one not in [*chips, *wheres]]
-        body = self.flow([one for one in node.children if one not in heads])
+        asked = [one for one in node.elements if one.is_of("asked")]
+        pictures = [one for part in asked for one in part.elements if one.tag == "img"]
+        picture = "".join(f", picture: portrait({self._picture(one)})" for one in pictures[:1])
+        body = self.flow(
+            [
+                inner
+                for one in node.children
+                if one not in heads
+                for inner in (one.children if one in asked else [one])
+                if inner not in pictures[:1]
+            ]
+        )
         chip, where = (
             "".join(self.inline(one.children) for one in found) for found in (chips, wheres)
         )
-        return f"#query({colour}, [{chip}], [{self.inline(rest)}], [{where}])[\n{body}\n]"
+        return f"#query({colour}, [{chip}], [{self.inline(rest)}], [{where}]{picture})[\n{body}\n]"
 
     def _header(self, node: Element) -> str:
         return f"#masthead[\n{self.flow(node.children)}\n]"
@@ -646,12 +675,6 @@ class _Converter:
                 f"{self._marks(item, checks)}),\n"
             )
         return f"#answers(\n{''.join(items)})"
-
-    def _asked(self, node: Element) -> str:
-        pictures = [one for one in node.elements if one.tag == "img"]
-        rest = [one for one in node.children if one not in pictures]
-        shown = ", ".join(f"drawing({self._picture(one)})" for one in pictures)
-        return f"#asked([{'#' if shown else ''}{shown}], [\n{self.flow(rest)}\n])"
 
     # pictures
 
@@ -752,7 +775,8 @@ class _Converter:
         if not text:
             return ""
         self.space = text.endswith(" ")
-        return breaking(softened(printable(text), self.in_cell))
+        shown = softened(printable(text), self.in_cell)
+        return unhyphened(shown) if self.in_cell and not self.hyphens else breaking(shown)
 
     def _code(self, node: Element) -> str:
         self.space = False
@@ -784,6 +808,15 @@ def span_of(cell: Element) -> int:
 def breaking(text: str) -> str:
     """Markup of ``text``, which may end a line at each ``BREAK``."""
     return "#brk;".join(text_literal(part) if part else "" for part in text.split(BREAK))
+
+
+def unhyphened(text: str) -> str:
+    """The same, whose words with a hyphen in them do not end a line there."""
+    parts = re.split(r"([!-,./0-~]+(?:-[!-,./0-~]+)+)", text)
+    return "".join(
+        f"#box[{text_literal(part)}];" if place % 2 else breaking(part) if part else ""
+        for place, part in enumerate(parts)
+    )
 
 
 def softened(text: str, narrow: bool = True) -> str:

@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from fake_run import LANGUAGES, SCORERS, FakeRun
 from fake_studies import STUDIES
@@ -133,7 +134,10 @@ def test_every_table_has_rows_as_wide_as_its_head(page: Document, pages):
     for html in pages.values():
         for table in re.findall(r"<table.*?</table>", html, re.DOTALL):
             head, body = table.split("<tbody>")
-            width = head.count("<th ")
+            width = head.rsplit("<tr", 1)[1].count("<th ")
+            # headings over several columns cover each column once
+            spans = [int(span) for span in re.findall(r'colspan="(\d+)"', head)]
+            assert not spans or sum(spans) == width
             rows = [row for row in body.split("<tr>")[1:]]
             assert rows
             assert all(row.count("<td") == width for row in rows)
@@ -372,7 +376,7 @@ def test_every_headline_number_stands_with_its_interval(pages):
     for html in pages.values():
         for name in ("metrics", "depth"):
             table = re.search(rf'id="tab_{name}".*?</table>', html, re.DOTALL)[0]
-            cells = re.findall(r'<td class="r">(.*?)</td>', table)
+            cells = re.findall(r'<td class="r(?: side)?">(.*?)</td>', table)
             assert cells
             assert all(re.search(r'class="ci">\[[\d., ]+\]</span>', cell) for cell in cells)
         tiles = re.search(r'<dl class="tiles">.*?</dl>', html, re.DOTALL)[0]
@@ -383,7 +387,7 @@ def test_every_headline_number_stands_with_its_interval(pages):
 def test_intervals_in_the_tables_hold_their_values(pages):
     for html in pages.values():
         found = re.findall(
-            r'<td class="r">(?:<strong>)?([−+\d.,]+)(?:</strong>)?'
+            r'<td class="r(?: side)?">(?:<strong>)?([−+\d.,]+)(?:</strong>)?'
             r'<span class="ci">\[(\S+), (\S+)\]',
             html,
         )
@@ -481,7 +485,88 @@ def test_what_has_another_x_has_a_table_of_its_own(pages):
         assert names[0] not in tables[1] and names[1] not in tables[0]
 
 
-def test_a_long_table_is_cut_and_says_where_the_rest_is(tmp_path: Path):
+def table_of(html: str, name: str) -> str:
+    return re.search(rf'id="tab_{name}".*?</table>', html, re.DOTALL)[0]
+
+
+def sides_of(table: str) -> list[str]:
+    """Headings over several columns."""
+    return re.findall(r'<th scope="colgroup"[^>]*>(.*?)</th>', table)
+
+
+def rows_of(table: str) -> list[list[str]]:
+    """Cells of the body, as text, row by row; headings over rows left out."""
+    body = table.split("<tbody>")[1]
+    return [
+        [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]
+        for row in re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
+    ]
+
+
+def test_both_directions_stand_side_by_side(pages):
+    ways = {"en": ("Text → image", "Image → text"), "zh": ("以文搜图", "以图搜文")}
+    for lang, html in pages.items():
+        names = ("metrics", "study_relevance", "study_gallery", "study_robustness", "study_errors",
+                 "study_categories", "study_leakage_2", "study_geometry_2")  # fmt: skip
+        for name in names:
+            sides = sides_of(table_of(html, name))
+            assert len(sides) == 2, name
+            assert all(side.startswith(way) for side, way in zip(sides, ways[lang], strict=True))
+        # each direction has captions used in a way of its own, which its heading tells
+        together, each = sides_of(table_of(html, "study_captions_2"))
+        assert together.split(" (n")[0] != ways[lang][0] and each.split(" (n")[0] != ways[lang][1]
+
+
+def test_no_column_of_a_table_is_empty_and_no_row_is(pages):
+    for html in pages.values():
+        for table in re.findall(r"<table.*?</table>", html, re.DOTALL):
+            rows = rows_of(table)
+            for column in zip(*rows, strict=True):
+                assert set(column) - {"", "–"}, table[:300]
+            for row in rows:
+                assert set(row) - {"", "–"}, table[:300]
+
+
+def test_lines_that_lack_a_measure_stand_with_those_that_have_it(tmp_path: Path):
+    run = FakeRun(tmp_path, {("m", "plain", "cosine"): 0.2}, images=20, studies=("errors",)).draw(1)
+    path = run.metrics.with_name("errors.csv")
+    # a kind without a query has no median rank
+    kept = [one for one in path.read_text("utf-8").splitlines() if "tie,,median_rank" not in one]
+    path.write_text("\n".join(kept) + "\n", "utf-8")
+    html = run.report("en")
+    assert "tab_study_errors_2" not in html
+    rows = rows_of(table_of(html, "study_errors"))
+    assert len(rows) == 11
+    assert [row[2::2] for row in rows if row[0] == "a tie"] == [["–", "–"]]
+
+
+def test_runs_without_a_tie_have_no_line_among_the_ties(tmp_path: Path):
+    strengths = {("m", "plain", scorer): 0.2 for scorer in ("cosine", "nnn")}
+    run = FakeRun(tmp_path, strengths, images=20, studies=("relevance",)).draw(1)
+    path = run.metrics.with_name("ties.csv")
+    table = pd.read_csv(path)
+    for tied, there in ((3, 1), (0, 0)):
+        table.tied = [tied if scorer == "nnn" else 0 for scorer in table.scorer]
+        table.to_csv(path, index=False)
+        html = run.report("en")
+        assert html.count('id="tab_study_relevance_ties"') == there
+        if there:
+            ((_, scorer, *_),) = rows_of(table_of(html, "study_relevance_ties"))
+            assert scorer == "nnn"
+            assert "1 more rows stand in tables/ties.csv" in html
+
+
+def test_as_many_queries_on_every_line_are_told_once(pages):
+    for html in pages.values():
+        gallery, categories = (
+            table_of(html, f"study_{name}") for name in ("gallery", "categories")
+        )
+        assert all(re.search(r"n = [\d,]+\)$", side) for side in sides_of(gallery))
+        assert ">n</th>" not in gallery
+        assert categories.count(">n</th>") == 2 and "n = " not in categories
+
+
+def test_a_long_table_is_of_the_first_model_and_says_where_the_rest_is(tmp_path: Path):
     strengths = {(model, "plain", "cosine"): 0.2 for model in ("a", "b")}
     run = FakeRun(tmp_path, strengths, images=20, studies=("relevance", "categories")).draw(1)
     path = run.metrics.with_name("categories.csv")
@@ -489,10 +574,11 @@ def test_a_long_table_is_cut_and_says_where_the_rest_is(tmp_path: Path):
     more = [line.replace("lexicon: dogs", f"lexicon: dogs{n}") for n in range(30) for line in lines
             if "lexicon: dogs" in line]  # fmt: skip
     path.write_text("\n".join([head, *lines, *more]) + "\n", "utf-8")
-    for lang, said in (("en", "more rows stand in tables/categories.csv"),
-                       ("zh", "行见 tables/categories.csv")):  # fmt: skip
+    for lang, said in (("en", "Here: a. {} more rows, of other models too, stand in {}"),
+                       ("zh", "此表只列 a；其余 {} 行（含其他模型）见 {}")):  # fmt: skip
         html = run.report(lang)
-        assert said in html
-        table = re.search(r'id="tab_study_categories".*?</table>', html, re.DOTALL)[0]
-        # each direction by itself, of the first model alone
-        assert table.count("<tr>") == 1 + 2 * 20
+        # four rules on two sets of queries, of each model
+        assert said.format(8, "tables/relevance.csv") in html
+        assert len(rows_of(table_of(html, "study_relevance"))) == 8
+        assert said.format(2 * (6 + 30) - 20, "tables/categories.csv") in html
+        assert len(rows_of(table_of(html, "study_categories"))) == 20
