@@ -10,7 +10,7 @@ import contextlib
 import io
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -35,6 +35,8 @@ UPRIGHT = {
 
 # pictures of 16 megapixels and more are decoded one by one, whatever the number of threads
 LARGE = 16_000_000
+# pixels that are turned into red, green and blue at once: on the way they need many times the memory
+BAND = 4_000_000
 one_large_at_a_time = threading.Lock()
 
 # take_in refuses by an exact limit, before it decodes; Pillow's own only warns at first
@@ -161,26 +163,55 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
 def _as_rgb(image: Image.Image) -> Image.Image:
     """8-bit RGB, with white behind what is transparent."""
     if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_as_8_bit(np.asarray(image), image.mode)).convert("RGB")
+        white = _white_of(image)
+        return _in_bands(image, lambda band: Image.fromarray(_as_8_bit(_numbers(band), white)))
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
-        if image.mode == "La":
-            image = image.convert("LA")
-        coloured = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, coloured).convert("RGB")
+        return _in_bands(image, _on_white)
     return image.convert("RGB")
 
 
-def _as_8_bit(values: np.ndarray, mode: str) -> np.ndarray:
-    """Grey values of more than 8 bits as uint8 of the same shape.
+def _in_bands(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """``convert`` applied to some rows of ``image`` at a time, put together in RGB."""
+    picture = Image.new("RGB", image.size)
+    for top, band in _bands(image):
+        picture.paste(convert(band), (0, top))
+    return picture
 
-    In 16 bits, white is 65535. In 32 bits no one says what it is: taken is 1 (for fractions), 255
-    or 65535, whichever first holds the brightest value, or else that value.
+
+def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """First row and pixels of parts of ``image`` that lie one below the other."""
+    height = max(1, BAND // image.width)
+    for top in range(0, image.height, height):
+        yield top, image.crop((0, top, image.width, min(top + height, image.height)))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode == "La":
+        image = image.convert("LA")
+    coloured = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, coloured).convert("RGB")
+
+
+def _numbers(image: Image.Image) -> np.ndarray:
+    return np.nan_to_num(np.asarray(image).astype(np.float64))
+
+
+def _white_of(image: Image.Image) -> float:
+    """The value that is white among grey values of more than 8 bits.
+
+    In 16 bits it is 65535. In 32 bits no one says what it is: taken is 1 (for fractions), 255 or
+    65535, whichever first holds the brightest value, or else that value.
     """
-    values = np.nan_to_num(values.astype(np.float64))
-    brightest = values.max()
-    whites = {"F": (1, 255, 65535), "I": (255, 65535)}.get(mode, (65535,))
-    white = next((white for white in whites if brightest <= white), brightest)
+    whites = {"F": (1, 255, 65535), "I": (255, 65535)}.get(image.mode)
+    if whites is None:
+        return 65535
+    brightest = max(_numbers(band).max() for _, band in _bands(image))
+    return next((white for white in whites if brightest <= white), brightest)
+
+
+def _as_8_bit(values: np.ndarray, white: float) -> np.ndarray:
+    """Grey values as uint8 of the same shape, ``white`` as 255."""
     return np.clip(np.rint(values * (255 / white)), 0, 255).astype(np.uint8)
 
 
