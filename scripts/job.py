@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import traceback
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,17 @@ class BadInput(Exception):
 
     def __init__(self, where: object, found: str, expected: str, todo: str) -> None:
         super().__init__(
-            f"{where}\n  found:    {found}\n  expected: {expected}\n  to do:    {todo}"
+            printable(f"{where}\n  found:    {found}\n  expected: {expected}\n  to do:    {todo}")
         )
+
+
+def printable(text: str, keep: str = "\n") -> str:
+    """``text`` with escapes for what no terminal or UTF-8 file should get, but for ``keep``.
+
+    A name from elsewhere may hold bytes that are no text, or codes that drive a terminal.
+    """
+    odd = {c for c in text if c not in keep and unicodedata.category(c) in ("Cc", "Cs")}
+    return text.translate({ord(c): repr(c)[1:-1] for c in odd})
 
 
 def run(main: Callable[[Any], None], snakemake: Any) -> None:
@@ -102,6 +112,14 @@ def whole(path: str | Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; not, either, for what is too long to be the name of one."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write ``value`` as readable UTF-8 JSON, whole or not at all."""
     with whole(path) as draft:
@@ -113,15 +131,22 @@ def write_json(path: str | Path, value: Any) -> None:
 def read_json(path: str | Path) -> Any:
     """Read JSON that a person may have written.
 
-    Raises ``BadInput`` with the line where the file stops being UTF-8 or JSON.
+    Raises ``BadInput`` with the line where the file stops being UTF-8 or JSON, and where an object
+    has a key twice, of which JSON would silently keep the last.
     """
     path = Path(path)
     try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
+        content = path.read_bytes()
+        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_each_key_once)
     except FileNotFoundError:
         raise BadInput(path, "no such file", "a JSON file", "check the path") from None
+    except IsADirectoryError:
+        raise BadInput(path, "a folder", "a JSON file", "check the path") from None
+    except OSError as error:
+        todo = "check the path, and whether the file may be read"
+        raise BadInput(path, error.strerror or str(error), "a JSON file", todo) from None
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        line = content[: error.start].count(b"\n") + 1
         raise BadInput(
             f"{path}, line {line}",
             f"byte {error.object[error.start]:#04x}",
@@ -137,6 +162,17 @@ def read_json(path: str | Path) -> Any:
         ) from None
     except RecursionError:
         raise BadInput(path, "too deeply nested", "plain JSON", "correct the file") from None
+    except ValueError as error:  # a key twice, or a number of thousands of digits
+        raise BadInput(path, str(error), "plain JSON", "correct the file") from None
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r:.80} twice in one object, again with {value!r:.80}")
+        found[key] = value
+    return found
 
 
 def digest_of_file(path: str | Path, algorithm: str = "sha256") -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from scripts.job import printable
+
 UNREADABLE = "unreadable"  # corrupt, truncated, empty, or not an image
 OVERSIZED = "oversized"
 MISSING = "missing file"
@@ -52,11 +54,11 @@ class Findings:
 
     def set_aside(self, item: str, reason: str, detail: str) -> None:
         """Record what is not used; ``item`` may be whatever a file system takes for a name."""
-        self.aside.append((_printable(item), reason, _printable(detail)))
+        self.aside.append((printable(item, ""), reason, printable(detail, "")))
 
     def note(self, text: str, items: Iterable[str]) -> None:
         """Record an oddity that sets nothing aside, with the first 20 of its items."""
-        items = sorted(map(_printable, items))
+        items = sorted(printable(item, "") for item in items)
         if items:
             self.notes.append({"note": text, "count": len(items), "items": items[:20]})
 
@@ -94,7 +96,3 @@ class Findings:
             ],
             "notes": self.notes,
         }
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
