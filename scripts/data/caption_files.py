@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator
 
 from scripts.data.audit import EMPTY_CAPTION, Findings
 from scripts.job import BadInput
@@ -16,10 +17,24 @@ def token_captions(text: str, where: str, findings: Findings) -> dict[str, list[
     ``where`` is how to call the file in a message. Empty captions are set aside.
     """
     numbered: dict[str, list[tuple[int, str]]] = {}
+    for image, number, caption in token_lines(text, where):
+        numbered.setdefault(image, []).append((number, caption))
+    # sorted by number alone: two captions of one number stay in the order of the file
+    return {
+        image: not_empty(image, [c for _, c in sorted(captions, key=lambda c: c[0])], findings)
+        for image, captions in numbered.items()
+    }
+
+
+def token_lines(text: str, where: str) -> Iterator[tuple[str, int, str]]:
+    """Image, number and caption of each line ``name#number<TAB>caption``; ``BadInput`` for others.
+
+    A second tab in a line tells that it lost its end: its image would take the next one's caption.
+    """
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
-        match = re.fullmatch(r"(.+)#(\d{1,9})\t(.*)", line, re.DOTALL)
+        match = re.fullmatch(r"([^\t\r]+)#([0-9]{1,9})\t([^\t\r]*)\s*", line)
         if match is None:
             raise BadInput(
                 f"{where}, line {number}",
@@ -27,12 +42,7 @@ def token_captions(text: str, where: str, findings: Findings) -> dict[str, list[
                 "name#number<TAB>caption",
                 "get the file again, or correct the line",
             )
-        numbered.setdefault(match[1], []).append((int(match[2]), match[3]))
-    # sorted by number alone: two captions of one number stay in the order of the file
-    return {
-        image: not_empty(image, [c for _, c in sorted(captions, key=lambda c: c[0])], findings)
-        for image, captions in numbered.items()
-    }
+        yield match[1], int(match[2]), match[3]
 
 
 def table_captions(text: str, where: str, findings: Findings) -> dict[str, list[str]]:

@@ -9,7 +9,16 @@ from typing import Any
 from scripts.data.files import check_archive, digest_of_folder, open_files, why_unsafe
 from scripts.data.layouts import LAYOUTS, is_kaggle_archive
 from scripts.data.web import Unavailable, fetch, plain
-from scripts.job import REFUSED_BY_THE_DISK, BadInput, digest_of_file, log, read_json, run, write_json
+from scripts.job import (
+    REFUSED_BY_THE_DISK,
+    BadInput,
+    digest_of_file,
+    is_folder,
+    log,
+    read_json,
+    run,
+    write_json,
+)
 
 KAGGLE_ARCHIVE = "kaggle.zip"
 HUB_LISTING = "huggingface.json"
@@ -47,14 +56,14 @@ def from_location(
     """
     expected = "; or ".join(LAYOUTS[layout].expected for layout in layouts)
     todo = "correct the location in the config, or put the files there"
-    if not root.is_dir():
+    if not is_folder(root):
         raise BadInput(root, "no such folder", f"a folder with {expected}", todo)
     for layout in layouts:
         paths = LAYOUTS[layout].find(root)
         if paths:
             return manifest(source, layout, root, paths, official)
-    there = sorted(path.name for path in root.iterdir())
-    found = ", ".join(there[:20]) + (f" and {len(there) - 20} more" if len(there) > 20 else "")
+    names = sorted(path.name for path in root.iterdir())
+    found = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     raise BadInput(root, found or "an empty folder", expected, todo)
 
 
@@ -101,6 +110,8 @@ def manifest(
     """
     files, notes = [], []
     for path in paths:
+        if unsafe := why_unsafe(path):
+            raise BadInput(root / path, unsafe, "a name that any system can hold", "rename it")
         file: dict[str, Any] = {"path": path}
         if (root / path).is_dir():
             file["files"], file["bytes"], file["sha256"] = digest_of_folder(root / path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import struct
 import unicodedata
 import zipfile
 import zlib
@@ -23,6 +24,23 @@ from scripts.job import BadInput
 MAX_MEMBERS = 200_000
 MAX_BYTES = 256 * 2**20
 MAX_TOTAL_BYTES = 64 * 2**30
+# captions of a million images; lines of a text take many times its bytes
+MAX_TEXT_BYTES = 64 * 2**20
+# of a part of a path, and of a path below a folder of ours, which is some way down itself
+MAX_NAME, MAX_PATH = 240, 900
+
+# what reading a zip archive raises where its bytes are not as they should be
+BROKEN_ARCHIVE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    OSError,  # a place before the file's beginning
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
 
 Read = Callable[[], bytes]
 
@@ -37,8 +55,10 @@ def why_unsafe(name: str) -> str | None:
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
         return "a control character, or bytes that are not UTF-8"
     # a file system takes 255 bytes, and a converted image gets a longer name
-    if any(len(part.encode()) > 240 for part in parts):
-        return "longer than 240 bytes"
+    if any(len(part.encode()) > MAX_NAME for part in parts):
+        return f"longer than {MAX_NAME} bytes"
+    if len(name.encode()) > MAX_PATH:
+        return f"a path longer than {MAX_PATH} bytes"
     return None
 
 
@@ -108,7 +128,11 @@ def check_archive(path: Path) -> None:
 def _members(path: Path) -> dict[str, Read]:
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except IsADirectoryError:
+        raise BadInput(
+            path, "a folder", "a zip archive", "give the folder the name of what it holds"
+        ) from None
+    except BROKEN_ARCHIVE as error:
         raise BadInput(
             path,
             f"not a zip archive, or one that is cut short ({error})",
@@ -158,7 +182,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
         with archive.open(info) as stream:
             # what unfolds beyond its declared size, which was checked, fails by its checksum
             return stream.read(info.file_size)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except BROKEN_ARCHIVE as error:
         raise Unusable(UNREADABLE, f"damaged in the archive ({error})") from None
 
 

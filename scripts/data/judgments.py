@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.data.audit import Findings
-from scripts.data.caption_files import token_captions
+from scripts.data.caption_files import token_lines
 from scripts.data.draw_scenes import image_name
 from scripts.data.files import open_files
 from scripts.data.layouts import PHOTOS, TOKENS, named, text_of
@@ -28,6 +27,8 @@ RatingsIn = Callable[[list[str]], list[tuple[str, float, int]] | None]
 FITS = 3
 # pictures judged for each caption of a scene that do not fit it, so that there are all grades
 OTHERS = 5
+# how far a share of the file may be from that of its numbers
+SHARE_ROUNDED = 0.01
 
 
 def judgments_of_archives(
@@ -77,12 +78,9 @@ def _places_of_ids(
 
     Preparing drops empty captions, so numbers and places may differ; equal texts are taken in turn.
     """
-    token_captions(text, where, Findings())  # refuses any line that is not as it should be
     numbered = sorted(
-        (image, int(number), line, caption.strip())
-        for line, entry in enumerate(filter(str.strip, text.split("\n")))
-        for identity, caption in [entry.split("\t", 1)]
-        for image, number in [identity.rsplit("#", 1)]
+        (image, number, line, caption.strip())
+        for line, (image, number, caption) in enumerate(token_lines(text, where))
     )
     taken: dict[str, int] = {}
     place_of: dict[str, tuple[str, int]] = {}
@@ -104,7 +102,7 @@ def _lines(
             continue
         image, *rest = line.strip().split("\t")
         ratings = ratings_in(rest[1:]) if len(rest) == 4 else None
-        if ratings is None or not re.fullmatch(r".+#\d{1,9}", rest[0]):
+        if ratings is None or not re.fullmatch(r".+#[0-9]{1,9}", rest[0]):
             raise BadInput(
                 f"{where}, line {number}",
                 f"{line!r:.120}",
@@ -122,11 +120,17 @@ def _expert_ratings(fields: list[str]) -> list[tuple[str, float, int]] | None:
 
 
 def _crowd_ratings(fields: list[str]) -> list[tuple[str, float, int]] | None:
-    if not all(re.fullmatch(r"\d{1,6}", field) for field in fields[1:]):
+    share, *counts = fields
+    if not re.fullmatch(r"[01](\.[0-9]{1,20})?", share):
         return None
-    yes, no = map(int, fields[1:])
-    # the share is rounded in the file, and made again from the numbers here
-    return [("crowd", yes / (yes + no), yes + no)] if yes + no else None
+    if not all(re.fullmatch(r"[0-9]{1,6}", count) for count in counts):
+        return None
+    yes, no = map(int, counts)
+    # a share that its numbers do not give is a line with a field moved or lost
+    if not yes + no or abs(float(share) - yes / (yes + no)) > SHARE_ROUNDED:
+        return None
+    # it is rounded in the file, and made again from the numbers here
+    return [("crowd", yes / (yes + no), yes + no)]
 
 
 RATINGS_IN = {EXPERTS: _expert_ratings, CROWD: _crowd_ratings}

@@ -6,25 +6,38 @@ images of these files one by one, each with its captions and its split, and unpa
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from scripts.data.audit import (
     MISSING,
     NO_CAPTION,
     NO_IMAGE,
+    OVERSIZED,
     UNSAFE,
     Findings,
     Unusable,
 )
 from scripts.data.caption_files import not_empty, table_captions, token_captions
-from scripts.data.files import MAX_TOTAL_BYTES, Read, open_files, why_unsafe
+from scripts.data.files import (
+    MAX_BYTES,
+    MAX_TEXT_BYTES,
+    MAX_TOTAL_BYTES,
+    Read,
+    open_files,
+    why_unsafe,
+)
 from scripts.data.rows import SPLITS, read_captions, read_splits
 from scripts.job import BadInput
+
+if TYPE_CHECKING:
+    import pyarrow
 
 PHOTOS = ("Flickr8k_Dataset.zip", "Flicker8k_Dataset", "Flickr8k_Dataset")
 TEXTS = ("Flickr8k_text.zip", "Flickr8k_text")
@@ -36,6 +49,7 @@ LISTS = {
 }
 KAGGLE_CAPTIONS = "captions.txt"
 OTHER_NAMES_OF_SPLITS = {"validation": "val", "valid": "val", "dev": "val"}
+Value = TypeVar("Value")
 # by the bytes that a file of this kind begins with; parquet keeps no file names
 SUFFIXES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp", b"GIF8": ".gif"}
 
@@ -132,10 +146,18 @@ def read_kaggle(root: Path, paths: list[str], findings: Findings) -> tuple[int, 
 
 
 def find_folder(root: Path) -> list[str] | None:
-    if not (root / "images").is_dir() or not (root / "captions.json").is_file():
+    names = [name for name in ("captions.json", "splits.json") if os.path.lexists(root / name)]
+    if not (root / "images").is_dir() or "captions.json" not in names:
         return None
-    splits = ["splits.json"] if (root / "splits.json").is_file() else []
-    return ["captions.json", *splits, "images"]
+    for name in names:
+        if not (root / name).is_file():
+            raise BadInput(
+                root / name,
+                "a folder, a pipe, or a link that leads nowhere",
+                "a JSON file",
+                "put the file there, or take away what has its name",
+            )
+    return [*names, "images"]
 
 
 def read_folder(root: Path, paths: list[str], findings: Findings) -> tuple[int, Iterable[Record]]:
@@ -183,12 +205,12 @@ def read_parquet(root: Path, paths: list[str], findings: Findings) -> tuple[int,
                 "a table of photos",
                 "take the files of the configured dataset repository",
             )
-        columns = table.schema_arrow.names
-        if "image" not in columns or not any(map(_caption_number, columns)):
+        if not _has_images_and_captions(table.schema_arrow):
+            columns = "; ".join(f"{column.name} ({column.type})" for column in table.schema_arrow)
             raise BadInput(
                 root / path,
-                f"the columns {columns}",
-                "image, caption_0, caption_1, ...",
+                f"the columns {columns:.400}",
+                "image (bytes, or a struct with bytes), caption_0, caption_1, ... (texts)",
                 "take the files of the configured dataset repository",
             )
         tables.append((OTHER_NAMES_OF_SPLITS.get(split[0], split[0]), table))
@@ -216,12 +238,20 @@ LAYOUTS = {
 
 def _below(files: dict[str, Read], folder: str) -> dict[str, Read]:
     """Files below a folder of this name, whatever its case, by their path in it."""
-    found = {}
+    found, full_name = {}, {}
     for name, read in files.items():
         parts = name.split("/")
         folders = [part.casefold() for part in parts[:-1]]
         if folder.casefold() in folders:
-            found["/".join(parts[folders.index(folder.casefold()) + 1 :])] = read
+            short = "/".join(parts[folders.index(folder.casefold()) + 1 :])
+            if short in found:
+                raise BadInput(
+                    name,
+                    f"the same name in {folder} as {full_name[short]}",
+                    "each image once",
+                    "take one of the two out",
+                )
+            found[short], full_name[short] = read, name
     return found
 
 
@@ -239,6 +269,9 @@ def text_of(files: dict[str, Read], name: str, root: Path) -> tuple[str, str]:
         raise BadInput(where, "no such file", "one of the dataset's files", "get the whole dataset")
     try:
         content = files[path]()
+        if len(content) > MAX_TEXT_BYTES:
+            size = f"{len(content):,} bytes, more than {MAX_TEXT_BYTES:,}"
+            raise Unusable(OVERSIZED, size)
         return content.decode("utf-8-sig"), where
     except Unusable as error:
         raise BadInput(where, str(error), "a text file", "get the archive again") from None
@@ -266,6 +299,7 @@ def _paired(
     images = _as_written(images, captions)
     findings.images_found += len(images)
     if split_of is not None:
+        split_of = _as_written(split_of, captions)
         findings.note("in a list of the split, but not there", split_of.keys() - images.keys())
     listed = set(listed)
     records = []
@@ -284,7 +318,7 @@ def _paired(
     return len(records), records
 
 
-def _as_written(images: dict[str, Read], captions: dict[str, list[str]]) -> dict[str, Read]:
+def _as_written(images: dict[str, Value], captions: dict[str, list[str]]) -> dict[str, Value]:
     """``images`` under the names that the captions use, where only the Unicode form differs.
 
     Some systems store é as one character and some as two; both look the same to whoever types it.
@@ -310,8 +344,8 @@ def _parquet_records(root, paths, tables, findings: Findings) -> Iterator[Record
     for path, (split, table) in zip(paths, tables, strict=True):
         columns = sorted(filter(_caption_number, table.schema_arrow.names), key=_caption_order)
         try:
-            # a batch is held at once: 64 photos of Flickr8k are 9 MB
-            for batch in table.iter_batches(batch_size=64, columns=["image", *columns]):
+            # row by row: an image that stands in many, once in the file, unfolds in each
+            for batch in table.iter_batches(batch_size=1, columns=["image", *columns]):
                 for row in batch.to_pylist():
                     stem = f"{split}-{counts[split]:05d}"
                     counts[split] += 1
@@ -319,8 +353,32 @@ def _parquet_records(root, paths, tables, findings: Findings) -> Iterator[Record
                     record = _parquet_record(stem, split, row["image"], captions, findings)
                     if record is not None:
                         yield record
-        except (pyarrow.ArrowException, OSError) as error:
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
             raise _bad_parquet(root / path, error) from None
+
+
+def _has_images_and_captions(schema: pyarrow.Schema) -> bool:
+    """Whether the columns of a table are of the kinds that are read: bytes, and texts."""
+    from pyarrow import types
+
+    if schema.names.count("image") != 1:
+        return False
+    image = schema.field("image").type
+    if types.is_struct(image):
+        names = [image.field(place).name for place in range(image.num_fields)]
+        if names.count("bytes") != 1:
+            return False
+        image = image.field("bytes").type
+    captions = [column for column in schema if _caption_number(column.name)]
+    numbers = {int(_caption_number(column.name)) for column in captions}
+    # a column without any value is of the type null
+    are_bytes = types.is_binary, types.is_large_binary, types.is_null
+    are_text = types.is_string, types.is_large_string, types.is_null
+    return (
+        any(is_kind(image) for is_kind in are_bytes)
+        and 0 < len(captions) == len(numbers)
+        and all(any(is_kind(column.type) for is_kind in are_text) for column in captions)
+    )
 
 
 def _caption_order(column: str) -> int:
@@ -336,6 +394,9 @@ def _parquet_record(
         findings.set_aside(stem, MISSING, "a row without an image")
         return None
     findings.images_found += 1
+    if len(content) > MAX_BYTES:
+        findings.set_aside(stem, OVERSIZED, f"{len(content):,} bytes, more than {MAX_BYTES:,}")
+        return None
     if not texts:
         findings.set_aside(stem, NO_CAPTION, "an image without a caption")
         return None

@@ -14,6 +14,7 @@ from typing import Any
 
 from scripts.data.ahead import map_ahead
 from scripts.data.audit import Findings, Unusable
+from scripts.data.files import MAX_NAME
 from scripts.data.images import Picture, take_in
 from scripts.data.layouts import LAYOUTS, Record
 from scripts.job import BadInput, log, progress, read_json, run, whole, write_json
@@ -51,7 +52,7 @@ class Names:
         claimed, number = name, 1
         while not self._is_free(claimed):
             number += 1
-            claimed = f"{flat.stem}~{number}{flat.suffix}"
+            claimed = f"{_shortened(flat.stem)}~{number}{flat.suffix}"
         self._files.add(_folded(claimed))
         self._folders |= _folders_of(claimed)
         return claimed
@@ -180,6 +181,11 @@ def _note_oddities(kept: list[Kept], findings: Findings) -> None:
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
+
+
+def _shortened(stem: str) -> str:
+    # a path in one piece may be longer than what a file system takes for a name
+    return stem.encode()[: MAX_NAME - 40].decode("utf-8", "ignore")
 
 
 def _folders_of(name: str) -> set[str]:

@@ -185,7 +185,7 @@ def test_parquet_files_that_are_cut_or_of_another_kind_are_told(tmp_path, make, 
         read("parquet", tmp_path)
     make.parquet(tmp_path / "all.parquet", [None], captions=0)
     (tmp_path / "all.parquet").replace(path)
-    with pytest.raises(BadInput, match=r"the columns \['image'\]"):
+    with pytest.raises(BadInput, match=r"the columns image "):
         read("parquet", tmp_path)
 
 
@@ -238,7 +238,7 @@ def test_a_name_that_tries_to_leave_the_folder_is_set_aside_unread(tmp_path, mak
     records, findings = read("folder", root)
     assert [record.image for record in records] == ["a.jpg"]
     assert {(item, reason) for item, reason, _ in findings.aside} == {
-        (name, "unsafe name") for name in names
+        (name.replace("\n", "\\n"), "unsafe name") for name in names
     }
 
 
