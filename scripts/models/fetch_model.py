@@ -12,6 +12,7 @@ from scripts.job import (
     REFUSED_BY_THE_DISK,
     BadInput,
     digest_of_file,
+    is_folder,
     log,
     read_json,
     run,
@@ -179,7 +180,7 @@ DOWNLOADERS: dict[str, Callable[[str, str | None, Path], str | None]] = {
 
 def copy_model(path: Path, folder: Path, sha256: str | None) -> None:
     """Copy the needed files of the model in ``path``, behind links too, into ``folder``."""
-    if not path.is_dir():
+    if not is_folder(path):
         raise BadInput(
             path,
             "no such folder",
@@ -195,6 +196,13 @@ def copy_model(path: Path, folder: Path, sha256: str | None) -> None:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     for name in needed_files(sorted(file.name for file in path.iterdir()), str(path)):
+        if not (path / name).is_file():
+            raise BadInput(
+                path / name,
+                "a folder, or a link that leads nowhere",
+                "a file of the model",
+                "put the file there, or take the entry away if the model works without it",
+            )
         shutil.copyfile(path / name, draft / name)
     move_model(draft, folder)
     shutil.rmtree(folder / ".download")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,10 +80,10 @@ def read_facts(folder: Path) -> Facts:
                 "copy the file from where the model came from",
             )
     projection = "text_model.head.weight" if architecture == "siglip" else "text_projection.weight"
-    if projection not in shapes:
+    if not shapes.get(projection):
         raise BadInput(
             folder,
-            f"no tensor {projection}",
+            f"no tensor {projection}, or one of no dimension",
             "the projection into the shared space",
             "take a model that encodes both images and texts",
         )
@@ -97,6 +98,7 @@ def read_architecture(folder: Path) -> str:
     """``model_type`` of the folder's config.json; ``BadInput`` unless it is a supported one."""
     config = read_json(folder / "config.json")
     found = config.get("model_type") if isinstance(config, dict) else None
+    found = found if isinstance(found, str) else None
     if found == "siglip2":
         raise BadInput(
             folder / "config.json",
@@ -126,7 +128,7 @@ def weight_files(folder: Path) -> list[Path]:
     if index.is_file():
         listing = read_json(index)
         named = listing.get("weight_map") if isinstance(listing, dict) else None
-        if not isinstance(named, dict) or not named:
+        if not named or not isinstance(named, dict) or not _all(str, named.values()):
             raise BadInput(index, "no weight_map", "tensor -> file", "fetch the index again")
         parts = [folder / Path(part).name for part in sorted(set(named.values()))]
         missing = [part.name for part in parts if not part.is_file()]
@@ -152,12 +154,17 @@ def read_shapes(folder: Path, floats: bool = False) -> dict[str, list[int]]:
             header, data_bytes = read_header(path)
             tensors = {name: about for name, about in header.items() if name != "__metadata__"}
             ends = [about["data_offsets"][1] for about in tensors.values()]
+            if not _all(int, [*ends, *(side for a in tensors.values() for side in a["shape"])]):
+                raise TypeError
             shapes |= {
                 name: list(about["shape"])
                 for name, about in tensors.items()
                 if not floats or "F" in about["dtype"]
             }
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error):
+        except (
+            *(ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error),
+            RecursionError,
+        ):
             raise BadInput(path, "no safetensors header", "safetensors", "fetch it again") from None
         if max(ends, default=0) != data_bytes:
             raise BadInput(
@@ -167,6 +174,10 @@ def read_shapes(folder: Path, floats: bool = False) -> dict[str, list[int]]:
                 "the file is not whole: fetch it again",
             )
     return shapes
+
+
+def _all(kind: type, values: Iterable[object]) -> bool:
+    return all(isinstance(value, kind) for value in values)
 
 
 def read_header(path: Path) -> tuple[dict, int]:
