@@ -20,9 +20,10 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.getenv(
 
 from scripts.config import ConfigError, checked
 from scripts.fingerprint import fingerprint
+from scripts.job import digest_of_file
 
 try:
-    checked(config)
+    checked(config, workflow.configfiles)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
@@ -185,23 +186,26 @@ def shown_of_study(study: str) -> dict:
     return {key: config["studies"][study][key] for key in ("figure", "title")}
 
 
+# archives, tables and captions
+INPUTS_AT_LOCATION = {".zip", ".parquet", ".json", ".txt"}
+
+
 def files_at_location(wildcards) -> list[str]:
     """Archives, tables and captions that stand where the user's dataset is, as inputs.
 
     A location that is not there is told by the job, in words; here it has no files.
     """
     location = config["datasets"][wildcards.dataset].get("location")
-    if not location or not Path(location).is_dir():
+    if not location or not os.path.isdir(location):
         return []
-    kinds = {".zip", ".parquet", ".json", ".txt"}
-    return sorted(str(p) for p in Path(location).iterdir() if p.suffix in kinds and p.is_file())
+    return sorted(str(p) for p in Path(location).iterdir() if _is_input(p, INPUTS_AT_LOCATION))
 
 
 def listing_of_location(wildcards) -> str | None:
     """Digest of names and sizes of all files below the user's location.
 
     Thousands of photos would be slow as inputs; their names and sizes tell the same, and `touch`
-    changes neither.
+    changes neither. What would be an input but for its name counts with its contents.
     """
     location = config["datasets"][wildcards.dataset].get("location")
     return _listing(location) if location else None
@@ -209,22 +213,37 @@ def listing_of_location(wildcards) -> str | None:
 
 @cache
 def _listing(location: str) -> str:
-    files = sorted(
+    files = [
         f"{os.path.relpath(os.path.join(folder, name), location)} "
         f"{os.lstat(os.path.join(folder, name)).st_size}"
         for folder, _, names in os.walk(location)
         for name in names
-    )
+    ]
+    for path in Path(location).iterdir() if os.path.isdir(location) else []:
+        named_oddly = not _is_input(path, INPUTS_AT_LOCATION)
+        if named_oddly and path.suffix in INPUTS_AT_LOCATION and path.is_file():
+            files.append(f"{path.name} {digest_of_file(path)}")
+    files.sort()
     return hashlib.sha256("\n".join(files).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def files_of_local_model(wildcards) -> list[str]:
     """Weights, configuration and tokenizer of a model that is on this disk, as inputs."""
     path = config["models"][wildcards.model].get("path")
-    if not path or not Path(path).is_dir():
+    if not path or not os.path.isdir(path):
         return []
     kinds = {".safetensors", ".json", ".txt", ".model"}
-    return sorted(str(p) for p in Path(path).iterdir() if p.suffix in kinds and p.is_file())
+    return sorted(str(p) for p in Path(path).iterdir() if _is_input(p, kinds))
+
+
+def _is_input(path: Path, kinds: set[str]) -> bool:
+    """Whether a user's file is of these kinds and has a name that Snakemake takes as it is.
+
+    It would look for wildcards between braces, and writes names as UTF-8 on one line.
+    """
+    name = str(path)
+    odd = re.search("[{}\n\r\ud800-\udfff]", name)
+    return path.suffix in kinds and not odd and path.is_file()
 
 
 def training_inputs(wildcards) -> dict[str, str]:

@@ -7,13 +7,20 @@ stand in the registries. Whatever is wrong is told at once, each with the neares
 from __future__ import annotations
 
 import difflib
+import math
 import re
+import unicodedata
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
+from scripts.job import printable
+
+# of the two that build nothing but plain values, the fast one where it is there
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 SCHEMA = Path(__file__).resolve().parent.parent / "config" / "schema.yaml"
 
 
@@ -21,23 +28,29 @@ class ConfigError(Exception):
     """All that is wrong with a configuration, one line each."""
 
 
-def checked(config: dict[str, Any], schema: Path = SCHEMA) -> dict[str, Any]:
+def checked(
+    config: dict[str, Any], files: Iterable[str | Path] = (), schema: Path = SCHEMA
+) -> dict[str, Any]:
     """Return ``config`` with the schema's defaults filled in.
+
+    Parameters
+    ----------
+    config : as Snakemake has put it together
+    files : the files that it comes from
+    schema : what it may hold
 
     Raises ``ConfigError`` naming each faulty key, what it holds, what it should, and the nearest
     valid name where a name is unknown.
     """
-    rules = yaml.safe_load(schema.read_text("utf-8"))
-    problems = [
-        _told(error)
-        for error in sorted(
-            _validator(rules).iter_errors(config), key=lambda e: list(map(str, e.path))
-        )
-    ]
+    rules = yaml.load(schema.read_text("utf-8"), Loader=LOADER)  # noqa: S506, of the safe kind
+    problems = [*(twice for file in files for twice in _keys_twice(file)), *_unusable(config)]
+    if not problems:
+        errors = _validator(rules).iter_errors(config)
+        problems = [_told(e) for e in sorted(errors, key=lambda e: list(map(str, e.path)))]
     if not problems:
         problems = list(_unknown_names(config))
     if problems:
-        lines = "\n".join(f"  - {problem}" for problem in problems)
+        lines = "\n".join(f"  - {_short(printable(problem, ''))}" for problem in problems)
         raise ConfigError(
             f"The configuration has {len(problems)} problem(s):\n{lines}\n"
             "  Every key is explained in config/README.md."
@@ -66,6 +79,47 @@ def _validator(rules: dict[str, Any]) -> Draft202012Validator:
     return validators.extend(Draft202012Validator, {"properties": fill_and_check})(rules)
 
 
+def _keys_twice(file: str | Path) -> Iterator[str]:
+    """Keys that stand twice in one mapping of a YAML file; YAML silently keeps the last."""
+    try:
+        nodes = [yaml.compose(Path(file).read_text("utf-8"), Loader=LOADER)]
+    except (OSError, ValueError, yaml.YAMLError):
+        return  # Snakemake reads it, too, and says what is wrong
+    looked_at = set()
+    for node in nodes:  # grows as it is read
+        if id(node) in looked_at or not isinstance(node, yaml.CollectionNode):
+            continue
+        looked_at.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+            continue
+        seen = set()
+        for key, value in node.value:
+            nodes.append(value)
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                line = key.start_mark.line + 1
+                yield f"{file}, line {line}: the key {key.value!r:.80} a second time; write it once"
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+
+
+def _unusable(value: Any, key: str = "") -> Iterator[str]:
+    """Numbers that nothing can be computed with and texts that no file can hold, by their keys."""
+    where = key or "the file"
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"{where}: {value} is no finite number"
+    elif isinstance(value, int) and abs(value) >= 2**63:
+        yield f"{where}: a whole number of more than 63 bits"
+    elif isinstance(value, str):
+        if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in value):
+            yield f"{where}: {value!r:.80} holds a control character, or half of a character"
+    elif isinstance(value, dict | list):
+        parts = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, part in parts:
+            if isinstance(name, str):
+                yield from _unusable(name, f"{where}: a key")
+            yield from _unusable(part, f"{key}.{name!s:.80}" if key else f"{name!s:.80}")
+
+
 def _told(error: ValidationError) -> str:
     key = ".".join(map(str, error.absolute_path)) or "the file"
     if error.validator in ("additionalProperties", "unevaluatedProperties"):
@@ -80,6 +134,11 @@ def _told(error: ValidationError) -> str:
         return f"{key}: {error.instance!r}; {nearest(str(error.instance), error.validator_value)}"
     meaning = error.schema.get("description", "").strip() if isinstance(error.schema, dict) else ""
     return f"{key}: {error.message}" + (f" ({meaning})" if meaning else "")
+
+
+def _short(text: str) -> str:
+    # what stands in the file is told in full by the validator, however long
+    return text if len(text) <= 900 else f"{text[:600]} … {text[-200:]}"
 
 
 def _unknown_names(config: dict[str, Any]):
@@ -118,6 +177,9 @@ def _unknown_names(config: dict[str, Any]):
             f"run.scorers: {run['scorers'][0]!r} stands first and needs two models; the others are "
             "compared with the first, so put one there that needs one"
         )
+    shares = config["split"]["shares"].values()
+    if abs(sum(shares) - 1) > 1e-6:
+        yield f"split.shares: together {sum(shares):g}, not 1; correct them"
     prompt = config["studies"].get("judgments", {}).get("prompt")
     if "judgments" in run["studies"] and prompt not in config["prompts"]:
         valid = list(config["prompts"])
