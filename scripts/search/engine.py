@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Side = Literal["texts", "images"]
 Find = Literal["images", "captions"]
 PARTS = ("dataset", "model", "prompt", "scorer")
+MAX_PHOTO = 256 * 2**20  # bytes
 MAX_PIXELS = 100_000_000  # larger pictures are refused by their header
 MAKE_A_RUN = "make one: ./run for the demo, ./run snakemake --cores all for Flickr8k"
 
@@ -349,11 +350,18 @@ def checked_query(query: str) -> str:
 def open_photo(path: Path) -> Image.Image:
     """The photo in a file, see ``decode_photo``."""
     try:
+        if path.is_dir():
+            raise BadInput(path, "a folder", "a photo", "name a file in it")
+        # a pipe may never end
+        if path.exists() and not path.is_file():
+            raise BadInput(path, "not a plain file", "a photo", "check the path")
+        if path.stat().st_size > MAX_PHOTO:
+            raise BadInput(path, f"more than {MAX_PHOTO:,} bytes", "a photo", "make it smaller")
         content = path.read_bytes()
     except FileNotFoundError:
         raise BadInput(path, "no such file", "a photo", "check the path") from None
-    except IsADirectoryError:
-        raise BadInput(path, "a folder", "a photo", "name a file in it") from None
+    except OSError as error:
+        raise BadInput(path, error.strerror or str(error), "a photo", "check the path") from None
     return decode_photo(content, path)
 
 
