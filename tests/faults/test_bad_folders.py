@@ -1,0 +1,418 @@
+"""A folder of one's own: names, links, captions.json and splits.json of every bad kind."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bad_input import (
+    GOOD,
+    SPLITS,
+    Case,
+    Steps,
+    assert_told,
+    assert_used_or_set_aside,
+    ids,
+    picture,
+    saved,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+PINK = saved(picture("pink"))
+
+
+@pytest.fixture
+def steps(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    return Steps(tmp_path, capfd)
+
+
+# ---- names ----
+
+NAMES = [
+    Case("Chinese", "照片 一.png"),
+    Case("Arabic, from right to left", "صورة.png"),
+    Case("Hindi, with marks that combine", "चित्र.png"),
+    Case("an emoji of five characters", "👩‍👩‍👧.png"),
+    Case("a mark that turns the direction", "a\u202egnp.png"),
+    Case("a space that does not look like one", "at 9.41\u202fAM.png"),
+    Case("spaces at both ends", " x .png "),
+    Case("240 bytes", "x" * 236 + ".png"),
+    Case("80 Chinese characters", "图" * 78 + ".png"),
+    Case("commands of a shell", "$(touch hacked); `id` & 'x'.png"),
+    Case("markup", "<script>alert(1)<|script>.png"),
+    Case("formats", "%s {} {0} {image} \\N.png".replace("\\", "")),
+    Case("a hyphen in front", "--version.png"),
+    Case("a name of Windows", "CON.png"),
+    Case("commas and quotes", 'a, "b".png'),
+    Case("what stands for a split or a number", "none.png"),
+    Case("no dot at all", "none"),
+    Case("a folder in a folder", "a/b/c/x.png"),
+    Case("a folder that is called like an image", "x.png/x.png"),
+    Case("a folder that is called like the images", "images/images/x.png"),
+    Case("241 bytes", "x" * 237 + ".png", "unsafe name: longer than 240 bytes"),
+    Case("81 Chinese characters", "图" * 79 + ".png", "unsafe name: longer than 240 bytes"),
+    Case("a path of 1,000 bytes", "/".join(["d" * 199] * 4) + "/" + "x" * 200, "than 900 bytes"),
+    Case("a line's end", "a\nb.png", "unsafe name: a control character"),
+    Case("a tab", "a\tb.png", "unsafe name: a control character"),
+    Case("a code that clears a terminal", "\x1b[2J.png", "unsafe name: a control character"),
+    Case("a backslash", "a\\b.png", "unsafe name: not a relative path"),
+    Case("a drive", "C:x.png", "unsafe name: not a relative path"),
+    Case("a dot in front", ".x.png", "missing file"),
+    Case("a folder with a dot in front", ".cache/x.png", "missing file"),
+    Case("what Windows leaves", "Thumbs.db", "missing file"),
+    Case("what a Mac leaves", "__MACOSX/x.png", "missing file"),
+]
+
+
+def printable(name: str) -> str:
+    return name.replace("\n", "\\n").replace("\t", "\\t").replace("\x1b", "\\x1b")
+
+
+@ids(NAMES)
+def test_an_image_of_an_odd_name_is_used_or_set_aside_with_its_reason(steps, case, tmp_path):
+    ended = steps.all(steps.folder_of_ones_own({case.make: PINK}, {case.make: "pink"}))
+    assert_used_or_set_aside(ended, printable(case.make), case.told)
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "results", "mine"}
+
+
+NOT_THERE = [
+    Case("out of the folder", "../../secret.png", "unsafe name"),
+    Case("from the root", "/etc/passwd", "unsafe name"),
+    Case("round about", "a/../good 1.png", "unsafe name"),
+    Case("a dot", ".", "unsafe name"),
+    Case("nothing between slashes", "a//b.png", "unsafe name"),
+    Case("with the folder in front", "images/x.png", "missing file"),
+    Case("with space in front", " good 1.png", "missing file"),
+    Case("in another case", "GOOD 1.png", "missing file"),
+    Case("an address", "https://example.org/x.png", "unsafe name"),
+    Case("a character that JSON writes in halves", "🐈.png", "missing file"),
+    Case("half of a character", "\ud83d.png", "unsafe name"),
+    Case("with the end of a C string", "x\0.png", "unsafe name"),
+]
+
+
+@ids(NOT_THERE)
+def test_a_name_without_an_image_is_set_aside_and_reads_nothing(steps, case):
+    (steps.folder / "secret.png").write_bytes(PINK)
+    colours = GOOD | {case.make: "pink"}
+    captions = [{"image": name, "captions": [f"a {c} thing"]} for name, c in colours.items()]
+    ended = steps.all(steps.folder_of_ones_own({}, {}, captions=captions, splits=SPLITS))
+    item = case.make.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    assert_used_or_set_aside(ended, item, case.told)
+
+
+ALIKE = [
+    Case("in case", {"X.png": "pink", "x.png": "brown", "x.PNG": "yellow"}),
+    Case("in the case of letters that have two", {"STRASSE.png": "pink", "straße.png": "brown"}),
+    Case("in how an accent is written", {"\u00e9.png": "pink", "e\u0301.png": "brown"}),
+    Case("in case, in two folders", {"A/x.png": "pink", "a/x.png": "brown"}),
+    Case(
+        "in case, in folders of long names",
+        {f"{'D' * 200}/{'x' * 150}.png": "pink", f"{'d' * 200}/{'x' * 150}.png": "brown"},
+    ),
+    Case("in what they are converted to", {"x.bmp": "pink", "x.bmp.png": "brown"}),
+    Case("in where their folders end", {"a~x.png": "pink", "A/x.png": "brown", "a/x.png": "grey"}),
+]
+
+
+@ids(ALIKE)
+def test_names_that_differ_only_so_are_all_used_each_with_its_own_captions(steps, case):
+    kinds = {name: "BMP" if name.endswith("bmp") else "PNG" for name in case.make}
+    images = {name: saved(picture(c), kinds[name]) for name, c in case.make.items()}
+    ended = steps.all(steps.folder_of_ones_own(images, case.make))
+    told = sorted(caption for captions in ended.captions.values() for caption in captions)
+    assert told == sorted(f"a {c} thing" for c in (GOOD | case.make).values())
+    assert len({name.casefold() for name in ended.captions}) == len(GOOD) + len(case.make)
+
+
+@pytest.mark.parametrize("of", ["captions", "splits"])
+def test_a_file_that_writes_its_accents_in_another_way_names_the_same_image(steps, of):
+    entry = steps.folder_of_ones_own({"\u00e9.png": PINK}, {"\u00e9.png": "pink"})
+    path = Path(entry["location"]) / f"{of}.json"
+    text = json.dumps(json.loads(path.read_text("utf-8")), ensure_ascii=False)
+    path.write_text(text.replace("\u00e9", "e\u0301"), "utf-8")
+    ended = steps.all(entry)
+    assert_used_or_set_aside(ended, "\u00e9.png", "")
+    assert len(ended.splits["train"]) == 2
+
+
+def test_names_that_are_no_text_are_set_aside(steps):
+    entry = steps.folder_of_ones_own({}, {})
+    (Path(entry["location"]) / "images" / os.fsdecode(b"caf\xe9.png")).write_bytes(PINK)
+    ended = steps.all(entry)
+    assert_used_or_set_aside(ended, "caf\\udce9.png", "no caption")
+
+
+# ---- links, folders and what is no file ----
+
+
+def link(to: str) -> Callable[[Path], None]:
+    return lambda path: path.symlink_to(to)
+
+
+def loop(path: Path) -> None:
+    path.symlink_to("y.png")
+    path.with_name("y.png").symlink_to("x.png")
+
+
+def bind(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        here = Path.cwd()
+        os.chdir(path.parent)  # the name of a socket has 107 bytes at most
+        one.bind(path.name)
+        os.chdir(here)
+
+
+LINKS = [
+    Case("to a file in the folder", link("kept/pink.png")),
+    Case("to a link", link("kept/again.png")),
+    Case("to a file outside", link("../../outside.png"), "unsafe name: a link that leads out"),
+    Case("to a file outside, from the root", link("/etc/passwd"), "unsafe name: a link that leads"),
+    Case("to a device that never ends", link("/dev/zero"), "unsafe name: a link that leads out"),
+    Case("that leads nowhere", link("gone.png"), "missing file: a link that leads nowhere"),
+    Case("to itself", link("x.png"), "unreadable: a loop of links"),
+    Case("to one that leads back", loop, "unreadable: a loop of links"),
+    Case("to a folder", link("kept"), "missing file"),
+    Case("to the folder that it is in", link("."), "missing file"),
+    Case("to a captions file", link("../captions.json"), "unsafe name: a link that leads out"),
+    Case("a folder called like an image", lambda path: path.mkdir(), "missing file"),
+    Case("a pipe", os.mkfifo, "unreadable: not a plain file"),
+    Case("a socket", bind, "unreadable: not a plain file"),
+    Case("another name of the same file", lambda p: os.link(p.parent / "kept/pink.png", p)),
+]
+
+
+@ids(LINKS)
+def test_what_is_no_plain_file_is_used_or_set_aside_with_its_reason(steps, case):
+    entry = steps.folder_of_ones_own({}, {"x.png": "pink"})
+    images = Path(entry["location"]) / "images"
+    (images / "kept").mkdir()
+    (images / "kept/pink.png").write_bytes(PINK)
+    (images / "kept/again.png").symlink_to("pink.png")
+    (steps.folder / "outside.png").write_bytes(PINK)
+    case.make(images / "x.png")
+    ended = steps.all(entry)
+    ended.audit["set_aside"] = [
+        one for one in ended.audit["set_aside"] if one["item"] not in (
+            "kept/pink.png", "kept/again.png", "y.png")]  # fmt: skip
+    assert_used_or_set_aside(ended, "x.png", case.told)
+
+
+def replaced(name: str, make: Callable[[Path], None]) -> Callable[[Path], None]:
+    """Take a file or folder of the dataset away and make something else under its name."""
+
+    def replace(mine: Path) -> None:
+        (mine / name).rename(mine.parent / "moved")
+        make(mine / name)
+
+    return replace
+
+
+NOT_A_FILE = "a folder, a pipe, or a link that leads nowhere"
+PARTS = [
+    *(
+        Case(f"{name} is {what}", replaced(name, make), NOT_A_FILE)
+        for name in ("captions.json", "splits.json")
+        for what, make in {
+            "a folder": lambda path: path.mkdir(),
+            "a pipe": os.mkfifo,
+            "a link that leads nowhere": link("gone.json"),
+            "a link to itself": lambda path: path.symlink_to(path.name),
+        }.items()
+    ),
+    *(
+        Case(f"{name} is a link to where it is", replaced(name, link("../moved")))
+        for name in ("captions.json", "splits.json", "images")
+    ),
+    Case("images is a file", replaced("images", Path.touch), "expected: images/"),
+    Case("images is a link to itself", replaced("images", link("images")), "expected: images/"),
+    Case("images is empty", replaced("images", Path.mkdir), "3 of 3 images with captions"),
+    Case("captions.json is not there", replaced("captions.json", lambda _: None), "expected: im"),
+    Case("images is not there", replaced("images", lambda _: None), "expected: images/"),
+]
+
+
+@ids(PARTS)
+def test_a_dataset_whose_parts_are_something_else_is_told(steps, case):
+    entry = steps.folder_of_ones_own({}, {})
+    case.make(Path(entry["location"]))
+    ended = steps.all(entry)
+    if case.told:
+        assert_told(ended, case.told)
+    else:
+        assert not ended.message and set(ended.captions) == set(GOOD)
+
+
+LOCATIONS = [
+    Case("is not there", "gone", "no such folder"),
+    Case("is a file", "mine/captions.json", "no such folder"),
+    Case("is an empty folder", "mine/empty", "an empty folder"),
+    Case("is the images", "mine/images", "good 1.png"),
+    Case("is longer than any name", "x" * 5000, "no such folder"),
+    Case("has names that are no text", "mine/odd", r"caf\\udce9.txt"),
+    Case("has a thousand files", "mine/many", "and 980 more"),
+]
+
+
+@ids(LOCATIONS)
+def test_a_location_that_is_no_dataset_is_told(steps, case):
+    steps.folder_of_ones_own({}, {})
+    for name in ("empty", "odd", "many"):
+        (steps.folder / "mine" / name).mkdir()
+    (steps.folder / "mine/odd" / os.fsdecode(b"caf\xe9.txt")).touch()
+    for number in range(1000):
+        (steps.folder / f"mine/many/{number}").touch()
+    assert_told(steps.all({"source": "folder", "location": case.make}), case.told)
+
+
+# ---- captions.json ----
+
+RIGHT = [{"image": name, "captions": [f"a {colour} thing"]} for name, colour in GOOD.items()]
+TEXT = json.dumps(RIGHT, ensure_ascii=False).encode()
+
+
+def with_captions(*captions: object) -> bytes:
+    return json.dumps([*RIGHT[1:], {"image": "good 1.png", "captions": list(captions)}]).encode()
+
+
+CAPTIONS = [
+    *(Case(f"cut at {n} eighths", TEXT[: len(TEXT) * n // 8], "line 1, column") for n in range(8)),
+    Case("zeros", bytes(100), "line 1, column 1"),
+    Case("UTF-16", TEXT.decode().encode("utf-16"), "byte 0xff"),
+    Case("UTF-32", TEXT.decode().encode("utf-32-le"), "line 1, column"),
+    Case("gzip", b"\x1f\x8b\x08\0" + bytes(40), "byte 0x8b"),
+    Case("a web page", b"<html>", "line 1, column 1"),
+    Case("a table", b"image,caption\ngood 1.png,a red thing\n", "line 1, column 1"),
+    Case("a record in each line", TEXT[1:-1].replace(b"}, {", b"}\n{"), "line 2, column 1"),
+    Case("a comma too many", TEXT[:-1] + b",]", "line 1, column"),
+    Case("a comment", b"// mine\n" + TEXT, "line 1, column 1"),
+    Case("single quotes", TEXT.replace(b'"', b"'"), "line 1, column"),
+    Case("a line's end in a caption", TEXT.replace(b"a red", b"a\nred"), "line 1, column"),
+    Case("two records run into one", TEXT.replace(b"}, {", b", "), "the key 'image' twice"),
+    Case("no number", TEXT.replace(b'"a red thing"', b"NaN"), "captions: .nan"),
+    Case("a number without end", TEXT.replace(b'["a red thing"]', b"Infinity"), "captions: inf"),
+    Case("a number of 5,000 digits", b"[" + b"9" * 5000 + b"]", "digits"),
+    Case("null", b"null", "a JSON NoneType"),
+    Case("a number", b"3.14", "a JSON float"),
+    Case("no record", b"[]", "no caption|0 of 0 images"),
+    Case("an empty record", b"[{}]", "record 1"),
+    Case("COCO's layout", b'{"images": [], "annotations": []}', "a JSON dict"),
+    Case("Karpathy's layout", b'{"images": [{"filename": "a", "sentences": []}]}', "a JSON dict"),
+    Case("image to captions", b'{"good 1.png": ["a red thing"]}', "a JSON dict"),
+    Case("keys in capitals", TEXT.replace(b'"image"', b'"Image"'), "exactly the keys"),
+    Case("a key too many", TEXT.replace(b"{", b'{"id": 7, '), "exactly the keys"),
+    Case(
+        "a caption that is no list", TEXT.replace(b'["a red thing"]', b'"a red thing"'), "list of"
+    ),
+    Case("a list in a list", with_captions(["a red thing"]), "a list of strings"),
+    Case("captions by number", with_captions({"0": "a red thing"}), "a list of strings"),
+    Case("a caption of space", with_captions("\u3000\u00a0\t"), "caption 1 is empty"),
+    Case("half of a character", TEXT.replace(b"a red", b"\\udc08 red"), "half of a character"),
+    Case("an image twice", TEXT.replace(b"good 2", b"good 1"), "stands in the file before"),
+    Case("an image of no name", TEXT.replace(b"good 1.png", b""), "image: ''"),
+    Case("a byte order mark", b"\xef\xbb\xbf" + TEXT),
+    Case("line ends of Windows", TEXT.replace(b", ", b",\r\n")),
+    Case("a caption of a megabyte", with_captions("a red thing" + " and more" * 120_000)),
+    Case("a thousand captions", with_captions(*(f"a red thing {n}" for n in range(1000)))),
+    Case("equal captions", with_captions("a red thing", "a red thing")),
+    Case("codes that drive a terminal", with_captions("a red \x1b[2J \x07\b\0 thing")),
+    Case("markup", with_captions('a red <script>alert(1)</script> & "thing"\' `x` $x$ \\x')),
+    Case("places for a caption", with_captions("a red {} {0} {caption} %s thing")),
+    Case("directions", with_captions("a red \u202e thing \u200f", "a red عربي 图")),
+    Case("nothing that is seen", with_captions("a red \u200b\ufeff\u00ad thing")),
+    Case(
+        "every character of a plane",
+        with_captions("a red " + "".join(map(chr, range(0x1F300, 0x1FA00)))),
+    ),
+]
+
+
+@ids(CAPTIONS)
+def test_captions_are_read_rightly_or_the_record_is_told(steps, case):
+    ended = steps.all(steps.folder_of_ones_own({}, {}, captions=case.make))
+    if case.told:
+        assert_told(ended, case.told)
+    else:
+        assert not ended.message and set(ended.captions) == set(GOOD)
+        records = json.loads(case.make.decode("utf-8-sig"))
+        assert {one["image"]: one["captions"] for one in records} == ended.captions
+
+
+# ---- splits.json ----
+
+OWN = json.dumps(SPLITS).encode()
+SPLIT_FILES = [
+    *(Case(f"cut at {n} eighths", OWN[: len(OWN) * n // 8], "line 1, column") for n in range(8)),
+    Case("UTF-16", OWN.decode().encode("utf-16"), "byte 0xff"),
+    Case("a list", b'["good 1.png"]', "found:    list"),
+    Case("null", b"null", "found:    NoneType"),
+    Case("other names of splits", OWN.replace(b"val", b"dev"), "'dev'"),
+    Case("a split twice", OWN.replace(b"val", b"train"), "the key 'train' twice"),
+    Case("an image in two splits", OWN.replace(b"good 2", b"good 1"), "stands in train before"),
+    Case("a number of images", b'{"train": 3}', "a list of file names"),
+    Case("a share", b'{"train": 0.8, "val": 0.1, "test": 0.1}', "a list of file names"),
+    Case("null for a split", OWN.replace(b'["good 2.png"]', b"null"), "a list of file names"),
+    Case("numbers for names", b'{"train": [1], "val": [2], "test": [3]}', "a list of file names"),
+    Case("splits in a split", b'{"train": {"test": []}}', "a list of file names"),
+    Case("no split", b"{}", "train 0, val 0, test 0"),
+    Case("no image", b'{"train": [], "val": [], "test": []}', "train 0, val 0, test 0"),
+    Case("an empty split", OWN.replace(b'"good 2.png"', b""), "val 0"),
+    Case("names of no image", OWN.replace(b"good 3", b"gone"), "test 0"),
+    Case("names in another case", OWN.replace(b"good 3", b"Good 3"), "test 0"),
+    Case("names with their folder", OWN.replace(b"good 3", b"images/good 3"), "test 0"),
+    Case("half of a character", OWN.replace(b"good 3", b"\\ud83d"), "test 0"),
+    Case("a byte order mark", b"\xef\xbb\xbf" + OWN),
+    Case("strangers, too", OWN.replace(b'"good 1.png"', b'"good 1.png", "gone.png", "../x"')),
+]
+
+
+@ids(SPLIT_FILES)
+def test_splits_are_read_rightly_or_what_is_wrong_is_told(steps, case):
+    ended = steps.all(steps.folder_of_ones_own({}, {}, splits=case.make))
+    if case.told:
+        assert_told(ended, case.told)
+    else:
+        assert not ended.message and ended.splits == SPLITS
+
+
+# ---- whatever comes ----
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=9) | st.sampled_from([*GOOD]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["image", "captions", *SPLITS]) | st.text(), inner)
+    ),
+    max_leaves=12,
+)
+SLOW = settings(
+    max_examples=60, deadline=None, derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+
+
+@SLOW
+@given(content=JSON, name=st.sampled_from(["captions", "splits"]))
+def test_any_json_is_read_rightly_or_told(steps, content, name):
+    steps.all(steps.folder_of_ones_own({}, {}, **{name: content}))
+
+
+@SLOW
+@given(
+    place=st.floats(0, 1), byte=st.integers(0, 255), name=st.sampled_from(["captions", "splits"])
+)
+def test_a_file_with_one_wrong_byte_is_read_rightly_or_told(steps, place, byte, name):
+    content = bytearray({"captions": TEXT, "splits": OWN}[name])
+    content[int(place * (len(content) - 1))] = byte
+    entry = steps.folder_of_ones_own({}, {}, **{name: bytes(content)})
+    steps.check_pairing = lambda ended: None  # a colour with a wrong letter is another one
+    ended = steps.all(entry)
+    whole = json.loads(TEXT)
+    kept = [one for one in whole if one["captions"] == ended.captions.get(one["image"])]
+    assert ended.message or len(kept) >= len(whole) - 1

@@ -1,0 +1,370 @@
+"""Folders of a user's own model, broken in every way: told before they compute anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from bad_input import (
+    Case,
+    Ended,
+    Steps,
+    assert_told,
+    check_message,
+    ids,
+    picture,
+    told_by,
+    within_limits,
+)
+
+torch = pytest.importorskip("torch")
+
+from tiny_models import make_clip  # noqa: E402
+
+from scripts import job  # noqa: E402
+from scripts.models import fetch_model  # noqa: E402
+from scripts.models.encoders import load_encoder  # noqa: E402
+
+Spoil = Callable[[Path], Any]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "clip"
+    make_clip(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(whole, tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(whole, tmp_path / "mine"))
+
+
+@pytest.fixture
+def steps(tmp_path, capfd):
+    return Steps(tmp_path, capfd)
+
+
+def written(name: str, content: bytes | str) -> Spoil:
+    content = content.encode() if isinstance(content, str) else content
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def cut(name: str, eighths: int) -> Spoil:
+    def spoil(folder: Path) -> None:
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: len(content) * eighths // 8])
+
+    return spoil
+
+
+def gone(*names: str) -> Spoil:
+    return lambda folder: [(folder / name).unlink() for name in names]
+
+
+def changed(name: str, *keys: str, to: Any) -> Spoil:
+    """One value of a JSON file."""
+
+    def spoil(folder: Path) -> None:
+        whole = json.loads((folder / name).read_text("utf-8"))
+        inner = whole
+        for key in keys[:-1]:
+            inner = inner[key]
+        inner[keys[-1]] = to
+        (folder / name).write_text(json.dumps(whole), "utf-8")
+
+    return spoil
+
+
+def instead(name: str, make: Callable[[Path], Any]) -> Spoil:
+    def spoil(folder: Path) -> None:
+        (folder / name).unlink(missing_ok=True)
+        make(folder / name)
+
+    return spoil
+
+
+def header(edit: Callable[[dict], Any]) -> Spoil:
+    """The header of the weights, changed; what ``edit`` returns takes its place, if anything."""
+
+    def spoil(folder: Path) -> None:
+        path = folder / "model.safetensors"
+        content = path.read_bytes()
+        (length,) = struct.unpack_from("<Q", content)
+        tensors = json.loads(content[8 : 8 + length])
+        replaced = edit(tensors)
+        head = json.dumps(tensors if replaced is None else replaced).encode()
+        path.write_bytes(struct.pack("<Q", len(head)) + head + content[8 + length :])
+
+    return spoil
+
+
+def of_tensor(name: str, key: str, value: Any) -> Spoil:
+    return header(lambda tensors: tensors[name].__setitem__(key, value))
+
+
+def indexed(weight_map: Any) -> Spoil:
+    """The weights in parts, of which an index tells."""
+
+    def spoil(folder: Path) -> None:
+        (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+        index = folder / "model.safetensors.index.json"
+        index.write_text(json.dumps({"weight_map": weight_map}))
+
+    return spoil
+
+
+def pickled(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"w": [0.0]}))
+
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+PROJECTION = "text_projection.weight"
+FETCHED = [
+    *(Case(f"{CONFIG} cut at {n} eighths", cut(CONFIG, n), "column|model_type") for n in range(8)),
+    *(
+        Case(
+            f"{WEIGHTS} cut at {n} eighths", cut(WEIGHTS, n), "no safetensors header|bytes of tens"
+        )
+        for n in range(8)
+    ),
+    Case("config.json is not there", gone(CONFIG), "no such file"),
+    Case("config.json is a folder", instead(CONFIG, Path.mkdir), "a folder"),
+    Case(
+        "config.json is a link to nothing", instead(CONFIG, lambda p: p.symlink_to("no")), "no such"
+    ),
+    Case(
+        "config.json is a link to itself", instead(CONFIG, lambda p: p.symlink_to(p.name)), "link"
+    ),
+    Case("config.json is a list", written(CONFIG, "[]"), "model_type: None"),
+    Case("config.json is no text", written(CONFIG, b"\xff\xfe{"), "byte 0xff"),
+    Case("config.json is nested without end", written(CONFIG, "[" * 99_999), "nested"),
+    Case(
+        "an architecture that is a list", changed(CONFIG, "model_type", to=["clip"]), "model_type"
+    ),
+    Case("an architecture that is a number", changed(CONFIG, "model_type", to=7), "model_type"),
+    Case("an architecture of language alone", changed(CONFIG, "model_type", to="bert"), "bert"),
+    Case("no weights", gone(WEIGHTS), "no weights"),
+    Case("pickles alone", pickled, "only pickled weights"),
+    Case(
+        "a pickle called safetensors", written(WEIGHTS, pickle.dumps(["x"] * 99)), "no safetensors"
+    ),
+    Case("weights that are a folder", instead(WEIGHTS, Path.mkdir), "no weights"),
+    Case(
+        "weights that are a pointer of Git LFS",
+        written(WEIGHTS, "version https://git-lfs"),
+        "no sa",
+    ),
+    Case("zeros", written(WEIGHTS, bytes(999)), "no safetensors header"),
+    Case("a header of 8 EB", written(WEIGHTS, b"\xff" * 7 + b"\x7f{}"), "no safetensors header"),
+    Case("a header that is a list", header(lambda tensors: []), "no safetensors header"),
+    Case(
+        "a header nested without end",
+        written(WEIGHTS, struct.pack("<Q", 9999) + b"[" * 9999),
+        "no safetensors header",
+    ),
+    Case(
+        "a tensor that is a number", header(lambda t: t.update({PROJECTION: 7})), "no safetensors"
+    ),
+    Case("a shape of texts", of_tensor(PROJECTION, "shape", ["24", "32"]), "no safetensors header"),
+    Case("a shape that is a number", of_tensor(PROJECTION, "shape", 7), "no safetensors header"),
+    Case("a shape of nothing", of_tensor(PROJECTION, "shape", []), "of no dimension"),
+    Case(
+        "places that are texts", of_tensor(PROJECTION, "data_offsets", ["0", "9"]), "no safetensors"
+    ),
+    Case(
+        "places beyond the end", of_tensor(PROJECTION, "data_offsets", [0, 10**12]), "bytes of tens"
+    ),
+    Case("no kind of numbers", of_tensor(PROJECTION, "dtype", None), "no safetensors header"),
+    Case(
+        "no text tower",
+        header(lambda t: {n.replace("text_model", "x"): v for n, v in t.items()}),
+        "without a text tower",
+    ),
+    Case(
+        "no image tower",
+        header(lambda t: {n.replace("vision_model", "x"): v for n, v in t.items()}),
+        "without an image tower",
+    ),
+    Case(
+        "no projection",
+        header(lambda t: {n: v for n, v in t.items() if n != PROJECTION}),
+        f"no tensor {PROJECTION}",
+    ),
+    Case("an index of nothing", indexed({}), "no weight_map"),
+    Case("an index that is a list", indexed(["x"]), "no weight_map"),
+    Case("an index of lists", indexed({"w": ["x"]}), "no weight_map"),
+    Case(
+        "an index of a part that is not there", indexed({"w": "model-2.safetensors"}), "no file mod"
+    ),
+    Case("an index that leads out", indexed({"w": "../../../etc/passwd"}), "no file passwd"),
+    Case("no tokenizer", gone("tokenizer.json"), "no tokenizer file"),
+    Case("no preprocessor", gone("preprocessor_config.json"), "no preprocessor file"),
+    Case(
+        "a tokenizer that is a folder", instead("tokenizer.json", Path.mkdir), "no tokenizer file"
+    ),
+    Case("a vocabulary that is a folder", instead("vocab.txt", Path.mkdir), "a folder, or a link"),
+    Case(
+        "a file of a cache that was cleaned",
+        instead("tokenizer_config.json", lambda p: p.symlink_to("../blobs/0")),
+        "a folder, or a link",
+    ),
+]
+TOKENIZER, SETTINGS, PIXELS = "tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"
+LOADED = [
+    *(
+        Case(f"{name} cut at {n} eighths", cut(name, n), "cannot load|column|JSON")
+        for name in (TOKENIZER, PIXELS)
+        for n in (0, 3, 6)
+    ),
+    *(
+        Case(f"{name} is {what}", written(name, content), "cannot load|JSON|found")
+        for name in (TOKENIZER, SETTINGS, PIXELS)
+        for what, content in {"a list": "[]", "a number": "7", "no text": b"\xff\xfe\0"}.items()
+    ),
+    Case(
+        "a tokenizer of no model", written(TOKENIZER, '{"model": {"type": "None"}}'), "cannot load"
+    ),
+    Case("a tokenizer of no class", changed(SETTINGS, "tokenizer_class", to="Os"), "|cannot load"),
+    Case(
+        "a processor of no class", changed(PIXELS, "image_processor_type", to="System"), "cannot lo"
+    ),
+    Case("other widths", changed(CONFIG, "text_config", "hidden_size", to=64), "cannot load"),
+    Case(
+        "more layers", changed(CONFIG, "text_config", "num_hidden_layers", to=3), "weights without"
+    ),
+    Case("a width of none", changed(CONFIG, "text_config", "hidden_size", to=0), "cannot load"),
+    Case(
+        "a width below none", changed(CONFIG, "vision_config", "hidden_size", to=-8), "cannot load"
+    ),
+    Case(
+        "a width in text", changed(CONFIG, "vision_config", "hidden_size", to="wide"), "cannot load"
+    ),
+    Case(
+        "heads that do not divide",
+        changed(CONFIG, "text_config", "num_attention_heads", to=5),
+        "cannot load",
+    ),
+    Case("no heads", changed(CONFIG, "text_config", "num_attention_heads", to=0), "cannot load"),
+    Case("a tower that is a list", changed(CONFIG, "text_config", to=[]), "cannot load"),
+    Case(
+        "an activation that is none",
+        changed(CONFIG, "text_config", "hidden_act", to="os.system"),
+        "cannot load",
+    ),
+    Case("numbers of a kind that is none", of_tensor(PROJECTION, "dtype", "F17"), "cannot load"),
+    Case("tensors that overlap", of_tensor(PROJECTION, "data_offsets", [0, 4 * 24 * 32]), "cannot"),
+    Case("a shape of another size", of_tensor(PROJECTION, "shape", [24, 31]), "cannot load"),
+]
+
+
+def fetched(steps: Steps, folder: Path) -> tuple[str, Path]:
+    """What the job tells of a folder that the config names, and where the model goes."""
+    made = steps.folder / "data/models/mine/model.json"
+
+    class Wildcards(list):
+        model = "mine"
+
+    log = steps.folder / "results/logs/fetch_model.log"
+    snakemake = SimpleNamespace(
+        rule="fetch_model", wildcards=Wildcards(["mine"]), log=[str(log)], threads=1,
+        output=SimpleNamespace(provenance=str(made)),
+        params=SimpleNamespace(entry={"source": "local", "path": str(folder), "sha256": None}),
+    )  # fmt: skip
+    try:
+        with within_limits():
+            job.run(fetch_model.main, snakemake)
+    except SystemExit:
+        told = log.read_text("utf-8")
+        check_message(told[told.index("ERROR") :])
+        return told, made.parent
+    return "", made.parent
+
+
+@ids(FETCHED)
+def test_a_model_that_is_not_whole_is_told_when_it_is_taken_in(steps, folder, case):
+    case.make(folder)
+    told, made = fetched(steps, folder)
+    assert_told(Ended(message=told), case.told)
+    assert not (made / "model.json").exists()
+
+
+@ids(LOADED)
+def test_a_model_that_cannot_be_loaded_is_told_when_it_is_asked(steps, folder, case):
+    case.make(folder)
+    told, made = fetched(steps, folder)
+
+    def ask() -> None:
+        encoder = load_encoder(made, device="cpu")
+        encoder.encode_texts(encoder.tokenize(["a dog"]))
+        pixels = torch.from_numpy(encoder.preprocess(picture("pink"))[None])
+        encoder.encode_images(pixels)
+
+    told = told or told_by(ask)
+    if told or not case.told.startswith("|"):
+        assert_told(Ended(message=told), case.told)
+
+
+@pytest.mark.parametrize("where", ["text_projection", "vision_model", "text_model"])
+def test_weights_that_are_no_numbers_give_no_features(steps, folder, where):
+    from safetensors.numpy import load_file, save_file
+
+    tensors = load_file(folder / WEIGHTS)
+    for name in tensors:
+        if name.startswith(where):
+            tensors[name] = np.full_like(tensors[name], np.nan)
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    told, made = fetched(steps, folder)
+
+    def ask() -> None:
+        encoder = load_encoder(made, device="cpu")
+        if where == "vision_model":
+            encoder.encode_images(torch.from_numpy(encoder.preprocess(picture("pink"))[None]))
+        else:
+            encoder.encode_texts(encoder.tokenize(["a dog"]))
+
+    assert "not finite" in (told or told_by(ask))
+
+
+CODE = "import pathlib; pathlib.Path('hacked').touch()\n"
+
+
+def test_no_code_of_a_model_is_run(steps, folder):
+    for name in ("modeling_clip.py", "tokenization_clip.py", "processing_clip.py", "__init__.py"):
+        (folder / name).write_text(CODE)
+    for name, classes in {
+        CONFIG: {"AutoModel": "modeling_clip.CLIPModel", "AutoConfig": "modeling_clip.CLIPConfig"},
+        SETTINGS: {"AutoTokenizer": ["tokenization_clip.CLIPTokenizer", None]},
+        PIXELS: {"AutoImageProcessor": "processing_clip.CLIPImageProcessor"},
+    }.items():
+        changed(name, "auto_map", to=classes)(folder)
+    told, made = fetched(steps, folder)
+    assert not told and not [*made.glob("*.py")]
+    for where in (made, folder):
+        encoder = load_encoder(where, device="cpu")
+        assert encoder.encode_texts(encoder.tokenize(["a dog"])).shape == (1, 24)
+    assert not Path("hacked").exists() and not (folder / "hacked").exists()
+
+
+def test_names_of_files_lead_nowhere(steps, folder):
+    os.mkfifo(folder / "pipe")
+    (folder / "notes\n.txt").write_text("x")
+    (folder / os.fsdecode(b"caf\xe9.json")).write_text("{")
+    told, made = fetched(steps, folder)
+    assert not told and sorted(p.name for p in made.iterdir() if p.suffix == ".txt") == []
+
+
+def test_the_model_that_is_spoilt_here_is_right_at_first(steps, folder):
+    told, made = fetched(steps, folder)
+    assert not told and (made / "model.json").is_file()
