@@ -234,6 +234,7 @@ rule plot_hubs:
             labels={"result": "Figure: the worst hubs"},
         ),
         png=collect("results/{{dataset}}/figures/hubs.{lang}.png", lang=LANGUAGES),
+        table="results/{dataset}/figures/hubs.csv",
     log:
         "results/logs/plot_hubs/{dataset}.log",
     benchmark:
@@ -263,6 +264,7 @@ rule plot_failures:
             labels={"result": "Figure: failures of each kind"},
         ),
         png=collect("results/{{dataset}}/figures/failures.{lang}.png", lang=LANGUAGES),
+        table="results/{dataset}/figures/failures.csv",
     log:
         "results/logs/plot_failures/{dataset}.log",
     benchmark:

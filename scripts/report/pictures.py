@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from scripts.report.style import TINT
+from scripts.report.style import INK, TINT, printable, width_of
+from scripts.studies.words import pattern_of
 
 
 def set_lines(axes: Any, x: float, y: float, lines: list[str], size: float, **kwargs: Any) -> float:
@@ -25,6 +26,69 @@ def set_lines(axes: Any, x: float, y: float, lines: list[str], size: float, **kw
 def leading_of(size: float) -> float:
     """Inches from one line to the next at a size in points."""
     return size * 1.38 / 72
+
+
+def mark_words(
+    axes: Any,
+    corner: tuple[float, float],
+    text: str,
+    lines: list[str],
+    words: list[str],
+    size: float,
+    colour: str,
+    after: int = 0,
+) -> None:
+    """A tinted ground behind some words, and a line under them for who sees no colour.
+
+    Parameters
+    ----------
+    corner : where ``set_lines`` sets the first of the lines
+    text, lines, words, after : see ``marks``
+    size : of the type, in points
+    """
+    if axes is None:
+        return
+    leading = leading_of(size)
+    for number, start, stop in marks(text, lines, words, after):
+        left, right = (corner[0] + width_of(lines[number][:end], size) for end in (start, stop))
+        top = corner[1] + number * leading
+        axes.add_patch(
+            Rectangle(
+                (left - 0.01, top + 0.008), right - left + 0.02, leading - 0.008,
+                facecolor=colour, alpha=0.3, lw=0, zorder=0.5,
+            )
+        )  # fmt: skip
+        axes.plot([left, right], [top + 0.93 * leading] * 2, color=INK, lw=0.55, zorder=0.6)
+
+
+def marks(
+    text: str, lines: list[str], words: list[str], after: int = 0
+) -> list[tuple[int, int, int]]:
+    """Where ``words`` stand in ``lines``, which ``wrap`` made of ``text``.
+
+    Parameters
+    ----------
+    after : characters at the start of ``text`` that are none of the words, whatever they spell
+
+    Returns
+    -------
+    line, start and stop of each; a word that is broken between lines has a mark on both
+    """
+    text = printable(text)
+    pattern = pattern_of(shown for word in words if (shown := printable(word)))
+    spans = [match.span() for match in pattern.finditer(text, after)]
+    found, upto = [], 0
+    for number, line in enumerate(lines):
+        # the last line may end in an ellipsis that is not in the text
+        body = line if line in text[upto:] else line.removesuffix("…")
+        start = text.index(body, upto)
+        upto = start + len(body)
+        found += [
+            (number, max(first, start) - start, min(last, upto) - start)
+            for first, last in spans
+            if first < upto and last > start
+        ]
+    return found
 
 
 def set_picture(axes: Any, picture: np.ndarray, x: float, y: float, cell: float) -> None:

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from scripts.evaluate.runs import DIRECTIONS
-from scripts.report.pictures import leading_of, set_lines, set_picture
+from scripts.report.pictures import leading_of, mark_words, set_lines, set_picture
 from scripts.report.style import (
     INK,
     LINE,
@@ -20,14 +19,12 @@ from scripts.report.style import (
     draw,
     inches,
     palette_of,
-    printable,
     sheet,
     thumbnail,
     tick,
-    width_of,
     wrap,
+    write_table,
 )
-from scripts.studies.words import pattern_of
 
 WORDS = {
     "en": {
@@ -80,33 +77,36 @@ TEXT = SMALL - 0.3
 LINES = 4
 
 
-def plot_failures(
-    failures: pd.DataFrame, images: Path, language: str, style: dict[str, Any]
-) -> Figure:
-    """Draw examples of the first model: a row or more for each kind, a column for each direction.
+def drawn_failures(failures: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are drawn: examples of the first model, fewer of each kind where they are many.
 
     Parameters
     ----------
-    failures : rows of ``study_errors.FAILURE_COLUMNS``; those with "example" are shown, fewer of
-        each kind where not all fit on a page
+    failures : rows of ``study_errors.FAILURE_COLUMNS``; those with "example" may be drawn
+    """
+    shown = failures[failures.example == 1]
+    shown = shown[shown.model == failures.model.iloc[0]] if len(shown) else shown
+    place = shown.groupby(["kind", "direction"]).cumcount()
+    most = int(place.max()) + 1 if len(shown) else 0
+    while most > 1 and _height(_cells(shown[place < most])) > TALLEST:
+        most -= 1
+    return shown[place < most].reset_index(drop=True)
+
+
+def plot_failures(
+    failures: pd.DataFrame, images: Path, language: str, style: dict[str, Any]
+) -> Figure:
+    """Draw examples: a row or more for each kind, a column for each direction.
+
+    Parameters
+    ----------
+    failures : from ``drawn_failures``
     images : folder of the dataset's pictures
     """
     words, marked = WORDS[language], palette_of(style)[3]
-    shown = failures[failures.example == 1]
-    shown = shown[shown.model == failures.model.iloc[0]] if len(shown) else shown
-    cells = {
-        kind: [
-            [row for row in shown.itertuples() if (row.kind, row.direction) == (kind, way)]
-            for way in DIRECTIONS
-        ]
-        for kind in words["kinds"]
-        if (shown.kind == kind).any()
-    }
-    most = max((len(part) for kind in cells.values() for part in kind), default=0)
-    while most > 1 and _height(cells, most) > TALLEST:
-        most -= 1
+    cells = _cells(failures)
     with sheet():
-        figure, axes = inches(WIDTH, _height(cells, most))
+        figure, axes = inches(WIDTH, _height(cells))
         for column, way in enumerate(DIRECTIONS):
             x = EDGE + NAME + GAP + column * (CELL + GAP)
             axes.text(x, 0.14, words[way], weight="bold", va="center", size=SIZE)
@@ -119,19 +119,27 @@ def plot_failures(
             set_lines(axes, EDGE, y + used, wrap(note, NAME, TEXT, lines=4), TEXT, color=MUTED)
             for column, rows in enumerate(directions):
                 x = EDGE + NAME + GAP + column * (CELL + GAP)
-                for number, row in enumerate(rows[:most]):
+                for number, row in enumerate(rows):
                     drawing = _sentence_asks if column == 0 else _picture_asks
                     drawing(axes, row, (x, y + 0.07 + number * ROW), images, words, marked)
-            y += ROW * _rows_shown(directions, most)
+            y += ROW * max(map(len, directions))
     return figure
 
 
-def _rows_shown(directions: list[list[Any]], most: int) -> int:
-    return min(most, max(len(rows) for rows in directions))
+def _cells(failures: pd.DataFrame) -> dict[str, list[list[Any]]]:
+    """Kind -> for each direction, its rows."""
+    return {
+        kind: [
+            [row for row in failures.itertuples() if (row.kind, row.direction) == (kind, way)]
+            for way in DIRECTIONS
+        ]
+        for kind in WORDS["en"]["kinds"]
+        if (failures.kind == kind).any()
+    }
 
 
-def _height(cells: dict[str, list[list[Any]]], most: int) -> float:
-    return HEAD + ROW * sum(_rows_shown(directions, most) for directions in cells.values())
+def _height(cells: dict[str, list[list[Any]]]) -> float:
+    return HEAD + ROW * sum(max(map(len, directions)) for directions in cells.values())
 
 
 def _sentence_asks(
@@ -146,7 +154,7 @@ def _sentence_asks(
     x, y = corner
     width = CELL - 2 * (PICTURE + 0.07)
     lines = wrap(row.query_text, width, TEXT, lines=LINES)
-    _mark(axes, x, y, lines, row, marked)
+    mark_words(axes, (x, y), row.query_text, lines, row.differing.split("; "), TEXT, marked)
     used = set_lines(axes, x, y, lines, TEXT, color=INK)
     evidence = words["evidence"].format(rank=row.rank, margin=row.margin)
     set_lines(axes, x, y + used + 0.02, wrap(evidence, width, TEXT, 1), TEXT, color=MUTED)
@@ -170,51 +178,13 @@ def _picture_asks(
     left = x + PICTURE + 0.09
     width = CELL - PICTURE - 0.09
     lines = wrap(row.top_text, width, TEXT, lines=LINES // 2)
-    _mark(axes, left, y, lines, row, marked)
+    mark_words(axes, (left, y), row.top_text, lines, row.differing.split("; "), TEXT, marked)
     used = set_lines(axes, left, y, lines, TEXT, color=INK) + 0.02
     right = wrap(row.right_text, width - 0.16, TEXT, lines=LINES // 2)
     tick(axes, left + 0.06, y + used + 0.55 * leading_of(TEXT), 0.12)
     used += set_lines(axes, left + 0.16, y + used, right, TEXT, color=INK) + 0.02
     evidence = words["evidence"].format(rank=row.rank, margin=row.margin)
     set_lines(axes, left, y + used, wrap(evidence, width, TEXT, 1), TEXT, color=MUTED)
-
-
-def _mark(axes: Any, x: float, y: float, lines: list[str], row: Any, colour: str) -> None:
-    """A tinted ground behind the words of a sentence that no caption of its partner has."""
-    sentence = row.query_text or row.top_text
-    for number, start, stop in marks(sentence, lines, row.differing.split("; ")):
-        left, right = (x + width_of(lines[number][:end], TEXT) for end in (start, stop))
-        top, tall = y + number * leading_of(TEXT) + 0.008, leading_of(TEXT) - 0.008
-        axes.add_patch(
-            Rectangle(
-                (left - 0.01, top), right - left + 0.02, tall,
-                facecolor=colour, alpha=0.4, lw=0, zorder=0.5,
-            )
-        )  # fmt: skip
-
-
-def marks(text: str, lines: list[str], words: list[str]) -> list[tuple[int, int, int]]:
-    """Where ``words`` stand in ``lines``, which ``wrap`` made of ``text``.
-
-    Returns
-    -------
-    line, start and stop of each; a word that is broken between lines has a mark on both
-    """
-    text = printable(text)
-    pattern = pattern_of(printable(word) for word in words if word)
-    spans = [match.span() for match in pattern.finditer(text)]
-    found, upto = [], 0
-    for number, line in enumerate(lines):
-        # the last line may end in an ellipsis that is not in the text
-        body = line if line in text[upto:] else line.removesuffix("…")
-        start = text.index(body, upto)
-        upto = start + len(body)
-        found += [
-            (number, max(first, start) - start, min(last, upto) - start)
-            for first, last in spans
-            if first < upto and last > start
-        ]
-    return found
 
 
 def read_failures(path: str | Path) -> pd.DataFrame:
@@ -226,8 +196,9 @@ def main(snakemake: Any) -> None:
     """Unpack the job."""
     files = snakemake.input
     style = dict(snakemake.params.get("style") or {})
-    failures = read_failures(files.failures)
+    failures = drawn_failures(read_failures(files.failures))
     draw(snakemake, lambda language: plot_failures(failures, Path(files.images), language, style))
+    write_table(failures, snakemake.output.table)
 
 
 if __name__ == "__main__":

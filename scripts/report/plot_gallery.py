@@ -13,7 +13,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from scripts.data.rows import Rows, read_rows
 from scripts.evaluate.runs import Run, read_run
-from scripts.report.pictures import set_lines, set_picture
+from scripts.report.pictures import mark_words, set_lines, set_picture
 from scripts.report.style import (
     INK,
     LINE,
@@ -32,6 +32,7 @@ from scripts.report.style import (
     wrap,
     write_table,
 )
+from scripts.studies.words import unsaid
 
 OUTCOMES = ("success", "near_miss", "failure")
 WORDS = {
@@ -44,7 +45,14 @@ WORDS = {
         "failure_note": "right answer beyond rank 10, or the worst there are",
         "rank": "right answer: rank {rank:,}",
         "target": "rank {rank:,}",
-        "answer": "the right one",
+        "unsaid": "not said: ",
+        "comma": ", ",
+        "text_to_image_mark": (
+            "Marked, under a wrong image: words of the sentence that none of its captions says."
+        ),
+        "image_to_text_mark": (
+            "Marked, in a wrong sentence: words that none of the image's own captions says."
+        ),
     },
     "zh": {
         "success": "成功",
@@ -55,7 +63,10 @@ WORDS = {
         "failure_note": "正确答案在第 10 名之后，不足时取最差者",
         "rank": "正确答案：第 {rank:,} 名",
         "target": "第 {rank:,} 名",
-        "answer": "正确答案",
+        "unsaid": "未提及：",
+        "comma": "、",
+        "text_to_image_mark": "错误图像下方带标记的词：查询说到，而该图像自己的描述都没有说到。",
+        "image_to_text_mark": "错误描述中带标记的词：该查询图像自己的描述都没有说到。",
     },
 }
 
@@ -98,7 +109,7 @@ def gallery_table(
 
     Columns: model, prompt, scorer, direction, outcome, query (row), image (of the query), text (of
     the query), rank (of the right answer), top_k, place, item (row), item_image, item_text, score,
-    right.
+    right, unsaid (of a wrong pair, the words of its sentence that no caption of its image says).
     Where no right answer is among the top ``top_k``, a last row holds it, at its own place.
     """
     records = []
@@ -127,6 +138,9 @@ def gallery_table(
             if not any(_right(rows, by_text, image, item) for _, item, _ in items):
                 items.append((own["rank"], *_right_answer(run, rows, by_text, query, image)))
             for place, item, score in items:
+                right = _right(rows, by_text, image, item)
+                sentence, shown = (query, item) if by_text else (item, image)
+                words = [] if right else unsaid(rows.captions[sentence], rows.captions_of(shown))
                 records.append(
                     {
                         **own,
@@ -135,12 +149,13 @@ def gallery_table(
                         "item_image": rows.images[item if by_text else rows.image_of_caption[item]],
                         "item_text": "" if by_text else rows.captions[item],
                         "score": round(score, 4),
-                        "right": _right(rows, by_text, image, item),
+                        "right": right,
+                        "unsaid": "; ".join(words),
                     }
                 )
     columns = (
         "model prompt scorer direction outcome query image text rank top_k place item item_image "
-        "item_text score right"
+        "item_text score right unsaid"
     )
     return pd.DataFrame(records, columns=columns.split())
 
@@ -165,6 +180,7 @@ def plot_gallery(table: pd.DataFrame, images: Path, language: str, style: dict[s
     images : folder of the dataset's pictures
     """
     by_text = (table.direction == "text_to_image").all()
+    marked = palette_of(style)[3]
     blocks: list[tuple[str, pd.DataFrame]] = [
         (outcome, part)
         for outcome in OUTCOMES
@@ -172,21 +188,27 @@ def plot_gallery(table: pd.DataFrame, images: Path, language: str, style: dict[s
     ]
     with sheet():
         drawing = _pictures_for_text if by_text else _texts_for_picture
-        heights = [drawing(None, part, 0.0, images, language) for _, part in blocks]
+        heights = [drawing(None, part, 0.0, images, language, marked) for _, part in blocks]
         heads = len({outcome for outcome, _ in blocks})
-        height = 0.1 + sum(heights) + 0.44 * heads + 0.02
+        way = "text_to_image" if by_text else "image_to_text"
+        told = WORDS[language][f"{way}_mark"] if (table.unsaid != "").any() else ""
+        foot = 0.22 if told else 0.0
+        height = 0.1 + sum(heights) + 0.44 * heads + 0.02 + foot
         figure, axes = inches(_width(table) if by_text else WIDTH, max(height, 0.5))
         y, before = 0.1, None
         for (outcome, part), tall in zip(blocks, heights, strict=True):
             if outcome != before:
                 _heading(axes, y, outcome, language, palette_of(style))
                 y, before = y + 0.44, outcome
-            drawing(axes, part, y, images, language)
+            drawing(axes, part, y, images, language, marked)
             y += tall
+        if told:
+            set_lines(axes, 0.1, y, [told], SMALL, color=MUTED)
     return figure
 
 
 CELL, QUERY, GAP = 0.8, 1.72, 0.08  # inches: a picture, the query's column, between pictures
+LACKING = SMALL - 0.5  # points, of what is said of no picture
 
 
 def _width(table: pd.DataFrame) -> float:
@@ -212,7 +234,7 @@ def _heading(axes: Any, y: float, outcome: str, language: str, colours: tuple[st
 
 
 def _pictures_for_text(
-    axes: Any, part: pd.DataFrame, y: float, images: Path, language: str
+    axes: Any, part: pd.DataFrame, y: float, images: Path, language: str, marked: str
 ) -> float:
     """A sentence and the pictures found for it; its height in inches."""
     first, words = part.iloc[0], WORDS[language]
@@ -220,10 +242,14 @@ def _pictures_for_text(
     rank = words["rank"].format(rank=first["rank"])
     used = set_lines(axes, 0.1, y, lines, SMALL + 0.5, color=INK)
     used += 0.04 + set_lines(axes, 0.1, y + used + 0.04, [rank], SMALL, color=MUTED)
-    if axes is not None:
-        for number, item in enumerate(part.itertuples()):
-            beyond = item.place > item.top_k
-            x = QUERY + number * (CELL + GAP) + (0.14 if beyond else 0)
+    lacking = 0.0
+    for number, item in enumerate(part.itertuples()):
+        beyond = item.place > item.top_k
+        x = QUERY + number * (CELL + GAP) + (0.14 if beyond else 0)
+        words_of_it = [word for word in item.unsaid.split("; ") if word]
+        tall = _lacking(axes, words_of_it, x, y + CELL + 0.22, language, marked)
+        lacking = max(lacking, tall)
+        if axes is not None:
             if beyond:
                 axes.plot([x - 0.11] * 2, [y, y + CELL], color=LINE, lw=0.8, ls=(0, (2, 2)))
             set_picture(axes, np.asarray(thumbnail(images / item.item_image, 200)), x, y, CELL)
@@ -260,11 +286,22 @@ def _pictures_for_text(
                 ha="right",
                 color=MUTED,
             )
-    return max(used + 0.16, CELL + 0.34)
+    return max(used + 0.16, CELL + 0.34 + lacking)
+
+
+def _lacking(axes: Any, words: list[str], x: float, y: float, language: str, marked: str) -> float:
+    """Words that are not said of a picture, below it; their height in inches."""
+    if not words:
+        return 0.0
+    before, comma = WORDS[language]["unsaid"], WORDS[language]["comma"]
+    text = before + comma.join(words)
+    lines = wrap(text, CELL, LACKING, lines=3)
+    mark_words(axes, (x, y), text, lines, words, LACKING, marked, len(before))
+    return set_lines(axes, x, y, lines, LACKING, color=INK)
 
 
 def _texts_for_picture(
-    axes: Any, part: pd.DataFrame, y: float, images: Path, language: str
+    axes: Any, part: pd.DataFrame, y: float, images: Path, language: str, marked: str
 ) -> float:
     """A picture and the sentences found for it; its height in inches."""
     first, words = part.iloc[0], WORDS[language]
@@ -305,7 +342,10 @@ def _texts_for_picture(
                 weight="bold" if item.right else "normal",
                 color=INK if item.right else MUTED,
             )
-            set_lines(axes, x, y + used + 0.005, lines, SMALL + 0.5, color=INK, weight="normal")
+            corner = x, y + used + 0.005
+            words_of_it = item.unsaid.split("; ")
+            mark_words(axes, corner, item.item_text, lines, words_of_it, SMALL + 0.5, marked)
+            set_lines(axes, *corner, lines, SMALL + 0.5, color=INK, weight="normal")
             axes.text(
                 WIDTH - 0.4,
                 middle,

@@ -24,6 +24,7 @@ from scripts.report.style import (
     thumbnail,
     width_of,
     wrap,
+    write_table,
 )
 
 WORDS = {
@@ -61,32 +62,43 @@ LABEL, COUNT = 0.95, 0.36
 LINE_HEIGHT = 0.15
 
 
-def plot_hubs(hubs: pd.DataFrame, images: Path, language: str, style: dict[str, Any]) -> Figure:
-    """Draw the hubs of the first model's reference run, both ways, two in a row.
+def drawn_hubs(hubs: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are drawn: the first model's, of hubs of its reference run.
 
     Parameters
     ----------
     hubs : rows of ``study_geometry.HUB_COLUMNS``; the first run is the reference run. Where not all
-        of its hubs fit on a page, the worst are shown
-    images : folder of the dataset's pictures
+        of its hubs fit on a page, the worst are drawn
     """
     own = hubs[(hubs.model == hubs.model.iloc[0]) & hubs.reference_place.notna()]
-    scorers = list(dict.fromkeys(own.scorer))
+    shown = int(own.reference_place.max())
+    while shown > 2 and _height(own[own.reference_place <= shown]) > TALLEST:
+        shown -= 2 - shown % 2
+    return own[own.reference_place <= shown].reset_index(drop=True)
+
+
+def plot_hubs(hubs: pd.DataFrame, images: Path, language: str, style: dict[str, Any]) -> Figure:
+    """Draw hubs both ways, two in a row.
+
+    Parameters
+    ----------
+    hubs : from ``drawn_hubs``
+    images : folder of the dataset's pictures
+    """
+    scorers = list(dict.fromkeys(hubs.scorer))
     with sheet():
-        shown = int(own.reference_place.max())
-        while shown > 2 and _height(own, scorers, shown) > TALLEST:
-            shown -= 2 - shown % 2
-        figure, axes = inches(WIDTH, _height(own, scorers, shown))
+        figure, axes = inches(WIDTH, _height(hubs))
         y = 0.0
         for direction in DIRECTIONS:
-            part = own[(own.direction == direction) & (own.reference_place <= shown)]
+            part = hubs[hubs.direction == direction]
             if len(part):
                 y = _draw_direction(axes, part, scorers, y, images, language, palette_of(style))
     return figure
 
 
-def _height(own: pd.DataFrame, scorers: list[str], shown: int) -> float:
-    parts = [own[(own.direction == way) & (own.reference_place <= shown)] for way in DIRECTIONS]
+def _height(hubs: pd.DataFrame) -> float:
+    scorers = list(dict.fromkeys(hubs.scorer))
+    parts = [hubs[hubs.direction == way] for way in DIRECTIONS]
     return 0.05 + sum(HEAD + sum(_row_heights(part, scorers)) for part in parts if len(part))
 
 
@@ -209,8 +221,9 @@ def main(snakemake: Any) -> None:
     """Unpack the job."""
     files = snakemake.input
     style = dict(snakemake.params.get("style") or {})
-    hubs = read_hubs(files.hubs)
+    hubs = drawn_hubs(read_hubs(files.hubs))
     draw(snakemake, lambda language: plot_hubs(hubs, Path(files.images), language, style))
+    write_table(hubs, snakemake.output.table)
 
 
 if __name__ == "__main__":

@@ -35,8 +35,10 @@ from scripts.report.sections import (
 from scripts.report.study import Study, sentences, study
 from scripts.report.tables import tables_of
 from scripts.report.webfont import font_faces
+from scripts.studies.words import split_at
 
 PICTURE = 208  # pixels: twice what a screen shows
+UNSAID = 5  # words that are listed under a picture
 
 
 def gallery_blocks(table: pd.DataFrame, images: Path, cache: dict) -> list[dict[str, Any]]:
@@ -58,7 +60,9 @@ def gallery_blocks(table: pd.DataFrame, images: Path, cache: dict) -> list[dict[
                         "score": "" if np.isnan(item.score) else formats.score(item.score),
                         "right": bool(item.right),
                         "beyond": item.place > item.top_k,
-                        "text": item.item_text,
+                        "pieces": split_at(item.item_text, unsaid_of(item)),
+                        "unsaid": unsaid_of(item)[:UNSAID] if by_text else [],
+                        "more": len(unsaid_of(item)) > UNSAID,
                         "picture": picture(images / item.item_image, PICTURE, cache)
                         if by_text
                         else None,
@@ -68,6 +72,11 @@ def gallery_blocks(table: pd.DataFrame, images: Path, cache: dict) -> list[dict[
             }
         )
     return blocks
+
+
+def unsaid_of(item: Any) -> list[str]:
+    """The words of a wrong pair that a row of a gallery holds."""
+    return [word for word in item.unsaid.split("; ") if word]
 
 
 def render(

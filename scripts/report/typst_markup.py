@@ -43,7 +43,7 @@ INLINE = {
     "sub": "sub",
     "sup": "super",
     "small": "small",
-    "mark": "highlight",
+    "mark": "marked",
     "ins": "underline",
     "u": "underline",
     "del": "strike",
@@ -240,7 +240,7 @@ class _Converter:
                 yield from self._printed(child)
 
     def _colours(self) -> str:
-        names = ("paper", "ink", "muted", "line", "tint", "green", "link")
+        names = ("paper", "ink", "muted", "line", "tint", "green", "amber", "link")
         return "".join(
             f"#let {name} = rgb({literal(self.sheet.resolved(f'var(--{name})', f'--{name}'))})\n"
             for name in names
@@ -642,16 +642,19 @@ class _Converter:
         for item in node.elements:
             pictures = item.all("img")
             checks = [one for one in item.elements if one.is_of("check")]
+            unsaid = [one for one in item.elements if one.is_of("unsaid")]
             rest: list[Element] = [
                 inner
                 for one in item.elements
-                if one not in [*pictures, *checks]
+                if one not in [*pictures, *checks, *unsaid]
                 for inner in (one.elements if one.tag == "div" else [one])
             ]
             if len(pictures) != 1:
                 self._stop(item, f"{len(pictures)} pictures in one place of a gallery", "one")
             said = "#h(1fr);".join(self.inline([one]) for one in rest)
             marks = self._marks(item, checks)
+            below = "".join(self.inline(one.children) for one in unsaid)
+            marks += f", unsaid: [{below}]" if below else ""
             items.append(f"  found-item({self._picture(pictures[0])}, {marks})[{said}],\n")
         return f"#found({columns},\n{''.join(items)})"
 

@@ -6,7 +6,6 @@ the caption was retrieved. Either way, the question is how well this caption fit
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -127,13 +126,11 @@ class Mentions:
     Attributes
     ----------
     names : c names
-    patterns : what finds the words of each
     said : (m, c) whether a caption has one of them
     shown : (n, c) whether any caption of an image has
     """
 
     names: list[str]
-    patterns: list[re.Pattern[str]]
     said: np.ndarray
     shown: np.ndarray
 
@@ -150,13 +147,11 @@ def mentions_of(rows: Rows, words: Words) -> Mentions:
     for column, pattern in enumerate(patterns):
         said[:, column] = [pattern.search(text) is not None for text in rows.captions]
     shown = np.logical_or.reduceat(said, first_captions(rows)[:-1], axis=0)
-    return Mentions(list(words), patterns, said, shown)
+    return Mentions(list(words), said, shown)
 
 
-def differing(
-    mentions: Mentions, rows: Rows, caption: np.ndarray, image: np.ndarray
-) -> tuple[list[list[str]], list[list[str]]]:
-    """What a caption names and no caption of an image does.
+def differing(mentions: Mentions, caption: np.ndarray, image: np.ndarray) -> list[list[str]]:
+    """Names that a caption speaks of and no caption of an image does.
 
     Parameters
     ----------
@@ -164,18 +159,9 @@ def differing(
 
     Returns
     -------
-    names : for each pair
-    found : for each pair, the words of the caption that stand for them, as they are written there
+    for each pair, some of ``mentions.names``
     """
-    missing = [np.flatnonzero(row) for row in mentions.said[caption] & ~mentions.shown[image]]
-    return (
-        [[mentions.names[column] for column in columns] for columns in missing],
-        [
-            [
-                word
-                for column in columns
-                for word in mentions.patterns[column].findall(rows.captions[place])
-            ]
-            for place, columns in zip(caption.tolist(), missing, strict=True)
-        ],
-    )
+    return [
+        [mentions.names[column] for column in np.flatnonzero(row)]
+        for row in mentions.said[caption] & ~mentions.shown[image]
+    ]

@@ -48,7 +48,7 @@ from scripts.studies.evidence import (
 from scripts.studies.judged import accepted, read_judgments
 from scripts.studies.reference import Reference, read_references
 from scripts.studies.table import Row, row, write_rows
-from scripts.studies.words import words_in
+from scripts.studies.words import unsaid, words_in
 
 KINDS = (
     *("identical_caption", "tie", "accepted", "colour", "number", "action", "object"),
@@ -99,10 +99,11 @@ def failures_of(
     yardsticks = likeness(reference.texts, rows, every, own)
     similarity = likeness(reference.texts, rows, caption, image)
     lengths = np.array([words_in(text) for text in rows.captions])
-    missing, found = {}, [[] for _ in caption]
-    for part, column in PARTS.items():
-        missing[column], words = differing(mentions[part], rows, caption, image)
-        found = [some + more for some, more in zip(found, words, strict=True)]
+    missing = {column: differing(mentions[part], caption, image) for part, column in PARTS.items()}
+    not_said = [
+        unsaid(rows.captions[mine], rows.captions_of(theirs))
+        for mine, theirs in zip(caption.tolist(), image.tolist(), strict=True)
+    ]
     less = {
         column: np.array([len(some) > 0 for some in names], dtype=bool)
         for column, names in missing.items()
@@ -139,7 +140,7 @@ def failures_of(
             "similarity": round(float(similarity[place]), DIGITS),
             "yardstick": _number(yardsticks[caption[place]]),
             **{column: "; ".join(names[place]) for column, names in missing.items()},
-            "differing": "; ".join(dict.fromkeys(found[place])),
+            "differing": "; ".join(not_said[place]),
             "words": int(lengths[caption[place]]),
             "example": 0,
         }

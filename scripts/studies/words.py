@@ -9,6 +9,19 @@ from collections.abc import Iterable
 _DENSE = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 _LETTER = rf"[^\W{_DENSE}]"
 _WORD = re.compile(rf"[{_DENSE}]|{_LETTER}+(?:['’-]{_LETTER}+)*")
+# words that tell nothing of what an image shows; numbers and places are told, and not among them
+_EMPTY = frozenset(
+    _WORD.findall(
+        "a an the this that these those there here it its they them their he him his she her hers "
+        "who which what something someone be is are was were been being am has have had having do "
+        "does did can could will would may might and or but as if so not no than then too very "
+        "just also only of to at by for from with into onto upon while s t some any other another "
+        "each both image picture photo photograph scene "
+        "的了着过地得在是有和与及或并而且也都就这那之其他她它们被把让给对从向于以为一个只条张位名件些"
+    )
+)
+# endings of English words that are the same word in another form
+_ENDING = re.compile(r"(?<=[a-z]{3})(?:ings|ing|ed|es|s)$")
 
 
 def words_of(text: str) -> list[str]:
@@ -19,6 +32,43 @@ def words_of(text: str) -> list[str]:
 def words_in(text: str) -> int:
     """Length of a text in words, as ``words_of`` counts them."""
     return len(words_of(text))
+
+
+def _root(word: str) -> str:
+    """A word in a form that "run", "runs" and "running", "baby" and "babies" share."""
+    root = _ENDING.sub("", re.sub(r"['’]s?$", "", word)).rstrip("e")
+    root = re.sub(r"([a-z])\1$", r"\1", root)
+    return re.sub(r"i$", "y", root) or word
+
+
+def _roots(word: str) -> set[str]:
+    """Roots of what a word is made of: "black-and-white" says "black", too."""
+    return {_root(part) for part in re.split("-", word) if part not in _EMPTY}
+
+
+def unsaid(text: str, captions: Iterable[str]) -> list[str]:
+    """The words of ``text`` that tell what an image shows, and that none of ``captions`` says.
+
+    A word in another form ("dogs" for "dog") is said. Chinese, Japanese and Korean characters that
+    stand side by side, none of them said, are one word.
+
+    Returns
+    -------
+    words as ``text`` has them, each once
+    """
+    said = {root for caption in captions for word in words_of(caption) for root in _roots(word)}
+    spans: list[tuple[int, int]] = []
+    for match in _WORD.finditer(text):
+        if _roots(match[0].casefold()) <= said:
+            continue
+        start, stop = match.span()
+        if spans and spans[-1][1] == start and re.match(f"[{_DENSE}]{{2}}", text[start - 1 : stop]):
+            start = spans.pop()[0]
+        spans.append((start, stop))
+    words: dict[str, str] = {}
+    for start, stop in spans:
+        words.setdefault(text[start:stop].casefold(), text[start:stop])
+    return list(words.values())
 
 
 def pattern_of(words: Iterable[str]) -> re.Pattern[str]:
@@ -33,3 +83,13 @@ def pattern_of(words: Iterable[str]) -> re.Pattern[str]:
     if spaced:  # one look to each side for all of them: five times as fast as one for each
         parts.append(rf"(?<!{_LETTER})(?:{'|'.join(spaced)})(?!{_LETTER})")
     return re.compile("|".join(parts) or "(?!)", re.IGNORECASE)
+
+
+def split_at(text: str, words: Iterable[str]) -> list[tuple[str, bool]]:
+    """``text`` in pieces, each with whether ``pattern_of`` finds it as one of ``words``."""
+    pieces, done = [], 0
+    for match in pattern_of(words).finditer(text):
+        pieces += [(text[done : match.start()], False), (match[0], True)]
+        done = match.end()
+    pieces.append((text[done:], False))
+    return [piece for piece in pieces if piece[0]]
