@@ -388,6 +388,9 @@ def train_model(
 ) -> list[dict[str, float]]:
     """Fill ``folder`` with the trained model; give a row of ``COLUMNS`` for each epoch.
 
+    A model that starts from another has a row for epoch 0, too: what its base does on val. The
+    weights kept are those of a later epoch all the same, or there would be no model to compare.
+
     Parameters
     ----------
     entry : see ``train`` and ``write_new_clip``
@@ -422,6 +425,8 @@ def train_model(
         )
         for split, one in rows.items()
     }
+    # what the base does before a step is taken
+    start = {} if base is None else evaluate(encoder, examples["val"], entry["batch_size"])
     weights, history = train(encoder, examples["train"], examples["val"], entry)
     encoder.model.load_state_dict(weights)
     for old in draft.glob("*.safetensors*"):
@@ -429,11 +434,14 @@ def train_model(
     encoder.model.save_pretrained(draft)
     move_model(draft, folder)
     shutil.rmtree(draft)
-    write_history(folder / "training.csv", history)
     best = history[best_epoch(history) - 1]
+    if start:
+        history = [{"epoch": 0, "step": 0, **start}, *history]
+    write_history(folder / "training.csv", history)
     told = {name: value for name, value in entry.items() if name != "source"}
     if base is not None:
         told = {name: told[name] for name in told if name not in FROM_SCRATCH_ONLY}
+        told["before"] = start
         told["base_weights"] = [of_base[file] for file in of_base if file.endswith(".safetensors")]
     write_provenance(
         folder,
@@ -454,11 +462,13 @@ def train_model(
 
 
 def write_history(path: Path, history: list[dict[str, float]]) -> None:
-    """Write a row for each epoch, numbers to six digits."""
+    """Write a row for each epoch, numbers to six digits; what was not measured is left empty."""
     with whole(path) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(COLUMNS)
-        table.writerows([f"{row[name]:.6g}" for name in COLUMNS] for row in history)
+        table.writerows(
+            [f"{row[name]:.6g}" if name in row else "" for name in COLUMNS] for row in history
+        )
 
 
 def main(snakemake) -> None:

@@ -45,6 +45,8 @@ WORDS = {
             "far": ("Far off", "the right answer is far down the list"),
             "other": ("Other", "none of these"),
         },
+        "marked": "marked: words that the image's captions lack",
+        "mark": ["marked"],
         "evidence": "rank {rank:,} · margin {margin:.3f}",
     },
     "zh": {
@@ -65,6 +67,8 @@ WORDS = {
             "far": ("相差甚远", "正确答案排名十分靠后"),
             "other": ("其他", "以上皆非"),
         },
+        "marked": "带标记：该图像的描述没有说到的词",
+        "mark": ["带标记"],
         "evidence": "第 {rank:,} 名 · 分差 {margin:.3f}",
     },
 }
@@ -72,7 +76,7 @@ WORDS = {
 # picture, and the heights of the head and of a row
 TALLEST, EDGE, NAME, GAP = 9.6, 0.1, 1.0, 0.16
 CELL = (WIDTH - 2 * EDGE - NAME - 2 * GAP) / 2
-PICTURE, HEAD, ROW = 0.66, 0.5, 0.82
+PICTURE, HEAD, ROW = 0.66, 0.5, 0.825
 TEXT = SMALL - 0.3
 LINES = 4
 
@@ -111,6 +115,10 @@ def plot_failures(
             x = EDGE + NAME + GAP + column * (CELL + GAP)
             axes.text(x, 0.14, words[way], weight="bold", va="center", size=SIZE)
             axes.text(x, 0.315, words[f"{way}_note"], va="center", size=TEXT, color=MUTED)
+        if (failures.differing != "").any():
+            told = wrap(words["marked"], NAME, TEXT, lines=3)
+            set_lines(axes, EDGE, 0.02, told, TEXT, color=MUTED)
+            mark_words(axes, (EDGE, 0.02), words["marked"], told, words["mark"], TEXT, marked)
         y = HEAD - 0.06
         for kind, directions in cells.items():
             axes.plot([EDGE, WIDTH - EDGE], [y, y], color=LINE, lw=0.8)
@@ -121,7 +129,7 @@ def plot_failures(
                 x = EDGE + NAME + GAP + column * (CELL + GAP)
                 for number, row in enumerate(rows):
                     drawing = _sentence_asks if column == 0 else _picture_asks
-                    drawing(axes, row, (x, y + 0.07 + number * ROW), images, words, marked)
+                    drawing(axes, row, (x, y + 0.05 + number * ROW), images, words, marked)
             y += ROW * max(map(len, directions))
     return figure
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pandas as pd
+from matplotlib import patheffects
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -246,6 +247,8 @@ def _values(axes: Any, values: list[float], line: float, unit: float) -> None:
                 va="bottom",
                 size=SMALL - 1,
                 color=MUTED,
+                # lines of chance run below small numbers
+                path_effects=[patheffects.withStroke(linewidth=1.8, foreground=PAPER)],
             )
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from scripts.job import run
 from scripts.report.labels import Labels, read_labels
 from scripts.report.study_lines import draw_lines
-from scripts.report.study_points import draw_points
+from scripts.report.study_points import draw_points, drawn_points
 from scripts.report.study_table import read_study, selected
 from scripts.report.style import MUTED, SIZE, WIDTH, draw, inches, sheet, wrap, write_table
 
@@ -63,7 +63,9 @@ def main(snakemake) -> None:
         snakemake,
         lambda language: plot_study(table, study, settings, read_labels(language), style),
     )
-    write_table(selected(table, settings), snakemake.output.table)
+    shown = selected(table, settings)
+    lines = settings.get("form") == "lines"
+    write_table(shown[shown.x.notna()] if lines else drawn_points(shown), snakemake.output.table)
 
 
 if __name__ == "__main__":

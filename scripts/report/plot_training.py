@@ -26,6 +26,7 @@ WORDS = {
         "recall": "Recall on val, text → image",
         "recall_unit": "queries with the right image in the top K (%)",
         "x": "epoch",
+        "from_base": "epoch (0: the base model, not yet trained)",
         "train_loss": "train",
         "val_loss": "val",
         "kept": "kept: epoch {epoch}",
@@ -36,6 +37,7 @@ WORDS = {
         "recall": "验证集召回（以文搜图）",
         "recall_unit": "前 K 名中有正确图像的查询（%）",
         "x": "训练轮次",
+        "from_base": "训练轮次（0 为训练前的基础模型）",
         "train_loss": "训练集",
         "val_loss": "验证集",
         "kept": "保留第 {epoch} 轮",
@@ -61,7 +63,7 @@ def plot_training(
     Parameters
     ----------
     log : columns epoch, train_loss, val_loss, val_recall@1, val_recall@10 (fractions), any of the
-        last four missing where it was not measured
+        last four missing where it was not measured; epoch 0 is the model before training
     best_epoch : the epoch whose weights were kept; not marked where it is not known
     """
     words, colours = WORDS[language], palette_of(style)
@@ -80,16 +82,16 @@ def plot_training(
             axes.text(
                 0, 1.155, words[f"{name}_unit"], transform=axes.transAxes, size=SMALL, color=MUTED
             )
-            axes.set_xlabel(words["x"])
+            axes.set_xlabel(words["from_base" if log.epoch.min() == 0 else "x"])
             axes.grid(axis="y")
-            axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
             scale = 100 if name == "recall" else 1
             ends: list[tuple[float, str, str]] = []
             for place, (column, label) in enumerate(columns.items()):
                 if column not in log or log[column].isna().all():
                     continue
                 drawn = log[["epoch", column]].dropna()
-                alone = {"marker": "o", "ms": 3.5} if len(drawn) < 12 else {}
+                alone = {"marker": "o", "ms": 4.5} if len(drawn) < 12 else {}
                 axes.plot(
                     drawn.epoch,
                     scale * drawn[column],
@@ -97,13 +99,13 @@ def plot_training(
                     mec=PAPER,
                     mew=0.5,
                     ls=("-", (0, (4, 1.4)), (0, (1, 1.1)))[place],
+                    clip_on=False,
                     **alone,
                 )
                 ends.append((scale * drawn[column].iloc[-1], label, colours[place]))
             low, high = log.epoch.min(), log.epoch.max()
-            axes.set_xlim(
-                low - 0.02 * (high - low) - 0.5 * (high == low), high + 0.5 * (high == low)
-            )
+            room = 0.04 * (high - low) or 0.5
+            axes.set_xlim(low - room, high + room)
             ceiling = axes.get_ylim()[1]
             axes.set_ylim(0, min(100, 1.05 * ceiling) if name == "recall" else 1.05 * ceiling)
             _name_lines(axes, ends, panel)

@@ -208,7 +208,7 @@ def _training_notes(material: Material, speaker: Speaker, names: list[str]) -> l
         model = name.removeprefix("training-")
         own = next(one for one in material.models if one["model"] == model)
         facts = own.get("training") or {}
-        notes.append(
+        said = [
             speaker.text(
                 "text.training_1",
                 model=model,
@@ -217,7 +217,17 @@ def _training_notes(material: Material, speaker: Speaker, names: list[str]) -> l
                 epoch=facts.get("best_epoch", formats.NOTHING),
                 figure=speaker.link(f"fig_{name}"),
             )
-        )
+        ]
+        if "before" in facts:
+            before, after = (one["val_recall@10"] for one in (facts["before"], facts))
+            said.append(
+                speaker.text(
+                    f"text.training_{'higher' if after > before else 'no_higher'}",
+                    before=formats.percent(before),
+                    after=formats.percent(after),
+                )
+            )
+        notes.append(Markup(speaker.words["gap"]).join(said))  # noqa: S704 our own words
     return notes
 
 

@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from scripts.report import formats
 from scripts.report.labels import Labels
+from scripts.report.pictures import leading_of
 from scripts.report.study_axes import (
     MARKERS,
     Facet,
@@ -40,6 +41,8 @@ from scripts.report.style import (
 
 LABEL = SMALL + 0.5  # points
 WIDEST_LABEL, LABEL_LINES = 2.3, 3
+# a list longer than this, with more marks than that, has those of the first model alone
+LONG, CROWDED = 6, 24
 # between marks of a row, and between panels, in inches
 PITCH, GAP = 0.092, 0.26
 
@@ -157,8 +160,23 @@ def _blocks(table: pd.DataFrame, study: str, labels: Labels) -> tuple[list[Block
     return blocks, width
 
 
+def drawn_points(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a study's table that are drawn: of a long list, those of the first model."""
+    names = ["group", "prompt", "scorer", "x"]
+    for _, part in table.groupby("direction"):
+        rows = len(part[names].drop_duplicates())
+        if rows > LONG and len(part) > CROWDED:
+            return table[table.model == table.model.iloc[0]].reset_index(drop=True)
+    return table
+
+
 def draw_points(table: pd.DataFrame, study: str, labels: Labels, style: dict[str, Any]) -> Figure:
     """Draw a study's table; models are told by colour, measures by shape."""
+    every = table.model.nunique()
+    table = drawn_points(table)
+    note = ""
+    if table.model.nunique() < every:
+        note = labels.text("first_model", model=table.model.iloc[0], study=study)
     blocks, width = _blocks(table, study, labels)
     models, measures = unique(table.model), unique(table.measure)
     if all(block.named for block in blocks):
@@ -167,7 +185,9 @@ def draw_points(table: pd.DataFrame, study: str, labels: Labels, style: dict[str
     look = _Look(models if len(models) > 1 else [], measures, colours)
     legend = look.legend(labels)
 
-    top = 0.1 + (0.06 + 0.19 * legend_lines(legend) if legend else 0)
+    told = wrap(note, WIDTH - 0.2, SMALL, 2) if note else []
+    under = 0.1 + (0.06 + 0.19 * legend_lines(legend) if legend else 0)
+    top = under + (0.05 + leading_of(SMALL) * len(told) if told else 0)
     titles, foot, left = 0.27, 0.46, width + 0.22
     bodies = [block.heights.sum() + 0.1 for block in blocks]
     height = top + sum(titles + body + foot for body in bodies) + 0.04
@@ -200,6 +220,9 @@ def draw_points(table: pd.DataFrame, study: str, labels: Labels, style: dict[str
             _row_counts(axes, block, counts[way], uneven, 1 + column / panel, labels)
             _row_points(axes, block, way, look)
         above += titles + body + foot
+    for number, line in enumerate(told):
+        y = 1 - (under + (number + 0.76) * leading_of(SMALL)) / height
+        figure.text(0.1 / WIDTH, y, line, size=SMALL, color=MUTED)
     if legend:
         figure.legend(
             handles=legend,
@@ -220,14 +243,23 @@ def _point_axes(axes: Any, block: Block, body: float, panel: float, labels: Labe
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
     axes.tick_params(axis="x", length=0)
-    ticks = MaxNLocator(max(2, int(panel / 0.36)), steps=[1, 2, 5, 10])
-    axes.xaxis.set_major_locator(ticks)
+    axes.xaxis.set_major_locator(_ticks(axes.get_xlim(), panel))
     axes.xaxis.set_major_formatter(FuncFormatter(signed))
     axes.set_xlabel(block.facet.axis(labels), labelpad=3)
     for edge in _edges(block)[1:-1]:
         axes.axhline(edge, color=LINE, lw=0.4, zorder=0)
     if block.facet.difference:
         axes.axvline(0, color=MUTED, lw=0.9, zorder=1)
+
+
+def _ticks(limits: tuple[float, float], panel: float) -> MaxNLocator:
+    """As many ticks as have room for their numbers on an axis of so many inches."""
+    for count in range(max(2, int(panel / 0.36)), 2, -1):
+        ticks = MaxNLocator(count, steps=[1, 2, 5, 10])
+        numbers = [signed(tick, None) for tick in ticks.tick_values(*limits)]
+        if sum(width_of(number, SMALL) + 0.16 for number in numbers) <= panel:
+            return ticks
+    return MaxNLocator(2, steps=[1, 2, 5, 10])
 
 
 def _edges(block: Block) -> np.ndarray:
