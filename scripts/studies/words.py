@@ -15,8 +15,8 @@ _EMPTY = frozenset(
         "a an the this that these those there here it its they them their he him his she her hers "
         "who which what something someone be is are was were been being am has have had having do "
         "does did can could will would may might and or but as if so not no than then too very "
-        "just also only of to at by for from with into onto upon while s t some any other another "
-        "each both image picture photo photograph scene "
+        "just also only of to in on at by for from with into onto upon while s t some any other "
+        "another each both image picture photo photograph scene "
         "的了着过地得在是有和与及或并而且也都就这那之其他她它们被把让给对从向于以为一个只条张位名件些"
     )
 )

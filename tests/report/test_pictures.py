@@ -13,10 +13,9 @@ from PIL import Image
 from test_figures import assert_readable, texts_of
 
 from scripts.report import plot_failures, plot_hubs, style
-from scripts.report.plot_failures import WORDS, marks, read_failures
-from scripts.report.plot_failures import plot_failures as draw_failures
-from scripts.report.plot_hubs import plot_hubs as draw_hubs
-from scripts.report.plot_hubs import read_hubs
+from scripts.report.pictures import marks
+from scripts.report.plot_failures import WORDS, drawn_failures, read_failures
+from scripts.report.plot_hubs import drawn_hubs, read_hubs
 from scripts.studies.study_errors import FAILURE_COLUMNS, KINDS
 from scripts.studies.study_geometry import HUB_COLUMNS
 
@@ -29,6 +28,14 @@ CAPTIONS = (
     "नमस्ते e\u0301",
     "，".join(["很长的描述"] * 20),
 )
+
+
+def draw_hubs(hubs, images, language, style):
+    return plot_hubs.plot_hubs(drawn_hubs(hubs), images, language, style)
+
+
+def draw_failures(failures, images, language, style):
+    return plot_failures.plot_failures(drawn_failures(failures), images, language, style)
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +188,8 @@ def test_a_mark_lies_under_its_word(images):
     with style.sheet():
         figure = draw_failures(table, images, "en", {})
         renderer = FigureCanvasAgg(figure).get_renderer()
-        marked = [p for p in figure.axes[0].patches if p.get_alpha()]
+        # the first is the key at the top
+        _, *marked = [p for p in figure.axes[0].patches if p.get_alpha()]
         assert len(marked) == 1
         box = marked[0].get_window_extent(renderer)
         (line,) = [text for text, _ in texts_of(figure) if "red" in text.get_text()]
@@ -189,13 +197,57 @@ def test_a_mark_lies_under_its_word(images):
         before = style.width_of(line.get_text().split("red")[0], plot_failures.TEXT) * figure.dpi
         assert box.x0 == pytest.approx(extent.x0 + before, abs=3)
         assert box.y0 < extent.y0 + 0.5 * extent.height < box.y1
+        # whoever sees no colour sees a line under the word
+        (under,) = [
+            rule.get_window_extent(renderer)
+            for rule in figure.axes[0].lines
+            if rule.get_zorder() == 0.6 and box.contains(*rule.get_window_extent(renderer).min)
+        ]
+        assert under.x0 == pytest.approx(extent.x0 + before, abs=3)
+        assert under.y0 < extent.y0 + 0.25 * extent.height
+
+
+def test_words_before_a_list_have_no_mark():
+    text = "not said: said, pink"
+    assert marks(text, [text], ["said", "pink"], after=10) == [(0, 10, 14), (0, 16, 20)]
 
 
 def rule_outputs(folder: Path, name: str) -> dict[str, list[str]]:
     return {
         kind: [str(folder / f"{name}.{language}.{kind}") for language in LANGUAGES]
         for kind in ("svg", "png")
-    }
+    } | {"table": str(folder / f"{name}.csv")}
+
+
+@pytest.mark.parametrize(("scorers", "hubs"), [(2, 3), (12, 24)])
+def test_the_table_beside_the_hubs_has_a_row_for_each_bar(images, tmp_path, scorers, hubs):
+    table = hubs_table(scorers, hubs)
+    table.to_csv(tmp_path / "all.csv", index=False)
+    inputs = {"hubs": tmp_path / "all.csv", "images": str(images)}
+    params = {"languages": list(LANGUAGES), "style": {"dpi": 30}}
+    plot_hubs.main(job(inputs, rule_outputs(tmp_path, "hubs"), params))
+    beside = read_hubs(tmp_path / "hubs.csv")
+    figure = plot_hubs.plot_hubs(beside, images, "en", {})
+    bars = [patch for patch in figure.axes[0].patches if patch.get_height() == pytest.approx(0.092)]
+    assert len(bars) == len(beside) > 0
+    assert (len(beside) < len(table)) == (hubs == 24)
+    assert tuple(beside.columns) == HUB_COLUMNS
+
+
+@pytest.mark.parametrize("examples", [1, 6])
+def test_the_table_beside_the_failures_has_a_row_for_each_that_is_drawn(images, tmp_path, examples):
+    table = failures_table(KINDS[:4], examples)
+    other = table.assign(model="big")
+    pd.concat([table, other]).to_csv(tmp_path / "all.csv", index=False)
+    inputs = {"failures": tmp_path / "all.csv", "images": str(images)}
+    params = {"languages": list(LANGUAGES), "style": {"dpi": 30}}
+    plot_failures.main(job(inputs, rule_outputs(tmp_path, "failures"), params))
+    beside = read_failures(tmp_path / "failures.csv")
+    figure = plot_failures.plot_failures(beside, images, "en", {})
+    ranked = [text for text, _ in texts_of(figure) if text.get_text().startswith("rank ")]
+    assert len(ranked) == len(beside) > 0
+    assert set(beside.model) == {"tiny"}
+    assert (len(beside) < len(table)) == (examples == 6)
 
 
 def test_both_rules_draw_each_language_with_the_same_bytes_each_time(images, tmp_path):
@@ -210,7 +262,7 @@ def test_both_rules_draw_each_language_with_the_same_bytes_each_time(images, tmp
         plot_hubs.main(job(inputs, rule_outputs(folder, "hubs"), params))
         plot_failures.main(job(inputs, rule_outputs(folder, "failures"), params))
     drawn = sorted((tmp_path / "one").iterdir())
-    assert len(drawn) == 8
+    assert len(drawn) == 10
     for path in drawn:
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
     svg = (tmp_path / "one" / "failures.zh.svg").read_text("utf-8")

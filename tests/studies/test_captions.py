@@ -33,7 +33,7 @@ from scripts.studies.study_captions import (
     per_image_values,
     together_values,
 )
-from scripts.studies.words import pattern_of, words_in, words_of
+from scripts.studies.words import pattern_of, split_at, unsaid, words_in, words_of
 
 RESAMPLING = Resampling(100, 0)
 MANY = 10_000
@@ -62,6 +62,34 @@ def captions_of(rows, image: int) -> list[int]:
 def test_words_are_counted_with_spaces_and_without(text, words):
     assert words_of(text) == words
     assert words_in(text) == len(words)
+
+
+@pytest.mark.parametrize(
+    ("text", "captions", "words"),
+    [
+        ("Two pink dogs run", ["a dog runs", "it is black"], ["Two", "pink"]),
+        ("a picture of the thing on it", ["something"], ["thing"]),
+        ("Red ball, red ball . RED dog 's", ["dogs"], ["Red", "ball"]),
+        ("a black-and-white cat", ["white cats and black mice"], []),
+        ("riding, stopped, babies, buses", ["ride", "stops", "a baby by the bus"], []),
+        ("a dog", ["a hotdog"], ["dog"]),
+        ("一只粉色的小狗在滑雪", ["一只黑色的狗在雪地里"], ["粉", "小", "滑"]),
+        ("两个男孩踢足球", ["一个女孩在踢球"], ["两", "男", "足"]),
+        ("孩子骑着自行车", ["小狗"], ["孩子骑", "自行车"]),
+        ("?! <b>", ["b"], []),
+        ("", ["a dog"], []),
+    ],
+)
+def test_words_that_differ_are_those_that_no_caption_of_the_image_says(text, captions, words):
+    assert unsaid(text, captions) == words
+
+
+def test_a_text_is_split_at_words_and_loses_nothing():
+    text = "A Dog runs, hotdog! 一只狗"
+    assert split_at(text, ["dog", "狗"]) == [
+        ("A ", False), ("Dog", True), (" runs, hotdog! 一只", False), ("狗", True)
+    ]  # fmt: skip
+    assert split_at(text, []) == [(text, False)]
 
 
 def test_a_word_is_found_whole_in_any_case_and_a_chinese_one_anywhere():
