@@ -381,6 +381,43 @@ def test_fine_tuning_starts_from_the_base_and_records_it(data, base, tmp_path):
         assert (tmp_path / "tuned" / name).read_bytes() == (base / name).read_bytes()
 
 
+def test_fine_tuning_tells_what_the_base_does_on_val_and_keeps_a_later_epoch(
+    data, base, tmp_path, monkeypatch
+):
+    told = iter([0.9, 0.2, 0.3])
+    weights = []
+
+    def evaluate(encoder, held_out, batch_size):
+        weights.append(encoder.model.visual_projection.weight.detach().clone())
+        return {"val_loss": 1.0, "val_recall@1": 0.1, "val_recall@10": next(told)}
+
+    monkeypatch.setattr(training, "evaluate", evaluate)
+    fit(data, tmp_path / "tuned", base, base="base", epochs=2)
+    with (tmp_path / "tuned" / "training.csv").open(encoding="utf-8") as stream:
+        first, *others = csv.DictReader(stream)
+    assert (first["epoch"], first["step"], first["val_recall@10"]) == ("0", "0", "0.9")
+    assert first["train_loss"] == first["learning_rate"] == ""
+    assert [row["epoch"] for row in others] == ["1", "2"]
+    assert torch.equal(weights[0], weights_of(base)["visual_projection.weight"])
+    about = verify_model(tmp_path / "tuned/model.json")["training"]
+    assert about["best_epoch"] == 2
+    assert about["before"]["val_recall@10"] == 0.9
+    kept = weights_of(tmp_path / "tuned")["visual_projection.weight"]
+    assert torch.equal(kept, weights[2])
+
+
+def test_a_look_at_the_base_changes_nothing_of_its_training(data, base, tmp_path, monkeypatch):
+    fit(data, tmp_path / "one", base, base="base", epochs=1)
+    looked = training.evaluate
+    monkeypatch.setattr(
+        training,
+        "evaluate",
+        lambda encoder, held_out, size: [looked(encoder, held_out, size) for _ in range(2)][-1],
+    )
+    fit(data, tmp_path / "two", base, base="base", epochs=1)
+    assert differing(tmp_path / "one", tmp_path / "two") == []
+
+
 @pytest.mark.parametrize("make", [make_siglip2, make_dual_encoder])
 def test_other_families_can_be_fine_tuned_as_well(data, tmp_path, make):
     make(tmp_path / "base")

@@ -286,6 +286,12 @@ class FakeRun:
                                 "base": self.base if model != self.base else None,
                                 "epochs": 8,
                                 "best_epoch": 6,
+                                "val_recall@10": 0.6,
+                                **(
+                                    {"before": {"val_recall@10": 0.45}}
+                                    if self.base not in (None, model)
+                                    else {}
+                                ),
                             }
                         }
                         if self.trained

@@ -26,6 +26,9 @@ from scripts.report.plot_gallery import choose, plot_gallery
 from scripts.report.plot_ranks import curves, plot_ranks
 from scripts.report.plot_recall import plot_recall, with_chance
 from scripts.report.plot_training import by_epoch, plot_training
+from scripts.studies.words import words_of
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 def texts_of(figure):
@@ -154,6 +157,26 @@ def test_training_curves_are_readable(epochs, language):
         assert_readable(plot_training(log, best, language, {}))
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("first", "ticks"), [(0, [0, 1]), (1, [1])])
+def test_training_for_one_epoch_stands_whole_in_its_panels(first, ticks, language):
+    log = pd.DataFrame({
+        "epoch": [0, 1], "train_loss": [np.nan, 2.8], "val_loss": [2.7, 2.6],
+        "val_recall@1": [0.08, 0.09], "val_recall@10": [0.38, 0.39],
+    }).iloc[first:]  # fmt: skip
+    figure = plot_training(log, 1, language, {})
+    assert_readable(figure)
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == ticks
+        # a mark's half is 0.04 inches at most
+        room = 0.04 / 2.4 * (high - low)
+        drawn = np.concatenate([line.get_xdata() for line in axes.lines if len(line.get_marker())])
+        assert low + room <= drawn.min() and drawn.max() <= high - room
+    before = any("0" in axes.get_xlabel() for axes in figure.axes)
+    assert before == (first == 0)
+
+
 def test_an_empty_training_log_is_told():
     with pytest.raises(BadInput, match="no epoch"):
         by_epoch(pd.DataFrame({"epoch": []}))
@@ -195,6 +218,54 @@ def test_a_gallery_holds_a_right_answer_for_every_query(fake_run: FakeRun, direc
         assert len(right) >= 1
         assert right.place.min() == part["rank"].iloc[0]
         assert len(part) == 5 + (right.place.min() > 5)
+
+
+@pytest.mark.parametrize("direction", ["text_to_image", "image_to_text"])
+def test_a_gallery_holds_the_words_that_no_caption_of_the_image_says(fake_run: FakeRun, direction):
+    rows = fake_run.rows
+    for item in read_gallery(fake_run, direction).itertuples():
+        if item.right:
+            assert item.unsaid == ""
+            continue
+        text, image = (
+            (item.text, item.item_image)
+            if direction == "text_to_image"
+            else (item.item_text, item.image)
+        )
+        said = words_of(" ".join(rows.captions_of(rows.images.index(image))))
+        # no caption of the fake run has a word in two forms
+        lacking = {word for word in words_of(text) if word not in said and not CHINESE.match(word)}
+        found = set(words_of(item.unsaid))
+        assert found <= set(words_of(text)) - set(said)
+        assert lacking - found <= {"a", "the", "and", "in", "on", "by", "it", "be", "s", "for"}
+
+
+def test_a_gallery_marks_the_words_and_says_what_the_mark_means(fake_run: FakeRun):
+    for direction, told in (("text_to_image", "under a wrong image"), ("image_to_text", "none of")):
+        table = read_gallery(fake_run, direction)
+        table.loc[~table.right, "unsaid"] = "dog"
+        if direction == "image_to_text":
+            table["item_text"] = "a dog"
+        figure = plot_gallery(table, fake_run.data / "images", "en", {})
+        assert_readable(figure)
+        marked = [patch for patch in figure.axes[0].patches if patch.get_alpha() == 0.3]
+        assert len(marked) == (~table.right).sum() > 0
+        shown = [text.get_text() for text, _ in texts_of(figure)]
+        assert any("Marked" in words and told in words for words in shown)
+        lists = shown.count("not said: dog")
+        assert lists == (len(marked) if direction == "text_to_image" else 0)
+        plain = plot_gallery(table.assign(unsaid=""), fake_run.data / "images", "en", {})
+        assert not any("Marked" in text.get_text() for text, _ in texts_of(plain))
+
+
+def test_a_long_list_of_words_is_cut_and_stays_under_its_picture(fake_run: FakeRun):
+    table = read_gallery(fake_run, "text_to_image")
+    table.loc[~table.right, "unsaid"] = "; ".join(["several", "long", "words", "x" * 60, "滑雪板"])
+    for language in LANGUAGES:
+        figure = plot_gallery(table, fake_run.data / "images", language, {})
+        assert_readable(figure)
+        cut = [text.get_text() for text, _ in texts_of(figure) if text.get_text().endswith("…")]
+        assert len(cut) >= (~table.right).sum()
 
 
 def test_examples_are_drawn_by_lot_and_always_the_same():

@@ -10,12 +10,15 @@ import pandas as pd
 import pytest
 from fake_run import LANGUAGES, SCORERS, FakeRun
 from fake_studies import STUDIES
+from test_figures import read_gallery
 
 from scripts.data.rows import read_captions
-from scripts.job import BadInput
+from scripts.job import BadInput, read_json, write_json
 from scripts.report import page as page_module
 from scripts.report.material import preprocessing_of
 from scripts.report.page import Speaker, highlighted, inline_svg, listing, read_words
+from scripts.report.report_page import UNSAID
+from scripts.studies.words import split_at
 
 VOID = {"wbr", "meta", "img", "br", "link", "mspace", "path", "use", "rect"}
 RESULTS = ("relevance", "judgments", "published")
@@ -189,6 +192,59 @@ def test_right_answers_are_marked_by_more_than_colour(page: Document):
     assert {one["text"] for one in checks} == {"✓"}
     assert {one["attrs"]["aria-label"] for one in checks} <= {"right answer", "正确答案"}
     assert len(page.all("article", "query")) == 12
+
+
+def test_words_that_differ_are_marked_where_the_gallerys_table_has_them(fake_run, pages):
+    tables = {
+        way: read_gallery(fake_run, way).query("unsaid != ''")
+        for way in ("text_to_image", "image_to_text")
+    }
+    listed = [row.unsaid.split("; ") for row in tables["text_to_image"].itertuples()]
+    marked = [
+        [piece for piece, is_marked in split_at(row.item_text, row.unsaid.split("; ")) if is_marked]
+        for row in tables["image_to_text"].itertuples()
+    ]
+    assert max(map(len, listed)) > UNSAID, "a list that is cut"
+    for lang, html in pages.items():
+        page = Document(html)
+        lists = [one["text"] for one in page.all("p", "unsaid")]
+        said, comma = {"en": ("not said: ", ", "), "zh": ("未提及：", "、")}[lang]
+        assert lists == [
+            said + comma.join(words[:UNSAID]) + "…" * (len(words) > UNSAID) for words in listed
+        ]
+        _, *marks = [one["text"] for one in page.all("mark")]
+        assert marks == [
+            word for words in [*(words[:UNSAID] for words in listed), *marked] for word in words
+        ]
+
+
+def test_every_figure_that_shows_data_names_the_table_beside_it(page: Document, fake_run: FakeRun):
+    captions = [one["text"] for one in page.all("figcaption") if "figures/" in one["text"]]
+    named = [re.search(r"figures/([\w.-]+)\.csv", one)[1] for one in captions]
+    drawn = [one["attrs"]["id"] for one in page.all("figure") if one["attrs"]["id"][:4] == "fig_"]
+    assert len(named) == len(drawn) - 1, "all but the flow chart"
+    assert {"hubs", "failures", "recall", "training.tiny", "study.errors"} <= set(named)
+    # the fake run's pictures are drawn by no rule of theirs
+    for name in set(named) - {"hubs", "failures"}:
+        assert (fake_run.results / "figures" / f"{name}.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        (0.45, ("rose from 45.0% before training to 60.0%", "由训练前的 45.0% 升至 60.0%")),
+        (0.65, ("did not rise: 65.0% before training, 60.0% after", "没有提高：训练前 65.0%")),
+    ],
+)
+def test_what_training_did_to_its_base_is_told_whichever_way_it_went(before, told, tmp_path):
+    strengths = {("base", "plain", "cosine"): 0.1, ("tuned", "plain", "cosine"): 0.2}
+    run = FakeRun(tmp_path, strengths, images=24, studies=(), base="base").draw(examples=1)
+    path = tmp_path / "data" / "models" / "tuned" / "model.json"
+    about = read_json(path)
+    about["training"]["before"]["val_recall@10"] = before
+    write_json(path, about)
+    for lang, words in zip(LANGUAGES, told, strict=True):
+        assert run.report(lang).count(words) == 1
 
 
 def test_recall_is_defined_wherever_it_is_tabled_or_drawn(pages):

@@ -14,6 +14,7 @@ from scripts.report.labels import read_labels
 from scripts.report.plot_study import plot_study
 from scripts.report.study_axes import facets_of
 from scripts.report.study_lines import groups_by_axis
+from scripts.report.study_points import drawn_points
 from scripts.report.study_table import read_study, selected
 from scripts.studies.table import COLUMNS, row, write_rows
 
@@ -73,6 +74,39 @@ def test_points_stand_at_their_values_with_their_intervals(tmp_path):
     heights = {line.get_xdata()[0]: line.get_ydata()[0] for line in first.lines
                if len(line.get_xdata()) == 1}  # fmt: skip
     assert heights[50] < heights[25] and first.get_ylim()[0] > first.get_ylim()[1]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("groups", "models", "alone"), [(8, 2, True), (6, 8, False), (12, 1, False)]
+)
+def test_a_long_list_of_many_marks_has_the_first_model_alone_and_says_so(
+    groups, models, alone, language, tmp_path
+):
+    rows = [
+        row((f"model-{model}", *KEY[1:]), "text_to_image", measure, 0.1, 10, f"g{group}")
+        for model in range(models) for group in range(groups)
+        for measure in ("recall@1", "recall@5", "recall@10")
+    ]  # fmt: skip
+    table = table_of(rows, tmp_path)
+    figure = drawn(table, "mine", POINTS, language)
+    assert_readable(figure)
+    marks = [line for axes in figure.axes for line in axes.lines if len(line.get_xdata()) == 1]
+    shown = drawn_points(table)
+    assert len(marks) == len(shown) == groups * 3 * (1 if alone else models)
+    assert ("tables/mine.csv" in words_of(figure)) == alone
+    assert ("model-0" in words_of(figure)) == (models > 1)
+
+
+def test_ticks_leave_room_for_their_numbers(tmp_path):
+    rows = [
+        row(KEY, "", "tau_c", 0.327, 10, "left out", interval=(0.318, 0.336)),
+        row(KEY, "", "tau_c", 0.371, 10, "kept", interval=(0.362, 0.379)),
+    ]
+    figure = drawn(table_of(rows, tmp_path), "judgments", POINTS, "zh")
+    boxes = sorted(box.x0 for text, box in texts_of(figure) if text.get_text().startswith("0.3"))
+    assert len(boxes) >= 3
+    assert min(np.diff(boxes)) > 0.4 * figure.dpi
 
 
 def test_lines_run_through_their_values_in_the_order_of_x(tmp_path):
