@@ -200,7 +200,7 @@ def _draw_bars(
             Rectangle((start, middle - 0.046), long, 0.092, lw=0, color=colours[0 if first else 4])
         )
         text, beside = f"{count_of[scorer]:,}", start + long + 0.04
-        if beside - 0.04 <= dashed <= beside + width_of(text, SMALL - 0.5):
+        if beside - 0.04 <= dashed <= beside + width_of(text, SMALL - 0.5) + 0.04:
             beside = dashed + 0.04
         axes.text(
             beside, middle, text, size=SMALL - 0.5, va="center",

@@ -93,7 +93,12 @@ def caption_of(
 ) -> Markup:
     """The caption of a figure or table; of a study's, from its title and what it shows."""
     if name.startswith("training-"):
-        return speaker.text("figures.training", model=name.removeprefix("training-"))
+        model = name.removeprefix("training-")
+        own = next(one for one in material.models if one["model"] == model)
+        said = [speaker.text("figures.training", model=model)]
+        if "before" in (own.get("training") or {}):
+            said.append(speaker.text("figures.training_before"))
+        return Markup(speaker.words["gap"]).join(said)  # noqa: S704 our own words
     if name in speaker.words[kind]:
         return speaker.text(f"{kind}.{name}")
     one = max(

@@ -138,14 +138,14 @@ def draw_lines(
             axes.axhline(0, color=MUTED, lw=0.9, zorder=1)
         axes.text(
             0,
-            1 + 0.22 / PANEL_HEIGHT,
+            1 + 0.25 / PANEL_HEIGHT,
             labels.direction(way),
             weight="bold",
             transform=axes.transAxes,
         )
         axes.text(
             0,
-            1 + 0.06 / PANEL_HEIGHT,
+            1 + 0.1 / PANEL_HEIGHT,
             above_of(own),
             size=SMALL,
             color=MUTED,

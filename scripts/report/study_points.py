@@ -256,7 +256,8 @@ def _ticks(limits: tuple[float, float], panel: float) -> MaxNLocator:
     """As many ticks as have room for their numbers on an axis of so many inches."""
     for count in range(max(2, int(panel / 0.36)), 2, -1):
         ticks = MaxNLocator(count, steps=[1, 2, 5, 10])
-        numbers = [signed(tick, None) for tick in ticks.tick_values(*limits)]
+        shown = [one for one in ticks.tick_values(*limits) if limits[0] <= one <= limits[1]]
+        numbers = [signed(tick, None) for tick in shown]
         if sum(width_of(number, SMALL) + 0.16 for number in numbers) <= panel:
             return ticks
     return MaxNLocator(2, steps=[1, 2, 5, 10])

@@ -244,7 +244,13 @@ def test_what_training_did_to_its_base_is_told_whichever_way_it_went(before, tol
     about["training"]["before"]["val_recall@10"] = before
     write_json(path, about)
     for lang, words in zip(LANGUAGES, told, strict=True):
-        assert run.report(lang).count(words) == 1
+        html = run.report(lang)
+        assert html.count(words) == 1
+        # the caption of the one that has an epoch 0, and not of the base's own
+        figures = [
+            one["text"] for one in Document(html).all("figcaption") if "training." in one["text"]
+        ]
+        assert ["0" in re.sub(r"95%|figures/.*", "", one) for one in figures] == [False, True]
 
 
 def test_recall_is_defined_wherever_it_is_tabled_or_drawn(pages):
