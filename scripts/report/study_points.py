@@ -258,7 +258,7 @@ def _ticks(limits: tuple[float, float], panel: float) -> MaxNLocator:
         ticks = MaxNLocator(count, steps=[1, 2, 5, 10])
         shown = [one for one in ticks.tick_values(*limits) if limits[0] <= one <= limits[1]]
         numbers = [signed(tick, None) for tick in shown]
-        if sum(width_of(number, SMALL) + 0.16 for number in numbers) <= panel:
+        if sum(width_of(number, SMALL) + 0.18 for number in numbers) <= panel:
             return ticks
     return MaxNLocator(2, steps=[1, 2, 5, 10])
 

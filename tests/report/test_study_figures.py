@@ -106,7 +106,7 @@ def test_ticks_leave_room_for_their_numbers(tmp_path):
     figure = drawn(table_of(rows, tmp_path), "judgments", POINTS, "zh")
     boxes = sorted(box.x0 for text, box in texts_of(figure) if text.get_text().startswith("0.3"))
     assert len(boxes) >= 3
-    assert min(np.diff(boxes)) > 0.4 * figure.dpi
+    assert min(np.diff(boxes)) > 0.45 * figure.dpi
 
 
 def test_lines_run_through_their_values_in_the_order_of_x(tmp_path):
