@@ -39,6 +39,10 @@ def test_a_run_ends_with_reports_figures_and_tables(finished_run):
     drawn = [study for study in STUDIES if CONFIG["studies"][study]["figure"]["form"] != "none"]
     assert {f"figures/study.{study}.zh.svg" for study in drawn} <= made
     assert {"figures/recall.zh.svg", "figures/recall.en.png", "figures/recall.csv"} <= made
+    pictures = {path.removesuffix(".zh.svg") for path in made if path.endswith(".zh.svg")}
+    assert {"figures/hubs", "figures/failures", "figures/training.clip-tiny"} <= pictures
+    without_table = {picture for picture in pictures if f"{picture}.csv" not in made}
+    assert without_table == {"figures/flow"}, "the flow chart alone shows no data"
 
 
 def test_features_are_float32_unit_rows_in_the_order_of_splits_and_captions(finished_run):
