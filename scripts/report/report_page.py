@@ -38,7 +38,7 @@ from scripts.report.webfont import font_faces
 from scripts.studies.words import split_at
 
 PICTURE = 208  # pixels: twice what a screen shows
-UNSAID = 4  # words that are listed under a picture
+UNSAID = 3  # words that are listed under a picture: on paper, two lines
 
 
 def gallery_blocks(table: pd.DataFrame, images: Path, cache: dict) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ LEFT_OUT = {
     "head": "its title and language are taken on their own",
     "a.skip": "a jump past the navigation",
     "nav": "its links are the table of contents, which has page numbers on paper",
+    "span.lead": "each list of words would be a line longer; the text before tells what is marked",
 }
 # how these look, by the name of a function in report.typ; None: as what is around them
 INLINE = {
