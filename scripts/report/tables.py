@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -136,10 +137,11 @@ def _models_table(material: Material, words: dict[str, Any]) -> Table:
     unknown = words["values"]["unknown"]
 
     def facts(model: dict[str, Any]) -> dict[str, str]:
-        source = model.get("source")
+        source, repo = model.get("source"), model.get("repo") or formats.NOTHING
         return {
             "source": words["hubs"].get(source, source or unknown),
-            "repo": model.get("repo") or formats.NOTHING,
+            # a folder on this disk is nobody else's business, but for its name
+            "repo": Path(repo).name if source == "local" else repo,
             "revision": str(model.get("revision") or formats.NOTHING)[:12],
             "architecture": model.get("architecture") or unknown,
             "parameters": _millions(model.get("parameters")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -267,6 +268,17 @@ def test_no_path_of_this_machine_is_in_the_report(fake_run: FakeRun, pages):
     for html in pages.values():
         assert str(fake_run.folder) not in html
         assert str(Path.cwd()) not in html
+
+
+def test_a_model_of_this_disk_is_named_without_the_way_to_it(tmp_path: Path):
+    strengths = {("own", "plain", "cosine"): 0.5}
+    run = FakeRun(tmp_path, strengths, images=24, studies=()).draw(examples=1)
+    for about in (tmp_path / "data/models").glob("*/model.json"):
+        told = json.loads(about.read_text("utf-8")) | {"source": "local"}
+        about.write_text(json.dumps(told | {"repo": "/home/jo/models/mine"}), "utf-8")
+    html = run.report("en")
+    assert "mine" in html
+    assert "/home/jo" not in html
 
 
 def assert_numbers_are_tabled(run: FakeRun, monkeypatch: pytest.MonkeyPatch):
