@@ -234,7 +234,13 @@ rule plot_hubs:
             labels={"result": "Figure: the worst hubs"},
         ),
         png=collect("results/{{dataset}}/figures/hubs.{lang}.png", lang=LANGUAGES),
-        table="results/{dataset}/figures/hubs.csv",
+        table=report(
+            "results/{dataset}/figures/hubs.csv",
+            caption="../scripts/report/captions/numbers.rst",
+            category="5 Studies",
+            subcategory="geometry",
+            labels={"result": "Numbers: the worst hubs"},
+        ),
     log:
         "results/logs/plot_hubs/{dataset}.log",
     benchmark:
@@ -264,7 +270,13 @@ rule plot_failures:
             labels={"result": "Figure: failures of each kind"},
         ),
         png=collect("results/{{dataset}}/figures/failures.{lang}.png", lang=LANGUAGES),
-        table="results/{dataset}/figures/failures.csv",
+        table=report(
+            "results/{dataset}/figures/failures.csv",
+            caption="../scripts/report/captions/numbers.rst",
+            category="5 Studies",
+            subcategory="errors",
+            labels={"result": "Numbers: failures of each kind"},
+        ),
     log:
         "results/logs/plot_failures/{dataset}.log",
     benchmark:

@@ -42,7 +42,7 @@ def checked(
     Raises ``ConfigError`` naming each faulty key, what it holds, what it should, and the nearest
     valid name where a name is unknown.
     """
-    rules = yaml.load(schema.read_text("utf-8"), Loader=LOADER)  # noqa: S506, of the safe kind
+    rules = yaml.safe_load(schema.read_text("utf-8"))
     problems = [*(twice for file in files for twice in _keys_twice(file)), *_unusable(config)]
     if not problems:
         errors = _validator(rules).iter_errors(config)

@@ -42,7 +42,7 @@ def read_shard(given: Any, wildcards: Any, size: int | None) -> Rows:
     size : images of a shard
     """
     rows = read_rows(given.captions, given.splits, wildcards.split)
-    shard = wildcards.get("shard")
+    shard = getattr(wildcards, "shard", None)
     return rows if shard is None else rows.shard(int(shard), size)
 
 

@@ -62,7 +62,7 @@ def job(dataset, model, tmp_path):
     """What Snakemake hands to the script of either rule."""
 
     def make(**params) -> SimpleNamespace:
-        settings = {"batch_size": 2, "precision": "float32", "device": "cpu"}
+        settings = {"batch_size": 2, "precision": "float32", "device": "cpu", "shard_size": None}
         return SimpleNamespace(
             input=SimpleNamespace(
                 images=str(dataset / "images"),

@@ -47,6 +47,19 @@ def test_features_stand_in_the_order_of_the_split_and_say_what_they_are_of(
     }
 
 
+def test_a_shard_holds_its_part_of_the_split(job, dataset):
+    whole = job()
+    rule.main(whole)
+    features = np.load(whole.output.features)
+    for shard, part in (("0", features[:2]), ("1", features[2:])):
+        task = job(shard_size=2)
+        task.wildcards.shard = shard
+        rule.main(task)
+        rows = rows_of(dataset).shard(int(shard), 2)
+        own = read_features(task.output.features, task.output.sidecar, rows, of="images")
+        np.testing.assert_allclose(own, part, atol=1e-6)
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 50])
 @pytest.mark.parametrize("workers", [1, 4])
 def test_batch_size_and_workers_do_not_change_the_features(dataset, encoder, batch_size, workers):
