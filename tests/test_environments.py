@@ -1,0 +1,224 @@
+"""Each conda environment has what the scripts of its rules import, and no more than they need."""
+
+import ast
+import functools
+import re
+import sys
+from importlib.metadata import packages_distributions, requires
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+LOCK = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split())
+ENVS = sorted(path.stem for path in (ROOT / "envs").glob("*.yaml"))
+DISTRIBUTIONS = packages_distributions()
+
+
+def pins_of(env: str) -> dict[str, str]:
+    """Name -> version of every package of pip in an environment."""
+    listed = yaml.safe_load((ROOT / "envs" / f"{env}.yaml").read_text("utf-8"))["dependencies"]
+    (pins,) = [entry["pip"] for entry in listed if isinstance(entry, dict)]
+    return dict(pin.split("==") for pin in pins)
+
+
+def scripts_of(env: str) -> list[str]:
+    """The scripts of all rules that run in an environment."""
+    found = []
+    for path in (ROOT / "rules").glob("*.smk"):
+        for rule in re.split(
+            r"^\s*(?:use rule|rule|checkpoint) ", path.read_text("utf-8"), flags=re.M
+        )[1:]:
+            script = re.search(r'script:\s+"\.\./(scripts/\w+/\w+\.py)"', rule)
+            if script and f'"../envs/{env}.yaml"' in rule:
+                found.append(script[1])
+    return sorted(found)
+
+
+class Module:
+    """A file of ours: what it defines, and what a name in it may stand for."""
+
+    def __init__(self, path: Path) -> None:
+        self.defined: dict[str, ast.AST] = {}
+        self.top: list[ast.AST] = []
+        for node in ast.parse(path.read_bytes()).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                self.defined[node.name] = node
+                self.top += node.decorator_list
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                # a table of functions runs none of them before it is looked into
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                names = [target.id for target in targets if isinstance(target, ast.Name)]
+                self.defined |= dict.fromkeys(names, node)
+                self.top += [part for part in ast.walk(node) if isinstance(part, ast.Call)]
+            else:
+                self.top.append(node)
+        self.bound: dict[str, tuple[str, str]] = {}
+        for node in self.top:
+            for part in walk(node):
+                if isinstance(part, ast.ImportFrom):
+                    self.bound |= bindings(part)
+
+
+def walk(node: ast.AST):
+    """Every node that runs: no annotations, and nothing that is there for type checkers alone."""
+    yield node
+    for name, value in ast.iter_fields(node):
+        if name in ("annotation", "returns"):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+                continue
+            if isinstance(child, ast.AST):
+                yield from walk(child)
+
+
+def bindings(node: ast.ImportFrom) -> dict[str, tuple[str, str]]:
+    """Name -> module of ours and name in it."""
+    if not (node.module or "").startswith("scripts"):
+        return {}
+    return {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}
+
+
+@functools.cache
+def module_of(name: str) -> Module | None:
+    path = ROOT / (name.replace(".", "/") + ".py")
+    return Module(path) if path.is_file() else None
+
+
+def packages_used_by(script: str) -> dict[str, str]:
+    """Package -> where it is imported, for all that a script runs, function by function.
+
+    A function that the script does not reach may import what the environment has not, such as the
+    one that opens an encoder, in a module whose other functions write files.
+    """
+    used: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    # the empty name is a module's top level
+    main = script.removesuffix(".py").replace("/", ".")
+    waiting = [(main, "")]
+    while waiting:
+        place = waiting.pop()
+        module = module_of(place[0])
+        if place in seen or module is None:
+            continue
+        seen.add(place)
+        if place[1] and place[1] not in module.defined:
+            # a module, or a name that its top level makes
+            waiting += [(place[0], ""), (".".join(place), "")]
+            continue
+        waiting.append((place[0], ""))
+        bound = dict(module.bound)
+        skipped = {"TYPE_CHECKING"} | ({"__name__ == '__main__'"} if place[0] != main else set())
+        for node in [module.defined[place[1]]] if place[1] else module.top:
+            if isinstance(node, ast.If) and ast.unparse(node.test) in skipped:
+                continue
+            for part in walk(node):
+                names = []
+                if isinstance(part, ast.Import):
+                    names = [alias.name for alias in part.names]
+                elif isinstance(part, ast.ImportFrom):
+                    names = [part.module or ""]
+                    bound |= bindings(part)
+                    # a name of another module is reached where it is used; its top level runs now
+                    for of, name in bindings(part).values():
+                        waiting += [(of, ""), (f"{of}.{name}", "")]
+                elif isinstance(part, ast.Name):
+                    if part.id in module.defined:
+                        waiting.append((place[0], part.id))
+                    elif part.id in bound:
+                        waiting.append(bound[part.id])
+                elif isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
+                    of = bound.get(part.value.id)
+                    if of and module_of(".".join(of)):
+                        waiting.append((".".join(of), part.attr))
+                for top in {name.split(".")[0] for name in names}:
+                    if top != "scripts" and top not in sys.stdlib_module_names:
+                        (package,) = DISTRIBUTIONS[top][:1]
+                        name = re.sub(r"[-_.]+", "-", package).lower()
+                        used.setdefault(name, f"{place[0]}, line {part.lineno}")
+    return used
+
+
+def needed_with(names: list[str]) -> set[str]:
+    """``names`` and every package that they need here, by their own metadata."""
+    found: set[tuple[str, tuple[str, ...]]] = set()
+    waiting = [(name, ()) for name in names]
+    while waiting:
+        name, extras = waiting.pop()
+        if (name, extras) in found:
+            continue
+        found.add((name, extras))
+        for line in requires(name) or []:
+            need = Requirement(line)
+            if need.marker and not any(
+                need.marker.evaluate({"extra": extra}) for extra in ("", *extras)
+            ):
+                continue
+            # what the CPU build of torch does without is pinned by the other builds themselves
+            named = re.sub(r"[-_.]+", "-", need.name).lower()
+            if named in LOCK:
+                waiting.append((named, tuple(sorted(need.extras))))
+    return {name for name, _ in found}
+
+
+def test_every_rule_with_a_script_has_one_of_these_environments():
+    with_scripts = {
+        script
+        for path in (ROOT / "rules").glob("*.smk")
+        for script in re.findall(r'"\.\./(scripts/\w+/\w+\.py)"$', path.read_text("utf-8"), re.M)
+    }
+    assert len(with_scripts) > 30
+    assert {script for env in ENVS for script in scripts_of(env)} == with_scripts
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_an_environment_has_every_package_that_its_scripts_reach(env):
+    pins = pins_of(env)
+    missing = {
+        (script, package): place
+        for script in scripts_of(env)
+        for package, place in packages_used_by(script).items()
+        if package not in pins
+    }
+    assert missing == {}
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_an_environment_pins_all_that_its_packages_need(env):
+    pins = pins_of(env)
+    assert needed_with(list(pins)) - set(pins) == set()
+    assert {name: version for name, version in pins.items() if LOCK[name] != version} == {}
+
+
+# read where a model of that kind is loaded, by transformers and torch
+OPENED_BY_OTHERS = {"models": {"safetensors", "sentencepiece", "protobuf"}, "report": {"mpl-font"}}
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_an_environment_has_nothing_that_its_work_does_not_need(env):
+    used = {package for script in scripts_of(env) for package in packages_used_by(script)}
+    needed = needed_with(sorted(used | OPENED_BY_OTHERS.get(env, set())))
+    assert set(pins_of(env)) - needed == set()
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_an_environment_is_python_pip_and_pins_from_conda_forge_alone(env):
+    listed = yaml.safe_load((ROOT / "envs" / f"{env}.yaml").read_text("utf-8"))
+    assert listed["channels"] == ["conda-forge", "nodefaults"]
+    assert [name for name in listed["dependencies"] if isinstance(name, str)] == [
+        "python=3.11",
+        "pip",
+    ]
+
+
+def test_torch_is_in_the_environment_of_models_alone():
+    assert [env for env in ENVS if {"torch", "transformers"} & set(pins_of(env))] == ["models"]
+
+
+def test_a_function_that_is_not_reached_needs_nothing_and_one_that_is_does():
+    gathers = packages_used_by("scripts/encode/gather_features.py")
+    assert "numpy" in gathers and "torch" not in gathers
+    assert {"torch", "pillow"} <= set(packages_used_by("scripts/encode/encode_images.py"))
