@@ -95,7 +95,7 @@ def test_what_an_environment_lacks_is_missed_when_its_rule_runs(finished_with_co
     path.write_text("".join(line for line in lines if "typst==" not in line))
     page = f"{RUN}/report.en.pdf"
     target = (page, "--rerun-triggers", "mtime", "--forcerun", "report_pdf")
-    told = spoilt.snakemake(*SMALL, *target, ok=False)
+    told = spoilt.snakemake(*target, *SMALL, ok=False)
     assert "No module named 'typst'" in told
     assert finished_with_conda.prefix_of("report") != spoilt.prefix_of("report")
 
