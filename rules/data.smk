@@ -18,6 +18,7 @@ rule download:
         "results/benchmarks/download/{dataset}.tsv"
     wildcard_constraints:
         dataset=datasets_from("flickr8k", "folder"),
+    localrule: True
     conda:
         "../envs/data.yaml"
     params:
