@@ -177,6 +177,13 @@ def _unknown_names(config: dict[str, Any]):
             f"run.scorers: {run['scorers'][0]!r} stands first and needs two models; the others are "
             "compared with the first, so put one there that needs one"
         )
+    shard, batch = config["encode"]["shard_size"], config["encode"]["batch_size"]
+    if shard and shard % batch:
+        # the last bits of a row depend on its batch: whole batches make shards equal to the whole
+        yield (
+            f"encode.shard_size: {shard} is no multiple of encode.batch_size, {batch}; "
+            f"take {(shard // batch + 1) * batch}"
+        )
     shares = config["split"]["shares"].values()
     if abs(sum(shares) - 1) > 1e-6:
         yield f"split.shares: together {sum(shares):g}, not 1; correct them"

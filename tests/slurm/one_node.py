@@ -245,7 +245,7 @@ def _wait(true, seconds: float) -> bool:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.is_symlink() and Path(os.readlink(path)).parent == FOLDER
+    return path.is_symlink() and path.readlink().parent == FOLDER
 
 
 def _pid_of(name: str) -> int | None:
