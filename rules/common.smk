@@ -18,9 +18,12 @@ sys.path.insert(0, str(ROOT))
 # jobs import `scripts.…` from the repository, wherever they run
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")])))
 
-from scripts.config import ConfigError, checked
+from scripts.config import ConfigError, checked, over_defaults
 from scripts.fingerprint import fingerprint
 from scripts.job import digest_of_file
+
+# a workflow that uses this one as a module, or a folder of one's own, says only what differs
+config.update(over_defaults(config))
 
 try:
     checked(config, workflow.configfiles)

@@ -21,7 +21,8 @@ from scripts.job import printable
 
 # of the two that build nothing but plain values, the fast one where it is there
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-SCHEMA = Path(__file__).resolve().parent.parent / "config" / "schema.yaml"
+CONFIG = Path(__file__).resolve().parent.parent / "config"
+SCHEMA = CONFIG / "schema.yaml"
 
 
 class ConfigError(Exception):
@@ -56,6 +57,23 @@ def checked(
             "  Every key is explained in config/README.md."
         )
     return config
+
+
+def over_defaults(config: dict[str, Any]) -> dict[str, Any]:
+    """``config`` laid over config/config.yaml, as Snakemake lays one file over another.
+
+    Dictionaries are merged; lists and values are replaced.
+    """
+    return _laid_over(yaml.load((CONFIG / "config.yaml").read_text("utf-8"), LOADER), config)
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        key: _laid_over(below[key], value)
+        for key, value in above.items()
+        if isinstance(value, dict) and isinstance(below.get(key), dict)
+    }
+    return below | above | both
 
 
 def nearest(name: str, valid: list[str]) -> str:
