@@ -398,6 +398,11 @@ def models_in_use() -> list[str]:
     return with_bases(dict.fromkeys(model for model, _, _ in encoded_for_runs()))
 
 
+def models_to_fetch() -> list[str]:
+    """Models that are trained nowhere here, but come from a hub or a folder."""
+    return [model for model in models_in_use() if config["models"][model]["source"] != "train"]
+
+
 def datasets_in_use(dataset: str) -> list[str]:
     """The dataset that is searched, and those that models were trained on, sorted."""
     entries = [config["models"][model] for model in models_in_use()]

@@ -64,7 +64,7 @@ def over_defaults(config: dict[str, Any]) -> dict[str, Any]:
 
     Dictionaries are merged; lists and values are replaced.
     """
-    return _laid_over(yaml.load((CONFIG / "config.yaml").read_text("utf-8"), LOADER), config)
+    return _laid_over(yaml.safe_load((CONFIG / "config.yaml").read_text("utf-8")), config)
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The workflow used from elsewhere: as a module of another workflow, and on a folder of one's own."""
+"""The workflow used from elsewhere: as another workflow's module, on a folder of one's own."""
 
 import json
 import os
