@@ -54,8 +54,8 @@ def test_every_step_is_a_job_of_its_own_by_intent_or_in_a_group():
 
 @pytest.mark.parametrize(
     "settings",
-    [(), ("--configfile", "config/demo.yaml"), ("--configfile", "sharded.yaml")],
-    ids=["default", "demo", "shards"],
+    [("--configfile", "config/demo.yaml"), ("--configfile", "sharded.yaml")],
+    ids=["demo", "shards"],
 )
 def test_no_group_waits_for_itself(fresh, settings):
     (fresh.folder / "sharded.yaml").write_text("encode: {shard_size: 640}\n")

@@ -91,7 +91,7 @@ def why_not() -> str | None:
             return f"{path} is there: a real Slurm is configured"
     ours = {_pid_of(name) for name in DAEMONS}
     for name in ("slurmctld", "slurmd"):
-        if others := _running(name) - ours:
+        if others := processes_called(name) - ours:
             return f"{name} runs already, as process {min(others)}"
     return None
 
@@ -257,7 +257,8 @@ def _pid_of(name: str) -> int | None:
     return None
 
 
-def _running(name: str) -> set[int]:
+def processes_called(name: str) -> set[int]:
+    """Numbers of the running processes of this name."""
     found = set()
     for comm in Path("/proc").glob("[0-9]*/comm"):
         with contextlib.suppress(OSError):
