@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
@@ -25,7 +24,7 @@ WITHOUT_GPU = ("--config", "encode={device: cpu}")
 
 
 def test_both_profiles_agree_on_what_runs_again():
-    own = {"cores", "resources"}
+    own = {"cores", "resources"}  # here of the machine, there of a job
     assert {key: SLURM[key] for key in DEFAULT.keys() - own} == {
         key: value for key, value in DEFAULT.items() if key not in own
     }
@@ -52,14 +51,20 @@ def test_every_step_is_a_job_of_its_own_by_intent_or_in_a_group():
     assert set(SLURM["set-resources"]) <= set(RULES)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [("--configfile", "config/demo.yaml"), ("--configfile", "sharded.yaml")],
-    ids=["demo", "shards"],
-)
-def test_no_group_waits_for_itself(fresh, settings):
+def test_small_jobs_go_to_the_queue_together(fresh):
+    demo = ("--configfile", "config/demo.yaml")
+    told = fresh.snakemake("-n", "--workflow-profile", "slurm", *demo).stdout
+    steps = re.findall("^ *rule ", told, re.M)
+    queued = re.findall(r"^\[.*\] Group job (\w+)|^rule (?!all)(\w+):", told, re.M)
+    assert len(steps) > 80 and len(queued) < 16
+    groups = [group for group, _ in queued if group]
+    assert set(groups) == set(SLURM["groups"].values())
+    assert all(groups.count(group) == 1 for group in ("runs", "studies", "report"))
+
+
+def test_no_group_waits_for_itself_with_shards_either(fresh):
     (fresh.folder / "sharded.yaml").write_text("encode: {shard_size: 640}\n")
-    assert fresh.planned("--workflow-profile", "slurm", *settings).jobs
+    assert fresh.planned("--workflow-profile", "slurm", "--configfile", "sharded.yaml").jobs
 
 
 def test_a_study_of_ones_own_needs_no_place_in_a_group(fresh):
