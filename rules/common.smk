@@ -18,9 +18,12 @@ sys.path.insert(0, str(ROOT))
 # jobs import `scripts.…` from the repository, wherever they run
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")])))
 
-from scripts.config import ConfigError, checked
+from scripts.config import ConfigError, checked, over_defaults
 from scripts.fingerprint import fingerprint
 from scripts.job import digest_of_file
+
+# a workflow that uses this one as a module, or a folder of one's own, says only what differs
+config.update(over_defaults(config))
 
 try:
     checked(config, workflow.configfiles)
@@ -393,6 +396,11 @@ def encoded_for_runs() -> list[tuple[str, str, str]]:
 def models_in_use() -> list[str]:
     """Models whose features are compared, and those that they were trained from."""
     return with_bases(dict.fromkeys(model for model, _, _ in encoded_for_runs()))
+
+
+def models_to_fetch() -> list[str]:
+    """Models that are trained nowhere here, but come from a hub or a folder."""
+    return [model for model in models_in_use() if config["models"][model]["source"] != "train"]
 
 
 def datasets_in_use(dataset: str) -> list[str]:

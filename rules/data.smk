@@ -18,6 +18,7 @@ rule download:
         "results/benchmarks/download/{dataset}.tsv"
     wildcard_constraints:
         dataset=datasets_from("flickr8k", "folder"),
+    localrule: True
     conda:
         "../envs/data.yaml"
     params:
@@ -121,7 +122,7 @@ rule judgments:
 rule prepare:
     """Everything that a run needs from the net: fetch it where there is a network, compute elsewhere."""
     input:
-        f"data/{DATASET}/splits.json",
+        collect("data/{dataset}/splits.json", dataset=datasets_in_use(DATASET)),
         f"results/{DATASET}/audit.json",
-        collect("data/models/{model}/model.json", model=RUN["models"]),
+        collect("data/models/{model}/model.json", model=models_to_fetch()),
     localrule: True

@@ -110,6 +110,7 @@ if SHARD_SIZE:
             "results/logs/plan_shards/{dataset}.log",
         benchmark:
             "results/benchmarks/plan_shards/{dataset}.tsv"
+        localrule: True
         conda:
             "../envs/analysis.yaml"
         params:

@@ -17,6 +17,7 @@ rule fetch_model:
         "results/benchmarks/fetch_model/{model}.tsv"
     wildcard_constraints:
         model=models_from(trained=False),
+    localrule: True
     conda:
         "../envs/models.yaml"
     params:
@@ -44,7 +45,7 @@ rule train_model:
         "../envs/models.yaml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=gpus_to_encode,
     params:
         code=fingerprint("scripts/models/train_model.py"),
         entry=lookup("models/{model}", within=config),

@@ -21,7 +21,8 @@ from scripts.job import printable
 
 # of the two that build nothing but plain values, the fast one where it is there
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-SCHEMA = Path(__file__).resolve().parent.parent / "config" / "schema.yaml"
+CONFIG = Path(__file__).resolve().parent.parent / "config"
+SCHEMA = CONFIG / "schema.yaml"
 
 
 class ConfigError(Exception):
@@ -56,6 +57,23 @@ def checked(
             "  Every key is explained in config/README.md."
         )
     return config
+
+
+def over_defaults(config: dict[str, Any]) -> dict[str, Any]:
+    """``config`` laid over config/config.yaml, as Snakemake lays one file over another.
+
+    Dictionaries are merged; lists and values are replaced.
+    """
+    return _laid_over(yaml.safe_load((CONFIG / "config.yaml").read_text("utf-8")), config)
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        key: _laid_over(below[key], value)
+        for key, value in above.items()
+        if isinstance(value, dict) and isinstance(below.get(key), dict)
+    }
+    return below | above | both
 
 
 def nearest(name: str, valid: list[str]) -> str:
@@ -176,6 +194,13 @@ def _unknown_names(config: dict[str, Any]):
         yield (
             f"run.scorers: {run['scorers'][0]!r} stands first and needs two models; the others are "
             "compared with the first, so put one there that needs one"
+        )
+    shard, batch = config["encode"]["shard_size"], config["encode"]["batch_size"]
+    if shard and shard % batch:
+        # the last bits of a row depend on its batch: whole batches make shards equal to the whole
+        yield (
+            f"encode.shard_size: {shard} is no multiple of encode.batch_size, {batch}; "
+            f"take {(shard // batch + 1) * batch}"
         )
     shares = config["split"]["shares"].values()
     if abs(sum(shares) - 1) > 1e-6:

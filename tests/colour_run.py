@@ -30,6 +30,7 @@ class ColourEncoder:
 
     dim = 3
     context_length = 77
+    batches_at_once = 1
 
     def __init__(self) -> None:
         self.asked: list[str] = []

@@ -102,6 +102,25 @@ def test_one_core_makes_the_same_tables_as_two(finished):
     assert [name for name in expected if found[name] != expected[name]] == []
 
 
+def test_shards_make_the_same_features_and_the_same_scores(finished):
+    run = finished.folder / RUN / "clip-tiny"
+    paths = [run / "plain/nnn" / name for name in ("scorer.npz", "rankings.npz", "metrics.json")]
+    paths += [
+        run / split / f"{side}.npy"
+        for split in ("train", "val", "test")
+        for side in ("images", "texts.plain")
+    ]
+    expected = {path: path.read_bytes() for path in paths}
+    for path in paths:
+        path.unlink()
+    (finished.folder / "shards.yaml").write_text("encode: {shard_size: 64}\n")
+    target = str(paths[0].with_name("metrics.json").relative_to(finished.folder))
+    told = finished.snakemake(target, "--configfile", "config/small.yaml", "shards.yaml").stderr
+    # of 96, 24 and 32 images
+    assert {told.count(f"rule encode_{side}_shard:") for side in ("images", "texts")} == {2 + 1 + 1}
+    assert [path for path in paths if path.read_bytes() != expected[path]] == []
+
+
 def test_no_scorer_is_fitted_on_anything_of_the_test_split(finished):
     text = finished.snakemake("-n", *SMALL, "--forcerun", "fit_scorer", "fit_adapter").stdout
     blocks = re.findall(r"^rule (fit_\w+):\n(.*?)(?=^\S|\Z)", text, re.S | re.M)

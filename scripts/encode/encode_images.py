@@ -7,7 +7,7 @@ import numpy as np
 
 from scripts.data.ahead import map_ahead
 from scripts.data.prepared import read_checksums, read_image
-from scripts.encode.features import batches, open_encoder, read_shard, to_numpy, write_features
+from scripts.encode.features import batches, encoded, open_encoder, read_shard, write_features
 from scripts.job import progress, run
 from scripts.models.encoders import Encoder
 
@@ -39,7 +39,8 @@ def encode_images(
         return encoder.preprocess(read_image(*image))
 
     if encoder.device.type == "cpu":
-        batch_size = min(batch_size, IMAGES_AT_ONCE_ON_CPU)
+        # a divisor, so that a shard of whole batches is encoded as it is in its split
+        batch_size = max(n for n in range(1, IMAGES_AT_ONCE_ON_CPU + 1) if batch_size % n == 0)
     features = np.empty((len(paths), encoder.dim), dtype=np.float32)
     done = 0
     # Pillow lets go of the interpreter while it decodes and resizes, so threads do
@@ -47,10 +48,10 @@ def encode_images(
         images = zip(paths, sha256, strict=True)
         ahead = map_ahead(pool, pixels_of, images, window=2 * batch_size + workers)
         watched = progress(ahead, "images", total=len(paths), unit="img")
-        for batch in batches(watched, batch_size):
-            rows = encoder.encode_images(torch.from_numpy(np.stack(batch)))
-            features[done : done + len(batch)] = to_numpy(rows)
-            done += len(batch)
+        pixels = (torch.from_numpy(np.stack(batch)) for batch in batches(watched, batch_size))
+        for rows in encoded(encoder, encoder.encode_images, pixels):
+            features[done : done + len(rows)] = rows
+            done += len(rows)
     return features
 
 

@@ -1,32 +1,45 @@
 """Text features of one split under one prompt, one template or an ensemble of several."""
 
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from scripts.encode.features import batches, open_encoder, read_shard, to_numpy, write_features
+from scripts.encode.features import batches, encoded, open_encoder, read_shard, write_features
 from scripts.job import BadInput, log, progress, run
 from scripts.models.encoders import Encoder
 
 
 def encode_captions(
-    encoder: Encoder, captions: list[str], templates: list[str], batch_size: int
+    encoder: Encoder,
+    captions: list[str],
+    templates: list[str],
+    batch_size: int,
+    blocks: np.ndarray | None = None,
 ) -> tuple[np.ndarray, int]:
     """Unit rows (m, d) float32 of ``captions`` under a prompt, and how many were cut.
 
     Parameters
     ----------
-    captions : m captions; equal ones are encoded once
+    captions : m captions; equal ones of a block are encoded once
     templates : texts with one "{}", which the caption fills. Of several, a caption's row is the
         normalised mean of its rows under each (Radford et al. 2021, section 3.1.4)
     batch_size : texts in the model at once
+    blocks : (m,) integers, non-decreasing; captions of different blocks never share a batch. The
+        last bits of a row depend on its batch, and so on its block alone. None is one block
 
     Returns
     -------
     features : (m, d) float32
     truncated : captions that lost their end at the context length, under any template
     """
-    unique, row_of_caption = np.unique(np.array(captions, dtype=object), return_inverse=True)
+    if blocks is None:
+        blocks = np.zeros(len(captions), dtype=np.int64)
+    keys = list(zip(blocks.tolist(), captions, strict=True))
+    row_of_key = {key: row for row, key in enumerate(dict.fromkeys(keys))}
+    row_of_caption = np.array([row_of_key[key] for key in keys], dtype=np.int64)
+    block_of_row = np.array([block for block, _ in row_of_key], dtype=np.int64)
+    unique = [caption for _, caption in row_of_key]
     total = np.zeros((len(unique), encoder.dim), dtype=np.float32)
     cut = np.zeros(len(unique), dtype=bool)
     for template in templates:
@@ -34,11 +47,11 @@ def encode_captions(
         texts = [template.replace("{}", caption) for caption in unique]
         lengths = np.array(encoder.lengths(texts))
         cut |= lengths > encoder.context_length
-        total += encode_texts(encoder, texts, lengths, batch_size, template)
+        total += encode_texts(encoder, texts, lengths, batch_size, block_of_row, template)
     norms = np.linalg.norm(total, axis=1, keepdims=True)
     if not norms.all():
         raise BadInput(
-            repr(str(unique[int(norms.argmin())])),
+            repr(unique[int(norms.argmin())]),
             f"a mean of length zero over {templates}",
             "templates that agree",
             "take other templates into the prompt",
@@ -47,19 +60,30 @@ def encode_captions(
 
 
 def encode_texts(
-    encoder: Encoder, texts: list[str], lengths: np.ndarray, batch_size: int, what: str = "texts"
+    encoder: Encoder,
+    texts: list[str],
+    lengths: np.ndarray,
+    batch_size: int,
+    blocks: np.ndarray,
+    what: str = "texts",
 ) -> np.ndarray:
     """Unit rows (m, d) float32 of ``texts``; those of like length share a batch, to pad little.
 
-    ``lengths`` (m,) are their tokens; ``what`` names the progress bar.
+    ``lengths`` (m,) are their tokens, ``blocks`` (m,) non-decreasing; ``what`` names the progress
+    bar.
     """
     features = np.empty((len(texts), encoder.dim), dtype=np.float32)
-    # longest first: a batch too large for the device's memory fails at once
-    order = np.argsort(-lengths, kind="stable")
-    watched = progress(order, what, total=len(texts), unit="text")
-    for batch in batches(watched, batch_size):
-        tokens = encoder.tokenize([texts[row] for row in batch])
-        features[batch] = to_numpy(encoder.encode_texts(tokens))
+    # longest first: a batch too large for the device's memory fails early
+    order = np.lexsort((-lengths, blocks))
+    together = [
+        batch
+        for _, block in groupby(order, key=lambda row: blocks[row])
+        for batch in batches(block, batch_size)
+    ]
+    tokens = (encoder.tokenize([texts[row] for row in batch]) for batch in together)
+    rows = encoded(encoder, encoder.encode_texts, tokens)
+    for batch, part in zip(progress(together, what, unit="batch"), rows, strict=True):
+        features[batch] = part
     return features
 
 
@@ -84,7 +108,11 @@ def main(snakemake) -> None:
     rows = read_shard(given, snakemake.wildcards, params.shard_size)
     model = Path(given.model)
     encoder = open_encoder(model, params.device, params.precision, snakemake.threads)
-    features, truncated = encode_captions(encoder, rows.captions, templates, params.batch_size)
+    # by images, so that a shard of whole blocks is encoded as it is in its split
+    blocks = rows.image_of_caption // params.batch_size
+    features, truncated = encode_captions(
+        encoder, rows.captions, templates, params.batch_size, blocks
+    )
     if truncated:
         log.warning(
             "%d of %d captions are longer than the model's %d tokens and were cut",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scripts.data.ahead import map_ahead
 from scripts.data.rows import Rows, read_rows
 from scripts.job import digest_of_file, log, whole, write_json
 from scripts.models.encoders import Encoder, load_encoder
@@ -21,13 +23,16 @@ if TYPE_CHECKING:
 def open_encoder(provenance: Path, device: str, precision: str, threads: int) -> Encoder:
     """Load the model beside its model.json, whose hashes it must still have.
 
-    ``threads`` bounds what torch computes with on a CPU.
+    ``threads`` bounds what torch computes with on a CPU: so many batches side by side, a thread
+    each. Threads that share a batch would add up to other last bits than another number of them.
     """
     verify_model(provenance)
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     encoder = load_encoder(provenance.parent, device, precision)
+    if encoder.device.type == "cpu":
+        encoder.batches_at_once = threads
     log.info("%s on %s in %s", encoder.architecture, encoder.device, precision)
     return encoder
 
@@ -51,6 +56,15 @@ def batches(items: Iterable, size: int) -> Iterator[list]:
     items = iter(items)
     while batch := list(islice(items, size)):
         yield batch
+
+
+def encoded(
+    encoder: Encoder, encode: Callable[[Any], torch.Tensor], inputs: Iterable
+) -> Iterator[np.ndarray]:
+    """float32 rows of each of ``inputs``, in their order, as many at once as ``encoder`` says."""
+    with ThreadPoolExecutor(encoder.batches_at_once) as pool:
+        window = encoder.batches_at_once + 1
+        yield from map(to_numpy, map_ahead(pool, encode, inputs, window))
 
 
 def to_numpy(features: torch.Tensor) -> np.ndarray:

@@ -31,6 +31,7 @@ class Encoder:
     architecture : ``model_type`` of its config.json
     dim : length of a feature vector
     context_length : tokens that a text may have, the special ones included
+    batches_at_once : how many are computed side by side
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Encoder:
         # padding gives other features. Causal and masked towers never see padding.
         text_tower = model.config.text_config.model_type
         self.padding = "max_length" if text_tower.startswith("siglip") else "longest"
+        self.batches_at_once = 1
         self._lower_case = _asks_lower_case(folder)
 
     def preprocess(self, image: Image.Image) -> np.ndarray:

@@ -37,6 +37,9 @@ FROM_SCRATCH_ONLY = (
 MAX_SCALE = 100.0
 EVALUATED_AT_ONCE = 100
 TEXTS_AT_ONCE = 64
+# Sums are shared out among threads, so another number gives other last bits, and by the end of a
+# training other weights. So it is always this number, on as many cores as there are.
+THREADS = 8
 # the rounding of a product of unit vectors, as in the ranks that are reported
 TOLERANCE = 1e-6
 
@@ -399,11 +402,11 @@ def train_model(
     folder : where the model goes; what other files stand there is removed
     model : its name in the config
     device : see ``pick_device``
-    threads : what is computed with on a CPU; another number gives slightly other weights
+    threads : threads that decode images; what computes is always ``THREADS``
     """
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(THREADS)
     torch.manual_seed(entry["seed"])
     (folder / "model.json").unlink(missing_ok=True)
     draft = folder / ".draft"
@@ -471,8 +474,18 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
         )
 
 
+def stay_on_cores(count: int) -> None:
+    """Let this process and its threads use ``count`` cores, where the system can be told so."""
+    if hasattr(os, "sched_setaffinity"):
+        allowed = sorted(os.sched_getaffinity(0))
+        # not all jobs on the same ones
+        first = os.getpid() % len(allowed)
+        os.sched_setaffinity(0, (allowed[first:] + allowed[:first])[:count])
+
+
 def main(snakemake) -> None:
     given = snakemake.input
+    stay_on_cores(snakemake.threads)
     # read when torch is imported: a thread that waits must not burn the core that another needs,
     # which takes ten times as long on a machine with other work; and cuBLAS adds in the same
     # order each time only with a workspace of its own

@@ -6,14 +6,20 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
+from PIL import Image
 
+from scripts.config import ConfigError, checked
 from scripts.data.rows import rows_of
 from scripts.encode import gather_features
-from scripts.encode.features import write_features
+from scripts.encode.encode_images import encode_images
+from scripts.encode.encode_texts import encode_captions
+from scripts.encode.features import open_encoder, write_features
 from scripts.encode.plan_shards import shards_of
 from scripts.encode.stored import read_features
-from scripts.job import BadInput
+from scripts.job import BadInput, digest_of_file
 
+ROOT = Path(__file__).parents[2]
 IMAGES = [f"{number}.png" for number in range(7)]
 CAPTIONS = [[f"caption {image} {turn}" for turn in range(1 + image % 3)] for image in range(7)]
 ROWS = rows_of(IMAGES, CAPTIONS)
@@ -29,6 +35,62 @@ def test_shards_in_their_order_are_the_whole_split(size):
     for shard in shards:
         for row, image in enumerate(shard.images):
             assert shard.captions_of(row) == CAPTIONS[IMAGES.index(image)]
+
+
+WORDS = ["a", "dog", "runs", "on", "the", "green", "grass", "after", "its", "red", "ball"]
+
+
+@pytest.fixture
+def captioned():
+    """Thirty images with one to four captions of all lengths, some of them equal."""
+    rng = np.random.default_rng(0)
+    captions = [
+        [" ".join(rng.choice(WORDS, rng.integers(1, 20))) for _ in range(1 + image % 4)]
+        for image in range(30)
+    ]
+    captions[3] = captions[20]
+    return rows_of([f"{image}.png" for image in range(30)], captions)
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_texts_have_the_same_bits_in_shards_and_in_one_go_on_any_number_of_cores(
+    model, captioned, cores
+):
+    def encoded(rows, threads):
+        encoder = open_encoder(model, "cpu", "float32", threads)
+        blocks = rows.image_of_caption // 5
+        return encode_captions(encoder, rows.captions, ["{}", "a photo of {}"], 5, blocks)
+
+    whole, truncated = encoded(captioned, 2)
+    parts = [encoded(captioned.shard(number, 10), cores) for number in range(3)]
+    assert np.array_equal(np.concatenate([features for features, _ in parts]), whole)
+    assert sum(cut for _, cut in parts) == truncated > 0
+
+
+@pytest.mark.parametrize("batch", [6, 64])
+def test_images_have_the_same_bits_in_shards_and_in_one_go_on_any_number_of_cores(
+    model, tmp_path, batch
+):
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / f"{image}.png" for image in range(4 * batch - 3)]
+    for path in paths:
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(path)
+    sums = [digest_of_file(path) for path in paths]
+
+    def encoded(part, threads):
+        encoder = open_encoder(model, "cpu", "float32", threads)
+        return encode_images(encoder, paths[part], sums[part], batch, 1)
+
+    whole = encoded(slice(None), 2)
+    shards = [encoded(slice(start, start + batch), 3) for start in range(0, len(paths), batch)]
+    assert np.array_equal(np.concatenate(shards), whole)
+
+
+def test_a_shard_of_broken_batches_is_refused():
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text("utf-8"))
+    config["encode"] = {"shard_size": 1000}
+    with pytest.raises(ConfigError, match=r"encode\.shard_size: 1000 .* take 1024"):
+        checked(config)
 
 
 def test_an_empty_split_has_a_shard_which_will_say_so():

@@ -333,11 +333,13 @@ from pathlib import Path
 from scripts.models.train_model import train_model
 entry, data, folder = json.loads(sys.argv[1])
 data = {name: Path(path) for name, path in data.items()}
-train_model(entry, data, None, Path(folder), "tiny", "cpu", threads=1)
+train_model(entry, data, None, Path(folder), "tiny", "cpu", threads=3)
 """
 
 
-def test_training_again_in_another_process_gives_the_same_bytes(trained, data, tmp_path):
+def test_training_again_in_another_process_on_more_cores_gives_the_same_bytes(
+    trained, data, tmp_path
+):
     settings = json.dumps([ENTRY, {k: str(v) for k, v in data.items()}, str(tmp_path / "tiny")])
     subprocess.run(
         [sys.executable, "-c", SCRIPT, settings],
@@ -347,6 +349,14 @@ def test_training_again_in_another_process_gives_the_same_bytes(trained, data, t
     )
     for path in sorted(trained.iterdir()):
         assert (tmp_path / "tiny" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
+def test_training_uses_no_more_cores_than_its_job_has():
+    script = "import os; from scripts.models.train_model import stay_on_cores as stay\n"
+    script += "stay(1); print(len(os.sched_getaffinity(0)))\n"
+    told = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert told.stdout == "1\n", told.stderr
 
 
 def test_another_seed_gives_another_model(trained, data, tmp_path):

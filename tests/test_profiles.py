@@ -1,0 +1,96 @@
+"""The profiles: what is asked of a cluster, and what goes to its queue together."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+DEFAULT, SLURM = (
+    yaml.safe_load((ROOT / "profiles" / name / "profile.yaml").read_text("utf-8"))
+    for name in ("default", "slurm")
+)
+HEAD = r"^ *(?:use rule \w+ as|rule|checkpoint) (\w+)(?::| with:)\n"
+RULES = {
+    name: body
+    for path in (ROOT / "rules").glob("*.smk")
+    for name, body in re.findall(
+        rf"{HEAD}(.*?)(?=^\S|^    \w+ \w+.*:$|\Z)", path.read_text("utf-8"), re.M | re.S
+    )
+}
+ON_GPU = {"train_model", "encode_images", "encode_texts", "encode_damaged"}
+ON_GPU |= {"encode_images_shard", "encode_texts_shard"}
+WITHOUT_GPU = ("--config", "encode={device: cpu}")
+
+
+def test_both_profiles_agree_on_what_runs_again():
+    own = {"cores", "resources"}  # here of the machine, there of a job
+    assert {key: SLURM[key] for key in DEFAULT.keys() - own} == {
+        key: value for key, value in DEFAULT.items() if key not in own
+    }
+
+
+def test_encoding_and_training_ask_for_a_gpu_and_nothing_else_does():
+    assert len(RULES) > 40 and set(RULES) >= ON_GPU
+    asking = {name for name, body in RULES.items() if "gpu=gpus_to_encode" in body}
+    # shards are these rules with other outputs
+    assert asking | {"encode_images_shard", "encode_texts_shard"} == ON_GPU
+    assert not [name for name, body in RULES.items() if "gpu=" in body and name not in asking]
+    # memory, time and a place for the partition
+    text = (ROOT / "profiles/slurm/profile.yaml").read_text("utf-8")
+    assert len(re.findall("# slurm_partition: gpu", text)) == len(ON_GPU)
+    for rule in ON_GPU:
+        assert "attempt" in SLURM["set-resources"][rule]["mem_mb"]
+
+
+def test_every_step_is_a_job_of_its_own_by_intent_or_in_a_group():
+    local = {name for name, body in RULES.items() if "localrule: True" in body}
+    alone = {"train_model", "encode_images", "encode_images_shard", "encode_texts_shard"}
+    assert {"download", "fetch_model", "all", "tables"} <= local | {"all"}
+    assert set(RULES) - local == alone | set(SLURM["groups"])
+    assert set(SLURM["set-resources"]) <= set(RULES)
+
+
+def test_small_jobs_go_to_the_queue_together(fresh):
+    demo = ("--configfile", "config/demo.yaml")
+    told = fresh.snakemake("-n", "--workflow-profile", "slurm", *demo).stdout
+    steps = re.findall("^ *rule ", told, re.M)
+    queued = re.findall(r"^\[.*\] Group job (\w+)|^rule (?!all)(\w+):", told, re.M)
+    assert len(steps) > 80 and len(queued) < 16
+    groups = [group for group, _ in queued if group]
+    assert set(groups) == set(SLURM["groups"].values())
+    assert all(groups.count(group) == 1 for group in ("runs", "studies", "report"))
+
+
+def test_no_group_waits_for_itself_with_shards_either(fresh):
+    (fresh.folder / "sharded.yaml").write_text("encode: {shard_size: 640}\n")
+    assert fresh.planned("--workflow-profile", "slurm", "--configfile", "sharded.yaml").jobs
+
+
+def test_a_study_of_ones_own_needs_no_place_in_a_group(fresh):
+    fresh.edit(
+        "rules/studies.smk",
+        "rule study_prompts:",
+        """rule study_mine:
+    input:
+        pairs="results/{dataset}/tables/pairs.csv",
+    output:
+        table="results/{dataset}/tables/mine.csv",
+    params:
+        code="mine",
+    shell:
+        "cp {input} {output}"
+
+
+rule study_prompts:""",
+    )
+    fresh.edit("config/config.yaml", "studies:\n  relevance", "studies:\n  mine: {}\n  relevance")
+    fresh.edit("config/config.yaml", "    - leakage\n", "    - leakage\n    - mine\n")
+    assert fresh.planned("--workflow-profile", "slurm").jobs["study_mine"] == 1
+
+
+def test_without_a_gpu_to_use_none_is_asked_for(fresh):
+    asked = fresh.snakemake("-n", "--workflow-profile", "slurm").stdout
+    assert "gpu=1" in asked
+    asked = fresh.snakemake("-n", "--workflow-profile", "slurm", *WITHOUT_GPU).stdout
+    assert "gpu=1" not in asked
