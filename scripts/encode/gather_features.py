@@ -20,7 +20,8 @@ def gathered(sidecars: list[str]) -> dict[str, Any]:
     """
     abouts = [read_json(sidecar) for sidecar in sidecars]
     of_shard = {"rows", "shape", "sha256", "device", "truncated"}
-    settings = [{key: about[key] for key in about.keys() - of_shard} for about in abouts]
+    # in the order of the sidecar, not of a set, so that equal shards give equal bytes
+    settings = [{key: about[key] for key in about if key not in of_shard} for about in abouts]
     for sidecar, own in zip(sidecars, settings, strict=True):
         if own != settings[0]:
             raise BadInput(
