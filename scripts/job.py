@@ -109,13 +109,16 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
         raise SystemExit(1) from None
 
 
-def progress(items: Iterable, what: str, total: int | None = None, unit: str = "it") -> Iterable:
-    """Pass ``items`` on, with a progress bar on the screen."""
+def progress(
+    items: Iterable, what: str, total: int | None = None, unit: str = "it", scale: float = 1
+) -> Iterable:
+    """Pass ``items`` on, with a progress bar on the screen that counts each as ``scale`` units."""
     from tqdm import tqdm
 
     # a bar that redraws itself fills a log file: twice a minute is enough where no one watches
     every = 0.2 if sys.stderr.isatty() else 30.0
-    return tqdm(items, desc=what, total=total, unit=unit, mininterval=every, leave=False)
+    shown = {"desc": what, "total": total, "unit": unit, "unit_scale": scale, "leave": False}
+    return tqdm(items, mininterval=every, **shown)
 
 
 @contextlib.contextmanager
@@ -195,18 +198,26 @@ def seal(outputs: Iterable[str]) -> None:
 
 
 def check_seals(inputs: Iterable[str]) -> None:
-    """Raise ``BadInput`` where a file is not as the workflow made it.
+    """Raise ``BadInput`` where files are not as the workflow made them, naming each.
 
     What it did not make, or before it noted sums, may hold anything.
     """
-    for path in inputs:
-        try:
-            made = _seal_of(path).read_text("ascii")
-        except OSError:
-            continue
-        if Path(path).is_file() and digest_of_file(path) != made:
-            todo = f"delete {path} and run again: the workflow makes it anew"
-            raise BadInput(path, "a file that changed after it was made", f"sha256 {made}", todo)
+    changed = [path for path in dict.fromkeys(inputs) if _is_changed(path)]
+    if changed:
+        raise BadInput(
+            ", ".join(changed),
+            "changed after the workflow made it",
+            "as it was made",
+            f"delete {' and '.join(changed)} and run again: the workflow makes it anew",
+        )
+
+
+def _is_changed(path: str) -> bool:
+    try:
+        made = _seal_of(path).read_text("ascii")
+    except OSError:
+        return False
+    return Path(path).is_file() and digest_of_file(path) != made
 
 
 def _seal_of(path: str) -> Path:

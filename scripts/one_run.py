@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import functools
 import json
 import os
@@ -23,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scripts.job import RUN, drafts_in
+from scripts.job import REFUSED_BY_THE_DISK, RUN, drafts_in
 
 try:
     import fcntl
@@ -34,6 +35,8 @@ RECORD = "run.json"
 # a run shows every so often that it is alive, and is watched for so long before it counts as dead;
 # only where it may be on another machine, whose locks not every network file system shows here
 BEAT, WATCHED = 15.0, 60.0
+# bytes that must be free for Snakemake's own notes, which it does not tell apart from a bug
+SPACE = 2**20
 # where outputs, and so drafts, are
 OUTPUTS = ("data", "results")
 
@@ -60,12 +63,15 @@ def guard(workflow: Any) -> None:
         harmless = executor_plugin.common_settings.dryrun_exec
         if harmless or not workflow.execution_settings.lock or fcntl is None:
             return execute(executor_plugin, *args, **named)
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(alone(Path(".snakemake").absolute(), logger.info))
-            except Told as error:
-                raise WorkflowError(str(error)) from None
-            return execute(executor_plugin, *args, **named)
+        try:
+            with alone(Path(".snakemake").absolute(), logger.info):
+                return execute(executor_plugin, *args, **named)
+        except Told as error:
+            raise WorkflowError(str(error)) from None
+        except OSError as error:  # Snakemake itself does not tell it from a bug
+            if error.errno not in REFUSED_BY_THE_DISK:
+                raise
+            raise WorkflowError(_not_written(error.filename or "A file", error)) from None
 
     guarded.guarded = True
     workflow.execute = guarded
@@ -81,12 +87,11 @@ def alone(folder: Path, say: Any = print) -> Iterator[None]:
     path = folder / RECORD
     try:
         folder.mkdir(exist_ok=True)
-        stream = path.open("a+b")
+        stream = path.open("a+b", buffering=0)
+        if shutil.disk_usage(folder).free < SPACE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
-        raise Told(
-            f"{path} cannot be written: {error.strerror}. A run keeps there what it has finished.\n"
-            "  to do:    allow writing in this folder, or run in a copy of it that is yours"
-        ) from None
+        raise Told(_not_written(path, error)) from None
     with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -105,12 +110,15 @@ def alone(folder: Path, say: Any = print) -> Iterator[None]:
             **_machine(),
             "since": datetime.datetime.now().astimezone().isoformat(" ", "seconds"),
         }
-        _write(stream, own)
+        _remove_drafts(folder.parent)
+        try:
+            _write(stream, own)
+        except OSError as error:
+            raise Told(_not_written(path, error)) from None
         os.environ[RUN] = f"{own['run']}@{path}"
         ended = threading.Event()
         beating = threading.Thread(target=_beat, args=(stream.fileno(), ended), daemon=True)
         beating.start()
-        _remove_drafts(folder.parent)
         try:
             yield
         finally:
@@ -121,6 +129,13 @@ def alone(folder: Path, say: Any = print) -> Iterator[None]:
             _end_processes(own["run"])
             _remove_drafts(folder.parent)
             _write(stream, {})
+
+
+def _not_written(path: object, error: OSError) -> str:
+    return (
+        f"{path} cannot be written: {error.strerror}\n"
+        "  to do:    free space or allow writing there, then give the same command again"
+    )
 
 
 def _clear(before: dict[str, Any], folder: Path, say: Any) -> None:
