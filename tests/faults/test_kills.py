@@ -26,7 +26,7 @@ def killed_runs(victim: Victim, seed: int, kills: int) -> Counter[str]:
     met: Counter[str] = Counter()
     while met.total() < kills:
         begun = victim.start()
-        jobs, pause = int(random.choice([0, 1, 1, 2, 2, 3])), float(random.uniform(0, 2))
+        jobs, pause = int(random.choice([0, 1, 1, 2, 2, 3])), float(random.uniform(0, 2.5))
         wait_until(lambda b=begun, n=jobs: b.ended or b.started_jobs() >= n)
         wait_until(lambda b=begun: b.ended, pause)
         at_work = [rule for _, rule in victim.jobs()]
