@@ -6,6 +6,7 @@ ranking, measuring. Whatever is done to it, the same command again must end in t
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -128,8 +129,14 @@ class Victim:
         """Drafts, locks, and processes that are still at work here."""
         drafts = [p for part in ("data", "results") for p in (self.folder / part).rglob("*.draft*")]
         locks = list((self.folder / ".snakemake/locks").glob("*"))
-        marks = [p for p in (self.folder / ".snakemake/incomplete").rglob("*") if p.is_file()]
-        return [*map(str, [*drafts, *locks, *marks]), *(str(p) for p in self.processes())]
+        return [*map(str, [*drafts, *locks, *self.incomplete()]), *map(str, self.processes())]
+
+    def incomplete(self) -> list[Path]:
+        """Files that Snakemake holds to be half made; a mark without its file means nothing."""
+        noted = self.folder / ".snakemake/incomplete"
+        marks = ["".join(p.relative_to(noted).parts) for p in noted.rglob("*") if p.is_file()]
+        names = [base64.urlsafe_b64decode(mark.replace("@", "")).decode() for mark in marks]
+        return [self.folder / name for name in names if (self.folder / name).exists()]
 
     def processes(self) -> list[psutil.Process]:
         found = []

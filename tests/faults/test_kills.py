@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 from harness import RUN, Begun, Victim, assert_same, wait_until
 
-KILLS_OF_RUNS, KILLS_OF_JOBS = 24, 30
+KILLS_OF_RUNS, KILLS_OF_JOBS = 21, 30
 # of one rule, so that kills come to all of them
 OF_ONE_RULE = 5
 
