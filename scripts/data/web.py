@@ -20,8 +20,9 @@ ATTEMPTS = 4
 PAUSE = 1.0
 # seconds to connect, and to wait for the next bytes
 TIMEOUT = (15, 60)
-# bytes read at once: what came of a piece is lost where the line goes dead within it
-PIECE = 2**16
+# bytes read at once, a sixteenth of a megabyte: what came of a piece is lost where the line goes
+# dead within it
+PIECE = 62_500
 # answers and failures that another attempt may not meet
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 CUT = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
