@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.settings import ExecMode
 
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT))
@@ -21,6 +22,11 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.getenv(
 from scripts.config import ConfigError, checked, over_defaults
 from scripts.fingerprint import fingerprint
 from scripts.job import digest_of_file
+from scripts.one_run import guard
+
+# jobs of a run read the Snakefile again, and are part of it
+if workflow.exec_mode == ExecMode.DEFAULT:
+    guard(workflow)
 
 # a workflow that uses this one as a module, or a folder of one's own, says only what differs
 config.update(over_defaults(config))

@@ -8,6 +8,9 @@ import hashlib
 import json
 import logging
 import os
+import re
+import secrets
+import shutil
 import sys
 import traceback
 import unicodedata
@@ -18,7 +21,13 @@ from typing import Any
 log = logging.getLogger("clip-retrieval")
 
 # what the disk refuses: no fault of a download's source, and nothing that a second try would mend
-REFUSED_BY_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+REFUSED_BY_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+# less than this is left where a disk is full: what is written last may have been too large for it
+FULL = 2**16
+# sums of what the workflow made, each file's under the sum of its name
+SEALS = Path(".snakemake/sums")
+# environment variable by which a job knows its run: "<run>@<file that names the run at work>"
+RUN = "CLIP_RETRIEVAL_RUN"
 
 
 class BadInput(Exception):
@@ -47,19 +56,31 @@ def printable(text: str, keep: str = "\n") -> str:
     return text.translate({ord(c): repr(c)[1:-1] for c in odd})
 
 
+class LogFile(logging.FileHandler):
+    """A log that the disk may be too full for, which the step then says itself."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, logging's own name
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 def run(main: Callable[[Any], None], snakemake: Any) -> None:
     """Run a rule's ``main``, with its messages on the screen and in the rule's log file.
 
     A ``BadInput`` ends in its message alone and exit status 1; anything else is a bug of ours and
     keeps its traceback. Snakemake itself redirects nothing into ``log:``.
+
+    Whatever the rule, its inputs must be as the steps before made them: a table that lost its end
+    is still a table, and features under another's name are still features.
     """
     values = ".".join(str(value) for value in snakemake.wildcards)
     name = f"{snakemake.rule} {values}".strip()
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if snakemake.log:
-        Path(str(snakemake.log[0])).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(str(snakemake.log[0]), mode="w", encoding="utf-8"))
     handlers[0].setLevel(logging.INFO)  # lists by the thousand go to the file alone
+    if snakemake.log:
+        with contextlib.suppress(OSError):
+            Path(str(snakemake.log[0])).parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(LogFile(str(snakemake.log[0]), mode="w", encoding="utf-8"))
     logging.basicConfig(handlers=handlers, force=True, format=f"[{name}] %(message)s")
     log.setLevel(logging.DEBUG)
     for chatty in (
@@ -73,7 +94,9 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
     ):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
+        check_seals(snakemake.input)
         main(snakemake)
+        seal(snakemake.output)
     except BadInput as error:
         log.error("ERROR in %s", error)
         raise SystemExit(1) from None
@@ -86,30 +109,119 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
         raise SystemExit(1) from None
 
 
-def progress(items: Iterable, what: str, total: int | None = None, unit: str = "it") -> Iterable:
-    """Pass ``items`` on, with a progress bar on the screen."""
+def progress(
+    items: Iterable, what: str, total: int | None = None, unit: str = "it", scale: float = 1
+) -> Iterable:
+    """Pass ``items`` on, with a progress bar on the screen that counts each as ``scale`` units."""
     from tqdm import tqdm
 
     # a bar that redraws itself fills a log file: twice a minute is enough where no one watches
     every = 0.2 if sys.stderr.isatty() else 30.0
-    return tqdm(items, desc=what, total=total, unit=unit, mininterval=every, leave=False)
+    shown = {"desc": what, "total": total, "unit": unit, "unit_scale": scale, "leave": False}
+    return tqdm(items, mininterval=every, **shown)
 
 
 @contextlib.contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; move it there only when the block ends well.
+    """Give a path beside ``path`` for a file or a folder; move it there when the block ends well.
 
     An output so written is there whole or not at all, also after ``kill -9`` or a full disk.
     """
     path = Path(path)
+    with drafted(path) as draft:
+        yield draft
+        check_run(path)
+        if draft.is_dir():  # no system replaces a folder that holds something
+            shutil.rmtree(path, ignore_errors=True)
+        draft.replace(path)
+
+
+@contextlib.contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """Give a path beside ``path`` that no other process has; what stands there in the end goes.
+
+    Whatever a library raises when it finds the disk full, an ``OSError`` that says so leaves here.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # the suffix stays last: numpy and matplotlib read the format from it
-    draft = path.with_name(f".{path.stem}.{os.getpid()}.draft{path.suffix}")
+    # the suffix stays last: numpy and matplotlib read the format from it; and two machines may
+    # have a process of one number
+    own = f"{os.getpid()}-{secrets.token_hex(3)}"
+    draft = path.with_name(f".{path.stem}.{own}.draft{path.suffix}")
     try:
         yield draft
-        draft.replace(path)
+    except Exception as error:
+        told = isinstance(error, BadInput) or getattr(error, "errno", None) in REFUSED_BY_THE_DISK
+        # numpy, safetensors and others keep the reason to themselves
+        if not told and shutil.disk_usage(path.parent).free < FULL:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
     finally:
-        draft.unlink(missing_ok=True)
+        if draft.is_dir():
+            shutil.rmtree(draft, ignore_errors=True)
+        else:
+            draft.unlink(missing_ok=True)
+
+
+def drafts_in(folder: Path) -> Iterator[Path]:
+    """Drafts below ``folder``, of processes that work and of those that were killed."""
+    for parent, folders, files in os.walk(folder):
+        drafts = [n for n in (*folders, *files) if re.match(r"\..+\.\d+-[0-9a-f]{6}\.draft", n)]
+        folders[:] = [name for name in folders if name not in drafts]
+        yield from (Path(parent, name) for name in drafts)
+
+
+def check_run(path: Path) -> None:
+    """Raise ``BadInput`` where a job is about to write ``path`` for a run that another followed.
+
+    On this machine, the next run ends the jobs of one that was killed. On another it cannot reach
+    them, and they may know the settings of before.
+    """
+    run, _, record = os.environ.get(RUN, "").partition("@")
+    if not run:
+        return
+    try:
+        at_work = json.loads(Path(record).read_bytes())["run"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if at_work != run:
+        todo = "nothing: the later run makes it"
+        raise BadInput(path, "a later run at work", "the run of this job", todo)
+
+
+def seal(outputs: Iterable[str]) -> None:
+    """Note the sums of files that a step of the workflow has made."""
+    for path in outputs:
+        # relative to Snakemake's working directory, as all that rules make
+        if SEALS.parent.is_dir() and not Path(path).is_absolute() and Path(path).is_file():
+            with whole(_seal_of(path)) as draft:
+                draft.write_text(digest_of_file(path), "ascii")
+
+
+def check_seals(inputs: Iterable[str]) -> None:
+    """Raise ``BadInput`` where files are not as the workflow made them, naming each.
+
+    What it did not make, or before it noted sums, may hold anything.
+    """
+    changed = [path for path in dict.fromkeys(inputs) if _is_changed(path)]
+    if changed:
+        raise BadInput(
+            ", ".join(changed),
+            "changed after the workflow made it",
+            "as it was made",
+            f"delete {' and '.join(changed)} and run again: the workflow makes it anew",
+        )
+
+
+def _is_changed(path: str) -> bool:
+    try:
+        made = _seal_of(path).read_text("ascii")
+    except OSError:
+        return False
+    return Path(path).is_file() and digest_of_file(path) != made
+
+
+def _seal_of(path: str) -> Path:
+    return SEALS / hashlib.sha256(os.fsencode(path)).hexdigest()
 
 
 def is_folder(path: Path) -> bool:

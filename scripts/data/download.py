@@ -133,6 +133,25 @@ def manifest(
     return {"source": source, "layout": layout, "root": root_text, "files": files, "notes": notes}
 
 
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """The contents of source.json; ``BadInput`` where a file is not the one that it describes."""
+    about = read_json(path)
+    for file in about["files"]:
+        found = Path(about["root"]) / file["path"]
+        if found.is_dir():
+            sha256 = digest_of_folder(found)[2]
+        else:
+            sha256 = digest_of_file(found) if found.is_file() else None
+        if sha256 != file["sha256"]:
+            raise BadInput(
+                found,
+                "something else than when it was looked at" if sha256 else "no such file",
+                f"sha256 {file['sha256']}",
+                f"delete {path} and run again: what is there is then looked at anew",
+            )
+    return about
+
+
 def github_present(entry: dict[str, Any], raw: Path) -> list[str] | None:
     archives = [name for name in entry["md5"] if not _is_archive(raw / name, entry["md5"][name])]
     return None if archives else list(entry["md5"])

@@ -1,10 +1,12 @@
 """Draw the embedded dataset: pictures of scenes, five captions for each, and their split."""
 
+import os
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from scripts.data.download import manifest
@@ -40,7 +42,9 @@ def draw_scenes(entry: dict[str, Any], root: Path, processes: int = 1) -> None:
     folder.mkdir(parents=True)
     job = partial(_draw_one, entry["seed"], entry["size"], folder)
     # a fresh interpreter each: a fork would copy locks that another thread may hold
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as workers:
+    with ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=_end_with_parent
+    ) as workers:
         drawn = workers.map(job, pictures, chunksize=50)
         for _ in progress(drawn, "drawing", total=len(pictures), unit="picture"):
             pass
@@ -61,6 +65,16 @@ def draw_scenes(entry: dict[str, Any], root: Path, processes: int = 1) -> None:
             for split in SPLITS
         },
     )
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the job is killed: it would wait for pictures to draw for ever."""
+
+    def watch() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _draw_one(seed: int, size: int, folder: Path, picture: tuple[str, int]) -> None:

@@ -14,10 +14,11 @@ from typing import Any
 
 from scripts.data.ahead import map_ahead
 from scripts.data.audit import Findings, Unusable
+from scripts.data.download import read_manifest
 from scripts.data.files import MAX_NAME
 from scripts.data.images import Picture, take_in
 from scripts.data.layouts import LAYOUTS, Record
-from scripts.job import BadInput, log, progress, read_json, run, whole, write_json
+from scripts.job import BadInput, log, progress, run, whole, write_json
 
 COLUMNS = ("image", "width", "height", "bytes", "sha256", "split")
 
@@ -201,13 +202,11 @@ def write_table(kept: list[Kept], path: Path) -> None:
 
 
 def main(snakemake) -> None:
-    manifest = read_json(snakemake.input.manifest)
-    images = Path(snakemake.output.images)
-    draft = images.with_name(f".{images.name}.draft")
+    manifest = read_manifest(snakemake.input.manifest)
     findings = Findings()
     # what Pillow thinks of EXIF data names no file, and sets no image aside
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    try:
+    with whole(snakemake.output.images) as draft:
         kept = prepare_images(
             manifest, draft, snakemake.params.max_pixels, findings, snakemake.threads
         )
@@ -215,10 +214,6 @@ def main(snakemake) -> None:
         audit = findings.report(manifest["source"], manifest["layout"], len(kept), captions)
         write_json(snakemake.output.audit, audit)
         check_losses(findings, len(kept), snakemake.params.max_lost, manifest["root"])
-        shutil.rmtree(images, ignore_errors=True)
-        draft.replace(images)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     write_table(kept, Path(snakemake.output.table))
     write_json(
         snakemake.output.captions,

@@ -11,6 +11,7 @@ from typing import Any
 from scripts.job import (
     REFUSED_BY_THE_DISK,
     BadInput,
+    check_run,
     digest_of_file,
     is_folder,
     log,
@@ -229,6 +230,7 @@ def check_sha256(draft: Path, sha256: str | None) -> None:
 
 def move_model(draft: Path, folder: Path) -> None:
     """Make the needed files of ``draft`` the only files of ``folder``."""
+    check_run(folder)
     for old in folder.iterdir():
         if not old.is_dir():
             old.unlink()

@@ -14,7 +14,7 @@ import numpy as np
 
 from scripts.data.prepared import read_checksums, read_image
 from scripts.data.rows import Rows, read_rows
-from scripts.job import BadInput, log, progress, run, whole
+from scripts.job import BadInput, drafted, log, progress, run, whole
 from scripts.models.encoders import Encoder, load_encoder
 from scripts.models.fetch_model import model_files, move_model, verify_model, write_provenance
 from scripts.models.new_clip import write_new_clip
@@ -409,34 +409,32 @@ def train_model(
     torch.set_num_threads(THREADS)
     torch.manual_seed(entry["seed"])
     (folder / "model.json").unlink(missing_ok=True)
-    draft = folder / ".draft"
-    shutil.rmtree(draft, ignore_errors=True)
     rows = {split: read_rows(data["captions"], data["splits"], split) for split in ("train", "val")}
-    if base is None:
-        write_new_clip(draft, entry, rows["train"].captions)
-    else:
-        of_base = verify_model(base / "model.json")["files"]
-        draft.mkdir(parents=True)
-        for name in model_files(base):
-            shutil.copyfile(base / name, draft / name)
-    encoder = load_encoder(draft, device)
-    if entry["learning_rate"] is None:
-        entry = entry | {"learning_rate": FROM_SCRATCH if base is None else FINE_TUNING}
-    examples = {
-        split: read_examples(
-            one, data["images"], read_checksums(data["table"], one.images), encoder, threads
-        )
-        for split, one in rows.items()
-    }
-    # what the base does before a step is taken
-    start = {} if base is None else evaluate(encoder, examples["val"], entry["batch_size"])
-    weights, history = train(encoder, examples["train"], examples["val"], entry)
-    encoder.model.load_state_dict(weights)
-    for old in draft.glob("*.safetensors*"):
-        old.unlink()
-    encoder.model.save_pretrained(draft)
-    move_model(draft, folder)
-    shutil.rmtree(draft)
+    with drafted(folder / "model") as draft:
+        if base is None:
+            write_new_clip(draft, entry, rows["train"].captions)
+        else:
+            of_base = verify_model(base / "model.json")["files"]
+            draft.mkdir(parents=True)
+            for name in model_files(base):
+                shutil.copyfile(base / name, draft / name)
+        encoder = load_encoder(draft, device)
+        if entry["learning_rate"] is None:
+            entry = entry | {"learning_rate": FROM_SCRATCH if base is None else FINE_TUNING}
+        examples = {
+            split: read_examples(
+                one, data["images"], read_checksums(data["table"], one.images), encoder, threads
+            )
+            for split, one in rows.items()
+        }
+        # what the base does before a step is taken
+        start = {} if base is None else evaluate(encoder, examples["val"], entry["batch_size"])
+        weights, history = train(encoder, examples["train"], examples["val"], entry)
+        encoder.model.load_state_dict(weights)
+        for old in draft.glob("*.safetensors*"):
+            old.unlink()
+        encoder.model.save_pretrained(draft)
+        move_model(draft, folder)
     best = history[best_epoch(history) - 1]
     if start:
         history = [{"epoch": 0, "step": 0, **start}, *history]

@@ -208,9 +208,6 @@ def test_the_outputs_depend_neither_on_threads_nor_on_an_earlier_run(
 
     prepare(entry, max_lost=1, threads=1)
     first = outputs()
-    draft = tmp_path / "data/set/.images.draft"
-    draft.mkdir()
-    (draft / "left by a run that was killed.jpg").write_bytes(b"x")
     (tmp_path / "data/set/images/gone since.jpg").write_bytes(b"x")
     prepare(entry, max_lost=1, threads=5)
     assert outputs() == first

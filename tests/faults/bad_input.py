@@ -135,6 +135,14 @@ class Ended:
     audit: dict[str, Any] = field(default_factory=dict)
 
 
+class Files(list):
+    """Files by name, as Snakemake hands them to a script."""
+
+    def __init__(self, **files: str) -> None:
+        super().__init__(files.values())
+        self.__dict__.update(files)
+
+
 class Steps:
     """The workflow's steps on one dataset, each run as its rule runs it."""
 
@@ -148,7 +156,7 @@ class Steps:
         log = self.folder / f"results/logs/{name}.log"
         snakemake = SimpleNamespace(
             rule=name, wildcards=["set"], log=[str(log)], threads=2,
-            input=SimpleNamespace(**inputs), output=SimpleNamespace(**outputs),
+            input=Files(**inputs), output=Files(**outputs),
             params=SimpleNamespace(**params),
         )  # fmt: skip
         self._capfd.readouterr()

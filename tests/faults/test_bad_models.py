@@ -17,6 +17,7 @@ import pytest
 from bad_input import (
     Case,
     Ended,
+    Files,
     Steps,
     assert_told,
     check_message,
@@ -279,7 +280,7 @@ def fetched(steps: Steps, folder: Path) -> tuple[str, Path]:
     log = steps.folder / "results/logs/fetch_model.log"
     snakemake = SimpleNamespace(
         rule="fetch_model", wildcards=Wildcards(["mine"]), log=[str(log)], threads=1,
-        output=SimpleNamespace(provenance=str(made)),
+        input=Files(), output=Files(provenance=str(made)),
         params=SimpleNamespace(entry={"source": "local", "path": str(folder), "sha256": None}),
     )  # fmt: skip
     try:

@@ -1,0 +1,124 @@
+"""One run at a time, here and on another machine, and what a killed one leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from scripts import one_run
+from scripts.job import RUN, BadInput, whole
+from scripts.one_run import RECORD, Told, alone
+
+ELSEWHERE = {"run": "0" * 16, "process": 1, "host": "elsewhere", "boot": "other", "since": "then"}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The notes of a working directory, in which nothing is watched for long."""
+    monkeypatch.setattr(one_run, "WATCHED", 0.3)
+    monkeypatch.setattr(one_run, "BEAT", 0.05)
+    made = tmp_path / ".snakemake"
+    (made / "locks").mkdir(parents=True)
+    return made
+
+
+def left(folder, **changed) -> None:
+    """The word of a run that was killed, and its lock."""
+    (folder / RECORD).write_text(json.dumps(ELSEWHERE | changed))
+    (folder / "locks/0.output.lock").touch()
+
+
+def test_a_second_run_is_told_who_is_at_work(folder):
+    with alone(folder), pytest.raises(Told, match=f"(?s)process {os.getpid()} on .*to do:") as told:  # noqa: SIM117
+        with alone(folder):
+            pass
+    assert "Nothing was changed" in str(told.value)
+    with alone(folder):  # and may begin when that has ended
+        pass
+    assert (folder / RECORD).read_bytes() == b"" and RUN not in os.environ
+
+
+def test_what_a_killed_run_of_this_machine_left_is_cleared_and_finished_files_stay(folder):
+    left(folder, **one_run._machine())
+    draft = folder.parent / "results/set/.images.12-0a1b2c.draft.npy"
+    folder_draft = folder.parent / "data/set/.images.12-0a1b2c.draft"
+    kept = folder.parent / "results/set/images.npy"
+    folder_draft.mkdir(parents=True)
+    kept.parent.mkdir(parents=True)
+    for path in (draft, kept, folder_draft / "a.jpg"):
+        path.write_bytes(b"x")
+    orphan = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        env=os.environ | {RUN: f"{ELSEWHERE['run']}@{folder / RECORD}"},
+    )
+    said = []
+    with alone(folder, said.append):
+        assert orphan.wait(5) is not None
+        assert not list((folder.parent).rglob("*.lock"))
+        assert kept.exists() and not draft.exists() and not folder_draft.exists()
+    assert "was killed. 1 process(es)" in said[0]
+
+
+def test_a_killed_run_leaves_the_processes_of_others_alone(folder):
+    left(folder, **one_run._machine())
+    other = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        env=os.environ | {RUN: f"{'1' * 16}@{folder / RECORD}"},
+    )
+    try:
+        with alone(folder, str):
+            assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_run_on_another_machine_that_shows_signs_of_life_is_left_its_lock(folder):
+    left(folder)
+    ended = threading.Event()
+    with (folder / RECORD).open("rb+") as stream:
+        beating = threading.Thread(target=one_run._beat, args=(stream.fileno(), ended))
+        beating.start()
+        try:
+            with pytest.raises(Told, match="on elsewhere, since then"), alone(folder, str):
+                pass
+        finally:
+            ended.set()
+            beating.join()
+    assert list((folder / "locks").iterdir())
+    assert json.loads((folder / RECORD).read_bytes()) == ELSEWHERE
+
+
+def test_a_run_on_another_machine_without_signs_of_life_is_followed(folder):
+    left(folder)
+    said = []
+    began = time.monotonic()
+    with alone(folder, said.append):
+        assert time.monotonic() - began >= 0.3
+        assert not (folder / "locks").exists()
+    assert "elsewhere" in said[0] and "was killed" in said[1]
+
+
+@pytest.mark.parametrize("word", ["", "{", "[]", '{"run": 1}'], ids=["none", "cut", "list", "keys"])
+def test_a_word_that_was_not_written_whole_stops_no_run(folder, word):
+    (folder / RECORD).write_text(word)
+    with alone(folder, str):
+        pass
+
+
+def test_a_job_of_an_earlier_run_on_another_machine_writes_nothing_any_more(folder, monkeypatch):
+    path = folder.parent / "results/metrics.json"
+    with alone(folder, str):
+        with whole(path) as draft:
+            draft.write_text("of this run")
+        monkeypatch.setenv(RUN, f"{'0' * 16}@{folder / RECORD}")
+        with pytest.raises(BadInput, match="a later run at work"), whole(path) as draft:
+            draft.write_text("of the run before")
+    assert path.read_text() == "of this run"
+    assert [one.name for one in path.parent.iterdir()] == ["metrics.json"]
