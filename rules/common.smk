@@ -521,6 +521,7 @@ def fingerprints_of_run(wildcards) -> dict[str, str]:
         *("draw_scenes" if source == "scenes" else "download" for source in datasets),
         *("train_model" if source == "train" else "fetch_model" for source in models),
         *(rule for rule, _ in jobs_of_run()),
+        *(["gather_features"] if SHARD_SIZE else []),
     }
     return {name: getattr(rules, name).params.code for name in sorted(names)}
 

@@ -56,7 +56,9 @@ def test_conda_environments_have_the_pins_of_the_lock(path):
 
 def test_every_rule_that_makes_something_names_its_environment_log_and_fingerprint():
     for path in (ROOT / "rules").glob("*.smk"):
-        for rule in re.split(r"^rule ", path.read_text("utf-8"), flags=re.M)[1:]:
+        text = path.read_text("utf-8")
+        for rule in re.split(r"^ *(?:rule|checkpoint) ", text, flags=re.M)[1:]:
+            rule = re.split(r"^ *use rule ", rule, flags=re.M)[0]
             if "script:" not in rule:
                 continue
             name = rule.split(":")[0]
