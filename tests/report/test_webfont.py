@@ -3,10 +3,14 @@
 import base64
 import io
 import re
+from pathlib import Path
 
+import pytest
 from fontTools.ttLib import TTFont
 
 from scripts.report.webfont import EAST_ASIAN, font_faces
+
+ROOT = Path(__file__).parents[2]
 
 
 def fonts(css: str) -> list[TTFont]:
@@ -40,3 +44,15 @@ def test_a_whole_report_brings_all_its_letters_along(pages):
     assert len(needed) > 300 and len(both) == 2
     for font in both:
         assert needed <= set(font.getBestCmap())
+
+
+@pytest.mark.parametrize("sheet", ["report.css", "explorer.css"])
+def test_whatever_holds_words_takes_the_letters_that_a_page_brings_along(sheet):
+    css = (ROOT / "scripts/report" / sheet).read_text("utf-8")
+    families = re.findall(r"^(.*?)(?:font-family|--(?:sans|serif|mono)):([^;}]*)", css, re.M)
+    assert families
+    for what, family in families:
+        # signs of a formula come from a mathematical type, its words do not
+        if not what.startswith("math "):
+            assert '"Report Han"' in family or "var(--" in family, family
+    assert ("math {" in css) == ("mtext {" in css)
