@@ -46,7 +46,7 @@ CONFIG = {
             "embedding_dim": 16,
         }
     },
-    "encode": {"device": "cpu", "threads": 1, "shard_size": 16},
+    "encode": {"device": "cpu", "threads": 1, "batch_size": 8, "shard_size": 16},
     "statistics": {"resamples": 100, "flips": 100},
 }
 # all tables, and what Snakemake would leave missing where a table stands already
