@@ -1,4 +1,4 @@
-"""How cost grows with the gallery, from a thousand items to a million: exact ranking, and indexes."""
+"""How cost grows with the gallery, from a thousand items to a million: ranking, and indexes."""
 
 from __future__ import annotations
 

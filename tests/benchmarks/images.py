@@ -1,4 +1,4 @@
-"""JPEG files to features: our encoding against the tower alone, the matrix product and plain loops."""
+"""JPEG files to features: against the tower alone, the matrix product and a plain loop."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def measure(work: Work) -> tuple[list[dict[str, Any]], list[dict[str, Any]], lis
     (counted,) = race("images", "", [count], 1, 1, "image", work.log)
     per_image = counted["facts"]["operations"]
     rows, claims = [], []
-    for precision in ("float32", "bfloat16"):
+    for precision in work.size.precisions:
         given = {"model": str(work.model), "photos": photos}
         given |= {"precision": precision, "threads": work.threads}
         ours_kept, loop_kept = (work.folder / f"images.{precision}.{w}.npy" for w in ("us", "loop"))
@@ -167,9 +167,7 @@ def measure(work: Work) -> tuple[list[dict[str, Any]], list[dict[str, Any]], lis
         ours_of_limit = [len(photos) / seconds / most for seconds in we["seconds"]]
         tower_of_limit = [len(photos) / seconds / most for seconds in alone["seconds"]]
         goal = 0.75 if plain else None
-        claims.append(
-            claimed("share of the matrix product's speed", we, ours_of_limit, "", goal)
-        )
+        claims.append(claimed("share of the matrix product's speed", we, ours_of_limit, "", goal))
         claims.append(
             claimed("the tower's share of the matrix product's speed", we, tower_of_limit, "")
         )
@@ -183,4 +181,3 @@ def measure(work: Work) -> tuple[list[dict[str, Any]], list[dict[str, Any]], lis
         f"The image tower needs {per_image / 1e9:.2f} GFLOP for an image.",
     ]
     return rows, claims, notes
-

@@ -23,8 +23,8 @@ CAPTIONS_PER_IMAGE = 5
 # CLIP's own pieces, as open_clip brings them
 PIECES = PACKAGES / "open_clip" / "bpe_simple_vocab_16e6.txt.gz"
 VOCABULARY, CONTEXT = 49408, 77
-# weight of each octave against all finer ones, and JPEG's quality: together they give the 136 kB that
-# photos of Flickr8k have
+# weight of each octave against all finer ones, and JPEG's quality: together they give the 136 kB
+# that photos of Flickr8k have
 COARSER, QUALITY = 0.2, 95
 
 

@@ -3,6 +3,7 @@ environment stays as it is pinned."""
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def open_torchvision() -> None:
     import torch
 
     try:
-        import torchvision  # noqa: F401
+        importlib.import_module("torchvision")
     except RuntimeError:
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
             del sys.modules[name]
@@ -47,4 +48,4 @@ def open_torchvision() -> None:
             library.define(f"{operator}(Tensor dets, Tensor scores, float threshold) -> Tensor")
         # the schemas are there as long as the library is
         torch.library.torchvision_schemas = library
-        import torchvision  # noqa: F401
+        importlib.import_module("torchvision")

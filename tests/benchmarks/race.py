@@ -112,14 +112,14 @@ def row(
     benchmark: str, case: str, contender: str, turns: list[dict[str, Any]], items: float, unit: str
 ) -> dict[str, Any]:
     """What is kept of a contender's turns."""
-    seconds = [turn["seconds"] for turn in turns]
+    seconds = [round(turn["seconds"], 6) for turn in turns]
     return {
         "benchmark": benchmark,
         "case": case,
         "contender": contender,
         "items": items,
         "unit": unit,
-        "seconds": [round(value, 4) for value in seconds],
+        "seconds": seconds,
         "median": statistics.median(seconds),
         "rate": items / statistics.median(seconds),
         "peak_mb": most(turns, "peak_mb"),

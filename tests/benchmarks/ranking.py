@@ -1,4 +1,4 @@
-"""Features to ranks: ours against clip_benchmark's recall_at_k, against a million, and as n grows."""
+"""Features to ranks: against clip_benchmark's recall_at_k, and against a million items."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Size:
+    precisions: tuple[str, ...]  # in which texts and images are encoded
     rounds: int  # turns of each contender
     text_images: int  # images whose five captions are encoded
     photos: int  # JPEGs that are encoded
@@ -23,6 +24,7 @@ class Size:
 
 
 FULL = Size(
+    precisions=("float32", "bfloat16"),
     rounds=3,
     text_images=100,
     photos=192,
@@ -38,6 +40,7 @@ FULL = Size(
 )
 # so that all of it ends in about two minutes; what it says of speed means nothing
 QUICK = Size(
+    precisions=("float32",),
     rounds=1,
     text_images=8,
     photos=8,

@@ -1,4 +1,4 @@
-"""Captions to features: our encoding against the plain loop of transformers, at the same precision."""
+"""Captions to features: against the plain loop of transformers, at the same precision."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def measure(work: Work) -> tuple[list[dict[str, Any]], list[dict[str, Any]], lis
     captions = work.folder / "captions.json"
     captions.write_text(json.dumps(texts), "utf-8")
     rows, claims = [], []
-    for precision in ("float32", "bfloat16"):
+    for precision in work.size.precisions:
         given = {"model": str(work.model), "captions": str(captions)}
         given |= {"precision": precision, "threads": work.threads}
         kept = {who: work.folder / f"text.{precision}.{who}.npy" for who in ("ours", "loop")}

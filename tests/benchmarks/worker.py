@@ -1,4 +1,4 @@
-"""A contender's own process: it sets up, says that it is ready, and runs once for each line it gets.
+"""A contender's own process: it sets up, says that it is ready, and has a turn for each line.
 
 The first line on standard input says what to run; each answer is one line of JSON. What the
 contender itself prints goes to standard error.
