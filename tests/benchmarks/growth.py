@@ -32,10 +32,7 @@ def measure(work: Work) -> tuple[list[dict[str, Any]], list[dict[str, Any]], lis
         one["gallery"] = gallery
         rows.append(one)
     claims = [exponent("exact ranking", rows, "median", 1.1)]
-    notes = [
-        f"{size.growth_queries} queries against each gallery. The exponent is the slope of log "
-        "seconds over log items: 1 is a straight line."
-    ]
+    notes = [f"{size.growth_queries} queries against each gallery."]
     if importlib.util.find_spec("scripts.retrieve.indexes"):
         from benchmarks import indexes
 

@@ -20,7 +20,18 @@ FIGURES = PAGE.with_suffix(".json")
 PICTURE = PAGE.with_suffix(".svg")
 MARKED = re.compile(r"(<!-- figures of (\w+) -->\n).*?(<!-- end of figures -->)", re.S)
 
-ROW_HEADS = ["case", "contender", "median", "least to most", "speed", "peak MB", "extra MB"]
+ROW_HEADS = [
+    "case",
+    "contender",
+    "median",
+    "least to most",
+    "speed",
+    "peak MB",
+    "extra MB",
+    "found",
+]
+# of what contenders say besides, what a reader wants to see
+SHOWN = ("precision", "recall@1", "recall@5", "recall@10", "found@10", "index_mb")
 CLAIM_HEADS = ["case", "what", "figure", "least to most", "goal"]
 
 
@@ -42,7 +53,15 @@ def row_of(row: dict[str, Any]) -> list[str]:
     spread = f"{number(min(seconds))} to {number(max(seconds))} s" if len(seconds) > 1 else ""
     speed = f"{number(row['rate'])} {row['unit']}/s"
     memory = [number(row["peak_mb"]), number(row["extra_mb"])]
-    return [row["case"], row["contender"], f"{number(row['median'])} s", spread, speed, *memory]
+    median, found = f"{number(row['median'])} s", found_of(row["facts"])
+    return [row["case"], row["contender"], median, spread, speed, *memory, found]
+
+
+def found_of(facts: dict[str, Any]) -> str:
+    values = [(name, facts[name]) for name in SHOWN if name in facts]
+    return ", ".join(
+        f"{name} {value if isinstance(value, str) else number(value)}" for name, value in values
+    )
 
 
 def claim_of(claim: dict[str, Any]) -> list[str]:
@@ -112,7 +131,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Seconds over items, both on logarithmic axes: asking on the left, building on the right."""
     from matplotlib.figure import Figure
 
-    from scripts.report.style import INK, MUTED, PALETTE, SMALL, WIDTH, sheet
+    from scripts.report.style import INK, MUTED, PALETTE, WIDTH, sheet
 
     lines: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
@@ -147,8 +166,11 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
             first = min(x for line in own.values() for x, _ in line)
             axes.plot(
                 *([first, right], [start, start * right / first]),
-                **{"color": MUTED, "linestyle": ":", "linewidth": 1, "label": "straight line"},
+                **{"color": MUTED, "linestyle": ":", "linewidth": 1, "label": "in proportion to items"},
             )
             axes.set(xlim=(left, right), ylim=(low, max(high, start * right / first)))
-            axes.legend(fontsize=SMALL, labelcolor=INK)
+            axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+            axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=5, labelcolor=INK)
         figure.savefig(path, format="svg", metadata={"Date": None})

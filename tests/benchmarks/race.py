@@ -105,7 +105,12 @@ def race(
             first = turn % len(processes)
             for process in processes[first:] + processes[:first]:
                 told[process.contender.name].append(process.turn())
-    return [row(benchmark, case, name, turns, items, unit) for name, turns in told.items()]
+    rows = [row(benchmark, case, name, turns, items, unit) for name, turns in told.items()]
+    for one in rows:
+        # whoever waits sees how far it is; the tables come at the end
+        where = f"{case}: {one['contender']}" if case else one["contender"]
+        print(f"  {where}, {one['median']:.3g} s", file=sys.stderr, flush=True)
+    return rows
 
 
 def row(

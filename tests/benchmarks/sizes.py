@@ -27,7 +27,7 @@ FULL = Size(
     precisions=("float32", "bfloat16"),
     rounds=3,
     text_images=100,
-    photos=192,
+    photos=160,
     matrix=4096,
     whole_images=1000,
     all_prompts=False,
@@ -35,7 +35,7 @@ FULL = Size(
     rank_rounds=2,
     queries=10_000,
     galleries=(1_000, 10_000, 100_000, 1_000_000),
-    growth_queries=500,
+    growth_queries=200,
     build_seconds=300,
 )
 # so that all of it ends in about two minutes; what it says of speed means nothing
