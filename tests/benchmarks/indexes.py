@@ -33,28 +33,27 @@ def like_features(count: int, seed: int) -> np.ndarray:
 
 def built(name: str, gallery: int, queries: int, threads: int) -> Callable[[], dict[str, Any]]:
     """Build an index by name, and ask it one query at a time."""
-    from scripts.retrieve.indexes import build, memory_of, search
-    from scripts.retrieve.ranking import top_k
+    from scripts.retrieve import indexes, ranking
 
     params = dict(entries()[name])
     kind = params.pop("kind")
     vectors, asked = like_features(gallery, 1), like_features(queries, 2)
-    exact = top_k(asked, vectors, FOUND)[0]
+    exact = ranking.top_k(asked, vectors, FOUND)[0]
     # the libraries are loaded and their threads started
-    search(build("flat", {}, vectors[:100], threads), asked[:1], 1)
+    indexes.search(indexes.build("flat", {}, vectors[:100], threads), asked[:1], 1)
 
     def go() -> dict[str, Any]:
         start = time.perf_counter()
-        index = build(kind, params, vectors, threads)
+        index = indexes.build(kind, params, vectors, threads)
         ready = time.perf_counter()
-        rows = [search(index, query[None], FOUND)[0][0] for query in asked]
+        rows = [indexes.search(index, query[None], FOUND)[0][0] for query in asked]
         done = time.perf_counter()
         found = [np.isin(mine, those).mean() for mine, those in zip(rows, exact, strict=True)]
         return {
             "build": ready - start,
             "ask": done - ready,
             f"found@{FOUND}": float(np.mean(found)),
-            "index_mb": memory_of(index) / 2**20,
+            "index_mb": indexes.memory_of(index) / 2**20,
         }
 
     return go

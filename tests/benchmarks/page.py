@@ -166,7 +166,12 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
             first = min(x for line in own.values() for x, _ in line)
             axes.plot(
                 *([first, right], [start, start * right / first]),
-                **{"color": MUTED, "linestyle": ":", "linewidth": 1, "label": "in proportion to items"},
+                **{
+                    "color": MUTED,
+                    "linestyle": ":",
+                    "linewidth": 1,
+                    "label": "in proportion to items",
+                },
             )
             axes.set(xlim=(left, right), ylim=(low, max(high, start * right / first)))
             axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
