@@ -81,7 +81,7 @@ class Process:
 def environment(outside: bool = False) -> dict[str, str]:
     """The environment of a process that imports our modules and, where asked, those packages."""
     paths = [str(ROOT), str(ROOT / "tests"), *([str(PACKAGES)] if outside else [])]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "TOKENIZERS_PARALLELISM": "false"}
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def race(
