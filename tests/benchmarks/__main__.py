@@ -38,7 +38,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
         prog="./run bench", description="Speed and memory, side by side with what others do."
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all")
-    parser.add_argument("--quick", action="store_true", help="two minutes, to see that it works")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     parser.add_argument(
         "--page", action="store_true", help="measure nothing; write docs/benchmarks.md anew"
     )

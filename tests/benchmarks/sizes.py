@@ -38,7 +38,7 @@ FULL = Size(
     growth_queries=200,
     build_seconds=300,
 )
-# so that all of it ends in about two minutes; what it says of speed means nothing
+# so that all of it ends in a few minutes; what it says of speed means nothing
 QUICK = Size(
     precisions=("float32",),
     rounds=1,
