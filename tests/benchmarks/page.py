@@ -40,7 +40,7 @@ def number(value: float | None) -> str:
     if value is None:
         return ""
     if 0.99 < value < 1:
-        return f"{value:.6f}".rstrip("0")
+        return f"{value:.6f}".rstrip("0").rstrip(".")
     if abs(value) >= 100:
         return f"{value:,.0f}"
     if 0 < abs(value) < 0.001:
