@@ -82,7 +82,8 @@ def test_analysis_and_plots_never_reach_torch():
 
 
 PAGES = ["README.md", "README.zh.md", "config/README.md", "results/README.md"]
-PAGES += ["SECURITY.md", "docs/clusters.md", "docs/dependencies.md", "docs/marking.md"]
+PAGES += ["SECURITY.md", "docs/benchmarks.md", "docs/clusters.md", "docs/dependencies.md"]
+PAGES += ["docs/marking.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,0 +1,1 @@
+"""How fast, against what others do: `./run bench`; docs/benchmarks.md tells what is measured."""

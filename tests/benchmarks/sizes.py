@@ -1,0 +1,82 @@
+"""How much is measured, in full and quickly, and what every benchmark is handed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Size:
+    precisions: tuple[str, ...]  # in which texts and images are encoded
+    rounds: int  # turns of each contender
+    text_images: int  # images whose five captions are encoded
+    photos: int  # JPEGs that are encoded
+    matrix: int  # rows and columns of the matrices that give the limit
+    whole_images: int  # images of the whole evaluation, with five captions each
+    all_prompts: bool  # whether clip_benchmark is run for each of four prompts, or for one
+    ranked_images: int  # images that are ranked with five captions each
+    rank_rounds: int  # turns of each contender in ranking
+    queries: int  # against the largest gallery
+    galleries: tuple[int, ...]  # items; the last one is the largest
+    growth_queries: int  # against every gallery
+    build_seconds: float  # an index that would take longer to build is left out
+
+
+FULL = Size(
+    precisions=("float32", "bfloat16"),
+    rounds=3,
+    text_images=100,
+    photos=160,
+    matrix=4096,
+    whole_images=1000,
+    all_prompts=False,
+    ranked_images=5000,
+    rank_rounds=2,
+    queries=10_000,
+    galleries=(1_000, 10_000, 100_000, 1_000_000),
+    growth_queries=200,
+    build_seconds=300,
+)
+# so that all of it ends in a few minutes; what it says of speed means nothing
+QUICK = Size(
+    precisions=("float32",),
+    rounds=1,
+    text_images=8,
+    photos=8,
+    matrix=512,
+    whole_images=12,
+    all_prompts=False,
+    ranked_images=60,
+    rank_rounds=1,
+    queries=50,
+    galleries=(200, 2_000),
+    growth_queries=20,
+    build_seconds=5,
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a benchmark is handed.
+
+    Attributes
+    ----------
+    size : how much to measure
+    folder : where it may write
+    log : where contenders' own words go
+    threads : cores that each contender may use
+    outside : whether the packages that we are measured against are there
+    model : model.json of ViT-B/32
+    captions : five for each image
+    source_of_captions : where they are from, in words
+    """
+
+    size: Size
+    folder: Path
+    log: Path
+    threads: int
+    outside: bool
+    model: Path
+    captions: list[list[str]]
+    source_of_captions: str
