@@ -107,7 +107,7 @@ RANKED_ON_CPU = config["similarity"]["device"] == "cpu"
 # functions that the report shows as its key code, and what it is made of beside Python
 SHOWN_LISTINGS = [
     "scripts/encode/encode_texts.py:encode_captions",
-    "scripts/retrieve/ranking.py:rank",
+    "scripts/retrieve/ranking.py:rank_part",
     "scripts/evaluate/measures.py:hits",
     "scripts/evaluate/intervals.py:bootstrap_means",
 ]

@@ -126,6 +126,9 @@ def rank_part(
 ) -> Part:
     """What the gallery's rows from ``start`` to before ``stop`` add to the ranking.
 
+    Of each right answer they count the items that are not relevant to the query and score at least
+    its own score - ``TIE``, and merge the best of all items into each query's list.
+
     Parameters
     ----------
     own : (r,) float64, see ``own_scores``
