@@ -99,11 +99,15 @@ PUBLISHED = os.path.relpath(ROOT / "config" / "published.csv")
 
 # images that one job encodes, with their captions; a whole split where it is None
 SHARD_SIZE = config["encode"]["shard_size"]
+# jobs that share a gallery out; one ranks it whole
+RANKING_SHARDS = config["similarity"]["shards"]
+# elsewhere scores are made by torch
+RANKED_ON_CPU = config["similarity"]["device"] == "cpu"
 
 # functions that the report shows as its key code, and what it is made of beside Python
 SHOWN_LISTINGS = [
     "scripts/encode/encode_texts.py:encode_captions",
-    "scripts/retrieve/ranking.py:rank",
+    "scripts/retrieve/ranking.py:rank_part",
     "scripts/evaluate/measures.py:hits",
     "scripts/evaluate/intervals.py:bootstrap_means",
 ]
@@ -363,6 +367,11 @@ def gpus_to_encode(wildcards) -> int:
     return int(config["encode"]["device"] != "cpu")
 
 
+def gpus_to_rank(wildcards) -> int:
+    """One where scores may be made on a GPU."""
+    return int(not RANKED_ON_CPU)
+
+
 def with_bases(models) -> list[str]:
     """Models, and the models that they were trained from."""
     found = list(models)
@@ -384,6 +393,14 @@ def encodings(dataset: str, encoded) -> list[tuple[str, str]]:
         else:
             jobs.append((step, name))
     return jobs
+
+
+def rankings_made(runs: list[str]) -> list[tuple[str, str]]:
+    """Jobs that rank, as rule and wildcards."""
+    if RANKING_SHARDS == 1:
+        return [("similarity", run) for run in runs]
+    shards = [("similarity", f"{run}.{shard}") for run in runs for shard in range(RANKING_SHARDS)]
+    return shards + [("gather_rankings", run) for run in runs]
 
 
 def encoded_for_runs() -> list[tuple[str, str, str]]:
@@ -436,7 +453,8 @@ def benchmarks_of_run(wildcards) -> list[str]:
         *encodings(dataset, [(model, split, None) for model, split, _ in encoded]),
         *encodings(dataset, encoded),
         *((fitted[run], run) for run in per_run),
-        *((rule, run) for rule in ("similarity", "metrics") for run in per_run),
+        *rankings_made(per_run),
+        *(("metrics", run) for run in per_run),
     ]
     paths = [f"results/benchmarks/{rule}/{name}.tsv" for rule, name in jobs]
     return list(dict.fromkeys(paths))
@@ -472,6 +490,7 @@ def jobs_of_run() -> list[tuple[str, dict[str, str]]]:
         *(("encode_damaged", dict(zip(named, key))) for key in damaged),
         *(("fit_adapter" if k == "adapter" else "fit_scorer", r) for k, r in zip(kinds, runs)),
         *((rule, run) for rule in ("similarity", "metrics") for run in runs),
+        *(("gather_rankings", run) for run in runs if RANKING_SHARDS > 1),
         *((rule, {}) for rule in ("compare", "pairs", "steps")),
         *((f"study_{study}", {}) for study in RUN["studies"]),
         *((f"plot_{figure}", {}) for figure in ("flow", "recall", "ranks", *PICTURES)),

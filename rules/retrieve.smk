@@ -2,7 +2,8 @@
 
 Comes in: features of the test split, and for scorers that learn, of val and train; for a fusion, those of
 two models. Goes out: scorer.npz, which is fitted without test, and rankings.npz with the rank of every
-right item and the best items of every query, both ways.
+right item and the best items of every query, both ways. With similarity.shards, the gallery is ranked in so many jobs
+and their counts are added up.
 """
 
 
@@ -63,12 +64,53 @@ rule similarity:
     benchmark:
         "results/benchmarks/similarity/{dataset}.{model}.{prompt}.{scorer}.tsv"
     conda:
-        "../envs/analysis.yaml"
+        "../envs/analysis.yaml" if RANKED_ON_CPU else "../envs/models.yaml"
     threads: 4
+    resources:
+        gpu=gpus_to_rank,
     params:
         code=fingerprint("scripts/retrieve/similarity.py"),
         split="test",
         top_k=lookup("similarity/top_k", within=config),
         block_mb=lookup("similarity/block_mb", within=config),
+        device=lookup("similarity/device", within=config),
+        shards=lookup("similarity/shards", within=config),
     script:
         "../scripts/retrieve/similarity.py"
+
+
+if RANKING_SHARDS > 1:
+
+    ruleorder: gather_rankings > similarity
+
+    use rule similarity as similarity_shard with:
+        output:
+            part=temp("results/{dataset}/{model}/{prompt}/{scorer}/shards/rankings.{shard}.npz"),
+        log:
+            "results/logs/similarity/{dataset}.{model}.{prompt}.{scorer}.{shard}.log",
+        benchmark:
+            "results/benchmarks/similarity/{dataset}.{model}.{prompt}.{scorer}.{shard}.tsv"
+
+    rule gather_rankings:
+        """Add up the ranks of all shards of the gallery, and merge their lists."""
+        input:
+            parts=collect(
+                "results/{{dataset}}/{{model}}/{{prompt}}/{{scorer}}/shards/rankings.{shard}.npz",
+                shard=range(RANKING_SHARDS),
+            ),
+            captions="data/{dataset}/captions.json",
+            splits="data/{dataset}/splits.json",
+        output:
+            rankings="results/{dataset}/{model}/{prompt}/{scorer}/rankings.npz",
+        log:
+            "results/logs/gather_rankings/{dataset}.{model}.{prompt}.{scorer}.log",
+        benchmark:
+            "results/benchmarks/gather_rankings/{dataset}.{model}.{prompt}.{scorer}.tsv"
+        conda:
+            "../envs/analysis.yaml"
+        params:
+            code=fingerprint("scripts/retrieve/gather_rankings.py"),
+            split="test",
+            top_k=lookup("similarity/top_k", within=config),
+        script:
+            "../scripts/retrieve/gather_rankings.py"

@@ -12,6 +12,7 @@ import ast
 import functools
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -28,7 +29,8 @@ def fingerprint(*files: str, root: Path = ROOT) -> str:
     """
     together = hashlib.sha256()
     for path in sorted(reached(files, root)):
-        together.update(f"{path.relative_to(root).as_posix()} {_digest(path)}\n".encode())
+        digest = _content(path, root).digest
+        together.update(f"{path.relative_to(root).as_posix()} {digest}\n".encode())
     return together.hexdigest()[:16]
 
 
@@ -40,33 +42,32 @@ def reached(files: tuple[str, ...], root: Path = ROOT) -> set[Path]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            if path.suffix == ".py":
-                waiting.extend(root / module for module in _imports(path, root))
+            waiting.extend(root / module for module in _content(path, root).imports)
     return found
 
 
+class _Content(NamedTuple):
+    digest: str
+    # local modules named in import statements, wherever in the file they stand
+    imports: frozenset[str]
+
+
 @functools.cache
-def _digest(path: Path) -> str:
-    content = path.read_bytes()
+def _content(path: Path, root: Path) -> _Content:
+    """What a file says, but for comments, docstrings and layout; each is parsed once a run."""
+    content, names = path.read_bytes(), set()
     if path.suffix == ".py":
         tree = ast.parse(content, filename=str(path))
         for node in ast.walk(tree):
-            if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            if isinstance(node, ast.Import):
+                names.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                # "from scripts.data import rows" names a module by its last word
+                names.add(node.module)
+                names.update(f"{node.module}.{alias.name}" for alias in node.names)
+            elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
                 node.body = node.body[1:] or [ast.Pass()]
         content = ast.dump(tree).encode()
-    return hashlib.sha256(content).hexdigest()
-
-
-@functools.cache
-def _imports(path: Path, root: Path) -> frozenset[str]:
-    """Local modules named in the import statements of one file, wherever in it they stand."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_bytes(), filename=str(path))):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            # "from scripts.data import rows" names a module by its last word
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
     paths = {name.replace(".", "/") + ".py" for name in names if name.startswith("scripts.")}
-    return frozenset(file for file in paths if (root / file).is_file())
+    imports = frozenset(file for file in paths if (root / file).is_file())
+    return _Content(hashlib.sha256(content).hexdigest(), imports)

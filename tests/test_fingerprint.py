@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.fingerprint import _digest, _imports, fingerprint, reached
+from scripts.fingerprint import _content, fingerprint, reached
 
 ROOT = Path(__file__).parent.parent
 
@@ -17,8 +17,7 @@ def tree(tmp_path):
         path = tmp_path / "scripts" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
-        _digest.cache_clear()
-        _imports.cache_clear()
+        _content.cache_clear()
 
     write("__init__.py", "")
     write("a/user.py", "from scripts.a.middle import f\n")

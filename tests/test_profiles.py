@@ -5,11 +5,14 @@ from pathlib import Path
 
 import yaml
 
+from scripts.config import checked
+
 ROOT = Path(__file__).parent.parent
 DEFAULT, SLURM = (
     yaml.safe_load((ROOT / "profiles" / name / "profile.yaml").read_text("utf-8"))
     for name in ("default", "slurm")
 )
+CONFIG = checked(yaml.safe_load((ROOT / "config/config.yaml").read_text("utf-8")))
 HEAD = r"^ *(?:use rule \w+ as|rule|checkpoint) (\w+)(?::| with:)\n"
 RULES = {
     name: body
@@ -35,7 +38,10 @@ def test_encoding_and_training_ask_for_a_gpu_and_nothing_else_does():
     asking = {name for name, body in RULES.items() if "gpu=gpus_to_encode" in body}
     # shards are these rules with other outputs
     assert asking | {"encode_images_shard", "encode_texts_shard"} == ON_GPU
-    assert not [name for name, body in RULES.items() if "gpu=" in body and name not in asking]
+    # ranking does where its device is one; by default it is the CPU
+    others = {name for name, body in RULES.items() if "gpu=" in body} - asking
+    assert others == {name for name, body in RULES.items() if "gpu=gpus_to_rank" in body}
+    assert others == {"similarity"} and CONFIG["similarity"]["device"] == "cpu"
     # memory, time and a place for the partition
     text = (ROOT / "profiles/slurm/profile.yaml").read_text("utf-8")
     assert len(re.findall("# slurm_partition: gpu", text)) == len(ON_GPU)
@@ -46,6 +52,7 @@ def test_encoding_and_training_ask_for_a_gpu_and_nothing_else_does():
 def test_every_step_is_a_job_of_its_own_by_intent_or_in_a_group():
     local = {name for name, body in RULES.items() if "localrule: True" in body}
     alone = {"train_model", "encode_images", "encode_images_shard", "encode_texts_shard"}
+    alone |= {"similarity_shard"}
     assert {"download", "fetch_model", "all", "tables"} <= local | {"all"}
     assert set(RULES) - local == alone | set(SLURM["groups"])
     assert set(SLURM["set-resources"]) <= set(RULES)
@@ -63,7 +70,8 @@ def test_small_jobs_go_to_the_queue_together(fresh):
 
 
 def test_no_group_waits_for_itself_with_shards_either(fresh):
-    (fresh.folder / "sharded.yaml").write_text("encode: {shard_size: 640}\n")
+    sharded = "encode: {shard_size: 640}\nsimilarity: {shards: 3}\n"
+    (fresh.folder / "sharded.yaml").write_text(sharded)
     assert fresh.planned("--workflow-profile", "slurm", "--configfile", "sharded.yaml").jobs
 
 
@@ -87,6 +95,13 @@ rule study_prompts:""",
     fresh.edit("config/config.yaml", "studies:\n  relevance", "studies:\n  mine: {}\n  relevance")
     fresh.edit("config/config.yaml", "    - leakage\n", "    - leakage\n    - mine\n")
     assert fresh.planned("--workflow-profile", "slurm").jobs["study_mine"] == 1
+
+
+def test_ranking_on_a_gpu_asks_for_one(fresh):
+    (fresh.folder / "ranked.yaml").write_text("encode: {device: cpu}\nsimilarity: {device: auto}\n")
+    asked = fresh.snakemake("-n", "--configfile", "ranked.yaml").stdout
+    rules = re.findall(r"^rule (\w+):.*?^ *resources: (.*?)$", asked, re.M | re.S)
+    assert {name for name, resources in rules if "gpu=1" in resources} == {"similarity"}
 
 
 def test_without_a_gpu_to_use_none_is_asked_for(fresh):

@@ -81,6 +81,30 @@ def test_analysis_and_plots_never_reach_torch():
                 assert "torch" not in imports and "transformers" not in imports, f"{script}: {path}"
 
 
+# to import these takes longer than most steps work, or needs what an environment has not
+HEAVY = ["torch", "transformers", "sklearn", "scipy.stats", "matplotlib.pyplot", "torchmetrics"]
+HEAVY += ["huggingface_hub", "modelscope", "datasets", "snakemake", "IPython"]
+LOADED = f"""
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    print(name, [heavy for heavy in {HEAVY} if heavy in sys.modules])
+"""
+
+
+STAGES = ["data", "models", "encode", "retrieve", "evaluate", "studies", "report", "provenance"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_script_loads_a_heavy_package_before_its_work_begins(stage):
+    scripts = sorted((ROOT / "scripts" / stage).glob("*.py"))
+    jobs = [path for path in scripts if "run(main, snakemake)" in path.read_text("utf-8")]
+    assert jobs
+    names = [f"scripts.{stage}.{path.stem}" for path in jobs]
+    done = run(sys.executable, "-c", LOADED, *names)
+    assert done.stdout.splitlines() == [f"{name} []" for name in names], done.stderr
+
+
 PAGES = ["README.md", "README.zh.md", "config/README.md", "results/README.md"]
 PAGES += ["SECURITY.md", "docs/benchmarks.md", "docs/clusters.md", "docs/dependencies.md"]
 PAGES += ["docs/marking.md"]

@@ -113,12 +113,15 @@ def test_shards_make_the_same_features_and_the_same_scores(finished):
     expected = {path: path.read_bytes() for path in paths}
     for path in paths:
         path.unlink()
-    (finished.folder / "shards.yaml").write_text("encode: {shard_size: 64}\n")
+    sharded = "encode: {shard_size: 64}\nsimilarity: {shards: 3}\n"
+    (finished.folder / "shards.yaml").write_text(sharded)
     target = str(paths[0].with_name("metrics.json").relative_to(finished.folder))
     told = finished.snakemake(target, "--configfile", "config/small.yaml", "shards.yaml").stderr
     # of 96, 24 and 32 images
     assert {told.count(f"rule encode_{side}_shard:") for side in ("images", "texts")} == {2 + 1 + 1}
+    assert told.count("rule similarity_shard:") == 3 and told.count("rule gather_rankings:") == 1
     assert [path for path in paths if path.read_bytes() != expected[path]] == []
+    assert not list(paths[1].parent.glob("shards/*.npz"))
 
 
 def test_no_scorer_is_fitted_on_anything_of_the_test_split(finished):

@@ -35,7 +35,7 @@ def read_features(
 
     Returns
     -------
-    (n, d) float32, n = copies * len(rows.images) or copies * len(rows.captions)
+    (n, d) float32, n = copies * len(rows.images) or copies * len(rows.captions), read-only
 
     Raises
     ------
@@ -95,13 +95,15 @@ def read_side_by_side(
     """
     features = [read_features(*files, rows, of) for files in zip(npys, sidecars, strict=True)]
     widths = np.array([part.shape[1] for part in features])
-    return np.concatenate(features, axis=1), widths
+    # one model's stay in their file
+    return features[0] if len(features) == 1 else np.concatenate(features, axis=1), widths
 
 
 def _load(npy: str | Path, again: str) -> np.ndarray:
-    """The array in a .npy file; a pickled one could run code, and is refused."""
+    """The array in a .npy file, mapped; a pickled one could run code, and is refused."""
     try:
-        return np.load(npy, allow_pickle=False)
+        # what is not asked for takes no memory, and jobs of one machine share the rest
+        return np.asarray(np.load(npy, allow_pickle=False, mmap_mode="r"))
     except FileNotFoundError:
         raise BadInput(npy, "no such file", "features", again) from None
     except (ValueError, EOFError) as error:

@@ -87,7 +87,7 @@ def train(
     import torch
 
     torch.set_num_threads(1)  # for the thread that this runs in
-    features = {side: torch.from_numpy(banks[f"train_{side}"]) for side in ("images", "texts")}
+    features = {side: torch.tensor(banks[f"train_{side}"]) for side in ("images", "texts")}
     width = features["images"].shape[1]
     residuals = {side: torch.zeros(width, width, requires_grad=True) for side in features}
     optimizer = torch.optim.AdamW(residuals.values(), lr=0.0, weight_decay=params["weight_decay"])

@@ -1,5 +1,7 @@
 """Rank the gallery for every query, in both directions."""
 
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,8 @@ from scripts.data.rows import Rows, read_rows
 from scripts.encode.stored import read_side_by_side
 from scripts.job import BadInput, log, run
 from scripts.retrieve.arrays import Arrays, made_anew, read_arrays, write_arrays
-from scripts.retrieve.ranking import rank
+from scripts.retrieve.kinds import DIRECTIONS
+from scripts.retrieve.ranking import Part, Ranking, merged, own_scores, rank_part
 from scripts.retrieve.scorers import load_scorer, transform
 
 KEYS = (
@@ -43,6 +46,7 @@ def rankings_of(
     scorer: Arrays,
     k: int,
     block_mb: float = 256,
+    device: str = "cpu",
 ) -> Arrays:
     """Ranks and top-K lists of both directions, under the names they have in rankings.npz.
 
@@ -54,11 +58,57 @@ def rankings_of(
     scorer : what ``scorers.fit`` gave
     k : length of the lists
     block_mb : memory for scores, MB
+    device : where scores are made, see ``products.products_on``
     """
-    queries, gallery = transform(scorer, images, texts, "text_to_image")
-    by_text = rank(queries, gallery, right_images(rows), k, block_mb)
-    queries, gallery = transform(scorer, images, texts, "image_to_text")
-    by_image = rank(queries, gallery, right_captions(rows), k, block_mb)
+    return gathered([part_of(images, texts, rows, scorer, k, 0, 1, block_mb, device)], rows, k)
+
+
+def part_of(
+    images: np.ndarray,
+    texts: np.ndarray,
+    rows: Rows,
+    scorer: Arrays,
+    k: int,
+    shard: int,
+    shards: int,
+    block_mb: float = 256,
+    device: str = "cpu",
+) -> Arrays:
+    """What one of several shards of either gallery adds to the rankings, for ``gathered``.
+
+    Parameters
+    ----------
+    shard, shards : which one, from 0, of how many of about equal size
+    images, texts, rows, scorer, k, block_mb, device : as in ``rankings_of``; all of them
+    """
+    arrays = {"rows": np.array(rows.digest), "shard": np.array([shard, shards])}
+    for direction in DIRECTIONS:
+        queries, gallery = transform(scorer, images, texts, direction)
+        relevant = right_images(rows) if direction == "text_to_image" else right_captions(rows)
+        own = own_scores(queries, gallery, relevant)
+        start, stop = (len(gallery) * edge // shards for edge in (shard, shard + 1))
+        part = rank_part(queries, gallery, relevant, own, k, start, stop, block_mb, device)
+        arrays[f"{direction}_own"] = own
+        arrays |= {f"{direction}_{name}": array for name, array in vars(part).items()}
+    return arrays
+
+
+def gathered(parts: Sequence[Arrays], rows: Rows, k: int) -> Arrays:
+    """The rankings that all shards add up to, whatever their number; see ``rankings_of``.
+
+    Parameters
+    ----------
+    parts : what ``part_of`` gave for each shard
+    rows : which captions belong to which image
+    k : length of the lists
+    """
+    found: dict[str, Ranking] = {}
+    for direction in DIRECTIONS:
+        some = [
+            Part(*(part[f"{direction}_{field.name}"] for field in fields(Part))) for part in parts
+        ]
+        found[direction] = merged(some, parts[0][f"{direction}_own"], k)
+    by_text, by_image = found["text_to_image"], found["image_to_text"]
     return {
         "rows": np.array(rows.digest),
         "text_to_image_rank": by_text.rank,
@@ -94,16 +144,21 @@ def read_rankings(path: str | Path, rows: Rows) -> Arrays:
 
 
 def main(snakemake) -> None:
-    """Unpack the job."""
+    """Unpack the job: all of the rankings, or the shard that its wildcards name."""
     files, params = snakemake.input, snakemake.params
     rows = read_rows(files.captions, files.splits, params.split)
     images, _ = read_side_by_side(files.images, files.images_sidecars, rows, of="images")
     texts, _ = read_side_by_side(files.texts, files.texts_sidecars, rows, of="captions")
     log.info("ranking %d images and %d captions both ways", len(images), len(texts))
-    rankings = rankings_of(
-        images, texts, rows, load_scorer(files.scorer), params.top_k, params.block_mb
-    )
-    write_rankings(snakemake.output.rankings, rankings)
+    scorer, how = load_scorer(files.scorer), (params.block_mb, params.device)
+    shard = getattr(snakemake.wildcards, "shard", None)
+    if shard is None:
+        rankings = rankings_of(images, texts, rows, scorer, params.top_k, *how)
+        write_rankings(snakemake.output.rankings, rankings)
+    else:
+        which = int(shard), params.shards
+        part = part_of(images, texts, rows, scorer, params.top_k, *which, *how)
+        write_arrays(snakemake.output.part, part)
 
 
 if __name__ == "__main__":

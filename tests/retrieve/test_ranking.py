@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scripts.retrieve.ranking import TIE, dots, rank, top_k
+from scripts.retrieve import ranking
+from scripts.retrieve.ranking import TIE, dots, merged, own_scores, rank, rank_part, top_k
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -366,3 +368,120 @@ def test_a_pair_has_the_same_score_in_any_company():
         assert dots(queries, gallery, rows[one], columns[one])[0] == together[pair]
     full = queries.astype(float) @ gallery.T.astype(float)
     assert np.allclose(together, full[rows, columns], atol=1e-12)
+
+
+RESULTS = ("rank", "score", "tied", "top", "top_score")
+
+
+def a_hard_case(rng: np.random.Generator, queries: int = 37, gallery: int = 203, d: int = 24):
+    """Copies, near-ties of both sides of the tolerance, a bias for each item, and from no right
+    answers to many."""
+    items = random_unit(rng, gallery, d)
+    items[rng.integers(0, gallery, gallery // 3)] = items[rng.integers(0, gallery, gallery // 3)]
+    items += rng.choice([0, 3e-8, 1e-6], size=(gallery, 1)) * rng.normal(size=items.shape)
+    bias = rng.choice([0, 0.1], size=gallery) * rng.normal(size=gallery)
+    asked = np.concatenate([items[: queries // 2], random_unit(rng, queries - queries // 2, d)])
+    answers = random_relevance(rng, queries, gallery, 9)
+    answers[3], answers[5] = [], rng.permutation(gallery)[: gallery // 2].tolist()
+    items = np.column_stack([items, bias]).astype(np.float32)
+    asked = np.column_stack([asked, np.full(queries, -1)]).astype(np.float32)
+    return asked, items, answers
+
+
+@pytest.mark.parametrize("strip", [1, 70, 10_000])
+@pytest.mark.parametrize("tile", [(1, 1), (5, 64), (37, 63), (8, 65), (3, 202), (37, 203)])
+def test_results_depend_neither_on_tiles_nor_on_strips_nor_on_pairs(monkeypatch, tile, strip):
+    queries, gallery, answers = a_hard_case(np.random.default_rng(7))
+    relevant = relevance(answers, 203)
+    expected = rank(queries, gallery, relevant, k=10)
+    assert expected.rank.tolist() == brute_force_ranks(queries, gallery, answers)
+    assert expected.tied.tolist() == brute_force_tied(queries, gallery, answers)
+    assert expected.top.tolist() == brute_force_top(queries, gallery, 10)
+    monkeypatch.setattr(ranking, "TILE_QUERIES", tile[0])
+    monkeypatch.setattr(ranking, "TILE_ITEMS", tile[1])
+    monkeypatch.setattr(ranking, "STRIP", strip)
+    monkeypatch.setattr(ranking, "PAIRS", 16)
+    found = rank(queries, gallery, relevant, k=10)
+    for name in RESULTS:
+        assert np.array_equal(getattr(found, name), getattr(expected, name)), name
+
+
+@pytest.mark.parametrize("k", [1, 10, 150, 300])
+@pytest.mark.parametrize("cuts", [[], [1], [100], [7, 8, 150], list(range(20, 203, 20))])
+def test_parts_of_a_gallery_add_up_to_the_whole_to_the_byte(cuts, k):
+    queries, gallery, answers = a_hard_case(np.random.default_rng(len(cuts)))
+    relevant = relevance(answers, 203)
+    whole = rank(queries, gallery, relevant, k)
+    own = own_scores(queries, gallery, relevant)
+    bounds = [0, *cuts, 203]
+    parts = [
+        rank_part(queries, gallery, relevant, own, k, start, stop)
+        for start, stop in itertools.pairwise(bounds)
+    ]
+    for some in (parts, parts[::-1]):
+        found = merged(some, own, k)
+        for name in RESULTS:
+            ours, theirs = getattr(found, name), getattr(whole, name)
+            assert ours.dtype == theirs.dtype and ours.tobytes() == theirs.tobytes(), name
+
+
+def test_a_part_without_items_adds_nothing():
+    queries, gallery, answers = a_hard_case(np.random.default_rng(0))
+    relevant = relevance(answers, 203)
+    own = own_scores(queries, gallery, relevant)
+    none = rank_part(queries, gallery, relevant, own, 10, 203, 203)
+    assert not none.ahead.any() and not none.tied.any() and none.top.shape == (37, 0)
+    whole = rank_part(queries, gallery, relevant, own, 10, 0, 203)
+    assert np.array_equal(merged([none, whole], own, 10).top, whole.top)
+
+
+def test_memory_does_not_grow_with_the_gallery():
+    rng = np.random.default_rng(0)
+
+    def peak(items: int) -> int:
+        queries, gallery = random_unit(rng, 300, 8), random_unit(rng, items, 8)
+        relevant = relevance([[item] for item in range(300)], items)
+        tracemalloc.start()
+        rank(queries, gallery, relevant, k=10, block_mb=1)
+        top_k(queries, gallery, 10, block_mb=1)
+        memory = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return memory
+
+    # one query's scores with the larger gallery are three times the block
+    assert peak(800_000) < 1.1 * peak(20_000) < 12 * 2**20
+
+
+def test_a_gallery_of_copies_is_ranked_in_the_memory_of_the_block():
+    item = random_unit(np.random.default_rng(0), 1, 8)
+    queries, gallery = np.tile(item, (40, 1)), np.tile(item, (20_000, 1))
+    relevant = relevance([[item] for item in range(40)], 20_000)
+    tracemalloc.start()
+    found = rank(queries, gallery, relevant, k=10, block_mb=2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # every score is in doubt: all pairs at once would take some 40 MB
+    assert peak < 20 * 2**20
+    assert (found.rank == 20_000).all() and (found.tied == 19_999).all()
+    assert found.top.tolist() == [list(range(10))] * 40
+
+
+def test_features_mapped_from_a_file_rank_like_those_in_memory(tmp_path):
+    queries, gallery, answers = a_hard_case(np.random.default_rng(1))
+    np.save(tmp_path / "gallery.npy", gallery)
+    mapped = np.load(tmp_path / "gallery.npy", mmap_mode="r")
+    relevant = relevance(answers, 203)
+    ours, theirs = (rank(queries, items, relevant, k=10) for items in (mapped, gallery))
+    for name in RESULTS:
+        assert np.array_equal(getattr(ours, name), getattr(theirs, name)), name
+
+
+def test_products_by_torch_decide_nothing_either():
+    pytest.importorskip("torch")
+    queries, gallery, answers = a_hard_case(np.random.default_rng(2))
+    relevant = relevance(answers, 203)
+    expected = rank(queries, gallery, relevant, k=10)
+    for device in ("auto", "cpu:0"):  # another name than "cpu", which is BLAS
+        found = rank(queries, gallery, relevant, k=10, block_mb=0.01, device=device)
+        for name in RESULTS:
+            assert np.array_equal(getattr(found, name), getattr(expected, name)), name

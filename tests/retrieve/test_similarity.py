@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,13 @@ from toy_features import Named, ranks_by_loops
 
 from scripts.data.rows import read_rows, rows_of
 from scripts.job import BadInput, digest_of_file
-from scripts.retrieve import similarity
+from scripts.retrieve import gather_rankings, similarity
 from scripts.retrieve.ranking import TIE
 from scripts.retrieve.scorers import fit, save_scorer
 from scripts.retrieve.similarity import (
     KEYS,
+    gathered,
+    part_of,
     rankings_of,
     read_rankings,
     right_captions,
@@ -154,7 +158,8 @@ def job(tmp_path):
             scorer=str(tmp_path / "scorer.npz"),
         ),
         output=Named(rankings=str(tmp_path / "rankings.npz")),
-        params=Named(split="test", top_k=2, block_mb=1),
+        params=Named(split="test", top_k=2, block_mb=1, device="cpu", shards=1),
+        wildcards=Named(),
     )
 
 
@@ -167,6 +172,82 @@ def test_the_rule_writes_what_read_rankings_reads_with_the_same_bytes_each_time(
     rows = read_rows(job.input.captions, job.input.splits, "test")
     found = read_rankings(tmp_path / "rankings.npz", rows)
     assert found["text_to_image_top"].shape == (6, 2)
+
+
+def shards_of(job, count: int, folder: Path) -> Named:
+    """Rank in shards, and the job of rule gather_rankings on them."""
+    parts = []
+    for shard in range(count):
+        parts.append(str(folder / f"part.{shard}.npz"))
+        params = Named(**vars(job.params) | {"shards": count})
+        output = Named(part=parts[-1])
+        named = Named(shard=str(shard))
+        similarity.main(Named(input=job.input, output=output, params=params, wildcards=named))
+    files = {name: job.input[name] for name in ("captions", "splits")}
+    return Named(
+        input=Named(parts=parts, **files),
+        output=Named(rankings=str(folder / "gathered.npz")),
+        params=Named(split="test", top_k=job.params.top_k),
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])  # of 3 images and 6 captions
+def test_shards_of_the_gallery_gather_to_the_same_bytes(job, tmp_path, count):
+    similarity.main(job)
+    gather_rankings.main(shards_of(job, count, tmp_path))
+    gathered = (tmp_path / "gathered.npz").read_bytes()
+    assert gathered == (tmp_path / "rankings.npz").read_bytes()
+
+
+def test_a_shard_in_another_ones_place_or_of_other_rows_is_refused(job, tmp_path):
+    gather = shards_of(job, 3, tmp_path)
+    parts = gather.input.parts
+    for wrong in (parts[::-1], parts[:2], [parts[0], parts[0], parts[2]]):
+        gather.input.parts = wrong
+        with pytest.raises(BadInput, match=r"part\.\d\.npz"):
+            gather_rankings.main(gather)
+    gather.input.parts = parts
+    path = Path(job.input.captions)
+    path.write_text(path.read_text("utf-8").replace("1, 0", "something else"), "utf-8")
+    with pytest.raises(BadInput, match=r"part\.0\.npz"):
+        gather_rankings.main(gather)
+
+
+def test_many_shards_of_a_larger_collection_add_up_with_ties_and_a_bias():
+    rng = np.random.default_rng(5)
+    rows, images, texts = collection(rng, [1, 7, 2, 1, 30, 3, 5, 1, 1, 4])
+    images, texts = with_ties(rng, images, texts)
+    banks = {"bank_texts": texts, "bank_images": images, "kind": np.array("nnn")}
+    banks |= {"neighbours": np.array([2, 3]), "weight": np.array([0.5, 0.25])}
+    for scorer in (COSINE, banks):
+        whole = rankings_of(images, texts, rows, scorer, k=10)
+        for count in (2, 7, 60):
+            parts = [part_of(images, texts, rows, scorer, 10, n, count) for n in range(count)]
+            found = gathered(parts, rows, 10)
+            assert list(found) == list(whole)
+            for name, array in whole.items():
+                assert found[name].dtype == array.dtype, name
+                assert found[name].tobytes() == array.tobytes(), name
+
+
+def test_a_device_that_is_not_there_is_told(job):
+    pytest.importorskip("torch")
+    for device in ("cuda:77", "nonsense"):
+        job.params.device = device
+        with pytest.raises(BadInput, match=rf"(?s)similarity\.device.*{device}"):
+            similarity.main(job)
+
+
+def test_ranking_on_the_cpu_loads_no_torch():
+    code = """
+import sys, numpy as np
+from scripts.data.rows import rows_of
+from scripts.retrieve.similarity import rankings_of
+rows = rows_of(["a.jpg", "b.jpg"], [["a"], ["b"]])
+rankings_of(np.eye(2, dtype="f4"), np.eye(2, dtype="f4"), rows, {"kind": np.array("cosine")}, 1)
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
 
 
 def test_two_models_are_ranked_by_the_sum_of_their_scores_under_a_fusion(job, tmp_path):
