@@ -1,8 +1,8 @@
 """From features to ranks.
 
 Comes in: features of the test split, and for scorers that learn, of val and train; for a fusion, those of
-two models. Goes out: scorer.npz, which is fitted without test, and rankings.npz with the rank of every
-right item and the best items of every query, both ways.
+two models. Goes out: scorer.npz, which is fitted without test, rankings.npz with the rank of every
+right item and the best items of every query, both ways, and indexes of the galleries.
 """
 
 
@@ -72,3 +72,30 @@ rule similarity:
         block_mb=lookup("similarity/block_mb", within=config),
     script:
         "../scripts/retrieve/similarity.py"
+
+
+rule build_index:
+    """Build a FAISS index of what each direction looks for, after the scorer's map."""
+    input:
+        unpack(features_to_rank),
+        captions="data/{dataset}/captions.json",
+        splits="data/{dataset}/splits.json",
+        scorer="results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz",
+    output:
+        text_to_image="results/{dataset}/{model}/{prompt}/{scorer}/index.{index}.text_to_image.faiss",
+        text_to_image_sidecar="results/{dataset}/{model}/{prompt}/{scorer}/index.{index}.text_to_image.json",
+        image_to_text="results/{dataset}/{model}/{prompt}/{scorer}/index.{index}.image_to_text.faiss",
+        image_to_text_sidecar="results/{dataset}/{model}/{prompt}/{scorer}/index.{index}.image_to_text.json",
+    log:
+        # in a folder: a file's name has no room for five names
+        "results/logs/build_index/{dataset}.{model}.{prompt}.{scorer}/{index}.log",
+    benchmark:
+        "results/benchmarks/build_index/{dataset}.{model}.{prompt}.{scorer}/{index}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/retrieve/build_index.py"),
+        split="test",
+        entry=lookup("indexes/{index}", within=config),
+    script:
+        "../scripts/retrieve/build_index.py"
