@@ -1,7 +1,7 @@
 """What indexes find of the exact top ten, against what they cost: time for a query, and memory.
 
 A line joins the galleries of one index from the smallest to the largest; the run's own gallery is a
-filled mark, those filled up with simulated distractors are open ones.
+filled mark, those filled up with simulated distractors are open ones, the larger the more items.
 """
 
 from typing import Any
@@ -33,6 +33,7 @@ from scripts.report.style import (
 COSTS = ("latency_ms", "memory_mb")
 FOUND = "found@10"
 STUDY = "indexes"
+SMALLEST_MARK = 4.0  # points
 PANEL_WIDTH, PANEL_HEIGHT = 2.95, 2.0  # inches
 HEAD, FOOT, LEFT, GAP = 0.46, 0.5, 0.6, 0.45
 
@@ -118,15 +119,15 @@ def _panel(
     axes.yaxis.set_major_formatter(FuncFormatter(signed))
     axes.grid(axis="both")
     for name, part in own.groupby("index", sort=False):
-        part = part.sort_values("items")
+        part = part.sort_values("items").reset_index(drop=True)
         look = looks[name]
         axes.plot(part[cost], 100 * part[FOUND], lw=1.4, color=look["color"], zorder=2)
-        for place in part.to_dict("records"):
+        for step, place in enumerate(part.to_dict("records")):
             axes.plot(
                 place[cost],
                 100 * place[FOUND],
                 ls="",
-                ms=5,
+                ms=SMALLEST_MARK + 1.4 * step,
                 marker=look["marker"],
                 mfc=PAPER if place["simulated"] else look["color"],
                 mec=look["color"],
@@ -135,7 +136,7 @@ def _panel(
             )
     low, high = own[cost].min(), own[cost].max()
     axes.set_xlim(low / 1.5, high * 1.5)
-    few = high / low < 30
+    few = high / low < 60
     axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5) if few else (1,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 KINDS = ("flat", "hnsw", "ivf_pq")
 # faiss itself asks for as many vectors behind each centroid of a k-means
 POINTS_PER_CENTROID = 39
-# of the codes' k-means, which is nearly all of the time that an ivf_pq takes: with faiss's own 256
-# vectors for each centroid and 25 rounds it found 0.4 points more of the exact top ten, in 2.5 times
-# the time at 10,000 vectors and 10 times at 100,000
+# of the codes' k-means, nearly all of the time that an ivf_pq takes: with faiss's own 256 vectors
+# for each centroid and 25 rounds it found 0.4 points more of the exact top ten, in 2.5 times the
+# time at 10,000 vectors and up to 10 times at more
 CODE_POINTS, CODE_ROUNDS = 64, 10
 
 Params = Mapping[str, Any]
