@@ -120,7 +120,7 @@ PICTURES = [
     for study, picture in {
         "geometry": "hubs",
         "errors": "failures",
-        "indexes": "index_costs",
+        "indexes": "index_tradeoff",
     }.items()
     if study in RUN["studies"]
 ]

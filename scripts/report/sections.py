@@ -12,7 +12,7 @@ from scripts.report.page import Speaker
 from scripts.report.study import AMONG_RESULTS
 
 # figures of their own kind that belong to a study
-PICTURES = {"geometry": "hubs", "errors": "failures", "indexes": "index_costs"}
+PICTURES = {"geometry": "hubs", "errors": "failures", "indexes": "index_tradeoff"}
 
 
 def sections_of(material: Material, training: bool) -> dict[str, tuple[str, ...]]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from scripts.data.rows import read_rows
 from scripts.encode.stored import read_side_by_side
-from scripts.job import log, run
+from scripts.job import digest_of_file, log, read_json, run
 from scripts.retrieve.arrays import Arrays
 from scripts.retrieve.indexes import adapted, build, write_index
 from scripts.retrieve.kinds import DIRECTIONS, GALLERY
@@ -36,11 +36,15 @@ def main(snakemake) -> None:
     texts, _ = read_side_by_side(files.texts, files.texts_sidecars, rows, of="captions")
     galleries = mapped_galleries(images, texts, load_scorer(files.scorer))
     kind, wanted = params.entry["kind"], {k: v for k, v in params.entry.items() if k != "kind"}
+    scorer = digest_of_file(files.scorer)
     for direction, gallery in galleries.items():
+        sidecars = files[f"{GALLERY[direction]}_sidecars"]
         log.info("%s: %d items of %d dimensions", direction, *gallery.shape)
         about = {
             "rows": rows.digest,
             "direction": direction,
+            "scorer": scorer,
+            "features": [read_json(path)["sha256"] for path in sidecars],
             "dimension": gallery.shape[1],
             "kind": kind,
             "wanted": wanted,

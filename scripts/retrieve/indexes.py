@@ -38,7 +38,8 @@ def build(kind: str, params: Params, vectors: np.ndarray, threads: int = 1) -> f
     """An index of all ``vectors``, by inner product.
 
     - flat: every vector is compared, as ``ranking.top_k`` does, but in float32 alone.
-    - hnsw: a graph of neighbours (Malkov and Yashunin 2020, arXiv:1603.09320) is walked.
+    - hnsw: a graph of neighbours (Malkov and Yashunin 2020, arXiv:1603.09320) is walked. Items
+      that are equal are each other's nearest, so that dozens of them leave no way out to others.
     - ivf_pq: vectors are sorted into lists by k-means, of which the nearest are read, and kept as
       short codes of what they differ by from the list's centre (Jégou et al. 2011,
       doi:10.1109/TPAMI.2010.57).
@@ -146,7 +147,7 @@ def write_index(
     Parameters
     ----------
     about : what else the sidecar says: "rows", the digest of the row order, "dimension" of the
-        vectors, "kind" and "params"
+        vectors, and what they and the index were made from
     """
     import faiss
 
@@ -157,8 +158,10 @@ def write_index(
     write_json(sidecar, told)
 
 
-def read_index(path: str | Path, sidecar: str | Path, rows: str) -> tuple[faiss.Index, int]:
-    """An index, and the dimensions of its vectors.
+def read_index(
+    path: str | Path, sidecar: str | Path, rows: str
+) -> tuple[faiss.Index, dict[str, Any]]:
+    """An index, and what its sidecar says.
 
     faiss takes a file apart in C++ and trusts what stands there, so it is given none but the one
     that the sidecar knows by its sum.
@@ -200,7 +203,7 @@ def read_index(path: str | Path, sidecar: str | Path, rows: str) -> tuple[faiss.
         found = f"{index.ntotal} vectors of {index.d} dimensions"
         expected = f"{about['count']} of {about['dimension']}, as its sidecar says"
         raise BadInput(path, found, expected, made_anew(path))
-    return index, about["dimension"]
+    return index, about
 
 
 def _trained_ivf_pq(params: Params, vectors: np.ndarray) -> faiss.IndexIVFPQ:

@@ -38,7 +38,7 @@ PANEL_WIDTH, PANEL_HEIGHT = 2.95, 2.0  # inches
 HEAD, FOOT, LEFT, GAP = 0.46, 0.5, 0.6, 0.45
 
 
-def plot_index_costs(table: pd.DataFrame, labels: Labels, style: dict[str, Any]) -> Figure:
+def plot_index_tradeoff(table: pd.DataFrame, labels: Labels, style: dict[str, Any]) -> Figure:
     """Draw the table of costs, a row of panels for each direction.
 
     Parameters
@@ -147,7 +147,7 @@ def main(snakemake) -> None:
     """Read the table, draw it."""
     table = pd.read_csv(snakemake.input.table, keep_default_na=False)
     style = dict(snakemake.params.get("style") or {})
-    draw(snakemake, lambda language: plot_index_costs(table, read_labels(language), style))
+    draw(snakemake, lambda language: plot_index_tradeoff(table, read_labels(language), style))
     write_table(table, snakemake.output.table)
 
 
