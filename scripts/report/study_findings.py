@@ -385,8 +385,7 @@ def index_costs(table: pd.DataFrame) -> list[Finding]:
         own = table[table.direction == way]
         own = own[own["items"] == own["items"].max()]
         exact = pick(own, index="exact")
-        # what finds everything and takes as much memory compares every item
-        others = own[(own["index"] != "exact") & (own["found@10"] < 1)]
+        others = own[~own.kind.isin(("exact", "flat"))]
         if exact is None or others.empty:
             continue
         fast = others.loc[others.latency_ms.idxmin()]

@@ -1,7 +1,5 @@
 """Build one index of the mapped galleries of a run, one for each direction."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from scripts.data.rows import read_rows

@@ -200,7 +200,8 @@ def index_costs(key) -> Iterator[dict[str, Any]]:
         for step, size in enumerate(SIZES[way]):
             for place, (name, shares) in enumerate(SHARES_FOUND.items()):
                 values = (
-                    *(*key, way, name, size, size - SIZES[way][0], shares[step]),
+                    *(*key, way, name, name.replace("-", "_"), size, size - SIZES[way][0]),
+                    shares[step],
                     *(size / 10_000 / (1 + place) ** 2, size * 0.002 / (1 + place % 3)),
                     *(0.0001 * size * place, 100, 5),
                 )
