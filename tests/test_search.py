@@ -212,9 +212,9 @@ def test_an_index_answers_and_is_named(project, encoder, capsys, monkeypatch):
     for hits, expected in zip(
         found, [exact.by_text("something red", 2), exact.by_image(photo, 2)], strict=True
     ):
-        assert [(hit.image, hit.caption) for hit in hits] == [
-            (hit.image, hit.caption) for hit in expected
-        ]
+        assert [hit.image for hit in hits] == [hit.image for hit in expected]
+        # captions that tie may come in either order
+        assert {hit.caption for hit in hits} == {hit.caption for hit in expected}
         assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in expected])
     assert main(["red", "--index", "flat", *folders(project)]) == 0
     assert "through the index flat" in capsys.readouterr().err
