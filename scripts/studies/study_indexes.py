@@ -253,7 +253,8 @@ def main(snakemake) -> None:
             )
             found += some
             costs += cost
-    write_rows(snakemake.output.table, found)
+    # by size, whichever direction has it, so that the lines of the report's table are in order
+    write_rows(snakemake.output.table, sorted(found, key=lambda row: row["x"]))
     write_rows(snakemake.output.costs, costs, COSTS)
 
 
