@@ -118,15 +118,22 @@ REPORT_PARTS = [
 ]
 # what groups and measures of studies are called, in figures and tables
 LABELS = [f"scripts/report/labels.{lang}.yaml" for lang in LANGUAGES]
-# figures of pictures, each of a study
+# figures of their own kind, each of a study
 PICTURES = [
     picture
-    for study, picture in {"geometry": "hubs", "errors": "failures"}.items()
+    for study, picture in {
+        "geometry": "hubs",
+        "errors": "failures",
+        "indexes": "index_tradeoff",
+    }.items()
     if study in RUN["studies"]
 ]
 
-# what the study of relevance lists beside its table
-LISTS = ["ties", "duplicates"] if "relevance" in RUN["studies"] else []
+# what studies list beside their tables
+LISTS = [
+    *(["ties", "duplicates"] if "relevance" in RUN["studies"] else []),
+    *(["index_costs"] if "indexes" in RUN["studies"] else []),
+]
 EXPLORER_PARTS = [
     f"scripts/report/explorer.{part}" for part in ("html.j2", "css", "js", "en.yaml", "zh.yaml")
 ]
@@ -166,6 +173,7 @@ wildcard_constraints:
     model=one_of(config["models"]),
     prompt=one_of(config["prompts"]),
     scorer=one_of(config["scorers"]),
+    index=one_of(config["indexes"]),
     split="train|val|test",
     shard="[0-9]+",
     direction="text_to_image|image_to_text",
@@ -353,6 +361,24 @@ def references_encoded_again(wildcards) -> dict[str, list[str] | str]:
     }
 
 
+def first_reference(wildcards) -> dict[str, list[str] | str]:
+    """The reference run of the first model."""
+    return {
+        name: paths if isinstance(paths, str) else paths[:1]
+        for name, paths in references(wildcards).items()
+    }
+
+
+def built_indexes(kind: str) -> list[str]:
+    """Indexes of the first model's reference run, or their sidecars, each in both directions."""
+    folder = f"results/{{dataset}}/{RUN['models'][0]}/{FIRST_PROMPT}/{FIRST_SCORER}"
+    return [
+        f"{folder}/index.{index}.{direction}.{kind}"
+        for index in RUN["indexes"]
+        for direction in DIRECTIONS
+    ]
+
+
 def adapters_of_run(wildcards) -> list[str]:
     """The scorers of this run that were trained from several seeds."""
     return [
@@ -491,6 +517,7 @@ def jobs_of_run() -> list[tuple[str, dict[str, str]]]:
         *(("fit_adapter" if k == "adapter" else "fit_scorer", r) for k, r in zip(kinds, runs)),
         *((rule, run) for rule in ("similarity", "metrics") for run in runs),
         *(("gather_rankings", run) for run in runs if RANKING_SHARDS > 1),
+        *(("build_index", runs[0] | {"index": index}) for index in RUN["indexes"]),
         *((rule, {}) for rule in ("compare", "pairs", "steps")),
         *((f"study_{study}", {}) for study in RUN["studies"]),
         *((f"plot_{figure}", {}) for figure in ("flow", "recall", "ranks", *PICTURES)),
@@ -555,6 +582,7 @@ def settings_in_force(wildcards) -> dict:
         "models": models_in_use(),
         "prompts": list(dict.fromkeys(prompts)),
         "scorers": RUN["scorers"],
+        "indexes": RUN["indexes"],
         "studies": RUN["studies"],
     }
     settings = {

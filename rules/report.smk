@@ -291,6 +291,40 @@ rule plot_failures:
         "../scripts/report/plot_failures.py"
 
 
+rule plot_index_tradeoff:
+    """What indexes find against what they cost, by size of gallery."""
+    input:
+        table="results/{dataset}/tables/index_costs.csv",
+    output:
+        svg=in_each_language(
+            "results/{dataset}/figures/index_tradeoff.{lang}.svg",
+            caption="../scripts/report/captions/index_tradeoff.rst",
+            category="5 Studies",
+            subcategory="indexes",
+            labels={"result": "Figure: what indexes find and cost"},
+        ),
+        png=collect("results/{{dataset}}/figures/index_tradeoff.{lang}.png", lang=LANGUAGES),
+        table=report(
+            "results/{dataset}/figures/index_tradeoff.csv",
+            caption="../scripts/report/captions/numbers.rst",
+            category="5 Studies",
+            subcategory="indexes",
+            labels={"result": "Numbers: what indexes find and cost"},
+        ),
+    log:
+        "results/logs/plot_index_tradeoff/{dataset}.log",
+    benchmark:
+        "results/benchmarks/plot_index_tradeoff/{dataset}.tsv"
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=fingerprint("scripts/report/plot_index_tradeoff.py", *LABELS),
+        languages=LANGUAGES,
+        style=lookup("figures/studies", within=config),
+    script:
+        "../scripts/report/plot_index_tradeoff.py"
+
+
 rule report_page:
     """The report in one language: one HTML file that needs nothing beside it."""
     input:

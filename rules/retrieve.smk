@@ -1,9 +1,9 @@
 """From features to ranks.
 
 Comes in: features of the test split, and for scorers that learn, of val and train; for a fusion, those of
-two models. Goes out: scorer.npz, which is fitted without test, and rankings.npz with the rank of every
-right item and the best items of every query, both ways. With similarity.shards, the gallery is ranked in so many jobs
-and their counts are added up.
+two models. Goes out: scorer.npz, which is fitted without test, rankings.npz with the rank of every
+right item and the best items of every query, both ways, and indexes of the galleries. With similarity.shards, a gallery
+is ranked in so many jobs and their counts are added up.
 """
 
 
@@ -114,3 +114,30 @@ if RANKING_SHARDS > 1:
             top_k=lookup("similarity/top_k", within=config),
         script:
             "../scripts/retrieve/gather_rankings.py"
+
+
+rule build_index:
+    """Build a FAISS index of what each direction looks for, after the scorer's map."""
+    input:
+        unpack(features_to_rank),
+        captions="data/{dataset}/captions.json",
+        splits="data/{dataset}/splits.json",
+        scorer="results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz",
+    output:
+        text_to_image="results/{dataset}/{model}/{prompt}/{scorer}/index.{index}.text_to_image.faiss",
+        text_to_image_sidecar="results/{dataset}/{model}/{prompt}/{scorer}/index.{index}.text_to_image.json",
+        image_to_text="results/{dataset}/{model}/{prompt}/{scorer}/index.{index}.image_to_text.faiss",
+        image_to_text_sidecar="results/{dataset}/{model}/{prompt}/{scorer}/index.{index}.image_to_text.json",
+    log:
+        # in a folder: a file's name has no room for five names
+        "results/logs/build_index/{dataset}.{model}.{prompt}.{scorer}/{index}.log",
+    benchmark:
+        "results/benchmarks/build_index/{dataset}.{model}.{prompt}.{scorer}/{index}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/retrieve/build_index.py"),
+        split="test",
+        entry=lookup("indexes/{index}", within=config),
+    script:
+        "../scripts/retrieve/build_index.py"

@@ -452,3 +452,42 @@ rule study_leakage:
         threshold=lookup("studies/leakage/threshold", within=config),
     script:
         "../scripts/studies/study_leakage.py"
+
+
+rule study_indexes:
+    """What each index finds of the exact top ten, and what it costs, also among simulated items."""
+    input:
+        unpack(first_reference),
+        indexes=built_indexes("faiss"),
+        index_sidecars=built_indexes("json"),
+    output:
+        table=report(
+            "results/{dataset}/tables/indexes.csv",
+            caption="../scripts/report/captions/tables/indexes.rst",
+            category="5 Studies",
+            subcategory="indexes",
+            labels={"result": "Table: what indexes find"},
+        ),
+        costs=report(
+            "results/{dataset}/tables/index_costs.csv",
+            caption="../scripts/report/captions/tables/index_costs.rst",
+            category="5 Studies",
+            subcategory="indexes",
+            labels={"result": "Table: what indexes cost"},
+        ),
+    log:
+        "results/logs/study_indexes/{dataset}.log",
+    benchmark:
+        "results/benchmarks/study_indexes/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/studies/study_indexes.py"),
+        split="test",
+        resamples=lookup("statistics/resamples", within=config),
+        seed=lookup("statistics/seed", within=config),
+        indexes={name: config["indexes"][name] for name in RUN["indexes"]},
+        sizes=lookup("studies/indexes/sizes", within=config),
+        spread=lookup("studies/indexes/spread", within=config),
+    script:
+        "../scripts/studies/study_indexes.py"

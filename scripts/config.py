@@ -166,6 +166,7 @@ def _unknown_names(config: dict[str, Any]):
         ("models", run["models"]),
         ("prompts", run["prompts"]),
         ("scorers", run["scorers"]),
+        ("indexes", run["indexes"]),
         ("studies", run["studies"]),
     ):
         valid = list(config[what])
@@ -189,6 +190,11 @@ def _unknown_names(config: dict[str, Any]):
         if name in run["scorers"] and partner is not None and partner not in config["models"]:
             valid = list(config["models"])
             yield f"scorers.{name}.with: {partner!r}; {nearest(partner, valid)}"
+    if "indexes" in run["studies"] and not run["indexes"]:
+        yield (
+            "run.indexes: empty, and the study of indexes has none to look at; name some of "
+            f"{', '.join(config['indexes']) or 'the registry'}, or leave indexes out of run.studies"
+        )
     first = config["scorers"].get(run["scorers"][0], {})
     if first.get("kind") == "fusion":
         yield (

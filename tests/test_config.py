@@ -137,6 +137,25 @@ def test_a_scorer_and_a_study_offer_the_keys_of_their_own_kind(config):
     assert "studies.gallery: unknown key 'size'; did you mean 'sizes'?" in message
 
 
+def test_an_index_is_told_by_name_kind_and_key_and_the_study_needs_one(config):
+    config["run"]["indexes"] = ["hnws"]
+    assert "'hnws' is not among the indexes; did you mean 'hnsw'?" in problems(config)
+    config["run"]["indexes"] = ["hnsw"]
+    config["indexes"]["hnsw"]["ef_serach"] = 8
+    assert "unknown key 'ef_serach'; did you mean 'ef_search'?" in problems(config)
+    config["indexes"]["hnsw"] = {"kind": "hnws"}
+    assert "did you mean 'hnsw'?" in problems(config)
+    config["indexes"]["hnsw"] = {"kind": "hnsw"}
+    assert checked(copy.deepcopy(config))["indexes"]["hnsw"]["ef_search"] == 64
+    config["indexes"]["exact"] = {"kind": "flat"}
+    assert "'exact'" in problems(config)
+    del config["indexes"]["exact"]
+    config["run"]["indexes"] = []
+    assert "leave indexes out of run.studies" in problems(config)
+    config["run"]["studies"].remove("indexes")
+    checked(config)
+
+
 def test_a_study_of_ones_own_may_have_any_settings_and_must_be_there(config):
     config["studies"]["mine"] = {"title": {"en": "Mine"}, "anything": 3}
     config["run"]["studies"] = ["mine"]
@@ -191,7 +210,8 @@ def objects(schema, path="schema"):
     ("path", "schema"), [(p, s) for p, s in objects(SCHEMA)], ids=[p for p, _ in objects(SCHEMA)]
 )
 def test_no_object_of_the_schema_lets_unknown_keys_pass(path, schema):
-    if path in ("schema.$defs.dataset", "schema.$defs.model", "schema.$defs.scorer"):
+    variants = ("dataset", "model", "scorer", "index")
+    if path in {f"schema.$defs.{name}" for name in variants}:
         assert all("then" in variant for variant in schema["allOf"])  # each variant closes itself
     elif path.startswith("schema.$defs.study_"):
         assert schema["unevaluatedProperties"] is False  # they have the keys of every study, too

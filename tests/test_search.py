@@ -15,7 +15,8 @@ import pytest
 from colour_run import CAPTIONS, ColourEncoder, folders, make_run
 from PIL import Image
 
-from scripts.job import BadInput
+from scripts.job import BadInput, digest_of_file
+from scripts.retrieve.indexes import build, write_index
 from scripts.retrieve.scorers import fit, save_scorer
 from scripts.search.__main__ import main
 from scripts.search.engine import Models, RunName, Search, decode_photo, find_run
@@ -179,6 +180,99 @@ def test_a_wrong_data_folder_is_told_and_no_run_blamed(project, encoder):
     engine = Search(results, project / "elsewhere", find_run(results, {}))
     with pytest.raises(BadInput, match=r"model\.json\n.*no such file\n(.*\n)*.*--data"):
         engine.by_text("red")
+
+
+def build_indexes(project: Path, *names: str, prompt: str = "plain") -> Path:
+    """Flat indexes of the run under these names, as ``build_index`` writes them."""
+    run = project / "results" / "squares" / "colours" / prompt / "cosine"
+    for way, stem in (("text_to_image", "images"), ("image_to_text", f"texts.{prompt}")):
+        npy = run.parents[1] / "test" / f"{stem}.npy"
+        sidecar = json.loads(npy.with_suffix(".json").read_text())
+        about = {
+            "rows": sidecar["rows"], "features": [sidecar["sha256"]], "dimension": 3,
+            "scorer": digest_of_file(run / "scorer.npz"),
+        }  # fmt: skip
+        for name in names:
+            path = run / f"index.{name}.{way}.faiss"
+            write_index(path, path.with_suffix(".json"), build("flat", {}, np.load(npy)), about)
+    return run
+
+
+def test_an_index_answers_and_is_named(project, encoder, capsys, monkeypatch):
+    run = build_indexes(project, "flat", "other.one")
+    exact = engine_of(project)
+    monkeypatch.setattr("scripts.retrieve.ranking.top_k", lambda *_: pytest.fail("asked exactly"))
+    results = project / "results"
+    name = find_run(results, {}, index="other.one")
+    through = Search(results, project / "data", name, index="other.one")
+    photo = Image.new("RGB", (8, 8), (0, 0, 250))
+    found = [through.by_text("something red", 2), through.by_image(photo, 2)]
+    monkeypatch.undo()
+    monkeypatch.setattr("scripts.models.encoders.load_encoder", lambda *_, **__: encoder)
+    for hits, expected in zip(
+        found, [exact.by_text("something red", 2), exact.by_image(photo, 2)], strict=True
+    ):
+        assert [hit.image for hit in hits] == [hit.image for hit in expected]
+        # captions that tie may come in either order
+        assert {hit.caption for hit in hits} == {hit.caption for hit in expected}
+        assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in expected])
+    assert main(["red", "--index", "flat", *folders(project)]) == 0
+    assert "through the index flat" in capsys.readouterr().err
+    assert main(["red", "--index", "flat", "--json", *folders(project)]) == 0
+    assert json.loads(capsys.readouterr().out)["index"] == "flat"
+    # what an index did not find is no answer
+    fewer = build("flat", {}, np.eye(3, dtype=np.float32)[:1])
+    about = json.loads((run / "index.flat.text_to_image.json").read_text())
+    path = run / "index.flat.text_to_image.faiss"
+    write_index(path, path.with_suffix(".json"), fewer, about)
+    monkeypatch.setattr(
+        "scripts.retrieve.indexes.search",
+        lambda *_: (np.array([[3, -1]]), np.array([[0.5, -np.inf]], dtype=np.float32)),
+    )
+    assert [hit.image for hit in Search(results, project / "data", name, index="flat")
+            .by_text("red", 2)] == ["red.png"]  # fmt: skip
+
+
+def test_the_newest_run_with_the_index_answers(project):
+    build_indexes(project, "hnsw")
+    make_run(project, prompt="photo", finished=2_000_000.0)
+    results = project / "results"
+    assert find_run(results, {}).prompt == "photo"
+    assert find_run(results, {}, index="hnsw").prompt == "plain"
+    with pytest.raises(BadInput, match=r"none was\n.*index\.hnsw\.text_to_image\.faiss"):
+        find_run(results, {"prompt": "photo"}, index="hnsw")
+
+
+def test_an_index_that_was_not_built_offers_those_that_were(project, capsys):
+    build_indexes(project, "flat", "hnsw")
+    assert main(["red", "--index", "hnws", *folders(project)]) == 1
+    told = capsys.readouterr().err
+    assert "flat, hnsw" in told and "did you mean hnsw?" in told and "Traceback" not in told
+    assert main(["red", "--index", "ivf-pq", *folders(project)]) == 1
+    target = "results/squares/colours/plain/cosine/index.ivf-pq.text_to_image.faiss"
+    assert f"./run snakemake --cores all {target}" in capsys.readouterr().err
+    with pytest.raises(BadInput, match="leave out --split"):
+        make_split = project / "results/squares/colours/val"
+        make_split.mkdir()
+        find_run(project / "results", {}, split="val", index="hnsw")
+
+
+def test_an_index_of_something_else_is_refused(project, encoder, capsys):
+    run = build_indexes(project, "flat")
+    arguments = ["red", "--index", "flat", *folders(project)]
+    assert main([*arguments, "--find", "captions"]) == 1
+    assert "a side searched with itself" in capsys.readouterr().err
+    sidecar = run / "index.flat.text_to_image.json"
+    before = sidecar.read_text()
+    for key, value in (("scorer", "0"), ("features", ["0"]), ("dimension", 2)):
+        sidecar.write_text(json.dumps(json.loads(before) | {key: value}))
+        assert main(arguments) == 1
+        assert "another scorer" in capsys.readouterr().err, key
+    sidecar.write_text(before)
+    path = sidecar.with_suffix(".faiss")
+    path.write_bytes(path.read_bytes()[:-1])
+    assert main(arguments) == 1
+    assert "changed after it was made" in capsys.readouterr().err
 
 
 def test_json_is_all_that_stands_on_standard_output(project, encoder, capsys):
@@ -349,8 +443,12 @@ def test_a_sheet_of_an_unknown_format_is_refused_before_any_work(tmp_path, capsy
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["red", "--image", "x.jpg"], ["red", "--top-k", "0"], ["red", "--find", "x"]]
-)
+    "arguments",
+    [
+        [], ["red", "--image", "x.jpg"], ["red", "--top-k", "0"], ["red", "--find", "x"],
+        ["--serve", "--index", "flat"],
+    ],
+)  # fmt: skip
 def test_a_wrong_command_line_ends_in_the_usage(arguments, capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)

@@ -41,6 +41,13 @@ def test_a_run_ends_with_reports_figures_and_tables(finished_run):
     assert {"figures/recall.zh.svg", "figures/recall.en.png", "figures/recall.csv"} <= made
     pictures = {path.removesuffix(".zh.svg") for path in made if path.endswith(".zh.svg")}
     assert {"figures/hubs", "figures/failures", "figures/training.clip-tiny"} <= pictures
+    assert "figures/index_tradeoff" in pictures and "tables/index_costs.csv" in made
+    built = {path for path in made if "/index." in path and path.endswith(".faiss")}
+    assert built == {
+        f"clip-tiny/plain/cosine/index.{index}.{way}.faiss"
+        for index in ("flat", "hnsw", "ivf-pq")
+        for way in ("text_to_image", "image_to_text")
+    }
     without_table = {picture for picture in pictures if f"{picture}.csv" not in made}
     assert without_table == {"figures/flow"}, "the flow chart alone shows no data"
 
@@ -75,10 +82,12 @@ def test_metrics_follow_from_the_features_by_a_plain_sort(finished_run):
 
 
 def tables_of(project) -> dict[str, bytes]:
-    """Every table of a run but that of run times, and every choice that a scorer made."""
+    """Every table of a run but those of run times, every choice that a scorer made, every index."""
     run = project.folder / RUN
     paths = [*(run / "tables").glob("*.csv"), *run.glob("*/*/*/scorer.npz")]
-    return {str(path.relative_to(run)): path.read_bytes() for path in paths if path.stem != "steps"}
+    paths += run.glob("*/*/*/index.*")
+    timed = ("steps", "index_costs")
+    return {str(one.relative_to(run)): one.read_bytes() for one in paths if one.stem not in timed}
 
 
 def test_the_same_run_elsewhere_makes_the_same_features_and_tables(finished_run, fresh):
@@ -86,6 +95,7 @@ def test_the_same_run_elsewhere_makes_the_same_features_and_tables(finished_run,
 
     shutil.copy(finished_run.folder / "config/small.yaml", fresh.folder / "config/small.yaml")
     fresh.snakemake("tables", *SMALL)
+    assert len([*(fresh.folder / RUN).glob("*/*/*/index.*.faiss")]) == 6
     for file in (f"{RUN}/clip-tiny/test/images.npy", f"{RUN}/clip-tiny/test/texts.plain.npy"):
         assert (fresh.folder / file).read_bytes() == (finished_run.folder / file).read_bytes(), file
     found, expected = tables_of(fresh), tables_of(finished_run)
@@ -96,6 +106,7 @@ def test_the_same_run_elsewhere_makes_the_same_features_and_tables(finished_run,
 def test_one_core_makes_the_same_tables_as_two(finished):
     expected = tables_of(finished)
     targets = ["study_gallery", "study_captions", "study_categories", "study_geometry", "pairs"]
+    targets += ["build_index", "study_indexes"]
     forced = ["--forcerun", "fit_scorer", "fit_adapter", "similarity", *targets]
     finished.snakemake("tables", *SMALL, "--cores", "1", *forced)
     found = tables_of(finished)

@@ -49,7 +49,7 @@ class Material:
     scorers : name -> its entry in the configuration
     fitted : model, prompt and scorer -> what the scorer learnt, without its large arrays
     statistics : resamples, flips, seed
-    ties, duplicates : lists of the study of relevance, where it is in the run
+    ties, duplicates, index_costs : what studies list beside their tables, where they are in the run
     """
 
     dataset: str
@@ -68,6 +68,7 @@ class Material:
     pairs: pd.DataFrame
     ties: pd.DataFrame | None
     duplicates: pd.DataFrame | None
+    index_costs: pd.DataFrame | None
     studies: list[StudyTable]
     scorers: dict[str, dict[str, Any]]
     fitted: dict[tuple[str, str, str], Arrays]
@@ -147,7 +148,7 @@ def read_material(files: Any, params: Any, dataset: str) -> Material:
         pairs=pd.read_csv(files.pairs, **text),
         **{
             name: pd.read_csv(files.get(name), **text) if files.get(name) else None
-            for name in ("ties", "duplicates")
+            for name in ("ties", "duplicates", "index_costs")
         },
         studies=[
             StudyTable(Path(path).stem, read_study(path), dict(params.studies[Path(path).stem]))

@@ -11,8 +11,8 @@ from scripts.report.material import Material, StudyTable
 from scripts.report.page import Speaker
 from scripts.report.study import AMONG_RESULTS
 
-# figures of pictures that belong to a study
-PICTURES = {"geometry": "hubs", "errors": "failures"}
+# figures of their own kind that belong to a study
+PICTURES = {"geometry": "hubs", "errors": "failures", "indexes": "index_tradeoff"}
 
 
 def sections_of(material: Material, training: bool) -> dict[str, tuple[str, ...]]:

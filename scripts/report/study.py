@@ -78,6 +78,8 @@ def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
         f"study_{one.name}": study_findings.findings_of(one.name, one.table)
         for one in material.studies
     }
+    if material.index_costs is not None:
+        told["study_indexes"] += study_findings.index_costs(material.index_costs)
     # the two that read pairs.csv
     for family in ("prompt", "scorer"):
         told[f"study_{family}s"] = findings.effects(pairs[family], family, best)

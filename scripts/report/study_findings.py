@@ -325,8 +325,92 @@ def leakage(table: pd.DataFrame) -> list[Finding]:
     return found
 
 
+def indexes(table: pd.DataFrame) -> list[Finding]:
+    """What indexes miss in the run's own gallery, and in the largest simulated one."""
+    found = []
+    for way in DIRECTIONS:
+        own = table[(table.direction == way) & (table.x == table.x[table.direction == way].min())]
+        shares = own[own.measure == "found@10"]
+        if shares.empty:
+            continue
+        best, least = shares.loc[shares.value.idxmax()], shares.loc[shares.value.idxmin()]
+        keys = {"direction": way, "measure": "recall@10"}
+        recall, exact = (pick(own, group=name, **keys) for name in (least.group, "exact"))
+        numbers = {
+            "direction": way,
+            "items": formats.count(least.x),
+            "best": Label("indexes", best.group),
+            "best_found": told(best),
+            "least": Label("indexes", least.group),
+            "found": told(least),
+            "recall": told(recall),
+            "exact": told(exact),
+        }
+        found.append(
+            Finding(
+                "indexes_all"
+                if formats.share(least.value) == formats.share(1)
+                else f"indexes_{'lower' if apart(recall, exact) == 'lower' else 'alike'}",
+                numbers,
+            )
+        )
+        most = table[(table.direction == way) & (table.measure == "found@10")]
+        most = most[most.x == most.x.max()]
+        worst = most.loc[most.value.idxmin()]
+        before = pick(shares, group=worst.group)
+        if worst.x > before.x:
+            found.append(
+                Finding(
+                    f"indexes_simulated_{'falls' if worst.value < before.value else 'holds'}",
+                    {
+                        "items": formats.count(worst.x),
+                        "least": Label("indexes", worst.group),
+                        "found": told(worst),
+                        "own_found": told(before),
+                    },
+                )
+            )
+    return found
+
+
+def index_costs(table: pd.DataFrame) -> list[Finding]:
+    """Whether an index pays among the most items: time for a query, and memory.
+
+    Parameters
+    ----------
+    table : index_costs.csv
+    """
+    found = []
+    for way in DIRECTIONS:
+        own = table[table.direction == way]
+        own = own[own["items"] == own["items"].max()]
+        exact = pick(own, index="exact")
+        others = own[~own.kind.isin(("exact", "flat"))]
+        if exact is None or others.empty:
+            continue
+        fast = others.loc[others.latency_ms.idxmin()]
+        small = others.loc[others.memory_mb.idxmin()]
+        found.append(
+            Finding(
+                f"index_costs_{'pays' if fast.latency_ms < exact.latency_ms else 'none'}",
+                {
+                    "direction": way,
+                    "items": formats.count(exact["items"]),
+                    "simulated": formats.count(exact.simulated),
+                    "name": Label("indexes", fast["index"]),
+                    "latency": formats.decimal(fast.latency_ms, 3),
+                    "exact": formats.decimal(exact.latency_ms, 3),
+                    "small": Label("indexes", small["index"]),
+                    "memory": formats.decimal(small.memory_mb),
+                    "exact_memory": formats.decimal(exact.memory_mb),
+                },
+            )
+        )
+    return found
+
+
 _KNOWN: dict[str, Callable[[pd.DataFrame], list[Finding]]] = {
     "relevance": relevance, "judgments": judgments, "published": published, "seeds": seeds,
     "gallery": gallery, "captions": captions, "categories": categories, "robustness": robustness,
-    "geometry": geometry, "errors": errors, "leakage": leakage,
+    "geometry": geometry, "errors": errors, "leakage": leakage, "indexes": indexes,
 }  # fmt: skip

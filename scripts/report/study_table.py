@@ -15,7 +15,10 @@ from scripts.studies.table import COLUMNS
 TEXT = ("model", "prompt", "scorer", "direction", "group", "measure")
 NUMBERS = ("x", "queries", "value", "low", "high")
 # fractions, and so printed in percent
-SHARES = ("mean", "share", "r_precision", "map@r", "rsum", "published", "antihubs", "loss")
+SHARES = (
+    *("mean", "share", "found@10", "r_precision", "map@r", "rsum"),
+    *("published", "antihubs", "loss"),
+)
 # what says something of other rows, and is no measure to draw or to table
 HIDDEN = ("within", "p_holm")
 # studies whose every value is one run's lead over another

@@ -17,7 +17,7 @@ from scripts.report.study_table import HIDDEN, is_share, printed
 from scripts.report.table import Table, with_interval
 
 # measures that stand beside those of a study's figure, for its sentences
-BESIDE = {"errors": ("median_rank",)}
+BESIDE = {"errors": ("median_rank",), "indexes": ("recall@1", "recall@5")}
 # and those that have a table of their own
 APART = {"leakage": ("near_duplicates", "shared_captions")}
 # captions on several images that are shown
@@ -33,6 +33,8 @@ NAMES = ("model", "prompt", "scorer", "group")
 OVER = ("model", "group", "part")
 # between what a group takes for right and the queries that it is counted on
 PART = " / "
+# what indexes are held against, and is none
+EXACT = "exact"
 # in robustness.csv, a group's own loss stands under a name of its own
 LOSS = ", loss"
 
@@ -301,6 +303,38 @@ def relevance_lists(material: Material, words: dict[str, Any]) -> dict[str, Tabl
             left_out=len(material.duplicates) - len(captions),
             file="tables/duplicates.csv",
         ),
+    }
+
+
+def costs_of_indexes(material: Material, labels: Labels) -> dict[str, Table]:
+    """What each index costs in the smallest gallery and in the largest, each way."""
+    costs = material.index_costs
+    of_way = costs.groupby("direction")["items"]
+    shown = costs[
+        (costs["items"] == of_way.transform("min")) | (costs["items"] == of_way.transform("max"))
+    ]
+    numeric = ["items", "simulated", "latency", "memory_mb", "build"]
+    rows = [
+        [
+            labels.direction(row["direction"]),
+            labels.group("indexes", row["index"]),
+            formats.count(row["items"]),
+            formats.count(row["simulated"]),
+            formats.decimal(row["latency_ms"], 3),
+            formats.decimal(row["memory_mb"]),
+            formats.duration(row["build_s"]) if row["index"] != EXACT else formats.NOTHING,
+        ]
+        for row in shown.to_dict("records")
+    ]
+    return {
+        "study_indexes_costs": Table(
+            ["direction", "index", *numeric],
+            rows,
+            set(numeric),
+            grouped=True,
+            left_out=len(costs) - len(shown),
+            file="tables/index_costs.csv",
+        )
     }
 
 

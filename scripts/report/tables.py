@@ -20,7 +20,7 @@ from scripts.report.labels import Labels
 from scripts.report.material import Material
 from scripts.report.optimisations import Gain
 from scripts.report.study import AMONG_RESULTS, Study
-from scripts.report.study_tables import relevance_lists, study_tables
+from scripts.report.study_tables import costs_of_indexes, relevance_lists, study_tables
 from scripts.report.table import Table, with_interval
 from scripts.studies.words import words_in
 
@@ -50,6 +50,8 @@ def tables_of(
             place |= study_tables(one, labels)
         if one.name == "relevance":
             place |= relevance_lists(material, words)
+        if one.name == "indexes":
+            place |= costs_of_indexes(material, labels)
     tables = {
         "dataset": _dataset_table(material, words),
         **_audit_tables(material, words),

@@ -58,6 +58,7 @@ def as_json(asked: dict[str, str], find: Find, engine: Search, hits: Sequence[Hi
         "query": asked,
         "find": find,
         "run": asdict(engine.name),
+        "index": engine.index,
         "results": [
             {**asdict(hit), "path": (engine.image_folder / hit.image).as_posix()} for hit in hits
         ],
@@ -96,6 +97,9 @@ def parser() -> argparse.ArgumentParser:
     run = parser.add_argument_group("which run answers", "by default the newest finished one")
     for part in PARTS:
         run.add_argument(f"--{part}", metavar="NAME")
+    run.add_argument(
+        "--index", metavar="NAME", help="an index of the run, in place of comparing everything"
+    )
     run.add_argument("--split", choices=["train", "val", "test"])
     run.add_argument("--results", type=Path, default=Path("results"), metavar="FOLDER")
     run.add_argument("--data", type=Path, default=Path("data"), metavar="FOLDER")
@@ -144,8 +148,8 @@ def answer(options: argparse.Namespace) -> str:
         )
     photo = open_photo(options.image) if options.image else None
     query = None if photo else checked_query(options.query)
-    name = find_run(options.results, _wanted(options), options.split)
-    engine = Search(options.results, options.data, name)
+    name = find_run(options.results, _wanted(options), options.split, options.index)
+    engine = Search(options.results, options.data, name, index=options.index)
     if photo:
         find = options.find or "captions"
         hits = engine.by_image(photo, options.top_k, find)
@@ -162,15 +166,16 @@ def answer(options: argparse.Namespace) -> str:
         print(f"Saved {options.save}", file=sys.stderr)
     if options.json:
         return as_json(asked, find, engine, hits)
-    print("Asked " + ", ".join(map(str, asdict(engine.name).values())), file=sys.stderr)
+    through = f", through the index {engine.index}" if engine.index else ""
+    print("Asked " + ", ".join(map(str, asdict(engine.name).values())) + through, file=sys.stderr)
     return as_text(hits)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = parser().parse_args(arguments)
-    if options.serve and (options.save or options.json or options.find):
-        parser().error("--save, --json and --find go with a query; not with --serve")
+    if options.serve and (options.save or options.json or options.find or options.index):
+        parser().error("--save, --json, --find and --index go with a query; not with --serve")
     # a bar for a single query is noise
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:

@@ -90,12 +90,19 @@ class Search:
     results, data : folders of the workflow
     name : which run, see ``find_run``
     models : where encoders come from; runs of one model may share them
+    index : name of an index of that run, which answers in place of the exact ranking
     """
 
     def __init__(
-        self, results: Path, data: Path, name: RunName, models: Models | None = None
+        self,
+        results: Path,
+        data: Path,
+        name: RunName,
+        models: Models | None = None,
+        index: str | None = None,
     ) -> None:
         self.name = name
+        self.index = index
         self.image_folder = data / name.dataset / "images"
         self._results, self._data = results, data
         self._run = run_folder(results, name)
@@ -155,7 +162,8 @@ class Search:
         k : how many; fewer where there are fewer
         find : what to look for
 
-        Raises ``BadInput`` where the run's files do not fit each other.
+        Raises ``BadInput`` where the run's files do not fit each other, and for an index where one
+        side is searched with itself.
         """
         from scripts.retrieve.ranking import top_k
         from scripts.retrieve.scorers import map_queries
@@ -165,9 +173,14 @@ class Search:
         else:
             # each model's cosine counts alike
             query = query / len(self.models)
-        rows, scores = top_k(query, self._gallery(asked, find), k)
+        if self.index is not None:
+            rows, scores = self._through_index(query, direction, k)
+        else:
+            rows, scores = top_k(query, self._gallery(asked, find), k)
         hits = []
         for rank, (row, score) in enumerate(zip(rows[0], scores[0], strict=True), start=1):
+            if row < 0:  # an index may find fewer
+                break
             image = int(row) if find == "images" else int(self.rows.image_of_caption[row])
             caption = self.rows.captions[row] if find == "captions" else None
             captions = self.rows.captions_of(image)
@@ -231,6 +244,36 @@ class Search:
             self._galleries[asked, find] = gallery
         return self._galleries[asked, find]
 
+    def _through_index(
+        self, query: np.ndarray, direction: str | None, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the index finds for a mapped query (1, d'); see ``indexes.search``."""
+        from scripts.retrieve.indexes import read_index, search
+        from scripts.retrieve.kinds import GALLERY
+
+        if direction is None:
+            raise BadInput(
+                f"--index {self.index}", "a side searched with itself",
+                "a sentence for images, or a photo for captions", "leave out --find or --index",
+            )  # fmt: skip
+        path = index_file(self._run, self.index, direction)
+        index, about = read_index(path, path.with_suffix(".json"), self.rows.digest)
+        stem = "images" if GALLERY[direction] == "images" else f"texts.{self.name.prompt}"
+        made_of = {
+            "scorer": digest_of_file(self._run / "scorer.npz"),
+            "features": [
+                read_json(self._features(model) / f"{stem}.json").get("sha256")
+                for model in self.models
+            ],
+            "dimension": query.shape[1],
+        }
+        if any(about.get(key) != value for key, value in made_of.items()):
+            raise BadInput(
+                path, "an index of other features or of another scorer", f"one of {self._run}",
+                "run the workflow again: it builds anew what is out of date",
+            )  # fmt: skip
+        return search(index, query, k)
+
     def _features(self, model: str) -> Path:
         return self._results / self.name.dataset / model / self.name.split
 
@@ -273,7 +316,12 @@ def finished_runs(results: Path, split: str | None = None) -> list[RunName]:
     return [RunName(*file.parts[-5:-1], split=split or read_json(file)["split"]) for file in files]
 
 
-def find_run(results: Path, wanted: dict[str, str | None], split: str | None = None) -> RunName:
+def find_run(
+    results: Path,
+    wanted: dict[str, str | None],
+    split: str | None = None,
+    index: str | None = None,
+) -> RunName:
     """The newest finished run that has the ``wanted`` names.
 
     Parameters
@@ -281,11 +329,13 @@ def find_run(results: Path, wanted: dict[str, str | None], split: str | None = N
     results : folder of the workflow
     wanted : "dataset", "model", "prompt", "scorer"; None or missing where any will do
     split : None for the one that was measured
+    index : an index that was built of the run; None where none is needed
 
     Raises
     ------
     BadInput
-        where there is no run, none of that name (offering the nearest), or no features of the split
+        where there is no run, none of that name (offering the nearest), none with that index, or no
+        features of the split
     """
     runs = finished_runs(results, split)
     if not runs:
@@ -300,6 +350,8 @@ def find_run(results: Path, wanted: dict[str, str | None], split: str | None = N
             near = difflib.get_close_matches(name, there, n=1, cutoff=0.4)
             todo = f"did you mean {near[0]}?" if near else "take one of these, or make that run"
             raise BadInput(f"--{part}", name, f"a finished run's: {', '.join(there)}", todo)
+    if index is not None:
+        runs = _with_index(results, runs, index)
     found = runs[0]
     for file in missing_features(results, found):
         target = file.relative_to(results.parent).as_posix()
@@ -308,6 +360,40 @@ def find_run(results: Path, wanted: dict[str, str | None], split: str | None = N
             f"make them: ./run snakemake --cores all {target}",
         )  # fmt: skip
     return found
+
+
+def _with_index(results: Path, runs: list[RunName], index: str) -> list[RunName]:
+    """Those of some runs that an index was built of; ``BadInput`` where there are none."""
+    built = {run: indexes_of(run_folder(results, run)) for run in runs}
+    there = sorted({name for names in built.values() for name in names})
+    found = [run for run in runs if index in built[run]]
+    if not found:
+        near = difflib.get_close_matches(index, there, n=1, cutoff=0.4)
+        target = index_file(run_folder(results, runs[0]), index, "text_to_image")
+        build = f"build it: ./run snakemake --cores all {target.relative_to(results.parent)}"
+        raise BadInput(
+            "--index", index, f"one that was built: {', '.join(there) or 'none was'}",
+            f"did you mean {near[0]}?" if near else build,
+        )  # fmt: skip
+    measured = read_json(run_folder(results, found[0]) / "metrics.json")["split"]
+    if found[0].split != measured:
+        raise BadInput(
+            "--split", found[0].split, f"{measured}, of which indexes are built",
+            "leave out --split or --index",
+        )  # fmt: skip
+    return found
+
+
+def indexes_of(run: Path) -> list[str]:
+    """Names of the indexes that were built of the run in this folder, sorted."""
+    ends = "index.", ".text_to_image.faiss"
+    files = run.glob("*".join(ends))
+    return sorted(file.name.removeprefix(ends[0]).removesuffix(ends[1]) for file in files)
+
+
+def index_file(run: Path, index: str, direction: str) -> Path:
+    """Where an index of a run is; its sidecar stands beside it."""
+    return run / f"index.{index}.{direction}.faiss"
 
 
 def missing_features(results: Path, run: RunName) -> list[Path]:

@@ -22,6 +22,7 @@ from scripts.job import write_json
 from scripts.report import (
     plot_flow,
     plot_gallery,
+    plot_index_tradeoff,
     plot_ranks,
     plot_recall,
     plot_study,
@@ -378,6 +379,9 @@ class FakeRun:
             for lang in LANGUAGES:
                 folder = self.results / "figures"
                 shutil.copy(folder / f"recall.{lang}.svg", folder / f"{picture}.{lang}.svg")
+        if "indexes" in self.studies:
+            inputs = {"table": self.metrics.with_name("index_costs.csv")}
+            plot_index_tradeoff.main(job(inputs, self.figure("index_tradeoff"), params))
         for model in self.models:
             if self.trained:
                 files = self.folder / "data" / "models" / model
@@ -423,12 +427,20 @@ class FakeRun:
                 if "relevance" in self.studies
                 else {}
             ),
+            **(
+                {"index_costs": self.metrics.with_name("index_costs.csv")}
+                if "indexes" in self.studies
+                else {}
+            ),
             "drawn": [
                 str(figures / f"study.{name}.{lang}.svg")
                 for name in self.studies
                 if settings_of(name)["figure"]["form"] != "none"
             ],
             "hubs": str(figures / f"hubs.{lang}.svg") if "geometry" in self.studies else None,
+            "index_tradeoff": str(figures / f"index_tradeoff.{lang}.svg")
+            if "indexes" in self.studies
+            else None,
             "failures": str(figures / f"failures.{lang}.svg") if "errors" in self.studies else None,
             "models": [
                 str(self.folder / "data" / "models" / m / "model.json") for m in self.models

@@ -10,12 +10,13 @@ import numpy as np
 
 from scripts.evaluate.measures import HEADLINE
 from scripts.studies.comparisons import comparison_rows, read_pairs
+from scripts.studies.study_indexes import COSTS
 from scripts.studies.table import Row, row, write_rows
 
 WAYS = ("text_to_image", "image_to_text")
 STUDIES = (
     "relevance", "judgments", "published", "prompts", "scorers", "seeds", "gallery", "captions",
-    "categories", "robustness", "geometry", "errors", "leakage",
+    "categories", "robustness", "geometry", "errors", "leakage", "indexes",
 )  # fmt: skip
 # as in config/config.yaml
 FIGURES = {
@@ -30,6 +31,7 @@ FIGURES = {
     "geometry": {"form": "none"},
     "errors": {"measures": ["share"]},
     "leakage": {"measures": ["recall@1", "recall@10"]},
+    "indexes": {"form": "lines", "log": True, "measures": ["found@10", "recall@10"]},
 }
 
 
@@ -55,6 +57,7 @@ def write_studies(folder: Path, keys: list[tuple[str, str, str]], queries: int, 
     }
     for study, rows in tables.items():
         write_rows(folder / f"{study}.csv", rows)
+    write_rows(folder / "index_costs.csv", list(index_costs(keys[0])), COSTS)
 
 
 def around(value: float, width: float = 0.03) -> tuple[float, float]:
@@ -174,8 +177,39 @@ def leakage(key, queries: int, lot) -> Iterator[Row]:
             yield from recalls(key, way, group, 0.5 - 0.005 * step, queries - 7 * step)
 
 
+SIZES = {WAYS[0]: (60, 10_000, 100_000), WAYS[1]: (180, 10_000, 100_000)}
+# what each finds of the exact top ten, by size of gallery
+SHARES_FOUND = {
+    "exact": (1.0, 1.0, 1.0), "flat": (1.0, 1.0, 1.0), "hnsw": (0.93, 0.992, 0.981),
+    "ivf-pq": (0.952, 0.84, 0.79),
+}  # fmt: skip
+
+
+def indexes(key, queries: int, lot) -> Iterator[Row]:
+    for way in WAYS:
+        for step, size in enumerate(SIZES[way]):
+            for name, shares in SHARES_FOUND.items():
+                share, level = shares[step], 0.6 * 0.5**step * shares[step]
+                if name != "exact":
+                    yield row(key, way, "found@10", share, queries, name, size, around(share, 0.01))
+                yield from recalls(key, way, name, level, queries, size, HEADLINE[:3])
+
+
+def index_costs(key) -> Iterator[dict[str, Any]]:
+    for way in WAYS:
+        for step, size in enumerate(SIZES[way]):
+            for place, (name, shares) in enumerate(SHARES_FOUND.items()):
+                values = (
+                    *(*key, way, name, name.replace("-", "_"), size, size - SIZES[way][0]),
+                    shares[step],
+                    *(size / 10_000 / (1 + place) ** 2, size * 0.002 / (1 + place % 3)),
+                    *(0.0001 * size * place, 100, 5),
+                )
+                yield dict(zip(COSTS, values, strict=True))
+
+
 MAKERS = {
     "relevance": relevance, "judgments": judgments, "published": published, "seeds": seeds,
     "gallery": gallery, "captions": captions, "categories": categories, "robustness": robustness,
-    "geometry": geometry, "errors": errors, "leakage": leakage,
+    "geometry": geometry, "errors": errors, "leakage": leakage, "indexes": indexes,
 }  # fmt: skip

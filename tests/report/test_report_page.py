@@ -123,7 +123,7 @@ def assert_numbered_in_order(page: Document):
 def test_figures_and_tables_are_captioned_and_numbered_in_order(page: Document):
     assert_numbered_in_order(page)
     drawn = [name for name in STUDIES if name not in ("geometry", "scorers")]
-    assert len(page.all("svg")) == 4 + len(drawn) + 2  # and hubs and failures
+    assert len(page.all("svg")) == 4 + len(drawn) + 3  # and hubs, failures, index_tradeoff
 
 
 def test_every_figure_has_shapes_in_it_and_a_label(page: Document, pages):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from fake_run import LANGUAGES
 from fake_studies import MAKERS
 
 from scripts.report.labels import read_labels
 from scripts.report.page import Speaker, read_words
-from scripts.report.study_findings import findings_of
+from scripts.report.study_findings import findings_of, index_costs
 from scripts.report.study_table import read_study
 from scripts.studies.table import row, write_rows
 
@@ -187,6 +188,55 @@ def test_failures_that_are_no_mistake_are_counted_or_said_not_to_be(counts, key,
         for kind, count in counts.items()
     ]
     assert told("errors", rows, tmp_path) == ["errors_most", f"errors_excused_{key}"]
+
+
+@pytest.mark.parametrize(
+    ("own", "recall", "large", "keys"),
+    [
+        (1.0, 0.5, None, ["indexes_all"]),
+        (0.97, 0.49, 0.98, ["indexes_alike", "indexes_simulated_holds"]),
+        (0.8, 0.3, 0.6, ["indexes_lower", "indexes_simulated_falls"]),
+    ],
+)
+def test_indexes_find_all_or_less_and_large_galleries_cost_more_or_not(
+    own, recall, large, keys, tmp_path
+):
+    rows = [
+        row(KEY, TEXT, "recall@10", 0.5, 50, "exact", 100, near(0.5)),
+        row(KEY, TEXT, "recall@10", 0.5, 50, "flat", 100, near(0.5)),
+        row(KEY, TEXT, "recall@10", recall, 50, "codes", 100, near(recall)),
+        row(KEY, TEXT, "found@10", 1.0, 50, "flat", 100, (1, 1)),
+        row(KEY, TEXT, "found@10", own, 50, "codes", 100, near(own)),
+    ]
+    if large is not None:
+        rows += [
+            row(KEY, TEXT, "found@10", 1.0, 50, "flat", 5000, (1, 1)),
+            row(KEY, TEXT, "found@10", large, 50, "codes", 5000, near(large)),
+        ]
+    assert told("indexes", rows, tmp_path) == keys
+
+
+@pytest.mark.parametrize(("latency", "key"), [(0.5, "pays"), (2.0, "none")])
+def test_an_index_pays_where_it_is_faster_than_the_exact_ranking(latency, key):
+    columns = ["direction", "index", "kind", "items", "simulated", "latency_ms", "memory_mb"]
+    costs = pd.DataFrame(
+        [
+            (TEXT, "exact", "exact", 100, 0, 0.1, 1.0),
+            (TEXT, "graph", "hnsw", 100, 0, 0.01, 1.5),
+            (TEXT, "exact", "exact", 5000, 4900, 1.0, 10.0),
+            (TEXT, "all", "flat", 5000, 4900, 0.1, 10.0),
+            (TEXT, "graph", "hnsw", 5000, 4900, latency, 15.0),
+            (TEXT, "codes", "ivf_pq", 5000, 4900, 3.0, 1.25),
+        ],
+        columns=columns,
+    )
+    (found,) = index_costs(costs)
+    assert found.key == f"index_costs_{key}"
+    assert (found.numbers["items"], found.numbers["simulated"]) == ("5,000", "4,900")
+    assert found.numbers["name"].name == "graph" and found.numbers["small"].name == "codes"
+    for language in LANGUAGES:
+        assert "graph" in str(speaker(language).say(found))
+    assert found.numbers["latency"] == f"{latency:.3f}" and found.numbers["memory"] == "1.2"
 
 
 @pytest.mark.parametrize(

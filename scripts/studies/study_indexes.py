@@ -1,0 +1,262 @@
+"""What indexes find of what the exact ranking finds, and what they cost, in galleries of any size.
+
+The gallery of the reference run is filled up with simulated distractors: the features of a real
+item, perturbed by the difference of two others', and shrunk to the mean by as much as this spreads
+them. So they have the mean and the covariance of real features, and with a spread of 1 they lie
+about as far from the nearest real item as real items lie from each other. What such a gallery says
+of an index's recall, speed and memory holds for real ones of its size as far as these are made
+alike; what it says of the model's recall is no measurement. (With 6,000 distractors beside 1,000
+images of Flickr8k, and 4,000 beside 400 scenes, Recall@10 from text to image fell from 53% to 36%
+and from 32% to 7.5%; with as many real images of the train split, to 23% and to 6%.)
+
+Recall of the exact top ten is counted as in ANN-Benchmarks (Aumüller, Bernhardsson and Faithfull
+2020, doi:10.1016/j.is.2019.02.006): an item counts as found where it scores no less than the tenth
+best, so that equals may stand for each other. Build times and latencies are of one thread.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from scripts.evaluate.intervals import Resampling
+from scripts.evaluate.measures import DEPTHS, RECALLS, hits
+from scripts.evaluate.runs import DIRECTIONS, images_of_queries
+from scripts.job import log, run
+from scripts.retrieve.indexes import build, memory_of, read_index, search
+from scripts.retrieve.kinds import GALLERY, unit
+from scripts.retrieve.ranking import TIE, dots, top_k
+from scripts.retrieve.scorers import map_gallery
+from scripts.studies.reference import Reference, read_references
+from scripts.studies.table import Row, mean_rows, write_rows
+
+EXACT = "exact"
+DEPTH = max(DEPTHS)
+# right answers that tie with the last of a list push it down, so lists go further than is counted
+LISTED = 2 * DEPTH
+FOUND = f"found@{DEPTH}"
+AT_ONCE = 10_000  # distractors
+TIMED = 100  # queries asked one by one, in each of so many rounds
+ROUNDS = 5
+COSTS = (
+    *("model", "prompt", "scorer", "direction", "index", "kind", "items", "simulated", FOUND),
+    *("latency_ms", "memory_mb", "build_s", "queries", "rounds"),
+)
+
+Answer = tuple[np.ndarray, np.ndarray]
+
+
+def distractors(features: np.ndarray, count: int, spread: float, seed: int) -> Iterator[np.ndarray]:
+    """Simulated items, (``AT_ONCE``, d) float32 at a time; those of few are the first of many.
+
+    m + (a - m + spread (b - c)) / sqrt(1 + 2 spread^2), at unit length, for items a, b and c drawn
+    by lot and the mean m of all. Before it is brought to that length, it has the items' mean and
+    covariance.
+
+    Parameters
+    ----------
+    features : (n, d) float32, rows of unit length, n at least 2
+    spread : share of the difference of two items that a third is perturbed by
+    """
+    lot = np.random.default_rng(seed)
+    n = len(features)
+    mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
+    shrunk = np.float32(1 / np.sqrt(1 + 2 * spread**2))
+    for start in range(0, count, AT_ONCE):
+        moved, to, apart = (lot.integers(low, n, AT_ONCE) for low in (0, 0, 1))
+        # another than ``to``: an item that is not moved at all would be a copy
+        away = (to + apart) % n
+        beyond = features[moved] - mean + np.float32(spread) * (features[to] - features[away])
+        yield unit(mean + shrunk * beyond[: count - start])
+
+
+def filled_up(reference: Reference, direction: str, size: int, spread: float, seed: int) -> Answer:
+    """Mapped queries, and a gallery of ``size`` items, of which the first are the run's own.
+
+    Returns
+    -------
+    (q, d') and (size, d') float32
+    """
+    queries, own = reference.sides(direction)
+    side = getattr(reference, GALLERY[direction])
+    gallery = np.empty((size, own.shape[1]), dtype=np.float32)
+    gallery[: len(own)] = own
+    start = len(own)
+    for some in distractors(side, size - len(own), spread, seed):
+        gallery[start : start + len(some)] = map_gallery(reference.scorer, some, direction)
+        start += len(some)
+    return queries, gallery
+
+
+def found_of_exact(
+    rows: np.ndarray, exact: np.ndarray, queries: np.ndarray, gallery: np.ndarray
+) -> np.ndarray:
+    """(q,) share of each query's exact top ten that an index's first ten are as good as.
+
+    Parameters
+    ----------
+    rows : (q, k) gallery rows, best first, -1 where nothing was found
+    exact : (q, k) exact scores, best first
+    """
+    depth = min(DEPTH, exact.shape[1])
+    rows = rows[:, :depth]
+    query, place = np.nonzero(rows >= 0)
+    scores = np.full(rows.shape, -np.inf)
+    scores[query, place] = dots(queries, gallery, query, rows[query, place])
+    return (scores >= exact[:, depth - 1 : depth] - TIE).mean(axis=1)
+
+
+def ranks_in_lists(
+    rows: np.ndarray, scores: np.ndarray, image_of_item: np.ndarray, image_of_query: np.ndarray
+) -> np.ndarray:
+    """(q,) best rank of each query's right answers among what was listed, ties against it.
+
+    Parameters
+    ----------
+    rows, scores : (q, k), -1 where nothing was found
+    image_of_item : (m,) image of each item, -1 of a distractor
+    image_of_query : (q,)
+
+    One more than the longest list where no right answer stands in it.
+    """
+    there = rows >= 0
+    right = there & (image_of_item[rows] == image_of_query[:, None])
+    own = np.where(right, scores, -np.inf).max(axis=1)
+    ahead = (there & ~right & (scores >= own[:, None] - TIE)).sum(axis=1)
+    return np.where(right.any(axis=1), 1 + ahead, rows.shape[1] + 1)
+
+
+def latency_of(ask: Callable[[np.ndarray], Any], queries: np.ndarray) -> float:
+    """Milliseconds for one query alone: the median over rounds of a round's mean."""
+    some = queries[np.linspace(0, len(queries) - 1, min(TIMED, len(queries))).astype(int)]
+    rounds = []
+    for _ in range(1 + ROUNDS):
+        started = time.perf_counter()
+        for place in range(len(some)):
+            ask(some[place : place + 1])
+        rounds.append(time.perf_counter() - started)
+    # the first one warms up
+    return 1000 * float(np.median(rounds[1:])) / len(some)
+
+
+def compared(
+    reference: Reference,
+    direction: str,
+    sizes: list[int],
+    indexes: Mapping[str, Mapping[str, Any]],
+    files: Mapping[tuple[str, str], tuple[str, str]],
+    settings: Mapping[str, Any],
+    resampling: Resampling,
+) -> tuple[list[Row], list[Row]]:
+    """Rows of one direction: what was found, in the shape of a study, and what it cost.
+
+    Parameters
+    ----------
+    sizes : items to fill the gallery up to
+    indexes : name -> its entry in the configuration
+    files : name and direction -> index and sidecar that were built of the run's own gallery
+    settings : spread, seed
+    """
+    from threadpoolctl import threadpool_limits
+
+    rows = reference.rows
+    own = len(rows.images if direction == "text_to_image" else rows.captions)
+    # with one item there is no difference to move it by
+    sizes = [own, *sorted({size for size in sizes if size > own and own > 1})]
+    queries, everything = filled_up(
+        reference, direction, sizes[-1], settings["spread"], settings["seed"]
+    )
+    image_of_item = np.full(sizes[-1], -1)
+    image_of_item[:own] = images_of_items(direction, reference)
+    asking = images_of_queries(direction, rows)
+    found: list[Row] = []
+    costs: list[Row] = []
+    build("flat", {}, everything[:1])  # faiss is loaded once, and not on the first index's account
+    for size in sizes:
+        gallery = everything[:size]
+        exact = top_k(queries, gallery, LISTED)
+
+        def tell(name: str, answer: Answer, cost: dict[str, float], size=size, exact=exact) -> None:
+            ranks = ranks_in_lists(*answer, image_of_item, asking)
+            values = [hits(ranks, depth) for depth in DEPTHS]
+            share = found_of_exact(answer[0], exact[1], queries, everything)
+            measures = RECALLS if name == EXACT else (FOUND, *RECALLS)
+            values = values if name == EXACT else [share, *values]
+            found.extend(
+                mean_rows(
+                    reference.run, direction, measures, np.stack(values, axis=1), asking,
+                    resampling, name, size,
+                )
+            )  # fmt: skip
+            key = dict(zip(COSTS[:3], reference.run.key, strict=True))
+            costs.append(
+                {
+                    **key, "direction": direction, "index": name,
+                    "kind": indexes[name]["kind"] if name in indexes else EXACT,
+                    "items": size, "simulated": size - own, FOUND: round(float(share.mean()), 6),
+                    **{what: round(value, 4) for what, value in cost.items()},
+                    "queries": min(TIMED, len(queries)), "rounds": ROUNDS,
+                }
+            )  # fmt: skip
+            log.info(
+                "%s, %d items, %s: %.1f%% found, %.3f ms, %.1f MB, %.1f s",
+                *(direction, size, name, 100 * share.mean(), *cost.values()),
+            )
+
+        with threadpool_limits(limits=1):
+            latency = latency_of(
+                lambda query, gallery=gallery: top_k(query, gallery, DEPTH), queries
+            )
+        tell(EXACT, exact, costs_of(latency, gallery.nbytes, 0.0))
+        for name, entry in indexes.items():
+            started = time.perf_counter()
+            index = build(entry["kind"], entry, gallery)
+            seconds = time.perf_counter() - started
+            if size == own:  # the very file that a search asks
+                index, _ = read_index(*files[name, direction], rows.digest)
+            answer = search(index, queries, LISTED, threads=1)
+            latency = latency_of(lambda query, index=index: search(index, query, DEPTH, 1), queries)
+            tell(name, answer, costs_of(latency, memory_of(index), seconds))
+    return found, costs
+
+
+def images_of_items(direction: str, reference: Reference) -> np.ndarray:
+    """The image that each item of the run's own gallery belongs to."""
+    rows = reference.rows
+    return np.arange(len(rows.images)) if direction == "text_to_image" else rows.image_of_caption
+
+
+def costs_of(latency: float, size: int, seconds: float) -> dict[str, float]:
+    """What an index costs, by column; memory in units of 2**20 bytes."""
+    return {"latency_ms": latency, "memory_mb": size / 2**20, "build_s": seconds}
+
+
+def main(snakemake) -> None:
+    """Unpack the job."""
+    files, params = snakemake.input, snakemake.params
+    places = [(name, way) for name in params.indexes for way in DIRECTIONS]
+    built = dict(zip(places, zip(files.indexes, files.index_sidecars, strict=True), strict=True))
+    settings = {"spread": params.spread, "seed": params.seed}
+    resampling = Resampling(params.resamples, params.seed)
+    found, costs = [], []
+    for reference in read_references(files, params.split):
+        for direction in DIRECTIONS:
+            some, cost = compared(
+                reference,
+                direction,
+                list(params.sizes),
+                params.indexes,
+                built,
+                settings,
+                resampling,
+            )
+            found += some
+            costs += cost
+    # by size, whichever direction has it, so that the lines of the report's table are in order
+    write_rows(snakemake.output.table, sorted(found, key=lambda row: row["x"]))
+    write_rows(snakemake.output.costs, costs, COSTS)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)
