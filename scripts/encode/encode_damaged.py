@@ -53,7 +53,7 @@ def main(snakemake) -> None:
         rows,
         model,
         device=encoder.device.type,
-        precision=params.precision,
+        precision=encoder.precision,
         templates=templates,
         truncated=truncated,
         variants=variants,

@@ -70,7 +70,7 @@ def main(snakemake) -> None:
         rows,
         model,
         device=encoder.device.type,
-        precision=params.precision,
+        precision=encoder.precision,
     )
 
 

@@ -127,7 +127,7 @@ def main(snakemake) -> None:
         rows,
         model,
         device=encoder.device.type,
-        precision=params.precision,
+        precision=encoder.precision,
         templates=templates,
         truncated=truncated,
     )

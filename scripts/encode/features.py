@@ -33,7 +33,7 @@ def open_encoder(provenance: Path, device: str, precision: str, threads: int) ->
     encoder = load_encoder(provenance.parent, device, precision)
     if encoder.device.type == "cpu":
         encoder.batches_at_once = threads
-    log.info("%s on %s in %s", encoder.architecture, encoder.device, precision)
+    log.info("%s on %s in %s", encoder.architecture, encoder.device, encoder.precision)
     return encoder
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 PRECISIONS = ("float32", "bfloat16", "float16")
+# instructions that multiply bfloat16: of Intel and AMD, and of ARM
+BFLOAT16_ON_CPU = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 class Encoder:
@@ -31,6 +33,7 @@ class Encoder:
     architecture : ``model_type`` of its config.json
     dim : length of a feature vector
     context_length : tokens that a text may have, the special ones included
+    precision : what weights and arithmetic are in
     batches_at_once : how many are computed side by side
     """
 
@@ -43,6 +46,7 @@ class Encoder:
         self.image_processor = image_processor
         self.device = device
         self.architecture: str = model.config.model_type
+        self.precision = str(model.dtype).removeprefix("torch.")
         self.dim = dim
         self.context_length = _context_length(model.config.text_config, tokenizer)
         # SigLIP saw every text padded to its full context and attends to the padding: shorter
@@ -112,9 +116,9 @@ class Encoder:
         if not bool(((norms > 0) & torch.isfinite(norms)).all()):
             raise BadInput(
                 self.folder,
-                f"features of length zero or not finite, computed in {self.model.dtype}",
+                f"features of length zero or not finite, computed in {self.precision}",
                 "finite features",
-                "set precision: float32; if it is, the weights are damaged: fetch them again",
+                "set encode.precision: float32; if it is, the weights are damaged: fetch them again",
             )
         return features / norms
 
@@ -146,6 +150,25 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
+def native_precision(device: torch.device) -> str:
+    """The fastest of ``PRECISIONS`` that ``device`` computes in by itself.
+
+    Half precision where the device multiplies matrices in it; on a CPU that would have to emulate
+    it, and on MPS, whose half precision depends on the version of macOS, float32.
+    """
+    import torch
+
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bfloat16" if native else "float16"
+    # oneDNN says yes to what it emulates, too
+    if device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        found = torch.cpu.get_capabilities()
+        return "bfloat16" if any(found.get(name) for name in BFLOAT16_ON_CPU) else "float32"
+    return "float32"
+
+
 def load_encoder(folder: Path, device: str = "auto", precision: str = "float32") -> Encoder:
     """Load the dual encoder in ``folder`` without touching the network or running its code.
 
@@ -153,7 +176,8 @@ def load_encoder(folder: Path, device: str = "auto", precision: str = "float32")
     ----------
     folder : config.json, safetensors weights, tokenizer and preprocessor files
     device : see ``pick_device``
-    precision : what the weights and the arithmetic are in; features are float32 always
+    precision : what the weights and the arithmetic are in, one of ``PRECISIONS``, or "auto", see
+        ``native_precision``; features are float32 always
 
     Raises
     ------
@@ -163,9 +187,12 @@ def load_encoder(folder: Path, device: str = "auto", precision: str = "float32")
     """
     folder = Path(folder)
     facts = read_facts(folder)
-    if precision not in PRECISIONS:
-        raise BadInput("precision", precision, f"one of {', '.join(PRECISIONS)}", "correct it")
+    if precision not in ("auto", *PRECISIONS):
+        valid = f"auto, or one of {', '.join(PRECISIONS)}"
+        raise BadInput("precision", precision, valid, "correct it")
     where = pick_device(device)
+    if precision == "auto":
+        precision = native_precision(where)
     import torch
 
     # float32 means float32: cuDNN would round the patch embedding to TF32 otherwise
