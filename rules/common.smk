@@ -97,6 +97,23 @@ RANKINGS = of_runs("results/{dataset}/{model}/{prompt}/{scorer}/rankings.npz")
 # what papers report, committed with their sources
 PUBLISHED = os.path.relpath(ROOT / "config" / "published.csv")
 
+
+def prompts_averaged() -> dict[str, list[str]]:
+    """Ensembles whose every template is a prompt of its own, and these prompts, in their order."""
+    prompts = config["prompts"]
+    # of prompts that say the same, one that this run has
+    single = {
+        prompts[name][0]: name for name in [*prompts, *RUN["prompts"]] if len(prompts[name]) == 1
+    }
+    return {
+        name: [single[template] for template in templates]
+        for name, templates in prompts.items()
+        if len(templates) > 1 and all(template in single for template in templates)
+    }
+
+
+AVERAGED = prompts_averaged()
+
 # images that one job encodes, with their captions; a whole split where it is None
 SHARD_SIZE = config["encode"]["shard_size"]
 
@@ -290,6 +307,18 @@ def features_of_split(wildcards, split: str) -> dict[str, list[str]]:
     }
 
 
+def features_to_average(wildcards) -> dict[str, list[str]]:
+    """The text features of an ensemble's templates, with their sidecars."""
+    texts = [
+        f"results/{wildcards.dataset}/{wildcards.model}/{wildcards.split}/texts.{prompt}"
+        for prompt in AVERAGED[wildcards.prompt]
+    ]
+    return {
+        "features": [f"{path}.npy" for path in texts],
+        "sidecars": [f"{path}.json" for path in texts],
+    }
+
+
 def features_to_rank(wildcards) -> dict[str, list[str]]:
     """What a run ranks: features of the test split."""
     return features_of_split(wildcards, "test")
@@ -373,13 +402,23 @@ def with_bases(models) -> list[str]:
     return found
 
 
+def with_averaged(encoded) -> list[tuple[str, str, str]]:
+    """Model, split and prompt of texts, and those that ensembles are the mean of, each once."""
+    found = []
+    for model, split, prompt in encoded:
+        found += [(model, split, one) for one in [*AVERAGED.get(prompt, []), prompt]]
+    return list(dict.fromkeys(found))
+
+
 def encodings(dataset: str, encoded) -> list[tuple[str, str]]:
     """Jobs that encode splits, as rule and wildcards; where the prompt is None, of images."""
     jobs = []
     for model, split, prompt in encoded:
         step = "encode_texts" if prompt else "encode_images"
         name = ".".join(filter(None, [dataset, model, split, prompt]))
-        if SHARD_SIZE:
+        if prompt in AVERAGED:
+            jobs.append(("average_texts", name))
+        elif SHARD_SIZE:
             jobs += [(step, f"{name}.{shard}") for shard in range(number_of_shards(dataset, split))]
         else:
             jobs.append((step, name))
@@ -434,7 +473,7 @@ def benchmarks_of_run(wildcards) -> list[str]:
         *(("fetch_model", model) for model in fetched),
         *(("train_model", model) for model in trained),
         *encodings(dataset, [(model, split, None) for model, split, _ in encoded]),
-        *encodings(dataset, encoded),
+        *encodings(dataset, with_averaged(encoded)),
         *((fitted[run], run) for run in per_run),
         *((rule, run) for rule in ("similarity", "metrics") for run in per_run),
     ]
@@ -468,7 +507,10 @@ def jobs_of_run() -> list[tuple[str, dict[str, str]]]:
         ("prepare_images", {}),
         *([("plan_shards", {})] if SHARD_SIZE else []),
         *(("encode_images", dict(zip(named, pair))) for pair in dict.fromkeys(images)),
-        *(("encode_texts", dict(zip(named, key))) for key in dict.fromkeys(texts)),
+        *(
+            ("average_texts" if key[2] in AVERAGED else "encode_texts", dict(zip(named, key)))
+            for key in with_averaged(texts)
+        ),
         *(("encode_damaged", dict(zip(named, key))) for key in damaged),
         *(("fit_adapter" if k == "adapter" else "fit_scorer", r) for k, r in zip(kinds, runs)),
         *((rule, run) for rule in ("similarity", "metrics") for run in runs),
@@ -500,7 +542,9 @@ def files_of_run(wildcards) -> dict[str, list[str]]:
     return {
         "results": results,
         "sidecars": [
-            path for path in results if made[path].startswith("encode") and path.endswith(".json")
+            path
+            for path in results
+            if made[path].startswith(("encode", "average")) and path.endswith(".json")
         ],
         "data": [
             *(f"data/{name}/{table}" for name in datasets for table in tables),
@@ -534,7 +578,9 @@ def settings_in_force(wildcards) -> dict:
     used = {
         "datasets": datasets_in_use(wildcards.dataset),
         "models": models_in_use(),
-        "prompts": list(dict.fromkeys(prompts)),
+        "prompts": list(
+            dict.fromkeys(part for name in prompts for part in [name, *AVERAGED.get(name, [])])
+        ),
         "scorers": RUN["scorers"],
         "studies": RUN["studies"],
     }

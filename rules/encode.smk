@@ -49,6 +49,8 @@ rule encode_texts:
         "results/logs/encode_texts/{dataset}.{model}.{split}.{prompt}.log",
     benchmark:
         "results/benchmarks/encode_texts/{dataset}.{model}.{split}.{prompt}.tsv"
+    wildcard_constraints:
+        prompt=one_of(prompt for prompt in config["prompts"] if prompt not in AVERAGED),
     conda:
         "../envs/models.yaml"
     threads: lookup("encode/threads", within=config)
@@ -63,6 +65,31 @@ rule encode_texts:
         shard_size=lookup("encode/shard_size", within=config),
     script:
         "../scripts/encode/encode_texts.py"
+
+
+rule average_texts:
+    """Make the features of an ensemble from those of its templates, which are prompts, too."""
+    input:
+        unpack(features_to_average),
+        captions="data/{dataset}/captions.json",
+        splits="data/{dataset}/splits.json",
+        model="data/models/{model}/model.json",
+    output:
+        features="results/{dataset}/{model}/{split}/texts.{prompt}.npy",
+        sidecar="results/{dataset}/{model}/{split}/texts.{prompt}.json",
+    log:
+        "results/logs/average_texts/{dataset}.{model}.{split}.{prompt}.log",
+    benchmark:
+        "results/benchmarks/average_texts/{dataset}.{model}.{split}.{prompt}.tsv"
+    wildcard_constraints:
+        prompt=one_of(AVERAGED),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/encode/average_texts.py"),
+        templates=lookup("prompts/{prompt}", within=config),
+    script:
+        "../scripts/encode/average_texts.py"
 
 
 rule encode_damaged:
@@ -153,7 +180,7 @@ if SHARD_SIZE:
         benchmark:
             "results/benchmarks/gather_features/{dataset}.{model}.{split}.{side}.tsv"
         wildcard_constraints:
-            side=f"images|texts\\.({one_of(config['prompts'])})",
+            side=f"images|texts\\.({one_of(p for p in config['prompts'] if p not in AVERAGED)})",
         conda:
             "../envs/analysis.yaml"
         params:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scripts.encode.ensembles import normalised_mean
 from scripts.encode.features import batches, encoded, open_encoder, read_shard, write_features
 from scripts.job import BadInput, log, progress, run
 from scripts.models.encoders import Encoder
@@ -33,6 +34,18 @@ def encode_captions(
     features : (m, d) float32
     truncated : captions that lost their end at the context length, under any template
     """
+    features, cut = encode_prompt(encoder, captions, templates, batch_size, blocks)
+    return features, int(cut.sum())
+
+
+def encode_prompt(
+    encoder: Encoder,
+    captions: list[str],
+    templates: list[str],
+    batch_size: int,
+    blocks: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As ``encode_captions``, but with (m,) bool, which captions were cut."""
     if blocks is None:
         blocks = np.zeros(len(captions), dtype=np.int64)
     keys = list(zip(blocks.tolist(), captions, strict=True))
@@ -40,23 +53,17 @@ def encode_captions(
     row_of_caption = np.array([row_of_key[key] for key in keys], dtype=np.int64)
     block_of_row = np.array([block for block, _ in row_of_key], dtype=np.int64)
     unique = [caption for _, caption in row_of_key]
-    total = np.zeros((len(unique), encoder.dim), dtype=np.float32)
     cut = np.zeros(len(unique), dtype=bool)
-    for template in templates:
+
+    def under(template: str) -> np.ndarray:
         # not str.format: captions and templates may hold other braces
         texts = [template.replace("{}", caption) for caption in unique]
         lengths = np.array(encoder.lengths(texts))
-        cut |= lengths > encoder.context_length
-        total += encode_texts(encoder, texts, lengths, batch_size, block_of_row, template)
-    norms = np.linalg.norm(total, axis=1, keepdims=True)
-    if not norms.all():
-        raise BadInput(
-            repr(unique[int(norms.argmin())]),
-            f"a mean of length zero over {templates}",
-            "templates that agree",
-            "take other templates into the prompt",
-        )
-    return (total / norms)[row_of_caption], int(cut[row_of_caption].sum())
+        np.logical_or(cut, lengths > encoder.context_length, out=cut)
+        return encode_texts(encoder, texts, lengths, batch_size, block_of_row, template)
+
+    features = normalised_mean(map(under, templates), unique, templates)
+    return features[row_of_caption], cut[row_of_caption]
 
 
 def encode_texts(
@@ -110,9 +117,8 @@ def main(snakemake) -> None:
     encoder = open_encoder(model, params.device, params.precision, snakemake.threads)
     # by images, so that a shard of whole blocks is encoded as it is in its split
     blocks = rows.image_of_caption // params.batch_size
-    features, truncated = encode_captions(
-        encoder, rows.captions, templates, params.batch_size, blocks
-    )
+    features, cut = encode_prompt(encoder, rows.captions, templates, params.batch_size, blocks)
+    truncated = int(cut.sum())
     if truncated:
         log.warning(
             "%d of %d captions are longer than the model's %d tokens and were cut",
@@ -130,6 +136,8 @@ def main(snakemake) -> None:
         precision=encoder.precision,
         templates=templates,
         truncated=truncated,
+        # by row, so that an ensemble of this template knows its own
+        cut=np.flatnonzero(cut).tolist(),
     )
 
 
