@@ -179,6 +179,7 @@ wildcard_constraints:
     model=one_of(config["models"]),
     prompt=one_of(config["prompts"]),
     scorer=one_of(config["scorers"]),
+    precision="float32|bfloat16|float16",
     split="train|val|test",
     shard="[0-9]+",
     direction="text_to_image|image_to_text",
@@ -378,6 +379,28 @@ def references_encoded_again(wildcards) -> dict[str, list[str] | str]:
     }
 
 
+def features_in_precisions(wildcards) -> dict[str, list[str] | str]:
+    """Scorers of ``ENCODED_AGAIN``, and for each model its test features in every precision studied.
+
+    Those of the run itself where it names that precision; "auto" is known to its jobs alone.
+    """
+    files = []
+    for model in ENCODED_AGAIN:
+        test = f"results/{wildcards.dataset}/{model}/test"
+        files += [
+            test if precision == config["encode"]["precision"] else f"{test}/{precision}"
+            for precision in config["studies"]["precision"]["precisions"]
+        ]
+    of_models = references_encoded_again(wildcards)
+    return {
+        **{name: of_models[name] for name in ("captions", "splits", "scorers")},
+        "images": [f"{folder}/images.npy" for folder in files],
+        "images_sidecars": [f"{folder}/images.json" for folder in files],
+        "texts": [f"{folder}/texts.{FIRST_PROMPT}.npy" for folder in files],
+        "texts_sidecars": [f"{folder}/texts.{FIRST_PROMPT}.json" for folder in files],
+    }
+
+
 def adapters_of_run(wildcards) -> list[str]:
     """The scorers of this run that were trained from several seeds."""
     return [
@@ -493,11 +516,18 @@ def jobs_of_run() -> list[tuple[str, dict[str, str]]]:
     test = [(model, "test") for model in ENCODED_AGAIN]
     images = [(model, split) for model, split, _ in encoded_for_runs()]
     texts = encoded_for_runs()
-    damaged = []
+    damaged, otherwise = [], []
     if "judgments" in RUN["studies"]:
         texts += [(*pair, config["studies"]["judgments"]["prompt"]) for pair in test]
     if "robustness" in RUN["studies"]:
         damaged = [(*pair, FIRST_PROMPT) for pair in test]
+    if "precision" in RUN["studies"]:
+        otherwise = [
+            {"model": model, "split": split, "prompt": FIRST_PROMPT, "precision": precision}
+            for model, split in test
+            for precision in config["studies"]["precision"]["precisions"]
+            if precision != config["encode"]["precision"]
+        ]
     if "leakage" in RUN["studies"]:
         images += [(model, split) for model in ENCODED_AGAIN for split in ("train", "val")]
     named = ("model", "split", "prompt")
@@ -512,6 +542,7 @@ def jobs_of_run() -> list[tuple[str, dict[str, str]]]:
             for key in with_averaged(texts)
         ),
         *(("encode_damaged", dict(zip(named, key))) for key in damaged),
+        *((rule, one) for rule in ("encode_images_in", "encode_texts_in") for one in otherwise),
         *(("fit_adapter" if k == "adapter" else "fit_scorer", r) for k, r in zip(kinds, runs)),
         *((rule, run) for rule in ("similarity", "metrics") for run in runs),
         *((rule, {}) for rule in ("compare", "pairs", "steps")),

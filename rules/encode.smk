@@ -123,6 +123,32 @@ rule encode_damaged:
         "../scripts/encode/encode_damaged.py"
 
 
+use rule encode_images as encode_images_in with:
+    output:
+        features="results/{dataset}/{model}/{split}/{precision}/images.npy",
+        sidecar="results/{dataset}/{model}/{split}/{precision}/images.json",
+    log:
+        "results/logs/encode_images_in/{dataset}.{model}.{split}.{precision}.log",
+    benchmark:
+        "results/benchmarks/encode_images_in/{dataset}.{model}.{split}.{precision}.tsv"
+    params:
+        precision="{precision}",
+
+
+use rule encode_texts as encode_texts_in with:
+    output:
+        features="results/{dataset}/{model}/{split}/{precision}/texts.{prompt}.npy",
+        sidecar="results/{dataset}/{model}/{split}/{precision}/texts.{prompt}.json",
+    log:
+        "results/logs/encode_texts_in/{dataset}.{model}.{split}.{precision}.{prompt}.log",
+    benchmark:
+        "results/benchmarks/encode_texts_in/{dataset}.{model}.{split}.{precision}.{prompt}.tsv"
+    wildcard_constraints:
+        prompt=one_of(config["prompts"]),
+    params:
+        precision="{precision}",
+
+
 if SHARD_SIZE:
 
     ruleorder: gather_features > encode_images > encode_texts

@@ -118,7 +118,7 @@ class Encoder:
                 self.folder,
                 f"features of length zero or not finite, computed in {self.precision}",
                 "finite features",
-                "set encode.precision: float32; if it is, the weights are damaged: fetch them again",
+                "set encode.precision: float32; if it is, the weights are damaged: fetch them anew",
             )
         return features / norms
 

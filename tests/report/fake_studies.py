@@ -10,12 +10,13 @@ import numpy as np
 
 from scripts.evaluate.measures import HEADLINE
 from scripts.studies.comparisons import comparison_rows, read_pairs
+from scripts.studies.study_precision import COMPARED
 from scripts.studies.table import Row, row, write_rows
 
 WAYS = ("text_to_image", "image_to_text")
 STUDIES = (
     "relevance", "judgments", "published", "prompts", "scorers", "seeds", "gallery", "captions",
-    "categories", "robustness", "geometry", "errors", "leakage",
+    "categories", "robustness", "geometry", "errors", "leakage", "precision",
 )  # fmt: skip
 # as in config/config.yaml
 FIGURES = {
@@ -30,6 +31,7 @@ FIGURES = {
     "geometry": {"form": "none"},
     "errors": {"measures": ["share"]},
     "leakage": {"measures": ["recall@1", "recall@10"]},
+    "precision": {"measures": ["recall@1", "recall@5", "recall@10", "mean"]},
 }
 
 
@@ -174,8 +176,21 @@ def leakage(key, queries: int, lot) -> Iterator[Row]:
             yield from recalls(key, way, group, 0.5 - 0.005 * step, queries - 7 * step)
 
 
+def precision(key, queries: int, lot) -> Iterator[Row]:
+    for way in WAYS:
+        yield row(key, way, "within", 1.0, queries, "float32")
+        for name in COMPARED:
+            moved = lot.uniform(-0.004, 0.004)
+            bounds = (moved - 0.003, moved + 0.003)
+            yield row(key, way, name, moved, queries, "bfloat16", None, bounds)
+        yield row(key, way, "least_cosine", 0.99871, queries, "bfloat16")
+        yield row(key, way, "within", 1.0, queries, "bfloat16")
+    yield row(key, "", "rsum", 0.001, queries, "bfloat16", None, (-0.002, 0.004))
+
+
 MAKERS = {
     "relevance": relevance, "judgments": judgments, "published": published, "seeds": seeds,
     "gallery": gallery, "captions": captions, "categories": categories, "robustness": robustness,
     "geometry": geometry, "errors": errors, "leakage": leakage,
+    "precision": precision,
 }  # fmt: skip
