@@ -37,7 +37,7 @@ Measured = tuple[np.ndarray, np.ndarray]
 def measured(
     features: Features, rows: Rows, scorer: Arrays, resampling: Resampling
 ) -> dict[str, Measured]:
-    """The measures of ``COMPARED`` by direction, and for both directions together rsum, under ""."""
+    """The measures of ``COMPARED`` by direction, and rsum, which is of both, under ""."""
     ranks = rankings_of(*features, rows, scorer, k=1)
     of_queries = measures_of(ranks["text_to_image_rank"], ranks["image_to_text_rank"], rows)
     found: dict[str, Measured] = {}

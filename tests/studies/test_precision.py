@@ -106,7 +106,8 @@ def test_features_of_something_else_leave_the_intervals(run):
 
 def test_the_least_cosine_is_that_of_the_side_that_asks(run):
     images, texts = run.images.copy(), run.texts.copy()
-    images[3], texts[7] = unit(images[3:4] + [[0.5, 0, 0, 0, 0, 0]]), -texts[7]
+    images[3] = unit(images[3:4] + np.array([0.5, 0, 0, 0, 0, 0]))
+    texts[7] *= -1
     table = table_of(run, {"float32": (run.images, run.texts), "bfloat16": (images, texts)})
     assert table["bfloat16", "text_to_image", "least_cosine"]["value"] == pytest.approx(-1)
     cosine = float(images[3] @ run.images[3])
