@@ -119,7 +119,7 @@ SHARD_SIZE = config["encode"]["shard_size"]
 
 # functions that the report shows as its key code, and what it is made of beside Python
 SHOWN_LISTINGS = [
-    "scripts/encode/encode_texts.py:encode_captions",
+    "scripts/encode/encode_texts.py:encode_prompt",
     "scripts/retrieve/ranking.py:rank",
     "scripts/evaluate/measures.py:hits",
     "scripts/evaluate/intervals.py:bootstrap_means",

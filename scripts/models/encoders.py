@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scripts.job import BadInput, read_json
 from scripts.models.weights import ARCHITECTURES, read_facts
@@ -55,12 +55,22 @@ class Encoder:
         self.padding = "max_length" if text_tower.startswith("siglip") else "longest"
         self.batches_at_once = 1
         self._lower_case = _asks_lower_case(folder)
+        table = value_table(image_processor)
+        self._table = None if table is None else _tensor_on(table, device, model.dtype)
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
         """Pixels (3, H, W) float32 of an image of any mode, as the model's processor makes them."""
-        # not every folder asks for RGB; grey and transparent images need it everywhere
-        batch = self.image_processor(image, do_convert_rgb=True, return_tensors="np")
-        return batch["pixel_values"][0]
+        return _processed(self.image_processor, image)
+
+    def bytes_of(self, image: Image.Image) -> np.ndarray:
+        """As ``preprocess``, but uint8, a quarter of the memory: before values are scaled.
+
+        ``forward_images`` gives them the values that ``preprocess`` would. float32 as there for a
+        processor that does more to a value than look it up by its channel.
+        """
+        if self._table is None:
+            return self.preprocess(image)
+        return _processed(self.image_processor, image, do_rescale=False, do_normalize=False)
 
     def tokenize(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Tokens (b, length) of ``texts``, cut at the context length, padded as the model needs."""
@@ -81,9 +91,25 @@ class Encoder:
         ids = self.tokenizer(self._cased(texts), truncation=False, verbose=False)["input_ids"]
         return [len(row) for row in ids]
 
+    def largest(self, side: str, count: int) -> Any:
+        """A batch of ``count`` "images" or "texts" as large as they come, to see what it needs."""
+        import numpy as np
+        import torch
+        from PIL import Image
+
+        if side == "texts":
+            return self.tokenize([" ".join("a" * self.context_length)] * count)
+        return torch.from_numpy(np.stack([self.bytes_of(Image.new("RGB", (64, 64)))] * count))
+
     def forward_images(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Projected features (b, dim) of pixels (b, 3, H, W), not normalised; gradients flow."""
-        pixels = pixels.to(device=self.device, dtype=self.model.dtype)
+        """Projected features (b, dim) of pixels (b, 3, H, W), not normalised; gradients flow.
+
+        Pixels are as ``preprocess`` or ``bytes_of`` gives them.
+        """
+        pixels = pixels.to(self.device)
+        if self._table is not None and not pixels.is_floating_point():
+            pixels = _looked_up(self._table, pixels)
+        pixels = pixels.to(self.model.dtype)
         return self.model.get_image_features(pixel_values=pixels).pooler_output
 
     def forward_texts(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -96,31 +122,36 @@ class Encoder:
         import torch
 
         with torch.inference_mode():
-            return self._unit(self.forward_images(pixels))
+            return self.checked(self.unit(self.forward_images(pixels)))
 
     def encode_texts(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
         """Unit rows (b, dim) float32 of ``tokenize``'s tokens."""
         import torch
 
         with torch.inference_mode():
-            return self._unit(self.forward_texts(tokens))
+            return self.checked(self.unit(self.forward_texts(tokens)))
 
     def _cased(self, texts: list[str]) -> list[str]:
         return [text.lower() for text in texts] if self._lower_case else list(texts)
 
-    def _unit(self, features: torch.Tensor) -> torch.Tensor:
+    def unit(self, features: torch.Tensor) -> torch.Tensor:
+        """Rows (b, dim) in float32 and of length one; not finite where that cannot be."""
         import torch
 
         features = features.float()
         norms = torch.linalg.vector_norm(features, dim=-1, keepdim=True)
-        if not bool(((norms > 0) & torch.isfinite(norms)).all()):
+        return features / torch.where(norms.isfinite(), norms, torch.nan)
+
+    def checked(self, features: torch.Tensor) -> torch.Tensor:
+        """``features`` as they are; ``BadInput`` where one is not finite. Waits for the device."""
+        if not bool(features.isfinite().all()):
             raise BadInput(
                 self.folder,
                 f"features of length zero or not finite, computed in {self.precision}",
                 "finite features",
                 "set encode.precision: float32; if it is, the weights are damaged: fetch them anew",
             )
-        return features / norms
+        return features
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -227,6 +258,56 @@ def load_image_processor(folder: Path):
         raise _unreadable(folder, "preprocessor", error) from error
 
 
+def value_table(image_processor) -> np.ndarray | None:
+    """The value (3, 256) float32 that a processor gives each byte of each channel.
+
+    None where a picture does not come out as the table says, bit by bit, and so for a processor
+    that does more than resize, crop, scale and shift.
+    """
+    import numpy as np
+    from PIL import Image
+
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise)
+    try:
+        values = _processed(
+            image_processor, Image.fromarray(ramp), do_resize=False, do_center_crop=False
+        )
+        table = values.reshape(3, 256)
+        found = _processed(image_processor, picture, do_rescale=False, do_normalize=False)
+        expected = _processed(image_processor, picture)
+    except (TypeError, ValueError):
+        return None
+    if found.dtype != np.uint8 or len(found) != 3:
+        return None
+    alike = np.array_equal(
+        np.stack([row[own] for row, own in zip(table, found, strict=True)]), expected
+    )
+    return table if alike else None
+
+
+def _processed(image_processor, image: Image.Image, **settings: bool) -> np.ndarray:
+    # not every folder asks for RGB; grey and transparent images need it everywhere
+    batch = image_processor(image, do_convert_rgb=True, return_tensors="np", **settings)
+    return batch["pixel_values"][0]
+
+
+def _looked_up(table: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+    """Values (b, 3, H, W) of bytes, from ``table`` (3, 256)."""
+    import torch
+
+    rows = torch.arange(0, 768, 256, dtype=torch.int32, device=pixels.device)
+    places = pixels.int() + rows[:, None, None]
+    return table.flatten().index_select(0, places.flatten()).view(pixels.shape)
+
+
+def _tensor_on(values: np.ndarray, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(values).to(device, dtype)
+
+
 def _load_model(folder: Path, architecture: str, dtype: torch.dtype):
     import transformers
 
@@ -234,6 +315,9 @@ def _load_model(folder: Path, architecture: str, dtype: torch.dtype):
     # would spoil features is checked below
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
+    # torch's fused attention by name; the towers of a dual encoder may have none and choose
+    dual = architecture == "vision-text-dual-encoder"
+    attention = {} if dual else {"attn_implementation": "sdpa"}
     try:
         model, report = getattr(transformers, ARCHITECTURES[architecture]).from_pretrained(
             folder,
@@ -242,6 +326,7 @@ def _load_model(folder: Path, architecture: str, dtype: torch.dtype):
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
+            **attention,
         )
     except Exception as error:  # as below, and what safetensors raises
         raise _unreadable(folder, "weights", error) from error

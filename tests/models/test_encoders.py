@@ -23,7 +23,13 @@ from tiny_models import (
 )
 
 from scripts.job import BadInput
-from scripts.models.encoders import load_encoder, native_precision, pick_device
+from scripts.models.encoders import (
+    _looked_up,
+    load_encoder,
+    native_precision,
+    pick_device,
+    value_table,
+)
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
@@ -114,6 +120,54 @@ def test_pictures_of_every_mode_and_size_equal_the_reference_processor(family, t
     images, _ = ours(encoder, drawn_images(), TEXTS)
     expected, _ = reference(tmp_path, drawn_images(), TEXTS[:1])
     assert cosines(images, expected).min() >= 0.99999
+
+
+def test_bytes_become_the_values_of_the_models_own_processor_bit_by_bit(folder):
+    encoder = load_encoder(folder, "cpu")
+    pixels, images = [], drawn_images()
+    for image in images:
+        found, expected = encoder.bytes_of(image), encoder.preprocess(image)
+        assert found.dtype == np.uint8 and found.shape == expected.shape
+        pixels.append(torch.from_numpy(found))
+        assert np.array_equal(_looked_up(encoder._table, pixels[-1][None])[0].numpy(), expected)
+    rows = ours(encoder, images, TEXTS[:1])[0]
+    assert np.array_equal(encoder.encode_images(torch.stack(pixels)).numpy(), rows)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_bytes_and_values_give_the_same_features_in_any_precision(clip, precision):
+    encoder = load_encoder(clip, "cpu", precision)
+    image = drawn_images()[0]
+    rows = [
+        encoder.encode_images(torch.from_numpy(make(image)[None])).numpy()
+        for make in (encoder.bytes_of, encoder.preprocess)
+    ]
+    assert np.array_equal(*rows)
+
+
+def test_a_processor_that_does_more_than_scale_and_shift_keeps_its_own_values(clip):
+    encoder = load_encoder(clip, "cpu")
+
+    def contrast(image, **settings):
+        batch = encoder.image_processor(image, **settings)
+        if settings.get("do_normalize", True):
+            batch["pixel_values"][0] /= np.abs(batch["pixel_values"][0]).max()
+        return batch
+
+    assert value_table(encoder.image_processor) is not None
+    assert value_table(contrast) is None
+    encoder._table = None
+    image = drawn_images()[0]
+    assert np.array_equal(encoder.bytes_of(image), encoder.preprocess(image))
+
+
+def test_the_largest_batch_is_as_large_as_any(folder):
+    encoder = load_encoder(folder, "cpu")
+    pixels = torch.from_numpy(np.stack([encoder.bytes_of(image) for image in drawn_images()[:3]]))
+    assert encoder.largest("images", 3).shape == pixels.shape
+    tokens = encoder.largest("texts", 3)["input_ids"]
+    assert tokens.shape == (3, encoder.context_length)
+    assert encoder.encode_texts(encoder.largest("texts", 2)).shape == (2, encoder.dim)
 
 
 def test_batch_and_order_do_not_change_a_row(folder):
