@@ -97,6 +97,23 @@ RANKINGS = of_runs("results/{dataset}/{model}/{prompt}/{scorer}/rankings.npz")
 # what papers report, committed with their sources
 PUBLISHED = os.path.relpath(ROOT / "config" / "published.csv")
 
+
+def prompts_averaged() -> dict[str, list[str]]:
+    """Ensembles whose every template is a prompt of its own, and these prompts, in their order."""
+    prompts = config["prompts"]
+    # of prompts that say the same, one that this run has
+    single = {
+        prompts[name][0]: name for name in [*prompts, *RUN["prompts"]] if len(prompts[name]) == 1
+    }
+    return {
+        name: [single[template] for template in templates]
+        for name, templates in prompts.items()
+        if len(templates) > 1 and all(template in single for template in templates)
+    }
+
+
+AVERAGED = prompts_averaged()
+
 # images that one job encodes, with their captions; a whole split where it is None
 SHARD_SIZE = config["encode"]["shard_size"]
 # jobs that share a gallery out; one ranks it whole
@@ -106,7 +123,7 @@ RANKED_ON_CPU = config["similarity"]["device"] == "cpu"
 
 # functions that the report shows as its key code, and what it is made of beside Python
 SHOWN_LISTINGS = [
-    "scripts/encode/encode_texts.py:encode_captions",
+    "scripts/encode/encode_texts.py:encode_prompt",
     "scripts/retrieve/ranking.py:rank_part",
     "scripts/evaluate/measures.py:hits",
     "scripts/evaluate/intervals.py:bootstrap_means",
@@ -174,6 +191,7 @@ wildcard_constraints:
     prompt=one_of(config["prompts"]),
     scorer=one_of(config["scorers"]),
     index=one_of(config["indexes"]),
+    precision="float32|bfloat16|float16",
     split="train|val|test",
     shard="[0-9]+",
     direction="text_to_image|image_to_text",
@@ -302,6 +320,18 @@ def features_of_split(wildcards, split: str) -> dict[str, list[str]]:
     }
 
 
+def features_to_average(wildcards) -> dict[str, list[str]]:
+    """The text features of an ensemble's templates, with their sidecars."""
+    texts = [
+        f"results/{wildcards.dataset}/{wildcards.model}/{wildcards.split}/texts.{prompt}"
+        for prompt in AVERAGED[wildcards.prompt]
+    ]
+    return {
+        "features": [f"{path}.npy" for path in texts],
+        "sidecars": [f"{path}.json" for path in texts],
+    }
+
+
 def features_to_rank(wildcards) -> dict[str, list[str]]:
     """What a run ranks: features of the test split."""
     return features_of_split(wildcards, "test")
@@ -379,6 +409,28 @@ def built_indexes(kind: str) -> list[str]:
     ]
 
 
+def features_in_precisions(wildcards) -> dict[str, list[str] | str]:
+    """Scorers of ``ENCODED_AGAIN``, and for each model its test features in every precision studied.
+
+    Those of the run itself where it names that precision; "auto" is known to its jobs alone.
+    """
+    files = []
+    for model in ENCODED_AGAIN:
+        test = f"results/{wildcards.dataset}/{model}/test"
+        files += [
+            test if precision == config["encode"]["precision"] else f"{test}/{precision}"
+            for precision in config["studies"]["precision"]["precisions"]
+        ]
+    of_models = references_encoded_again(wildcards)
+    return {
+        **{name: of_models[name] for name in ("captions", "splits", "scorers")},
+        "images": [f"{folder}/images.npy" for folder in files],
+        "images_sidecars": [f"{folder}/images.json" for folder in files],
+        "texts": [f"{folder}/texts.{FIRST_PROMPT}.npy" for folder in files],
+        "texts_sidecars": [f"{folder}/texts.{FIRST_PROMPT}.json" for folder in files],
+    }
+
+
 def adapters_of_run(wildcards) -> list[str]:
     """The scorers of this run that were trained from several seeds."""
     return [
@@ -408,13 +460,23 @@ def with_bases(models) -> list[str]:
     return found
 
 
+def with_averaged(encoded) -> list[tuple[str, str, str]]:
+    """Model, split and prompt of texts, and those that ensembles are the mean of, each once."""
+    found = []
+    for model, split, prompt in encoded:
+        found += [(model, split, one) for one in [*AVERAGED.get(prompt, []), prompt]]
+    return list(dict.fromkeys(found))
+
+
 def encodings(dataset: str, encoded) -> list[tuple[str, str]]:
     """Jobs that encode splits, as rule and wildcards; where the prompt is None, of images."""
     jobs = []
     for model, split, prompt in encoded:
         step = "encode_texts" if prompt else "encode_images"
         name = ".".join(filter(None, [dataset, model, split, prompt]))
-        if SHARD_SIZE:
+        if prompt in AVERAGED:
+            jobs.append(("average_texts", name))
+        elif SHARD_SIZE:
             jobs += [(step, f"{name}.{shard}") for shard in range(number_of_shards(dataset, split))]
         else:
             jobs.append((step, name))
@@ -477,7 +539,7 @@ def benchmarks_of_run(wildcards) -> list[str]:
         *(("fetch_model", model) for model in fetched),
         *(("train_model", model) for model in trained),
         *encodings(dataset, [(model, split, None) for model, split, _ in encoded]),
-        *encodings(dataset, encoded),
+        *encodings(dataset, with_averaged(encoded)),
         *((fitted[run], run) for run in per_run),
         *rankings_made(per_run),
         *(("metrics", run) for run in per_run),
@@ -498,11 +560,18 @@ def jobs_of_run() -> list[tuple[str, dict[str, str]]]:
     test = [(model, "test") for model in ENCODED_AGAIN]
     images = [(model, split) for model, split, _ in encoded_for_runs()]
     texts = encoded_for_runs()
-    damaged = []
+    damaged, otherwise = [], []
     if "judgments" in RUN["studies"]:
         texts += [(*pair, config["studies"]["judgments"]["prompt"]) for pair in test]
     if "robustness" in RUN["studies"]:
         damaged = [(*pair, FIRST_PROMPT) for pair in test]
+    if "precision" in RUN["studies"]:
+        otherwise = [
+            {"model": model, "split": split, "prompt": FIRST_PROMPT, "precision": precision}
+            for model, split in test
+            for precision in config["studies"]["precision"]["precisions"]
+            if precision != config["encode"]["precision"]
+        ]
     if "leakage" in RUN["studies"]:
         images += [(model, split) for model in ENCODED_AGAIN for split in ("train", "val")]
     named = ("model", "split", "prompt")
@@ -512,8 +581,12 @@ def jobs_of_run() -> list[tuple[str, dict[str, str]]]:
         ("prepare_images", {}),
         *([("plan_shards", {})] if SHARD_SIZE else []),
         *(("encode_images", dict(zip(named, pair))) for pair in dict.fromkeys(images)),
-        *(("encode_texts", dict(zip(named, key))) for key in dict.fromkeys(texts)),
+        *(
+            ("average_texts" if key[2] in AVERAGED else "encode_texts", dict(zip(named, key)))
+            for key in with_averaged(texts)
+        ),
         *(("encode_damaged", dict(zip(named, key))) for key in damaged),
+        *((rule, one) for rule in ("encode_images_in", "encode_texts_in") for one in otherwise),
         *(("fit_adapter" if k == "adapter" else "fit_scorer", r) for k, r in zip(kinds, runs)),
         *((rule, run) for rule in ("similarity", "metrics") for run in runs),
         *(("gather_rankings", run) for run in runs if RANKING_SHARDS > 1),
@@ -546,7 +619,9 @@ def files_of_run(wildcards) -> dict[str, list[str]]:
     return {
         "results": results,
         "sidecars": [
-            path for path in results if made[path].startswith("encode") and path.endswith(".json")
+            path
+            for path in results
+            if made[path].startswith(("encode", "average")) and path.endswith(".json")
         ],
         "data": [
             *(f"data/{name}/{table}" for name in datasets for table in tables),
@@ -580,7 +655,9 @@ def settings_in_force(wildcards) -> dict:
     used = {
         "datasets": datasets_in_use(wildcards.dataset),
         "models": models_in_use(),
-        "prompts": list(dict.fromkeys(prompts)),
+        "prompts": list(
+            dict.fromkeys(part for name in prompts for part in [name, *AVERAGED.get(name, [])])
+        ),
         "scorers": RUN["scorers"],
         "indexes": RUN["indexes"],
         "studies": RUN["studies"],

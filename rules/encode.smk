@@ -49,6 +49,8 @@ rule encode_texts:
         "results/logs/encode_texts/{dataset}.{model}.{split}.{prompt}.log",
     benchmark:
         "results/benchmarks/encode_texts/{dataset}.{model}.{split}.{prompt}.tsv"
+    wildcard_constraints:
+        prompt=one_of(prompt for prompt in config["prompts"] if prompt not in AVERAGED),
     conda:
         "../envs/models.yaml"
     threads: lookup("encode/threads", within=config)
@@ -63,6 +65,31 @@ rule encode_texts:
         shard_size=lookup("encode/shard_size", within=config),
     script:
         "../scripts/encode/encode_texts.py"
+
+
+rule average_texts:
+    """Make the features of an ensemble from those of its templates, which are prompts, too."""
+    input:
+        unpack(features_to_average),
+        captions="data/{dataset}/captions.json",
+        splits="data/{dataset}/splits.json",
+        model="data/models/{model}/model.json",
+    output:
+        features="results/{dataset}/{model}/{split}/texts.{prompt}.npy",
+        sidecar="results/{dataset}/{model}/{split}/texts.{prompt}.json",
+    log:
+        "results/logs/average_texts/{dataset}.{model}.{split}.{prompt}.log",
+    benchmark:
+        "results/benchmarks/average_texts/{dataset}.{model}.{split}.{prompt}.tsv"
+    wildcard_constraints:
+        prompt=one_of(AVERAGED),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/encode/average_texts.py"),
+        templates=lookup("prompts/{prompt}", within=config),
+    script:
+        "../scripts/encode/average_texts.py"
 
 
 rule encode_damaged:
@@ -94,6 +121,32 @@ rule encode_damaged:
         device=lookup("encode/device", within=config),
     script:
         "../scripts/encode/encode_damaged.py"
+
+
+use rule encode_images as encode_images_in with:
+    output:
+        features="results/{dataset}/{model}/{split}/{precision}/images.npy",
+        sidecar="results/{dataset}/{model}/{split}/{precision}/images.json",
+    log:
+        "results/logs/encode_images_in/{dataset}.{model}.{split}.{precision}.log",
+    benchmark:
+        "results/benchmarks/encode_images_in/{dataset}.{model}.{split}.{precision}.tsv"
+    params:
+        precision="{precision}",
+
+
+use rule encode_texts as encode_texts_in with:
+    output:
+        features="results/{dataset}/{model}/{split}/{precision}/texts.{prompt}.npy",
+        sidecar="results/{dataset}/{model}/{split}/{precision}/texts.{prompt}.json",
+    log:
+        "results/logs/encode_texts_in/{dataset}.{model}.{split}.{precision}.{prompt}.log",
+    benchmark:
+        "results/benchmarks/encode_texts_in/{dataset}.{model}.{split}.{precision}.{prompt}.tsv"
+    wildcard_constraints:
+        prompt=one_of(config["prompts"]),
+    params:
+        precision="{precision}",
 
 
 if SHARD_SIZE:
@@ -153,7 +206,7 @@ if SHARD_SIZE:
         benchmark:
             "results/benchmarks/gather_features/{dataset}.{model}.{split}.{side}.tsv"
         wildcard_constraints:
-            side=f"images|texts\\.({one_of(config['prompts'])})",
+            side=f"images|texts\\.({one_of(p for p in config['prompts'] if p not in AVERAGED)})",
         conda:
             "../envs/analysis.yaml"
         params:

@@ -491,3 +491,33 @@ rule study_indexes:
         spread=lookup("studies/indexes/spread", within=config),
     script:
         "../scripts/studies/study_indexes.py"
+
+
+rule study_precision:
+    """What computing features in another precision changes, on the same queries."""
+    input:
+        unpack(features_in_precisions),
+    output:
+        table=report(
+            "results/{dataset}/tables/precision.csv",
+            caption="../scripts/report/captions/tables/precision.rst",
+            category="5 Studies",
+            subcategory="precision",
+            labels={"result": "Table: each precision against the first"},
+        ),
+    log:
+        "results/logs/study_precision/{dataset}.log",
+    benchmark:
+        "results/benchmarks/study_precision/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/studies/study_precision.py"),
+        split="test",
+        resamples=lookup("statistics/resamples", within=config),
+        seed=lookup("statistics/seed", within=config),
+        models=ENCODED_AGAIN,
+        prompt=FIRST_PROMPT,
+        scorer=FIRST_SCORER,
+    script:
+        "../scripts/studies/study_precision.py"

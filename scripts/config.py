@@ -202,6 +202,8 @@ def _unknown_names(config: dict[str, Any]):
             "compared with the first, so put one there that needs one"
         )
     shard, batch = config["encode"]["shard_size"], config["encode"]["batch_size"]
+    # as large as blocks are where the device decides, see scripts/encode/features.py
+    batch = 64 if batch == "auto" else batch
     if shard and shard % batch:
         # the last bits of a row depend on its batch: whole batches make shards equal to the whole
         yield (

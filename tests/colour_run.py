@@ -31,6 +31,7 @@ class ColourEncoder:
     dim = 3
     context_length = 77
     batches_at_once = 1
+    device = torch.device("cpu")
 
     def __init__(self) -> None:
         self.asked: list[str] = []

@@ -34,7 +34,7 @@ def test_the_configurations_that_we_ship_are_valid(config):
 def test_defaults_are_filled_in(config):
     full = checked(config)
     assert full["datasets"]["flickr8k"]["order"] == ["github", "huggingface", "kaggle"]
-    assert full["encode"]["batch_size"] == 64
+    assert full["encode"]["batch_size"] == "auto"
 
 
 @pytest.mark.parametrize(

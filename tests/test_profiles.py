@@ -22,7 +22,9 @@ RULES = {
     )
 }
 ON_GPU = {"train_model", "encode_images", "encode_texts", "encode_damaged"}
-ON_GPU |= {"encode_images_shard", "encode_texts_shard"}
+# these rules with other outputs
+AGAIN = {f"encode_{side}_{form}" for side in ("images", "texts") for form in ("in", "shard")}
+ON_GPU |= AGAIN
 WITHOUT_GPU = ("--config", "encode={device: cpu}")
 
 
@@ -36,8 +38,7 @@ def test_both_profiles_agree_on_what_runs_again():
 def test_encoding_and_training_ask_for_a_gpu_and_nothing_else_does():
     assert len(RULES) > 40 and set(RULES) >= ON_GPU
     asking = {name for name, body in RULES.items() if "gpu=gpus_to_encode" in body}
-    # shards are these rules with other outputs
-    assert asking | {"encode_images_shard", "encode_texts_shard"} == ON_GPU
+    assert asking | AGAIN == ON_GPU
     # ranking does where its device is one; by default it is the CPU
     others = {name for name, body in RULES.items() if "gpu=" in body} - asking
     assert others == {name for name, body in RULES.items() if "gpu=gpus_to_rank" in body}
@@ -51,7 +52,7 @@ def test_encoding_and_training_ask_for_a_gpu_and_nothing_else_does():
 
 def test_every_step_is_a_job_of_its_own_by_intent_or_in_a_group():
     local = {name for name, body in RULES.items() if "localrule: True" in body}
-    alone = {"train_model", "encode_images", "encode_images_shard", "encode_texts_shard"}
+    alone = {"train_model", "encode_images", *(AGAIN - {"encode_texts_in"})}
     alone |= {"similarity_shard"}
     assert {"download", "fetch_model", "all", "tables"} <= local | {"all"}
     assert set(RULES) - local == alone | set(SLURM["groups"])

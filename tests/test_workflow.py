@@ -222,11 +222,36 @@ def test_a_comment_or_docstring_reruns_nothing(finished):
 
 def test_one_more_prompt_adds_one_text_encoding_and_no_image_encoding(finished):
     finished.edit(
-        "config/small.yaml", "prompts: [plain, photo]", "prompts: [plain, photo, ensemble]"
+        "config/small.yaml", "prompts: [plain, photo]", "prompts: [plain, photo, picture]"
     )
     jobs = finished.planned(*SMALL).jobs
     assert jobs["encode_texts"] == 1 and jobs["similarity"] == 1 and jobs["metrics"] == 1
     assert not {"encode_images", "train_model", "prepare_images", "draw_scenes"} & set(jobs)
+
+
+def test_an_ensemble_encodes_those_of_its_templates_that_are_not_yet_and_no_other(finished):
+    finished.edit(
+        "config/small.yaml", "prompts: [plain, photo]", "prompts: [plain, photo, ensemble]"
+    )
+    jobs = finished.planned(*SMALL).jobs
+    # "picture" and "showing"
+    assert jobs["encode_texts"] == 2 and jobs["average_texts"] == 1 and jobs["similarity"] == 1
+    finished.edit(
+        "config/small.yaml", "prompts: [plain, photo", "prompts: [plain, photo, picture, showing"
+    )
+    jobs = finished.planned(*SMALL).jobs
+    assert jobs["encode_texts"] == 2 and jobs["average_texts"] == 1 and jobs["similarity"] == 3
+    finished.edit("config/config.yaml", "ensemble: [", 'ensemble: ["my {}", ')
+    jobs = finished.planned(*SMALL).jobs
+    assert jobs["encode_texts"] == 3 and "average_texts" not in jobs
+
+
+def test_a_precision_that_the_run_names_is_not_encoded_again(finished):
+    assert not finished.planned(*SMALL).jobs
+    text = "studies: {precision: {precisions: [float32, float16]}}\n"
+    (finished.folder / "other.yaml").write_text(text)
+    jobs = finished.planned("--configfile", "config/small.yaml", "other.yaml").jobs
+    assert jobs["encode_images_in"] == jobs["encode_texts_in"] == jobs["study_precision"] == 1
 
 
 def test_an_edited_template_encodes_that_prompt_again_and_no_other(finished):
@@ -250,7 +275,7 @@ REPORTING = {
     "record",
 }
 DATA = {"draw_scenes", "prepare_images", "split"}
-ENCODING = {"encode_images", "encode_texts"}
+ENCODING = {"encode_images", "encode_texts", "encode_images_in", "encode_texts_in"}
 FITTING = {"fit_scorer", "fit_adapter"}
 
 
@@ -260,7 +285,7 @@ FITTING = {"fit_scorer", "fit_adapter"}
         ("scripts/models/encoders.py", {"train_model"} | ENCODING, DATA),
         (
             "scripts/encode/encode_texts.py",
-            {"encode_texts", "encode_damaged"},
+            {"encode_texts", "encode_texts_in", "encode_damaged"},
             DATA | {"train_model", "encode_images"},
         ),
         (
@@ -378,8 +403,12 @@ def test_recording_again_gives_the_same_bytes(finished):
 def test_a_dry_run_of_the_default_configuration_plans_the_whole_way(fresh):
     jobs = fresh.planned().jobs
     assert jobs["download"] == jobs["fetch_model"] == jobs["judgments"] == 1
-    # test, and for the scorers that learn, train and val; five prompts, and that of the judgments
-    assert jobs["encode_images"] == 3 and jobs["encode_texts"] == 5 + 1 + 2
+    # test, and for the scorers that learn, train and val; four prompts, and that of the judgments
+    assert jobs["encode_images"] == 3 and jobs["encode_texts"] == 4 + 1 + 2
+    # the fifth prompt is an ensemble of the four
+    assert jobs["average_texts"] == 1
+    # what "auto" stands for is known where it runs, so that both precisions are encoded to compare
+    assert jobs["encode_images_in"] == jobs["encode_texts_in"] == 2
     # five prompts under the first scorer, four more scorers under the first prompt
     assert jobs["similarity"] == jobs["metrics"] == 5 + 4
     assert jobs["fit_adapter"] == 1 and jobs["fit_scorer"] == 5 + 3

@@ -5,7 +5,7 @@ from pathlib import Path
 from scripts.data.rows import read_rows
 from scripts.encode.damage import damage
 from scripts.encode.encode_texts import check_templates, encode_captions
-from scripts.encode.features import open_encoder, write_features
+from scripts.encode.features import batch_of, open_encoder, write_features
 from scripts.job import log, run
 
 
@@ -45,7 +45,8 @@ def main(snakemake) -> None:
     model = Path(given.model)
     encoder = open_encoder(model, params.device, params.precision, snakemake.threads)
     # in one call, so that a text that several kinds of damage leave as it was is encoded once
-    features, truncated = encode_captions(encoder, texts, templates, params.batch_size)
+    batch_size = batch_of(encoder, "texts", params.batch_size)
+    features, truncated = encode_captions(encoder, texts, templates, batch_size)
     write_features(
         Path(snakemake.output.features),
         Path(snakemake.output.sidecar),
@@ -53,7 +54,7 @@ def main(snakemake) -> None:
         rows,
         model,
         device=encoder.device.type,
-        precision=params.precision,
+        precision=encoder.precision,
         templates=templates,
         truncated=truncated,
         variants=variants,

@@ -1,5 +1,6 @@
 """Image features of one split, once per model: files are read and decoded ahead of the model."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -7,7 +8,14 @@ import numpy as np
 
 from scripts.data.ahead import map_ahead
 from scripts.data.prepared import read_checksums, read_image
-from scripts.encode.features import batches, encoded, open_encoder, read_shard, write_features
+from scripts.encode.features import (
+    batch_of,
+    batches,
+    encoded,
+    open_encoder,
+    read_shard,
+    write_features,
+)
 from scripts.job import progress, run
 from scripts.models.encoders import Encoder
 
@@ -36,7 +44,7 @@ def encode_images(
     import torch
 
     def pixels_of(image: tuple[Path, str]) -> np.ndarray:
-        return encoder.preprocess(read_image(*image))
+        return encoder.bytes_of(read_image(*image))
 
     if encoder.device.type == "cpu":
         # a divisor, so that a shard of whole batches is encoded as it is in its split
@@ -49,7 +57,7 @@ def encode_images(
         ahead = map_ahead(pool, pixels_of, images, window=2 * batch_size + workers)
         watched = progress(ahead, "images", total=len(paths), unit="img")
         pixels = (torch.from_numpy(np.stack(batch)) for batch in batches(watched, batch_size))
-        for rows in encoded(encoder, encoder.encode_images, pixels):
+        for rows in encoded(encoder, "images", pixels):
             features[done : done + len(rows)] = rows
             done += len(rows)
     return features
@@ -62,7 +70,11 @@ def main(snakemake) -> None:
     paths = [Path(given.images) / image for image in rows.images]
     model = Path(given.model)
     encoder = open_encoder(model, params.device, params.precision, snakemake.threads)
-    features = encode_images(encoder, paths, sha256, params.batch_size, snakemake.threads)
+    batch_size = batch_of(encoder, "images", params.batch_size)
+    if params.shard_size:
+        # shards are multiples of a block, and so may be of fewer images than fit
+        batch_size = math.gcd(batch_size, params.shard_size)
+    features = encode_images(encoder, paths, sha256, batch_size, snakemake.threads)
     write_features(
         Path(snakemake.output.features),
         Path(snakemake.output.sidecar),
@@ -70,7 +82,7 @@ def main(snakemake) -> None:
         rows,
         model,
         device=encoder.device.type,
-        precision=params.precision,
+        precision=encoder.precision,
     )
 
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import numpy as np
 
 from scripts.data.ahead import map_ahead
 from scripts.data.rows import Rows, read_rows
+from scripts.encode.gpu import PROBE, encoded_on_gpu, measured_batch
 from scripts.job import digest_of_file, log, whole, write_json
 from scripts.models.encoders import Encoder, load_encoder
 from scripts.models.fetch_model import verify_model
 
-if TYPE_CHECKING:
-    import torch
+Side = Literal["images", "texts"]
+
+
+# where encode.batch_size is "auto": images whose captions may share a batch, and what shards are
+# multiples of, whatever the device has room for
+BLOCK = 64
 
 
 def open_encoder(provenance: Path, device: str, precision: str, threads: int) -> Encoder:
@@ -33,7 +38,7 @@ def open_encoder(provenance: Path, device: str, precision: str, threads: int) ->
     encoder = load_encoder(provenance.parent, device, precision)
     if encoder.device.type == "cpu":
         encoder.batches_at_once = threads
-    log.info("%s on %s in %s", encoder.architecture, encoder.device, precision)
+    log.info("%s on %s in %s", encoder.architecture, encoder.device, encoder.precision)
     return encoder
 
 
@@ -58,18 +63,31 @@ def batches(items: Iterable, size: int) -> Iterator[list]:
         yield batch
 
 
-def encoded(
-    encoder: Encoder, encode: Callable[[Any], torch.Tensor], inputs: Iterable
-) -> Iterator[np.ndarray]:
-    """float32 rows of each of ``inputs``, in their order, as many at once as ``encoder`` says."""
+def encoded(encoder: Encoder, side: Side, inputs: Iterable) -> Iterator[np.ndarray]:
+    """Unit rows (b, d) float32 of each of ``inputs``, in their order.
+
+    ``inputs`` are what ``encoder.encode_images`` or ``encoder.encode_texts`` takes, and read ahead;
+    as many as ``encoder`` says are computed side by side.
+    """
+    if encoder.device.type == "cuda":
+        yield from encoded_on_gpu(encoder, getattr(encoder, f"forward_{side}"), inputs)
+        return
     with ThreadPoolExecutor(encoder.batches_at_once) as pool:
-        window = encoder.batches_at_once + 1
-        yield from map(to_numpy, map_ahead(pool, encode, inputs, window))
+        encode = getattr(encoder, f"encode_{side}")
+        for rows in map_ahead(pool, encode, inputs, encoder.batches_at_once + 1):
+            yield rows.cpu().numpy()
 
 
-def to_numpy(features: torch.Tensor) -> np.ndarray:
-    """float32 rows in main memory."""
-    return features.cpu().numpy()
+def batch_of(encoder: Encoder, side: Side, setting: int | str) -> int:
+    """Items at once: ``setting``, or for "auto" what a GPU has room for, elsewhere ``BLOCK``."""
+    if setting != "auto":
+        return setting
+    if encoder.device.type != "cuda":
+        return BLOCK
+    probe = encoder.largest(side, PROBE)
+    found = measured_batch(encoder, getattr(encoder, f"forward_{side}"), probe)
+    log.info("%d %s at once fit into the memory of %s", found, side, encoder.device)
+    return found
 
 
 def write_features(

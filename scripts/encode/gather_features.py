@@ -19,7 +19,7 @@ def gathered(sidecars: list[str]) -> dict[str, Any]:
     Devices may differ, and are all named.
     """
     abouts = [read_json(sidecar) for sidecar in sidecars]
-    of_shard = {"rows", "shape", "sha256", "device", "truncated"}
+    of_shard = {"rows", "shape", "sha256", "device", "truncated", "cut"}
     # in the order of the sidecar, not of a set, so that equal shards give equal bytes
     settings = [{key: about[key] for key in about if key not in of_shard} for about in abouts]
     for sidecar, own in zip(sidecars, settings, strict=True):
@@ -28,11 +28,18 @@ def gathered(sidecars: list[str]) -> dict[str, Any]:
                 sidecar,
                 json.dumps(own, sort_keys=True),
                 f"as in {sidecars[0]}, {json.dumps(settings[0], sort_keys=True)}",
-                "delete the shards and run again: the workflow makes them anew",
+                "delete the shards and run again: the workflow makes them anew; where machines "
+                "differ in what is native to them, name a precision in encode.precision",
             )
     whole = settings[0] | {"device": ", ".join(sorted({about["device"] for about in abouts}))}
     if "truncated" in abouts[0]:
+        starts = np.cumsum([0, *(about["shape"][0] for about in abouts)]).tolist()
         whole["truncated"] = sum(about["truncated"] for about in abouts)
+        whole["cut"] = [
+            start + row
+            for start, about in zip(starts, abouts, strict=False)
+            for row in about["cut"]
+        ]
     return whole
 
 

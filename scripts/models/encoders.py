@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scripts.job import BadInput, read_json
 from scripts.models.weights import ARCHITECTURES, read_facts
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 PRECISIONS = ("float32", "bfloat16", "float16")
+# instructions that multiply bfloat16: of Intel and AMD, and of ARM
+BFLOAT16_ON_CPU = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 class Encoder:
@@ -31,6 +33,7 @@ class Encoder:
     architecture : ``model_type`` of its config.json
     dim : length of a feature vector
     context_length : tokens that a text may have, the special ones included
+    precision : what weights and arithmetic are in
     batches_at_once : how many are computed side by side
     """
 
@@ -43,6 +46,7 @@ class Encoder:
         self.image_processor = image_processor
         self.device = device
         self.architecture: str = model.config.model_type
+        self.precision = str(model.dtype).removeprefix("torch.")
         self.dim = dim
         self.context_length = _context_length(model.config.text_config, tokenizer)
         # SigLIP saw every text padded to its full context and attends to the padding: shorter
@@ -51,12 +55,22 @@ class Encoder:
         self.padding = "max_length" if text_tower.startswith("siglip") else "longest"
         self.batches_at_once = 1
         self._lower_case = _asks_lower_case(folder)
+        table = value_table(image_processor)
+        self._table = None if table is None else _tensor_on(table, device, model.dtype)
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
         """Pixels (3, H, W) float32 of an image of any mode, as the model's processor makes them."""
-        # not every folder asks for RGB; grey and transparent images need it everywhere
-        batch = self.image_processor(image, do_convert_rgb=True, return_tensors="np")
-        return batch["pixel_values"][0]
+        return _processed(self.image_processor, image)
+
+    def bytes_of(self, image: Image.Image) -> np.ndarray:
+        """As ``preprocess``, but uint8, a quarter of the memory: before values are scaled.
+
+        ``forward_images`` gives them the values that ``preprocess`` would. float32 as there for a
+        processor that does more to a value than look it up by its channel.
+        """
+        if self._table is None:
+            return self.preprocess(image)
+        return _processed(self.image_processor, image, do_rescale=False, do_normalize=False)
 
     def tokenize(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Tokens (b, length) of ``texts``, cut at the context length, padded as the model needs."""
@@ -77,9 +91,25 @@ class Encoder:
         ids = self.tokenizer(self._cased(texts), truncation=False, verbose=False)["input_ids"]
         return [len(row) for row in ids]
 
+    def largest(self, side: str, count: int) -> Any:
+        """A batch of ``count`` "images" or "texts" as large as they come, to see what it needs."""
+        import numpy as np
+        import torch
+        from PIL import Image
+
+        if side == "texts":
+            return self.tokenize([" ".join("a" * self.context_length)] * count)
+        return torch.from_numpy(np.stack([self.bytes_of(Image.new("RGB", (64, 64)))] * count))
+
     def forward_images(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Projected features (b, dim) of pixels (b, 3, H, W), not normalised; gradients flow."""
-        pixels = pixels.to(device=self.device, dtype=self.model.dtype)
+        """Projected features (b, dim) of pixels (b, 3, H, W), not normalised; gradients flow.
+
+        Pixels are as ``preprocess`` or ``bytes_of`` gives them.
+        """
+        pixels = pixels.to(self.device)
+        if self._table is not None and not pixels.is_floating_point():
+            pixels = _looked_up(self._table, pixels)
+        pixels = pixels.to(self.model.dtype)
         return self.model.get_image_features(pixel_values=pixels).pooler_output
 
     def forward_texts(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -92,31 +122,36 @@ class Encoder:
         import torch
 
         with torch.inference_mode():
-            return self._unit(self.forward_images(pixels))
+            return self.checked(self.unit(self.forward_images(pixels)))
 
     def encode_texts(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
         """Unit rows (b, dim) float32 of ``tokenize``'s tokens."""
         import torch
 
         with torch.inference_mode():
-            return self._unit(self.forward_texts(tokens))
+            return self.checked(self.unit(self.forward_texts(tokens)))
 
     def _cased(self, texts: list[str]) -> list[str]:
         return [text.lower() for text in texts] if self._lower_case else list(texts)
 
-    def _unit(self, features: torch.Tensor) -> torch.Tensor:
+    def unit(self, features: torch.Tensor) -> torch.Tensor:
+        """Rows (b, dim) in float32 and of length one; not finite where that cannot be."""
         import torch
 
         features = features.float()
         norms = torch.linalg.vector_norm(features, dim=-1, keepdim=True)
-        if not bool(((norms > 0) & torch.isfinite(norms)).all()):
+        return features / torch.where(norms.isfinite(), norms, torch.nan)
+
+    def checked(self, features: torch.Tensor) -> torch.Tensor:
+        """``features`` as they are; ``BadInput`` where one is not finite. Waits for the device."""
+        if not bool(features.isfinite().all()):
             raise BadInput(
                 self.folder,
-                f"features of length zero or not finite, computed in {self.model.dtype}",
+                f"features of length zero or not finite, computed in {self.precision}",
                 "finite features",
-                "set precision: float32; if it is, the weights are damaged: fetch them again",
+                "set encode.precision: float32; if it is, the weights are damaged: fetch them anew",
             )
-        return features / norms
+        return features
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -146,6 +181,25 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
+def native_precision(device: torch.device) -> str:
+    """The fastest of ``PRECISIONS`` that ``device`` computes in by itself.
+
+    Half precision where the device multiplies matrices in it; on a CPU that would have to emulate
+    it, and on MPS, whose half precision depends on the version of macOS, float32.
+    """
+    import torch
+
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bfloat16" if native else "float16"
+    # oneDNN says yes to what it emulates, too
+    if device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        found = torch.cpu.get_capabilities()
+        return "bfloat16" if any(found.get(name) for name in BFLOAT16_ON_CPU) else "float32"
+    return "float32"
+
+
 def load_encoder(folder: Path, device: str = "auto", precision: str = "float32") -> Encoder:
     """Load the dual encoder in ``folder`` without touching the network or running its code.
 
@@ -153,7 +207,8 @@ def load_encoder(folder: Path, device: str = "auto", precision: str = "float32")
     ----------
     folder : config.json, safetensors weights, tokenizer and preprocessor files
     device : see ``pick_device``
-    precision : what the weights and the arithmetic are in; features are float32 always
+    precision : what the weights and the arithmetic are in, one of ``PRECISIONS``, or "auto", see
+        ``native_precision``; features are float32 always
 
     Raises
     ------
@@ -163,9 +218,12 @@ def load_encoder(folder: Path, device: str = "auto", precision: str = "float32")
     """
     folder = Path(folder)
     facts = read_facts(folder)
-    if precision not in PRECISIONS:
-        raise BadInput("precision", precision, f"one of {', '.join(PRECISIONS)}", "correct it")
+    if precision not in ("auto", *PRECISIONS):
+        valid = f"auto, or one of {', '.join(PRECISIONS)}"
+        raise BadInput("precision", precision, valid, "correct it")
     where = pick_device(device)
+    if precision == "auto":
+        precision = native_precision(where)
     import torch
 
     # float32 means float32: cuDNN would round the patch embedding to TF32 otherwise
@@ -200,6 +258,56 @@ def load_image_processor(folder: Path):
         raise _unreadable(folder, "preprocessor", error) from error
 
 
+def value_table(image_processor) -> np.ndarray | None:
+    """The value (3, 256) float32 that a processor gives each byte of each channel.
+
+    None where a picture does not come out as the table says, bit by bit, and so for a processor
+    that does more than resize, crop, scale and shift.
+    """
+    import numpy as np
+    from PIL import Image
+
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise)
+    try:
+        values = _processed(
+            image_processor, Image.fromarray(ramp), do_resize=False, do_center_crop=False
+        )
+        table = values.reshape(3, 256)
+        found = _processed(image_processor, picture, do_rescale=False, do_normalize=False)
+        expected = _processed(image_processor, picture)
+    except (TypeError, ValueError):
+        return None
+    if found.dtype != np.uint8 or len(found) != 3:
+        return None
+    alike = np.array_equal(
+        np.stack([row[own] for row, own in zip(table, found, strict=True)]), expected
+    )
+    return table if alike else None
+
+
+def _processed(image_processor, image: Image.Image, **settings: bool) -> np.ndarray:
+    # not every folder asks for RGB; grey and transparent images need it everywhere
+    batch = image_processor(image, do_convert_rgb=True, return_tensors="np", **settings)
+    return batch["pixel_values"][0]
+
+
+def _looked_up(table: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+    """Values (b, 3, H, W) of bytes, from ``table`` (3, 256)."""
+    import torch
+
+    rows = torch.arange(0, 768, 256, dtype=torch.int32, device=pixels.device)
+    places = pixels.int() + rows[:, None, None]
+    return table.flatten().index_select(0, places.flatten()).view(pixels.shape)
+
+
+def _tensor_on(values: np.ndarray, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(values).to(device, dtype)
+
+
 def _load_model(folder: Path, architecture: str, dtype: torch.dtype):
     import transformers
 
@@ -207,6 +315,9 @@ def _load_model(folder: Path, architecture: str, dtype: torch.dtype):
     # would spoil features is checked below
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
+    # torch's fused attention by name; the towers of a dual encoder may have none and choose
+    dual = architecture == "vision-text-dual-encoder"
+    attention = {} if dual else {"attn_implementation": "sdpa"}
     try:
         model, report = getattr(transformers, ARCHITECTURES[architecture]).from_pretrained(
             folder,
@@ -215,6 +326,7 @@ def _load_model(folder: Path, architecture: str, dtype: torch.dtype):
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
+            **attention,
         )
     except Exception as error:  # as below, and what safetensors raises
         raise _unreadable(folder, "weights", error) from error

@@ -74,6 +74,26 @@ def score(number: float) -> str:
     return decimal(number, 3)
 
 
+def close(cosine: float) -> str:
+    """A cosine that is next to one, rounded down, so that what is not equal never reads as such."""
+    return NOTHING if _missing(cosine) else decimal(math.floor(cosine * 1e5) / 1e5, 5)
+
+
+def change(measure: str, share: bool) -> Callable[[float], str]:
+    """How a difference of a measure is printed, signed: in points, in ranks, or as it is."""
+    if share:
+        return points
+    places = 1 if measure.endswith("_rank") else 3
+    zero = f"{0:.{places}f}"
+
+    def signed(difference: float) -> str:
+        text = decimal(difference, places)
+        sign = "+" if difference > 0 else ""
+        return zero if text.lstrip("−") == zero else f"{sign}{text}"
+
+    return signed
+
+
 def times(ratio: float) -> str:
     """How many times: two digits where they are few, whole where they are many."""
     return NOTHING if _missing(ratio) else decimal(ratio, 1 if ratio < 20 else 0)

@@ -182,6 +182,9 @@ def render(
                     for one in material.encodings
                     if not one["prompt"]
                 ),
+                "precisions": ", ".join(
+                    dict.fromkeys(one["precision"] for one in material.encodings)
+                ),
                 "siglip": _named(material, "siglip"),
                 "dual": _named(material, "vision-text-dual-encoder"),
             },

@@ -15,7 +15,7 @@ import pandas as pd
 from scripts.evaluate.runs import DIRECTIONS
 from scripts.report import formats
 from scripts.report.findings import Finding, Label
-from scripts.report.study_table import is_share, printed, unique
+from scripts.report.study_table import HIDDEN, is_share, printed, unique
 
 # kinds of failure that are no fault of the model
 EXCUSED = ("tie", "identical_caption", "accepted")
@@ -409,8 +409,30 @@ def index_costs(table: pd.DataFrame) -> list[Finding]:
     return found
 
 
+def precision(table: pd.DataFrame) -> list[Finding]:
+    """Whether any measure moves with the precision, and how far features agree."""
+    first, *others = unique(table.group)
+    found = []
+    for name in others:
+        own = table[table.group == name]
+        compared = own[own.direction.isin(DIRECTIONS) & ~own.measure.isin(HIDDEN)]
+        clear = int(((compared.low > 0) | (compared.high < 0)).sum())
+        key = "within" if clear else "alike"
+        if (own[own.measure == "within"].value < 1).any():
+            key = "beyond"
+        numbers = {"name": name, "first": first, "clear": clear, "total": len(compared)}
+        for way in DIRECTIONS:
+            mean = pick(own, direction=way, measure="mean")
+            numbers[way] = formats.with_interval(mean.value, mean.low, mean.high, formats.points)
+            cosine = pick(own, direction=way, measure="least_cosine")
+            numbers[f"{way}_cosine"] = formats.close(cosine.value)
+        found.append(Finding(f"precision_{key}", numbers))
+    return found
+
+
 _KNOWN: dict[str, Callable[[pd.DataFrame], list[Finding]]] = {
     "relevance": relevance, "judgments": judgments, "published": published, "seeds": seeds,
     "gallery": gallery, "captions": captions, "categories": categories, "robustness": robustness,
     "geometry": geometry, "errors": errors, "leakage": leakage, "indexes": indexes,
+    "precision": precision,
 }  # fmt: skip

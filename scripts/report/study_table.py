@@ -20,9 +20,9 @@ SHARES = (
     *("published", "antihubs", "loss"),
 )
 # what says something of other rows, and is no measure to draw or to table
-HIDDEN = ("within", "p_holm")
+HIDDEN = ("within", "p_holm", "least_cosine")
 # studies whose every value is one run's lead over another
-DIFFERENCES = ("prompts", "scorers")
+DIFFERENCES = ("prompts", "scorers", "precision")
 
 
 def read_study(path: str | Path) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from scripts.report.labels import Labels
 from scripts.report.material import Material
 from scripts.report.optimisations import Gain
 from scripts.report.study import AMONG_RESULTS, Study
+from scripts.report.study_table import is_share
 from scripts.report.study_tables import costs_of_indexes, relevance_lists, study_tables
 from scripts.report.table import Table, with_interval
 from scripts.studies.words import words_in
@@ -46,6 +47,8 @@ def tables_of(
         if one.name in ("prompts", "scorers"):
             family = one.name.removesuffix("s")
             place[f"study_{one.name}"] = _pairs_table(studied.pairs[family], family, words)
+        elif one.name == "precision":
+            place["study_precision"] = _precision_table(one.table, words, labels)
         else:
             place |= study_tables(one, labels)
         if one.name == "relevance":
@@ -383,6 +386,35 @@ def _pairs_table(pairs: pd.DataFrame, family: str, words: dict[str, Any]) -> Tab
     ]
     names = ["direction", *(["model"] if family != "model" else []), family]
     return Table([*names, *numeric, "verdict"], rows, set(numeric), grouped=True)
+
+
+def _precision_table(table: pd.DataFrame, words: dict[str, Any], labels: Labels) -> Table:
+    """What each precision changes in each measure, a column for each direction."""
+    arrows = words["names"]["arrows"]
+    shown = table[table.direction.isin(DIRECTIONS) & (table.measure != "within")]
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    firsts = table.groupby("model", sort=False).group.first()
+    for row in shown.to_dict("records"):
+        measure = row["measure"]
+        if measure == "least_cosine":
+            value = formats.close(row["value"])
+        else:
+            form = formats.change(measure, is_share(measure))
+            bounds = formats.bracket(row["low"], row["high"], form)
+            value = with_interval(form(row["value"]), bounds)
+        name = f"{row['group']} − {firsts[row['model']]}"
+        rows.setdefault((row["model"], name, labels.measure(measure)), {})[row["direction"]] = value
+    varied = table.model.nunique() > 1
+    return Table(
+        [*(["model"] if varied else []), "precision", "measure", *arrows.values()],
+        [
+            [*([model] if varied else []), name, measure, *(values[way] for way in arrows)]
+            for (model, name, measure), values in rows.items()
+        ],
+        set(arrows.values()),
+        grouped=True,
+        flat=True,
+    )
 
 
 def _lead(row: dict[str, Any], measure: str) -> Markup:

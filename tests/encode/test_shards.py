@@ -52,12 +52,13 @@ def captioned():
     return rows_of([f"{image}.png" for image in range(30)], captions)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("cores", [1, 3])
 def test_texts_have_the_same_bits_in_shards_and_in_one_go_on_any_number_of_cores(
-    model, captioned, cores
+    model, captioned, cores, precision
 ):
     def encoded(rows, threads):
-        encoder = open_encoder(model, "cpu", "float32", threads)
+        encoder = open_encoder(model, "cpu", precision, threads)
         blocks = rows.image_of_caption // 5
         return encode_captions(encoder, rows.captions, ["{}", "a photo of {}"], 5, blocks)
 
@@ -67,9 +68,10 @@ def test_texts_have_the_same_bits_in_shards_and_in_one_go_on_any_number_of_cores
     assert sum(cut for _, cut in parts) == truncated > 0
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("batch", [6, 64])
 def test_images_have_the_same_bits_in_shards_and_in_one_go_on_any_number_of_cores(
-    model, tmp_path, batch
+    model, tmp_path, batch, precision
 ):
     rng = np.random.default_rng(0)
     paths = [tmp_path / f"{image}.png" for image in range(4 * batch - 3)]
@@ -78,7 +80,7 @@ def test_images_have_the_same_bits_in_shards_and_in_one_go_on_any_number_of_core
     sums = [digest_of_file(path) for path in paths]
 
     def encoded(part, threads):
-        encoder = open_encoder(model, "cpu", "float32", threads)
+        encoder = open_encoder(model, "cpu", precision, threads)
         return encode_images(encoder, paths[part], sums[part], batch, 1)
 
     whole = encoded(slice(None), 2)
@@ -125,9 +127,9 @@ class Job:
 
     def write(self, number: int, features: np.ndarray, **about) -> Path:
         npy = self.folder / f"{self.side}.{number}.npy"
-        told = {"device": "cpu", "precision": "float32", "truncated": number} | about
-        if self.side == "images":
-            del told["truncated"]
+        told = {"device": "cpu", "precision": "float32"} | about
+        if self.side != "images":
+            told |= {"truncated": 1, "cut": [len(features) - 1]}
         rows = ROWS.shard(number, self.size)
         write_features(
             npy, npy.with_suffix(".json"), features, rows, self.folder / "model.json", **told
@@ -159,7 +161,9 @@ def test_shards_are_joined_in_the_order_of_the_split(side, size, tmp_path):
     about = Job(tmp_path, side, size).run()
     assert (about["device"], about["precision"]) == ("cpu", "float32")
     if side != "images":
-        assert about["truncated"] == sum(range(-(-7 // size)))
+        # the last one of each shard
+        ends = np.cumsum([len(ROWS.shard(n, size).captions) for n in range(-(-7 // size))])
+        assert about["cut"] == (ends - 1).tolist() and about["truncated"] == len(ends)
 
 
 def test_all_devices_that_took_part_are_named(tmp_path):

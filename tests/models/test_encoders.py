@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,13 @@ from tiny_models import (
 )
 
 from scripts.job import BadInput
-from scripts.models.encoders import load_encoder, pick_device
+from scripts.models.encoders import (
+    _looked_up,
+    load_encoder,
+    native_precision,
+    pick_device,
+    value_table,
+)
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
@@ -113,6 +120,54 @@ def test_pictures_of_every_mode_and_size_equal_the_reference_processor(family, t
     images, _ = ours(encoder, drawn_images(), TEXTS)
     expected, _ = reference(tmp_path, drawn_images(), TEXTS[:1])
     assert cosines(images, expected).min() >= 0.99999
+
+
+def test_bytes_become_the_values_of_the_models_own_processor_bit_by_bit(folder):
+    encoder = load_encoder(folder, "cpu")
+    pixels, images = [], drawn_images()
+    for image in images:
+        found, expected = encoder.bytes_of(image), encoder.preprocess(image)
+        assert found.dtype == np.uint8 and found.shape == expected.shape
+        pixels.append(torch.from_numpy(found))
+        assert np.array_equal(_looked_up(encoder._table, pixels[-1][None])[0].numpy(), expected)
+    rows = ours(encoder, images, TEXTS[:1])[0]
+    assert np.array_equal(encoder.encode_images(torch.stack(pixels)).numpy(), rows)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_bytes_and_values_give_the_same_features_in_any_precision(clip, precision):
+    encoder = load_encoder(clip, "cpu", precision)
+    image = drawn_images()[0]
+    rows = [
+        encoder.encode_images(torch.from_numpy(make(image)[None])).numpy()
+        for make in (encoder.bytes_of, encoder.preprocess)
+    ]
+    assert np.array_equal(*rows)
+
+
+def test_a_processor_that_does_more_than_scale_and_shift_keeps_its_own_values(clip):
+    encoder = load_encoder(clip, "cpu")
+
+    def contrast(image, **settings):
+        batch = encoder.image_processor(image, **settings)
+        if settings.get("do_normalize", True):
+            batch["pixel_values"][0] /= np.abs(batch["pixel_values"][0]).max()
+        return batch
+
+    assert value_table(encoder.image_processor) is not None
+    assert value_table(contrast) is None
+    encoder._table = None
+    image = drawn_images()[0]
+    assert np.array_equal(encoder.bytes_of(image), encoder.preprocess(image))
+
+
+def test_the_largest_batch_is_as_large_as_any(folder):
+    encoder = load_encoder(folder, "cpu")
+    pixels = torch.from_numpy(np.stack([encoder.bytes_of(image) for image in drawn_images()[:3]]))
+    assert encoder.largest("images", 3).shape == pixels.shape
+    tokens = encoder.largest("texts", 3)["input_ids"]
+    assert tokens.shape == (3, encoder.context_length)
+    assert encoder.encode_texts(encoder.largest("texts", 2)).shape == (2, encoder.dim)
 
 
 def test_batch_and_order_do_not_change_a_row(folder):
@@ -218,6 +273,52 @@ def test_half_precision_gives_float32_unit_rows_near_those_of_float32(clip, prec
         assert cosines(rows, expected).min() > 0.99
 
 
+def test_the_cpus_own_flags_decide_what_it_computes_natively():
+    flags = Path("/proc/cpuinfo")
+    if not flags.exists():
+        pytest.skip("only Linux tells its flags in a file")
+    native = {"avx512_bf16", "amx_bf16", "bf16"} & set(flags.read_text("utf-8").split())
+    assert native_precision(torch.device("cpu")) == ("bfloat16" if native else "float32")
+
+
+@pytest.mark.parametrize(
+    ("flags", "library", "expected"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, True, "bfloat16"),
+        ({"avx512_bf16": False, "amx_bf16": True}, True, "bfloat16"),
+        ({"neon": True, "bf16": True}, True, "bfloat16"),
+        # what oneDNN would emulate, and what it was built without
+        ({"avx512_bf16": False, "avx512_f": True}, True, "float32"),
+        ({"bf16": True}, False, "float32"),
+    ],
+)
+def test_bfloat16_is_native_where_instruction_set_and_library_have_it(
+    flags, library, expected, monkeypatch
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: library)
+    assert native_precision(torch.device("cpu")) == expected
+    assert native_precision(torch.device("mps")) == "float32"
+
+
+@pytest.mark.parametrize(("ampere", "expected"), [(True, "bfloat16"), (False, "float16")])
+def test_a_gpu_computes_in_bfloat16_or_where_it_is_too_old_in_float16(
+    ampere, expected, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation: ampere or including_emulation
+    )
+    assert native_precision(torch.device("cuda", 1)) == expected
+
+
+def test_auto_takes_the_native_precision_and_says_which(clip):
+    encoder = load_encoder(clip, "cpu", "auto")
+    assert encoder.precision == native_precision(encoder.device)
+    assert encoder.model.dtype == getattr(torch, encoder.precision)
+    assert load_encoder(clip, "cpu").precision == "float32"
+
+
 def test_a_row_of_length_zero_is_an_error_and_not_nan(clip):
     encoder = load_encoder(clip, "cpu")
     with torch.no_grad():
@@ -232,7 +333,7 @@ def test_an_unknown_device_or_precision_is_refused(clip):
             pick_device(name)
     assert pick_device("cpu").type == "cpu"
     assert pick_device("auto").type in ("cpu", "cuda", "mps")
-    with pytest.raises(BadInput, match="float32, bfloat16, float16"):
+    with pytest.raises(BadInput, match="auto, or one of float32, bfloat16, float16"):
         load_encoder(clip, "cpu", "float8")
 
 

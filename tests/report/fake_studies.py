@@ -11,12 +11,13 @@ import numpy as np
 from scripts.evaluate.measures import HEADLINE
 from scripts.studies.comparisons import comparison_rows, read_pairs
 from scripts.studies.study_indexes import COSTS
+from scripts.studies.study_precision import COMPARED
 from scripts.studies.table import Row, row, write_rows
 
 WAYS = ("text_to_image", "image_to_text")
 STUDIES = (
     "relevance", "judgments", "published", "prompts", "scorers", "seeds", "gallery", "captions",
-    "categories", "robustness", "geometry", "errors", "leakage", "indexes",
+    "categories", "robustness", "geometry", "errors", "leakage", "indexes", "precision",
 )  # fmt: skip
 # as in config/config.yaml
 FIGURES = {
@@ -32,6 +33,7 @@ FIGURES = {
     "errors": {"measures": ["share"]},
     "leakage": {"measures": ["recall@1", "recall@10"]},
     "indexes": {"form": "lines", "log": True, "measures": ["found@10", "recall@10"]},
+    "precision": {"measures": ["recall@1", "recall@5", "recall@10", "mean"]},
 }
 
 
@@ -208,8 +210,21 @@ def index_costs(key) -> Iterator[dict[str, Any]]:
                 yield dict(zip(COSTS, values, strict=True))
 
 
+def precision(key, queries: int, lot) -> Iterator[Row]:
+    for way in WAYS:
+        yield row(key, way, "within", 1.0, queries, "float32")
+        for name in COMPARED:
+            moved = lot.uniform(-0.004, 0.004)
+            bounds = (moved - 0.003, moved + 0.003)
+            yield row(key, way, name, moved, queries, "bfloat16", None, bounds)
+        yield row(key, way, "least_cosine", 0.99871, queries, "bfloat16")
+        yield row(key, way, "within", 1.0, queries, "bfloat16")
+    yield row(key, "", "rsum", 0.001, queries, "bfloat16", None, (-0.002, 0.004))
+
+
 MAKERS = {
     "relevance": relevance, "judgments": judgments, "published": published, "seeds": seeds,
     "gallery": gallery, "captions": captions, "categories": categories, "robustness": robustness,
     "geometry": geometry, "errors": errors, "leakage": leakage, "indexes": indexes,
+    "precision": precision,
 }  # fmt: skip

@@ -259,6 +259,21 @@ def test_leakage_inflates_does_not_or_is_not_there(near_duplicates, without, key
     assert told("leakage", rows, tmp_path) == keys
 
 
+@pytest.mark.parametrize(
+    ("change", "inside", "key"),
+    [(0.0, 1.0, "alike"), (0.03, 1.0, "within"), (-0.03, 1.0, "within"), (0.03, 0.9, "beyond")],
+)
+def test_a_precision_changes_nothing_stays_within_or_leaves_its_interval(
+    change, inside, key, tmp_path
+):
+    rows = [row(KEY, way, "within", 1.0, 10, "float32") for way in (TEXT, IMAGE)]
+    for way in (TEXT, IMAGE):
+        rows.append(row(KEY, way, "mean", change, 10, "bfloat16", interval=near(change)))
+        rows.append(row(KEY, way, "least_cosine", 0.9987654, 10, "bfloat16"))
+        rows.append(row(KEY, way, "within", inside, 10, "bfloat16"))
+    assert told("precision", rows, tmp_path) == [f"precision_{key}"]
+
+
 def test_only_the_first_model_is_spoken_of(tmp_path):
     rows = [
         row((model, "plain", "cosine"), "", "tau_c", tau, 9, "expert", interval=near(tau))
