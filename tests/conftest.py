@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -19,6 +20,14 @@ PARTS += ("run", "requirements.lock", "pyproject.toml")
 
 # a shell that starts the tests in the background lets them, and all they start, ignore Ctrl-C
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def handlers_of_log_as_before():
+    """A job's messages go to the streams of its own test, which are closed after it."""
+    before = logging.root.handlers[:]
+    yield
+    logging.root.handlers[:] = before
 
 
 @dataclass

@@ -100,7 +100,7 @@ def test_what_is_in_one_language_says_in_which(said):
 
 def test_each_study_has_a_folder_with_its_figure_and_its_table(folders):
     studies = [part for category, part in folders if category == "5 Studies"]
-    assert len(studies) == 13
+    assert len(studies) == 15
     for study in studies:
         names = [Path(path).name for path in folders["5 Studies", study]]
         assert f"{study}.csv" in names
