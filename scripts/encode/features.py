@@ -14,7 +14,7 @@ from scripts.data.ahead import map_ahead
 from scripts.data.rows import Rows, read_rows
 from scripts.encode.gpu import PROBE, encoded_on_gpu, measured_batch
 from scripts.job import digest_of_file, log, whole, write_json
-from scripts.models.encoders import Encoder, load_encoder
+from scripts.models.encoders import Encoder, import_libraries, load_encoder
 from scripts.models.fetch_model import verify_model
 
 Side = Literal["images", "texts"]
@@ -31,7 +31,10 @@ def open_encoder(provenance: Path, device: str, precision: str, threads: int) ->
     ``threads`` bounds what torch computes with on a CPU: so many batches side by side, a thread
     each. Threads that share a batch would add up to other last bits than another number of them.
     """
-    verify_model(provenance)
+    with ThreadPoolExecutor(1) as pool:
+        verified = pool.submit(verify_model, provenance)
+        import_libraries()
+        verified.result()
     import torch
 
     torch.set_num_threads(1)

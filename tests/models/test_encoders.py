@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import subprocess
+import sys
 import zipfile
 from contextlib import nullcontext
 from pathlib import Path
@@ -449,3 +451,26 @@ def test_real_photos_and_captions_equal_a_plain_transformers_loop():
     expected = reference(model, images, captions)
     for rows, reference_rows in zip(found, expected, strict=True):
         assert cosines(rows, reference_rows).min() >= 0.99999
+
+
+def test_libraries_come_without_a_search_for_garbage_which_goes_on_afterwards():
+    script = """
+import gc
+import sys
+from scripts.models.encoders import import_libraries
+collections = []
+gc.callbacks.append(lambda phase, info: collections.append(phase))
+import_libraries()
+assert not collections, len(collections)
+assert gc.isenabled() and "torch" in sys.modules and "transformers.modeling_utils" in sys.modules
+gc.disable()
+import_libraries()
+assert not gc.isenabled()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
