@@ -47,7 +47,7 @@ def tower(
     ]
 
     def go(inputs: list[torch.Tensor]) -> dict[str, Any]:
-        count = sum(len(rows) for rows in encoded(encoder, encoder.encode_images, inputs))
+        count = sum(len(rows) for rows in encoded(encoder, "images", inputs))
         return {"images": count}
 
     go(inputs[:2])
