@@ -31,6 +31,7 @@ class ColourEncoder:
     dim = 3
     context_length = 77
     batches_at_once = 1
+    shares_beginnings = False
     device = torch.device("cpu")
 
     def __init__(self) -> None:

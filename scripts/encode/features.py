@@ -73,7 +73,8 @@ def encoded(encoder: Encoder, side: Side, inputs: Iterable) -> Iterator[np.ndarr
     as many as ``encoder`` says are computed side by side.
     """
     if encoder.device.type == "cuda":
-        yield from encoded_on_gpu(encoder, getattr(encoder, f"forward_{side}"), inputs)
+        planned = map(encoder.plan_texts, inputs) if side == "texts" else inputs
+        yield from encoded_on_gpu(encoder, getattr(encoder, f"infer_{side}"), planned)
         return
     with ThreadPoolExecutor(encoder.batches_at_once) as pool:
         encode = getattr(encoder, f"encode_{side}")
@@ -88,7 +89,9 @@ def batch_of(encoder: Encoder, side: Side, setting: int | str) -> int:
     if encoder.device.type != "cuda":
         return BLOCK
     probe = encoder.largest(side, PROBE)
-    found = measured_batch(encoder, getattr(encoder, f"forward_{side}"), probe)
+    if side == "texts":
+        probe = encoder.plan_texts(probe)
+    found = measured_batch(encoder, getattr(encoder, f"infer_{side}"), probe)
     log.info("%d %s at once fit into the memory of %s", found, side, encoder.device)
     return found
 

@@ -104,17 +104,17 @@ def product(precision: str, threads: int, side: int) -> Callable[[], dict[str, A
 def operations(model: str) -> Callable[[], dict[str, Any]]:
     """Floating-point operations that the image tower needs for one image, as torch counts them."""
     import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
     from scripts.models.encoders import load_encoder
 
     encoder = load_encoder(Path(model).parent, "cpu", "float32")
-    # the counter knows products of matrices, not the fused attention of a CPU
-    encoder.model.set_attn_implementation("eager")
     pixels = torch.zeros(1, 3, 224, 224)
 
     def go() -> dict[str, Any]:
-        with FlopCounterMode(display=False) as counter:
+        # the counter knows products of matrices, not the fused attention of a CPU
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
             encoder.encode_images(pixels)
         return {"operations": counter.get_total_flops()}
 

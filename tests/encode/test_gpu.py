@@ -58,7 +58,7 @@ def memory(monkeypatch):
 def test_the_memory_of_an_item_is_measured_with_a_few(encoder, memory):
     def forward(pixels):
         memory.peak = max(memory.peak, memory.now + 60 * 2**20 * len(pixels))
-        return encoder.forward_images(pixels)
+        return encoder.infer_images(pixels)
 
     # of 1,024 MB and 24 MB that torch keeps unused, 838 MB are for 13 items of 60 MB
     assert measured_batch(encoder, forward, encoder.largest("images", PROBE)) == 8
@@ -77,8 +77,8 @@ def test_a_number_is_taken_as_it_is_and_auto_measures_on_a_gpu_only(encoder, sid
     monkeypatch.setattr(features, "measured_batch", measured)
     monkeypatch.setattr(encoder, "device", torch.device("cuda"))
     monkeypatch.setattr(torch.Tensor, "to", lambda self, *_, **__: self.float())
-    monkeypatch.setattr(encoder, "forward_texts", lambda tokens: tokens["input_ids"])
-    monkeypatch.setattr(encoder, "forward_images", lambda pixels: pixels)
+    monkeypatch.setattr(encoder, "infer_texts", lambda plan: plan["ends"])
+    monkeypatch.setattr(encoder, "infer_images", lambda pixels: pixels)
     assert features.batch_of(encoder, side, "auto") == 256
     assert features.batch_of(encoder, side, 7) == 7
 
@@ -129,14 +129,16 @@ def test_a_gpu_gives_the_rows_that_a_cpu_gives_in_their_order(encoder, side, tol
         noise = torch.randint(0, 256, (5, 2, 3, 32, 32), dtype=torch.uint8)
         batches = list(noise)
     expected = list(features.encoded(encoder, side, batches))
-    found = list(encoded_on_gpu(encoder, getattr(encoder, f"forward_{side}"), batches))
+    if side == "texts":
+        batches = map(encoder.plan_texts, batches)
+    found = list(encoded_on_gpu(encoder, getattr(encoder, f"infer_{side}"), batches))
     assert len(found) == 5
     assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
 
 
 def test_batches_are_copied_before_the_rows_of_earlier_ones_are_waited_for(encoder, told):
     batches = list(torch.randint(0, 256, (5, 2, 3, 32, 32), dtype=torch.uint8))
-    list(encoded_on_gpu(encoder, encoder.forward_images, batches))
+    list(encoded_on_gpu(encoder, encoder.infer_images, batches))
     # each batch is computed once its own copy has come, and its memory is kept until then
     assert [one for one in told if one.startswith("rows after")] == [
         f"rows after copy {number}" for number in range(1, 6)
