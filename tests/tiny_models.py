@@ -235,6 +235,25 @@ def make_dual_encoder(folder: Path, convolutional: bool = False) -> None:
     )
 
 
+def make_clip_text_dual_encoder(folder: Path) -> None:
+    """A VisionTextDualEncoder of ViT and CLIP's text tower, with the tokenizer of ``make_clip``."""
+    import torch
+    from transformers import (
+        CLIPTextConfig,
+        VisionTextDualEncoderConfig,
+        VisionTextDualEncoderModel,
+        ViTConfig,
+    )
+
+    make_clip(folder)
+    text = json.loads((folder / "config.json").read_text("utf-8"))["text_config"]
+    config = VisionTextDualEncoderConfig.from_vision_text_configs(
+        ViTConfig(**TOWER, image_size=SIDE, patch_size=8), CLIPTextConfig(**text), projection_dim=24
+    )
+    torch.manual_seed(0)
+    save(VisionTextDualEncoderModel(config), folder)
+
+
 def make_roberta_dual_encoder(folder: Path) -> None:
     """A VisionTextDualEncoder of ViT and RoBERTa, whose positions start behind the padding's id."""
     import torch

@@ -22,7 +22,7 @@ def distinct_beginnings(input_ids: torch.Tensor, eos_token_id: int) -> dict[str,
     Returns
     -------
     tokens, positions : (n,) the last token of each distinct beginning, and its place in a text
-    rows : (b, length) which of the n each token of each text is; 0 behind a text's end
+    rows : (b, length) which of the n each token of each text is; any behind a text's end
     firsts : (n,) a place in ``rows``, flattened, where each of the n stands
     ends : (b,) place of each text's last token
     """
@@ -42,7 +42,6 @@ def distinct_beginnings(input_ids: torch.Tensor, eos_token_id: int) -> dict[str,
     rows = np.zeros(ids.shape, dtype=np.int64)
     rows[new] = np.arange(new.sum())
     rows[order] = np.maximum.accumulate(rows, axis=0)
-    rows[behind] = 0
     text, position = np.nonzero(new)
     text = order[text]
     found = {
@@ -56,9 +55,10 @@ def distinct_beginnings(input_ids: torch.Tensor, eos_token_id: int) -> dict[str,
 
 
 def text_features(model, beginnings: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Projected features (b, dim) of a CLIPModel for what ``distinct_beginnings`` found.
+    """Projected features (b, dim) of a model with CLIP's text tower.
 
-    As ``model.get_text_features`` of the same ids, but for the last bits.
+    ``beginnings`` is what ``distinct_beginnings`` found of token ids; for these the features are
+    those of ``model.get_text_features``, but for the last bits.
     """
     import torch
 

@@ -58,7 +58,7 @@ class Encoder:
         # padding gives other features. Causal and masked towers never see padding.
         text_tower = model.config.text_config.model_type
         self.padding = "max_length" if text_tower.startswith("siglip") else "longest"
-        self.shares_beginnings = self.architecture == "clip"
+        self.shares_beginnings = text_tower == "clip_text_model"
         self.batches_at_once = 1
         self._lower_case = _asks_lower_case(folder)
         table = value_table(image_processor)

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from tiny_models import drawn_images, make_clip, make_openai_clip
+from tiny_models import drawn_images, make_clip, make_clip_text_dual_encoder, make_openai_clip
 
 from scripts.models.clip_towers import distinct_beginnings, image_features, text_features
 from scripts.models.encoders import load_encoder
@@ -15,11 +15,16 @@ from scripts.models.encoders import load_encoder
 START, END = 8, 9
 
 
-@pytest.fixture(scope="module", params=[make_clip, make_openai_clip])
-def encoder(request, tmp_path_factory):
+def loaded(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("clip")
     request.param(folder)
     return load_encoder(folder, "cpu")
+
+
+encoder = pytest.fixture(scope="module", params=[make_clip, make_openai_clip])(loaded)
+text_encoder = pytest.fixture(
+    scope="module", params=[make_clip, make_openai_clip, make_clip_text_dual_encoder]
+)(loaded)
 
 
 def test_what_texts_have_in_common_in_front_is_one_row():
@@ -79,11 +84,11 @@ BATCHES = {
 
 
 @pytest.mark.parametrize("texts", BATCHES.values(), ids=BATCHES)
-def test_text_features_are_those_of_transformers(encoder, texts):
-    tokens = encoder.tokenize(texts)
+def test_text_features_are_those_of_transformers(text_encoder, texts):
+    model, tokens = text_encoder.model, text_encoder.tokenize(texts)
     with torch.inference_mode():
-        expected = encoder.model.get_text_features(**tokens).pooler_output
-        found = text_features(encoder.model, encoder.plan_texts(tokens))
+        expected = model.get_text_features(**tokens).pooler_output
+        found = text_features(model, text_encoder.plan_texts(tokens))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
