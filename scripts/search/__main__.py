@@ -52,13 +52,15 @@ def as_text(hits: Sequence[Hit]) -> str:
     return "\n".join(lines)
 
 
-def as_json(asked: dict[str, str], find: Find, engine: Search, hits: Sequence[Hit]) -> str:
+def as_json(
+    asked: dict[str, str], find: Find, engine: Search, index: str | None, hits: Sequence[Hit]
+) -> str:
     """Hits for a program."""
     answer: dict[str, Any] = {
         "query": asked,
         "find": find,
         "run": asdict(engine.name),
-        "index": engine.index,
+        "index": index,
         "results": [
             {**asdict(hit), "path": (engine.image_folder / hit.image).as_posix()} for hit in hits
         ],
@@ -149,15 +151,15 @@ def answer(options: argparse.Namespace) -> str:
     photo = open_photo(options.image) if options.image else None
     query = None if photo else checked_query(options.query)
     name = find_run(options.results, _wanted(options), options.split, options.index)
-    engine = Search(options.results, options.data, name, index=options.index)
+    engine = Search(options.results, options.data, name)
     if photo:
         find = options.find or "captions"
-        hits = engine.by_image(photo, options.top_k, find)
+        hits = engine.by_image(photo, options.top_k, find, options.index)
         asked, title = {"image": options.image.as_posix()}, options.image.name
     else:
         find = options.find or "images"
         features, cut = engine.encode_text(query)
-        hits = engine.best(features, "texts", options.top_k, find)
+        hits = engine.best(features, "texts", options.top_k, find, options.index)
         if cut:
             print("The query is longer than the model reads: its end was left out", file=sys.stderr)
         asked, title = {"text": query}, query
@@ -165,8 +167,8 @@ def answer(options: argparse.Namespace) -> str:
         save_sheet(options.save, title, engine, hits, photo)
         print(f"Saved {options.save}", file=sys.stderr)
     if options.json:
-        return as_json(asked, find, engine, hits)
-    through = f", through the index {engine.index}" if engine.index else ""
+        return as_json(asked, find, engine, options.index, hits)
+    through = f", through the index {options.index}" if options.index else ""
     print("Asked " + ", ".join(map(str, asdict(engine.name).values())) + through, file=sys.stderr)
     return as_text(hits)
 
