@@ -464,11 +464,8 @@ def test_a_sheet_of_an_unknown_format_is_refused_before_any_work(tmp_path, capsy
 
 @pytest.mark.parametrize(
     "arguments",
-    [
-        [], ["red", "--image", "x.jpg"], ["red", "--top-k", "0"], ["red", "--find", "x"],
-        ["--serve", "--index", "flat"],
-    ],
-)  # fmt: skip
+    [[], ["red", "--image", "x.jpg"], ["red", "--top-k", "0"], ["red", "--find", "x"]],
+)
 def test_a_wrong_command_line_ends_in_the_usage(arguments, capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)

@@ -131,11 +131,12 @@ def serve(options: argparse.Namespace) -> None:
             "--host", options.host, "this machine alone: 127.0.0.1, ::1 or localhost",
             "add --allow-network if all who reach it may search and see the images",
         )  # fmt: skip
-    first = find_run(options.results, _wanted(options), options.split)
+    first = find_run(options.results, _wanted(options), options.split, options.index)
     top_k = min(options.top_k, page.MAX_ANSWERS)
     page.serve(
-        options.results, options.data, first, options.split, top_k, options.host, options.port
-    )
+        options.results, options.data, first, options.index, options.split, top_k,
+        options.host, options.port,
+    )  # fmt: skip
 
 
 def _wanted(options: argparse.Namespace) -> dict[str, str | None]:
@@ -176,8 +177,8 @@ def answer(options: argparse.Namespace) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = parser().parse_args(arguments)
-    if options.serve and (options.save or options.json or options.find or options.index):
-        parser().error("--save, --json, --find and --index go with a query; not with --serve")
+    if options.serve and (options.save or options.json or options.find):
+        parser().error("--save, --json and --find go with a query; not with --serve")
     # a bar for a single query is noise
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:
