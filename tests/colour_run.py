@@ -12,6 +12,7 @@ from PIL import Image
 
 from scripts.data.rows import read_rows
 from scripts.job import digest_of_file
+from scripts.retrieve.indexes import build, write_index
 from scripts.retrieve.scorers import fit, save_scorer
 
 torch = pytest.importorskip("torch")
@@ -99,6 +100,28 @@ def make_run(
     (run / "metrics.json").write_text(json.dumps({"split": "test"}))
     os.utime(run / "metrics.json", (finished, finished))
     return folder
+
+
+def build_indexes(
+    project: Path, *names: str, prompt: str = "plain", upto: int | None = None
+) -> Path:
+    """Flat indexes of the run under these names, as ``build_index`` writes them.
+
+    Those ``upto`` a row know no other, so that one sees who answered.
+    """
+    run = project / "results" / "squares" / "colours" / prompt / "cosine"
+    for way, stem in (("text_to_image", "images"), ("image_to_text", f"texts.{prompt}")):
+        npy = run.parents[1] / "test" / f"{stem}.npy"
+        sidecar = json.loads(npy.with_suffix(".json").read_text())
+        about = {
+            "rows": sidecar["rows"], "features": [sidecar["sha256"]], "dimension": 3,
+            "scorer": digest_of_file(run / "scorer.npz"),
+        }  # fmt: skip
+        for name in names:
+            path = run / f"index.{name}.{way}.faiss"
+            index = build("flat", {}, np.load(npy)[:upto])
+            write_index(path, path.with_suffix(".json"), index, about)
+    return run
 
 
 def folders(project: Path) -> list[str]:

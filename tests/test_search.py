@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from colour_run import CAPTIONS, ColourEncoder, folders, make_run
+from colour_run import CAPTIONS, ColourEncoder, build_indexes, folders, make_run
 from PIL import Image
 
-from scripts.job import BadInput, digest_of_file
+from scripts.job import BadInput
 from scripts.retrieve.indexes import build, write_index
 from scripts.retrieve.scorers import fit, save_scorer
 from scripts.search.__main__ import main
@@ -182,31 +182,17 @@ def test_a_wrong_data_folder_is_told_and_no_run_blamed(project, encoder):
         engine.by_text("red")
 
 
-def build_indexes(project: Path, *names: str, prompt: str = "plain") -> Path:
-    """Flat indexes of the run under these names, as ``build_index`` writes them."""
-    run = project / "results" / "squares" / "colours" / prompt / "cosine"
-    for way, stem in (("text_to_image", "images"), ("image_to_text", f"texts.{prompt}")):
-        npy = run.parents[1] / "test" / f"{stem}.npy"
-        sidecar = json.loads(npy.with_suffix(".json").read_text())
-        about = {
-            "rows": sidecar["rows"], "features": [sidecar["sha256"]], "dimension": 3,
-            "scorer": digest_of_file(run / "scorer.npz"),
-        }  # fmt: skip
-        for name in names:
-            path = run / f"index.{name}.{way}.faiss"
-            write_index(path, path.with_suffix(".json"), build("flat", {}, np.load(npy)), about)
-    return run
-
-
 def test_an_index_answers_and_is_named(project, encoder, capsys, monkeypatch):
     run = build_indexes(project, "flat", "other.one")
     exact = engine_of(project)
     monkeypatch.setattr("scripts.retrieve.ranking.top_k", lambda *_: pytest.fail("asked exactly"))
     results = project / "results"
-    name = find_run(results, {}, index="other.one")
-    through = Search(results, project / "data", name, index="other.one")
+    through = Search(results, project / "data", find_run(results, {}, index="other.one"))
     photo = Image.new("RGB", (8, 8), (0, 0, 250))
-    found = [through.by_text("something red", 2), through.by_image(photo, 2)]
+    found = [
+        through.by_text("something red", 2, index="other.one"),
+        through.by_image(photo, 2, index="other.one"),
+    ]
     monkeypatch.undo()
     monkeypatch.setattr("scripts.models.encoders.load_encoder", lambda *_, **__: encoder)
     for hits, expected in zip(
@@ -229,8 +215,42 @@ def test_an_index_answers_and_is_named(project, encoder, capsys, monkeypatch):
         "scripts.retrieve.indexes.search",
         lambda *_: (np.array([[3, -1]]), np.array([[0.5, -np.inf]], dtype=np.float32)),
     )
-    assert [hit.image for hit in Search(results, project / "data", name, index="flat")
-            .by_text("red", 2)] == ["red.png"]  # fmt: skip
+    found = engine_of(project).by_text("red", 2, index="flat")
+    assert [hit.image for hit in found] == ["red.png"]
+
+
+def test_an_index_is_chosen_for_each_question_and_read_once(project, encoder):
+    run = build_indexes(project, "two", upto=2)
+    engine = engine_of(project)
+    photo = Image.new("RGB", (8, 8), (0, 255, 0))
+    for _ in range(2):
+        found = engine.by_text("green", index="two")
+        assert [hit.image for hit in found] == ["green.png", "blue.png"]
+        # the first two captions are both of the blue square
+        found = engine.by_image(photo, index="two")
+        assert {hit.caption for hit in found} == set(CAPTIONS["blue.png"])
+        assert len(engine.by_text("green")) == 4 and len(engine.by_image(photo)) == 6
+        for way in ("text_to_image", "image_to_text"):
+            (run / f"index.two.{way}.faiss").write_bytes(b"")
+
+
+@pytest.mark.parametrize("name", ["hnws", "", "../cosine/index.flat", "*"])
+def test_an_engine_refuses_an_index_that_was_not_built(project, encoder, name):
+    build_indexes(project, "flat", "hnsw")
+    engine = engine_of(project)
+    assert engine.indexes() == ["flat", "hnsw"]
+    with pytest.raises(BadInput, match=r"the test split: flat, hnsw\n"):
+        engine.by_text("red", index=name)
+
+
+def test_a_split_that_was_not_measured_has_no_indexes(project, encoder):
+    run = build_indexes(project, "flat")
+    (run / "metrics.json").write_text('{"split": "val"}')
+    results = project / "results"
+    engine = Search(results, project / "data", find_run(results, {}, split="test"))
+    assert engine.indexes() == [] and engine.by_text("red")[0].image == "red.png"
+    with pytest.raises(BadInput, match=r"the test split: none\n"):
+        engine.by_text("red", index="flat")
 
 
 def test_the_newest_run_with_the_index_answers(project):
@@ -444,11 +464,8 @@ def test_a_sheet_of_an_unknown_format_is_refused_before_any_work(tmp_path, capsy
 
 @pytest.mark.parametrize(
     "arguments",
-    [
-        [], ["red", "--image", "x.jpg"], ["red", "--top-k", "0"], ["red", "--find", "x"],
-        ["--serve", "--index", "flat"],
-    ],
-)  # fmt: skip
+    [[], ["red", "--image", "x.jpg"], ["red", "--top-k", "0"], ["red", "--find", "x"]],
+)
 def test_a_wrong_command_line_ends_in_the_usage(arguments, capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)

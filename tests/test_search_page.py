@@ -14,13 +14,14 @@ import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 import yaml
 from browser import browser, resize
-from colour_run import CAPTIONS, ColourEncoder, folders, make_run
+from colour_run import CAPTIONS, ColourEncoder, build_indexes, folders, make_run
 from PIL import Image
 
 from scripts.job import BadInput
@@ -213,6 +214,89 @@ def test_who_waits_too_long_is_told_so(project, monkeypatch):
         reply = sentence(client, "red")
     assert reply.status_code == 503 and "busy" in reply.get_json()["error"]
     assert sentence(client, "red").status_code == 200
+
+
+# ---- through an index ----
+
+
+def test_the_page_answers_through_an_index_as_the_engine_does_and_says_so(project):
+    build_indexes(project, "flat", "two", upto=2)
+    client, results = client_of(project), project / "results"
+    engine = Search(results, project / "data", find_run(results, {}))
+    photo = Image.new("RGB", (30, 20), (0, 0, 250))
+    of_row = client.post(f"/api/image/0?run={RUN}&index=two", headers=OWN)
+    for reply, hits in (
+        (sentence(client, "green", index="two"), engine.by_text("green", index="two")),
+        (picture(client, png((0, 0, 250)), index="two"), engine.by_image(photo, index="two")),
+        (of_row, engine.by_image(engine.photo_of(0), index="two")),
+    ):
+        told = reply.get_json()
+        assert told["index"] == "two" and told["indexes"] == ["flat", "two"]
+        keys = ("rank", "row", "score", "image", "captions", "caption")
+        assert [[hit[key] for key in keys] for hit in told["hits"]] == [
+            [getattr(hit, key) for key in keys] for hit in hits
+        ]
+        # it knows no more
+        assert len(hits) == 2
+    for wishes in ({}, {"index": ""}):
+        told = sentence(client, "green", **wishes).get_json()
+        assert told["index"] is None and len(told["hits"]) == 4
+
+
+def test_a_run_tells_its_indexes_and_none_for_another_split(project):
+    build_indexes(project, "hnsw", "flat")
+    make_run(project, prompt="photo")
+    (project / "results/squares/colours/photo/cosine/metrics.json").write_text('{"split": "val"}')
+    # of the one run test was measured, of the other val
+    runs = Runs(project / "results", project / "data", split="test")
+    client = make_app(runs, find_run(project / "results", {}, split="test")).test_client()
+    build_indexes(project, "flat", prompt="photo")
+    for run, indexes in ((RUN, ["flat", "hnsw"]), ("squares/colours/photo/cosine", [])):
+        told = client.get("/api/run", query_string={"run": run}, headers=OWN).get_json()
+        assert told["indexes"] == indexes
+    reply = sentence(client, "red", run="squares/colours/photo/cosine", index="flat")
+    assert "the test split: none" in error_of(reply, 400)
+
+
+@pytest.mark.parametrize("index", ["hnws", "../cosine/index.flat", "<b>", "x" * 5000])
+def test_an_unknown_index_is_refused_with_those_that_there_are(project, index):
+    build_indexes(project, "flat", "hnsw")
+    client = client_of(project)
+    of_row = client.post("/api/image/0", query_string={"run": RUN, "index": index}, headers=OWN)
+    for reply in (
+        sentence(client, "red", index=index),
+        picture(client, png(), index=index),
+        of_row,
+    ):
+        told = error_of(reply, 400)
+        assert "flat, hnsw" in told and len(told) < 500
+
+
+def test_an_index_within_one_side_is_refused_in_words(project):
+    build_indexes(project, "flat")
+    client = client_of(project)
+    for reply in (
+        sentence(client, "red", find="captions", index="flat"),
+        picture(client, png(), find="images", index="flat"),
+    ):
+        assert "a side searched with itself" in error_of(reply, 400)
+
+
+def test_the_page_begins_with_the_index_that_the_command_names(project, monkeypatch, capsys):
+    build_indexes(project, "hnsw")
+    make_run(project, prompt="photo", finished=2_000_000.0)
+    made = []
+    monkeypatch.setattr(page, "make_app", lambda *options: made.append(make_app(*options)))
+    monkeypatch.setattr("waitress.create_server", lambda *_, **__: SimpleNamespace(run=bool))
+    arguments = ["--serve", "--port", "0", *folders(project)]
+    for index, run in (("hnsw", RUN), ("", "squares/colours/photo/cosine")):
+        assert main([*arguments, *(["--index", index] if index else [])]) == 0
+        text = made[-1].test_client().get("/", headers=OWN).text
+        setup = json.loads(re.search(r'id="setup">(.*?)</script>', text)[1])
+        # the newest run that has it
+        assert (setup["index"], setup["first"]) == (index, run)
+    assert main([*arguments, "--index", "hnws"]) == 1
+    assert "did you mean hnsw?" in capsys.readouterr().err
 
 
 # ---- strangers ----
@@ -576,6 +660,14 @@ class Opened:
         wanted = list(captions)
         self.until(lambda: [c.text for c in self.all("#hits .caption")][: len(wanted)] == wanted)
 
+    def choose_index(self, name: str) -> None:
+        self.one("index").find_element("css selector", f'option[value="{name}"]').click()
+
+    def index(self) -> tuple[str, bool, bool]:
+        """The index that the page shows, whether it can be chosen, and whether it is seen."""
+        one = self.one("index")
+        return one.get_property("value"), one.is_enabled(), one.is_displayed()
+
     def choose_run(self, prompt: str) -> None:
         self.one("run").find_element("css selector", f'option[value*="/{prompt}/"]').click()
 
@@ -592,18 +684,23 @@ def driver(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(driver, tmp_path, encoder):
-    """The page of two runs, and of a dataset with markup in its captions."""
+def opened(driver, tmp_path, encoder, request):
+    """The page of two runs, and of a dataset with markup in its captions.
+
+    The first run has an index "two" of two of its images. A parameter is the index to begin with.
+    """
     import waitress
 
     project = make_run(tmp_path, prompt="plain", finished=3_000_000.0)
+    build_indexes(project, "two", upto=2)
     make_run(project, prompt="photo", templates=("not green: {}",), finished=2_000_000.0)
     make_run(
         project, dataset="marked", prompt="markup", captions={"red.png": [MARKUP, MARKUP]},
         finished=1_000_000.0,
     )  # fmt: skip
     results = project / "results"
-    app = make_app(Runs(results, project / "data"), find_run(results, {}))
+    index = getattr(request, "param", None)
+    app = make_app(Runs(results, project / "data"), find_run(results, {}), index)
     listener = listen("127.0.0.1", 0)
     server = waitress.create_server(app, sockets=[listener])
     thread = threading.Thread(target=server.run, daemon=True)
@@ -734,6 +831,75 @@ def test_another_run_answers_the_same_question_otherwise(opened):
     opened.choose_run("plain")
     opened.shows(RED)
     assert [line.text for line in opened.all("#hits .line")] == scores
+
+
+def test_an_index_is_chosen_and_the_address_keeps_it(opened):
+    opened.open("/?q=green")
+    opened.shows(GREEN)
+    assert opened.index() == ("", True, True) and "through" not in opened.text("status")
+    opened.choose_index("two")
+    opened.until(lambda: len(opened.all("#hits > li")) == 2)
+    assert opened.text("status").startswith("Best 2 of 4 images · through two · encoded in ")
+    assert "index=two" in opened.driver.current_url
+    opened.driver.refresh()
+    opened.shows(GREEN, BLUE)
+    assert opened.index() == ("two", True, True)
+    assert "through two" in opened.text("status")
+    opened.one("language").click()
+    assert " · 经 two · " in opened.text("status")
+    assert opened.text("through").startswith("检索方式\n全部（精确）")
+    opened.choose_index("")
+    opened.until(lambda: len(opened.all("#hits > li")) == 4)
+    assert "index" not in opened.driver.current_url
+    opened.driver.back()
+    opened.until(lambda: len(opened.all("#hits > li")) == 2)
+    assert opened.index() == ("two", True, True)
+
+
+def test_within_one_side_no_index_answers_until_the_other_is_asked_again(opened):
+    opened.open("/?q=green&index=two")
+    opened.shows(GREEN, BLUE)
+    opened.all("input[value=captions]")[0].click()
+    opened.until(lambda: opened.text("status").startswith("Best 6 of 6 captions · encoded"))
+    assert opened.index() == ("", False, True)
+    opened.driver.refresh()
+    opened.until(lambda: opened.text("status").startswith("Best 6 of 6 captions · encoded"))
+    assert opened.index() == ("", False, True)
+    opened.all("#hits .picture")[0].click()
+    opened.until(lambda: "Best 2 of 6 captions · through two" in opened.text("status"))
+    assert opened.index() == ("two", True, True)
+
+
+def test_an_index_stays_with_another_run_that_has_it_and_else_everything_is_compared(opened):
+    build_indexes(opened.project, "two", prompt="photo", upto=1)
+    opened.open("/?q=green&index=two")
+    opened.shows(GREEN, BLUE)
+    opened.choose_run("photo")
+    opened.until(lambda: len(opened.all("#hits > li")) == 1)
+    assert opened.index() == ("two", True, True) and "index=two" in opened.driver.current_url
+    opened.choose_run("markup")
+    opened.shows(MARKUP)
+    assert opened.index() == ("", True, False) and "index" not in opened.driver.current_url
+    assert "through" not in opened.text("status")
+    opened.choose_run("plain")
+    opened.shows(GREEN, CAPTIONS["orange.png"][0])
+    assert opened.index() == ("", True, True)
+
+
+@pytest.mark.parametrize("opened", ["two"], indirect=True)
+def test_a_page_that_was_started_with_an_index_begins_with_it(opened):
+    opened.open("/?q=green")
+    opened.shows(GREEN, BLUE)
+    assert opened.index() == ("two", True, True)
+    opened.choose_index("")
+    opened.shows(GREEN, CAPTIONS["orange.png"][0])
+    # an address without a word of it would bring the index back
+    opened.driver.refresh()
+    opened.shows(GREEN, CAPTIONS["orange.png"][0])
+    assert opened.index() == ("", True, True)
+    opened.open("/?q=red&run=marked/colours/markup/cosine")
+    opened.shows(MARKUP)
+    assert opened.index() == ("", True, False)
 
 
 def test_captions_made_of_markup_show_as_text(opened):

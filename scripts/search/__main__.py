@@ -52,13 +52,15 @@ def as_text(hits: Sequence[Hit]) -> str:
     return "\n".join(lines)
 
 
-def as_json(asked: dict[str, str], find: Find, engine: Search, hits: Sequence[Hit]) -> str:
+def as_json(
+    asked: dict[str, str], find: Find, engine: Search, index: str | None, hits: Sequence[Hit]
+) -> str:
     """Hits for a program."""
     answer: dict[str, Any] = {
         "query": asked,
         "find": find,
         "run": asdict(engine.name),
-        "index": engine.index,
+        "index": index,
         "results": [
             {**asdict(hit), "path": (engine.image_folder / hit.image).as_posix()} for hit in hits
         ],
@@ -129,11 +131,12 @@ def serve(options: argparse.Namespace) -> None:
             "--host", options.host, "this machine alone: 127.0.0.1, ::1 or localhost",
             "add --allow-network if all who reach it may search and see the images",
         )  # fmt: skip
-    first = find_run(options.results, _wanted(options), options.split)
+    first = find_run(options.results, _wanted(options), options.split, options.index)
     top_k = min(options.top_k, page.MAX_ANSWERS)
     page.serve(
-        options.results, options.data, first, options.split, top_k, options.host, options.port
-    )
+        options.results, options.data, first, options.index, options.split, top_k,
+        options.host, options.port,
+    )  # fmt: skip
 
 
 def _wanted(options: argparse.Namespace) -> dict[str, str | None]:
@@ -149,15 +152,15 @@ def answer(options: argparse.Namespace) -> str:
     photo = open_photo(options.image) if options.image else None
     query = None if photo else checked_query(options.query)
     name = find_run(options.results, _wanted(options), options.split, options.index)
-    engine = Search(options.results, options.data, name, index=options.index)
+    engine = Search(options.results, options.data, name)
     if photo:
         find = options.find or "captions"
-        hits = engine.by_image(photo, options.top_k, find)
+        hits = engine.by_image(photo, options.top_k, find, options.index)
         asked, title = {"image": options.image.as_posix()}, options.image.name
     else:
         find = options.find or "images"
         features, cut = engine.encode_text(query)
-        hits = engine.best(features, "texts", options.top_k, find)
+        hits = engine.best(features, "texts", options.top_k, find, options.index)
         if cut:
             print("The query is longer than the model reads: its end was left out", file=sys.stderr)
         asked, title = {"text": query}, query
@@ -165,8 +168,8 @@ def answer(options: argparse.Namespace) -> str:
         save_sheet(options.save, title, engine, hits, photo)
         print(f"Saved {options.save}", file=sys.stderr)
     if options.json:
-        return as_json(asked, find, engine, hits)
-    through = f", through the index {engine.index}" if engine.index else ""
+        return as_json(asked, find, engine, options.index, hits)
+    through = f", through the index {options.index}" if options.index else ""
     print("Asked " + ", ".join(map(str, asdict(engine.name).values())) + through, file=sys.stderr)
     return as_text(hits)
 
@@ -174,8 +177,8 @@ def answer(options: argparse.Namespace) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = parser().parse_args(arguments)
-    if options.serve and (options.save or options.json or options.find or options.index):
-        parser().error("--save, --json, --find and --index go with a query; not with --serve")
+    if options.serve and (options.save or options.json or options.find):
+        parser().error("--save, --json and --find go with a query; not with --serve")
     # a bar for a single query is noise
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:

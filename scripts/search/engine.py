@@ -12,6 +12,7 @@ from scripts.job import BadInput, digest_of_file, read_json
 
 # numpy, Pillow and torch are imported where they are used, so that --help answers at once
 if TYPE_CHECKING:
+    import faiss
     import numpy as np
     from PIL import Image
 
@@ -90,33 +91,31 @@ class Search:
     results, data : folders of the workflow
     name : which run, see ``find_run``
     models : where encoders come from; runs of one model may share them
-    index : name of an index of that run, which answers in place of the exact ranking
     """
 
     def __init__(
-        self,
-        results: Path,
-        data: Path,
-        name: RunName,
-        models: Models | None = None,
-        index: str | None = None,
+        self, results: Path, data: Path, name: RunName, models: Models | None = None
     ) -> None:
         self.name = name
-        self.index = index
         self.image_folder = data / name.dataset / "images"
         self._results, self._data = results, data
         self._run = run_folder(results, name)
         self._dataset = data / name.dataset
         self._models = models or Models()
         self._galleries: dict[tuple[Side, Find], np.ndarray] = {}
+        self._indexes: dict[tuple[str, str], faiss.Index] = {}
 
-    def by_text(self, query: str, k: int = 10, find: Find = "images") -> list[Hit]:
+    def by_text(
+        self, query: str, k: int = 10, find: Find = "images", index: str | None = None
+    ) -> list[Hit]:
         """Answers to a sentence; see ``encode_text`` and ``best``."""
-        return self.best(self.encode_text(query)[0], "texts", k, find)
+        return self.best(self.encode_text(query)[0], "texts", k, find, index)
 
-    def by_image(self, photo: Image.Image, k: int = 10, find: Find = "captions") -> list[Hit]:
+    def by_image(
+        self, photo: Image.Image, k: int = 10, find: Find = "captions", index: str | None = None
+    ) -> list[Hit]:
         """Answers to a photo; see ``encode_image`` and ``best``."""
-        return self.best(self.encode_image(photo), "images", k, find)
+        return self.best(self.encode_image(photo), "images", k, find, index)
 
     def encode_text(self, query: str) -> tuple[np.ndarray, bool]:
         """Features (1, d) of a sentence, which goes through the run's prompt as the captions did.
@@ -152,7 +151,9 @@ class Search:
             features.append(encoder.encode_images(pixels).cpu().numpy())
         return np.concatenate(features, axis=1)
 
-    def best(self, query: np.ndarray, asked: Side, k: int, find: Find) -> list[Hit]:
+    def best(
+        self, query: np.ndarray, asked: Side, k: int, find: Find, index: str | None = None
+    ) -> list[Hit]:
         """The k best answers to one encoded query.
 
         Parameters
@@ -161,9 +162,10 @@ class Search:
         asked : what was encoded
         k : how many; fewer where there are fewer
         find : what to look for
+        index : name of an index of the run that answers in place of the exact ranking
 
-        Raises ``BadInput`` where the run's files do not fit each other, and for an index where one
-        side is searched with itself.
+        Raises ``BadInput`` where the run's files do not fit each other, for an index that is not
+        among ``indexes``, and for any where one side is searched with itself.
         """
         from scripts.retrieve.ranking import top_k
         from scripts.retrieve.scorers import map_queries
@@ -173,8 +175,8 @@ class Search:
         else:
             # each model's cosine counts alike
             query = query / len(self.models)
-        if self.index is not None:
-            rows, scores = self._through_index(query, direction, k)
+        if index is not None:
+            rows, scores = self._through_index(index, query, direction, k)
         else:
             rows, scores = top_k(query, self._gallery(asked, find), k)
         hits = []
@@ -186,6 +188,11 @@ class Search:
             captions = self.rows.captions_of(image)
             hits.append(Hit(rank, image, float(score), self.rows.images[image], captions, caption))
         return hits
+
+    def indexes(self) -> list[str]:
+        """Names of the indexes that can answer, sorted."""
+        measured = indexed_split(self._results, self.name) == self.name.split
+        return indexes_of(self._run) if measured else []
 
     def open(self) -> None:
         """Read what questions of the usual kind need, so that the first one does not wait."""
@@ -245,18 +252,34 @@ class Search:
         return self._galleries[asked, find]
 
     def _through_index(
-        self, query: np.ndarray, direction: str | None, k: int
+        self, name: str, query: np.ndarray, direction: str | None, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What the index finds for a mapped query (1, d'); see ``indexes.search``."""
-        from scripts.retrieve.indexes import read_index, search
-        from scripts.retrieve.kinds import GALLERY
+        """What an index finds for a mapped query (1, d'); see ``indexes.search``."""
+        from scripts.retrieve.indexes import search
 
         if direction is None:
             raise BadInput(
-                f"--index {self.index}", "a side searched with itself",
+                f"--index {name}", "a side searched with itself",
                 "a sentence for images, or a photo for captions", "leave out --find or --index",
             )  # fmt: skip
-        path = index_file(self._run, self.index, direction)
+        if (name, direction) not in self._indexes:
+            self._indexes[name, direction] = self._read_index(name, direction, query.shape[1])
+        return search(self._indexes[name, direction], query, k)
+
+    def _read_index(self, name: str, direction: str, dimension: int) -> faiss.Index:
+        """An index of the run, if it is of the features and the scorer that are there now."""
+        from scripts.retrieve.indexes import read_index
+        from scripts.retrieve.kinds import GALLERY
+
+        there = self.indexes()
+        # a name may come from an address, and becomes a part of a path
+        if name not in there:
+            raise BadInput(
+                "index", f"{name:.200}",
+                f"one that was built of the {self.name.split} split: {', '.join(there) or 'none'}",
+                "take one of these, or leave it out",
+            )  # fmt: skip
+        path = index_file(self._run, name, direction)
         index, about = read_index(path, path.with_suffix(".json"), self.rows.digest)
         stem = "images" if GALLERY[direction] == "images" else f"texts.{self.name.prompt}"
         made_of = {
@@ -265,14 +288,14 @@ class Search:
                 read_json(self._features(model) / f"{stem}.json").get("sha256")
                 for model in self.models
             ],
-            "dimension": query.shape[1],
+            "dimension": dimension,
         }
         if any(about.get(key) != value for key, value in made_of.items()):
             raise BadInput(
                 path, "an index of other features or of another scorer", f"one of {self._run}",
                 "run the workflow again: it builds anew what is out of date",
             )  # fmt: skip
-        return search(index, query, k)
+        return index
 
     def _features(self, model: str) -> Path:
         return self._results / self.name.dataset / model / self.name.split
@@ -375,7 +398,7 @@ def _with_index(results: Path, runs: list[RunName], index: str) -> list[RunName]
             "--index", index, f"one that was built: {', '.join(there) or 'none was'}",
             f"did you mean {near[0]}?" if near else build,
         )  # fmt: skip
-    measured = read_json(run_folder(results, found[0]) / "metrics.json")["split"]
+    measured = indexed_split(results, found[0])
     if found[0].split != measured:
         raise BadInput(
             "--split", found[0].split, f"{measured}, of which indexes are built",
@@ -389,6 +412,11 @@ def indexes_of(run: Path) -> list[str]:
     ends = "index.", ".text_to_image.faiss"
     files = run.glob("*".join(ends))
     return sorted(file.name.removeprefix(ends[0]).removesuffix(ends[1]) for file in files)
+
+
+def indexed_split(results: Path, run: RunName) -> str:
+    """The split that a run's indexes are built of: the one that was measured."""
+    return read_json(run_folder(results, run) / "metrics.json")["split"]
 
 
 def index_file(run: Path, index: str, direction: str) -> Path:

@@ -5,6 +5,7 @@ const byId = (id) => document.getElementById(id);
 const box = byId("query");
 const runs = byId("run");
 const count = byId("count");
+const indexes = byId("index");
 const hits = byId("hits");
 const finds = [...document.querySelectorAll("input[name=find]")];
 const PAUSE = 300; // ms after the last letter
@@ -14,6 +15,7 @@ const LANGUAGE = "clip-search-language";
 let asked = {};
 let shown = null; // the last answer
 let scope = null; // what the chosen run holds
+let index = ""; // the index to search through where one can; "" for everything
 let waiting = null; // the request under way
 let timer = 0;
 const files = [];
@@ -76,6 +78,7 @@ async function fetched(address, options = {}) {
 
 function request() {
   const wishes = new URLSearchParams({ run: runs.value, k: count.value, find: find() });
+  if (indexes.value) wishes.set("index", indexes.value);
   if (asked.text !== undefined) return [`/api/sentence?${wishes}`, asked.text];
   if (asked.row !== undefined) return [`/api/image/${asked.row}?${wishes}`, ""];
   return [`/api/picture?${wishes}`, files[asked.file]];
@@ -105,6 +108,11 @@ async function ask() {
       const run = new URLSearchParams({ run: runs.value });
       scope = await fetched(`/api/run?${run}`, { signal: mine.signal });
       showScope();
+    }
+    if (index && !scope.indexes.includes(index)) {
+      index = "";
+      showIndex();
+      remember("replace");
     }
     if (empty) {
       show(null);
@@ -170,6 +178,7 @@ function remember(how) {
   place.set("run", runs.value);
   if (find() !== usual()) place.set("find", find());
   if (Number(count.value) !== setup.top_k) place.set("k", count.value);
+  if (index || setup.index) place.set("index", index);
   const address = `?${place}`;
   if (how === "push" && address === location.search && asked.file === undefined) how = "replace";
   history[how === "push" ? "pushState" : "replaceState"]({ file: asked.file }, "", address);
@@ -187,12 +196,20 @@ function recall() {
   count.value = place.get("k") ?? setup.top_k;
   if (!count.value) count.value = setup.top_k;
   choose(["images", "captions"].includes(place.get("find")) ? place.get("find") : usual());
+  index = place.get("index") ?? setup.index;
   ask();
 }
 
 // ---- showing ----
 
+function showIndex() {
+  // an index compares one side with the other
+  indexes.disabled = find() !== usual();
+  indexes.value = indexes.disabled ? "" : index;
+}
+
 function showAsked() {
+  showIndex();
   const picture = byId("asked");
   const image = picture.querySelector("img");
   picture.hidden = !isPicture();
@@ -222,6 +239,10 @@ function showSeen(answer) {
 function showScope() {
   const values = scope && { ...scope, images: number(scope.images), captions: number(scope.captions) };
   byId("scope").textContent = scope ? say("scope", values) : "";
+  const names = scope?.indexes ?? [];
+  byId("through").hidden = !names.length;
+  indexes.replaceChildren(indexes.options[0], ...names.map((name) => new Option(name, name)));
+  showIndex();
   byId("examples").replaceChildren(
     ...(scope?.examples ?? []).map((caption) => {
       const item = element("li");
@@ -251,6 +272,7 @@ function summary(answer) {
   const ms = (value) => number(value < 10 ? Math.round(10 * value) / 10 : Math.round(value));
   const parts = [
     say(`found_${answer.find}`, { n: number(answer.hits.length), all: number(answer[answer.find]) }),
+    ...(answer.index ? [say("through_index", { index: answer.index })] : []),
     say("took", { encode: ms(answer.encode_ms), search: ms(answer.search_ms) }),
   ];
   return parts.join(" · ") + (answer.cut ? ` · ${say("cut")}` : "");
@@ -319,8 +341,9 @@ box.addEventListener("compositionend", () => {
   timer = setTimeout(() => askText(box.value, "replace"), PAUSE);
 });
 
-for (const control of [runs, count, ...finds]) {
+for (const control of [runs, count, indexes, ...finds]) {
   control.addEventListener("change", () => {
+    if (control === indexes) index = indexes.value;
     // rows count within a split: another dataset's image is another one
     if (asked.row !== undefined && scope?.dataset !== chosen()?.dataset) asked = {};
     remember("push");

@@ -143,13 +143,20 @@ def path_of(run: RunName) -> str:
     return f"{run.dataset}/{run.model}/{run.prompt}/{run.scorer}"
 
 
-def make_app(runs: Runs, first: RunName, top_k: int = 10, network_name: str | None = None) -> Flask:
+def make_app(
+    runs: Runs,
+    first: RunName,
+    index: str | None = None,
+    top_k: int = 10,
+    network_name: str | None = None,
+) -> Flask:
     """The page and what it asks for.
 
     Parameters
     ----------
     runs : what can be asked
     first : the run that answers before another is chosen
+    index : the index to begin with; None to compare everything
     top_k : answers to begin with
     network_name : what this machine may be called by others; None to answer itself alone
     """
@@ -196,6 +203,7 @@ def make_app(runs: Runs, first: RunName, top_k: int = 10, network_name: str | No
             "words": words,
             "runs": [asdict(run) | {"path": path} for path, run in known],
             "first": path_of(first),
+            "index": index or "",
             "top_k": top_k,
             "max_upload": MAX_UPLOAD,
         }
@@ -275,11 +283,13 @@ def answer(
     engine: Search, features: np.ndarray, asked: Side, k: int, find: Find, begin: float
 ) -> dict[str, Any]:
     """What the engine found, and how long that took; encoding began at ``begin``."""
+    index = request.args.get("index") or None
     encoded = time.perf_counter()
-    hits = engine.best(features, asked, k, find)
+    hits = engine.best(features, asked, k, find, index)
     searched = time.perf_counter()
     return about(engine) | {
         "find": find,
+        "index": index,
         "encode_ms": 1000 * (encoded - begin),
         "search_ms": 1000 * (searched - encoded),
         "hits": [asdict(hit) | {"picture": address(engine, hit.row)} for hit in hits],
@@ -287,13 +297,14 @@ def answer(
 
 
 def about(engine: Search) -> dict[str, Any]:
-    """Which run answers, and from how many items."""
+    """Which run answers, from how many items, and through which indexes it can."""
     return {
         "run": path_of(engine.name),
         "dataset": engine.name.dataset,
         "split": engine.name.split,
         "images": len(engine.rows.images),
         "captions": len(engine.rows.captions),
+        "indexes": engine.indexes(),
     }
 
 
@@ -401,8 +412,8 @@ def open_browser(address: str) -> None:
 
 
 def serve(
-    results: Path, data: Path, first: RunName, split: str | None, top_k: int, host: str,
-    port: int | None,
+    results: Path, data: Path, first: RunName, index: str | None, split: str | None, top_k: int,
+    host: str, port: int | None,
 ) -> None:  # fmt: skip
     """Answer until Ctrl-C; ``listen`` says what is raised."""
     import waitress
@@ -410,7 +421,7 @@ def serve(
     listener = listen(host, port)
     runs = Runs(results, data, split)
     network_name = None if is_loopback(host) else socket.gethostname()
-    app = make_app(runs, first, top_k, network_name)
+    app = make_app(runs, first, index, top_k, network_name)
     # a page asks for its pictures all at once: that they queue is no news
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     server = waitress.create_server(
