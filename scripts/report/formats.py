@@ -53,8 +53,11 @@ def count(number: float) -> str:
 
 
 def quantity(number: float) -> str:
-    """A number of which nothing is known, to five digits: "5,000", "0.25"."""
-    return NOTHING if _missing(number) else f"{number:,.5g}".replace("-", "−")
+    """A number of which nothing is known, to five digits or as a whole one: "100,000", "0.25"."""
+    if _missing(number):
+        return NOTHING
+    digits = ".0f" if abs(number) >= 1e5 else ".5g"
+    return f"{number:,{digits}}".replace("-", "−")
 
 
 def decimal(number: float, places: int = 1) -> str:

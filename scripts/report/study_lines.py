@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (2.5, 1)
 PANELS_ACROSS, PANEL_WIDTH, PANEL_HEIGHT = 2, 2.95, 1.9  # inches
 # x values that overlap at least so far, as a share of the fewer, are of one axis
 SAME_AXIS = 0.5
+# lines that are nowhere further apart, as a share of the axis, are one to the eye
+TOGETHER = 0.01
 
 
 def panels_of(table: pd.DataFrame, study: str) -> list[tuple[Facet, str]]:
@@ -57,6 +59,19 @@ def groups_by_axis(table: pd.DataFrame) -> list[list[str]]:
         else:
             axes.append([group])
     return axes
+
+
+def covers(lines: Sequence[pd.DataFrame], apart: float) -> list[int]:
+    """How many later ones lie upon each of some lines: nowhere further from it than ``apart``."""
+
+    def together(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+        if not np.array_equal(one.x, other.x):
+            return False
+        return bool(np.abs(one.value.to_numpy() - other.value.to_numpy()).max() <= apart)
+
+    return [
+        sum(together(one, other) for other in lines[place + 1 :]) for place, one in enumerate(lines)
+    ]
 
 
 def draw_lines(
@@ -151,14 +166,19 @@ def draw_lines(
             color=MUTED,
             transform=axes.transAxes,
         )
-        for key, part in own.groupby(["model", "group", "measure"], sort=False):
-            part = part.sort_values("x")
+        lines = [
+            (key, part.sort_values("x"))
+            for key, part in own.groupby(["model", "group", "measure"], sort=False)
+        ]
+        upon = covers([part for _, part in lines], TOGETHER * np.ptp(axes.get_ylim()) / facet.scale)
+        for (key, part), covered in zip(lines, upon, strict=True):
             drawn = look(dict(zip(("model", "group", "measure"), key, strict=True)))
             axes.plot(
                 part.x,
                 facet.scale * part.value,
-                lw=1.6,
-                ms=4,
+                # so that it shows on both sides of those that lie upon it
+                lw=1.6 + 2 * covered,
+                ms=4 + 2 * covered,
                 mec=PAPER,
                 mew=0.5,
                 clip_on=False,

@@ -10,6 +10,7 @@ from fake_studies import FIGURES, MAKERS, settings_of
 from test_figures import assert_readable, texts_of
 
 from scripts.job import BadInput
+from scripts.report import formats
 from scripts.report.labels import read_labels
 from scripts.report.plot_study import plot_study
 from scripts.report.study_axes import facets_of
@@ -122,6 +123,36 @@ def test_lines_run_through_their_values_in_the_order_of_x(tmp_path):
     (band,) = axes.collections
     heights = band.get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == pytest.approx((10, 90))
+
+
+def test_a_line_is_wider_for_each_that_lies_upon_it(tmp_path):
+    groups = {"exact": (0.9, 0.8), "flat": (0.9, 0.8), "hnsw": (0.898, 0.8), "ivf": (0.6, 0.8)}
+    rows = [
+        row(KEY, "text_to_image", "found@10", value, 10, group, x)
+        for group, values in groups.items()
+        for x, value in zip((10, 100), values, strict=True)
+    ]
+    (axes,) = drawn(table_of(rows, tmp_path), "mine", LINES).axes
+    widths = [line.get_linewidth() for line in axes.lines]
+    assert widths[0] > widths[1] > widths[2] == widths[3]
+    assert [line.get_markersize() for line in axes.lines] == [8, 6, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (0.25, "0.25"),
+        (5000, "5,000"),
+        (12345.6, "12,346"),
+        (100_000, "100,000"),
+        (1_234_567, "1,234,567"),
+        (-1e6, "−1,000,000"),
+        (0.00001234, "1.234e−05"),
+        (float("nan"), "–"),
+    ],
+)
+def test_a_quantity_has_its_digits_and_no_power_of_ten_where_it_is_large(number, told):
+    assert formats.quantity(number) == told
 
 
 def test_a_direction_that_is_not_there_has_no_panel(tmp_path):
