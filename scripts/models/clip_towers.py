@@ -29,16 +29,16 @@ def distinct_beginnings(input_ids: torch.Tensor, eos_token_id: int) -> dict[str,
     import torch
 
     ids = input_ids.numpy()
-    # transformers takes 2, which is no token's, for "the highest id", as old files have it
+    # to transformers, 2 means the highest id: old files have it, whatever their tokenizer's is
     ends = ids.argmax(axis=1) if eos_token_id == 2 else (ids == eos_token_id).argmax(axis=1)
     ids = ids[:, : ends.max() + 1]
     places = np.arange(ids.shape[1])
-    behind = places > ends[:, None]
     # in this order, whoever begins as another text does stands right behind one that does
     order = np.lexsort(ids.T[::-1])
+    in_order = ids[order]
     new = np.ones(ids.shape, dtype=bool)
-    new[1:] = np.logical_or.accumulate(ids[order][1:] != ids[order][:-1], axis=1)
-    new &= ~behind[order]
+    new[1:] = np.logical_or.accumulate(in_order[1:] != in_order[:-1], axis=1)
+    new &= places <= ends[order, None]
     rows = np.zeros(ids.shape, dtype=np.int64)
     rows[new] = np.arange(new.sum())
     rows[order] = np.maximum.accumulate(rows, axis=0)
