@@ -119,8 +119,11 @@ def filled(text: str, kept: dict[str, Any]) -> str:
 
 
 def write(output: Path) -> None:
-    """Take the figures of a run into docs/benchmarks.json, the page and its picture."""
-    kept = json.loads(output.read_text("utf-8"))
+    """Take the figures of a run into docs/benchmarks.json, the page and its picture.
+
+    What that run did not measure stays as it was; each benchmark says when and on what it ran.
+    """
+    kept = json.loads(FIGURES.read_text("utf-8")) | json.loads(output.read_text("utf-8"))
     FIGURES.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
     PAGE.write_text(filled(PAGE.read_text("utf-8"), kept), "utf-8")
     if "growth" in kept:

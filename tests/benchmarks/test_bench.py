@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +106,19 @@ def test_the_page_shows_the_figures_that_lie_beside_it_and_no_others():
     # prose between the tables holds no figure that a run could change
     prose = page.MARKED.sub("", text)
     assert "times as fast" not in prose and "GFLOP" not in prose
+
+
+def test_what_a_run_did_not_measure_stays_on_the_page(tmp_path, monkeypatch):
+    kept = json.loads(page.FIGURES.read_text("utf-8"))
+    again = {"text": kept["text"] | {"notes": ["Measured again."]}}
+    (tmp_path / "run.json").write_text(json.dumps(again), "utf-8")
+    for name in ("PAGE", "FIGURES", "PICTURE"):
+        file = shutil.copy(getattr(page, name), tmp_path)
+        monkeypatch.setattr(page, name, Path(file))
+    page.write(tmp_path / "run.json")
+    assert json.loads(page.FIGURES.read_text("utf-8")) == kept | again
+    text = page.PAGE.read_text("utf-8")
+    assert text == page.filled(text, kept | again) and "Measured again." in text
 
 
 def test_a_goal_that_was_missed_is_shown_as_missed():
