@@ -106,7 +106,7 @@ def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
     (folder / "model.json").unlink(missing_ok=True)
     drafts = folder / ".download"
     if entry["source"] in ("local", ["local"]):
-        wanted = wanted_of(entry, "local", str(entry["path"]))
+        wanted = wanted_of(entry, "local", os.path.expanduser(entry["path"]))
         try:
             facts = copy_model(wanted, drafts / "local")
             move_model(drafts / "local", folder)
@@ -347,8 +347,11 @@ def copied(path: Path, draft: Path, choice: Choice, wanted: Wanted) -> dict[str,
     try:
         return finish(draft, choice, wanted)
     except BadInput as error:
-        # where it can be put right
-        error.args = (str(error).replace(str(draft), str(path)),)
+        # by the name of what can be put right
+        told = str(error)
+        if choice.weights != INDEX:
+            told = told.replace(str(draft / SINGLE), str(path / choice.weights))
+        error.args = (told.replace(str(draft), str(path)),)
         raise
 
 

@@ -413,6 +413,20 @@ def test_the_weights_that_an_entry_names_are_taken_whatever_they_are_called(hubs
     assert about["weights"] == "model.fp16.safetensors"
 
 
+def test_a_fault_of_weights_is_told_by_the_name_that_they_have_where_they_stand(clip, tmp_path):
+    mine = Path(shutil.copytree(clip, tmp_path / "mine"))
+    (mine / "model.fp16.safetensors").write_bytes(b"cut")
+    wanted = local(mine, weights="model.fp16.safetensors")
+    with pytest.raises(BadInput, match=re.escape(f"{mine}/model.fp16.safetensors\n")):
+        fetch_model(wanted, tmp_path / "m", "m")
+
+
+def test_a_tilde_stands_for_the_home_of_the_user(clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(clip.parent))
+    fetch_model(local(Path("~") / clip.name), tmp_path / "m", "m")
+    assert verify_model(tmp_path / "m" / "model.json")["repo"] == str(clip)
+
+
 def test_parts_that_the_index_does_not_name_are_left_behind(clip, tmp_path):
     mine = Path(shutil.copytree(clip, tmp_path / "mine"))
     (mine / "model.safetensors").rename(mine / "model-00001-of-00001.safetensors")
