@@ -106,7 +106,8 @@ def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
     (folder / "model.json").unlink(missing_ok=True)
     drafts = folder / ".download"
     if entry["source"] in ("local", ["local"]):
-        wanted = wanted_of(entry, "local", os.path.expanduser(entry["path"]))
+        path = os.path.expanduser(entry["path"])  # noqa: PTH111, the other fails without a home
+        wanted = wanted_of(entry, "local", path)
         try:
             facts = copy_model(wanted, drafts / "local")
             move_model(drafts / "local", folder)
