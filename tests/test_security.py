@@ -58,6 +58,10 @@ def test_nothing_unpickles_and_nothing_runs_text():
     for path in SCRIPTS:
         assert not imported(path) & unpickling, path
         for name, keywords in calls(path):
+            # the one pickle that is converted: torch's own reader, which builds tensors alone
+            if name == "torch.load" and path == ROOT / "scripts/models/pickles.py":
+                assert keywords["weights_only"] == "True"
+                continue
             assert name not in running, f"{path}: {name}"
             assert keywords.get("shell", "False") == "False", path
 
@@ -116,15 +120,12 @@ def test_what_is_downloaded_by_default_comes_over_tls():
     assert len(re.findall(r"https://[^\s\"']+", SCHEMA)) >= 2
 
 
-def test_every_model_of_a_hub_is_pinned_but_the_one_whose_hub_has_no_commits():
-    loose = set()
+def test_every_model_of_a_hub_is_pinned():
     for name, model in CONFIG["models"].items():
         for hub in model["source"] if isinstance(model["source"], list) else []:
             by_commit = re.fullmatch(r"[0-9a-f]{40}", model[hub]["revision"])
-            if not by_commit and not re.fullmatch(r"[0-9a-f]{64}", model.get("sha256") or ""):
-                loose.add(name)
-    assert loose == {"chinese-clip-b16"}
-    assert "chinese-clip-b16" in (ROOT / "SECURITY.md").read_text("utf-8")
+            by_sum = re.fullmatch(r"[0-9a-f]{64}", model[hub].get("sha256") or "")
+            assert by_commit or by_sum, f"{name} of {hub}"
 
 
 def test_templates_escape_what_they_are_given():

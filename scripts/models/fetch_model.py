@@ -3,8 +3,11 @@
 import os
 import re
 import shutil
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +22,67 @@ from scripts.job import (
     run,
     write_json,
 )
-from scripts.models.weights import GET_SAFETENSORS, PICKLED, read_facts, weight_files
+from scripts.models.listing import EXPECTED, INDEX, NEEDED, SINGLE, Choice, choose, named_by_config
+from scripts.models.pickles import convert_pickle
+from scripts.models.probe import probe
+from scripts.models.weights import read_facts, weight_files
 
-# everything that an encoder is loaded from, and nothing that could run code
-NEEDED = (
-    "config.json",
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "model-?????-of-?????.safetensors",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "vocab.txt",
-    "merges.txt",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "tokenizer.model",
-)
-SOURCES = ("huggingface", "modelscope")
+# characters of what a source answered: enough for a whole message of ours
+ANSWER = 900
+# reasons for which a hub was not heard at all
+AWAY = ("offline", "unreachable", "busy")
+# the four parts of a BadInput
+BAD_INPUT = re.compile(r"(.*)\n  found:(.*)\n  expected:(.*)\n  to do:(.*)", re.DOTALL)
+# what to do, by why a source failed
+REMEDIES = {
+    "offline": "unset HF_HUB_OFFLINE, where there is a network",
+    "unreachable": "check the network (HF_ENDPOINT, MODELSCOPE_ENDPOINT and HTTPS_PROXY are "
+    "honoured)",
+    "missing": "check repo and revision in the config (a private or gated repository wants "
+    "HF_TOKEN or MODELSCOPE_API_TOKEN)",
+    "busy": "run again later, as a hub could not answer now",
+    "content": "correct the entry in the config as it is told beside each source",
+    "other": "see what was answered",
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One place where a model may be, and what the config says of it there.
+
+    Attributes
+    ----------
+    source : "huggingface", "modelscope" or "local"
+    repo : the repository, or the folder
+    revision : commit, branch or tag; None for the default one
+    weights : the file, or the index, to take; None where there is but one
+    pickled : "convert" where the weights may be a pickle
+    sha256 : of the weights as they stand there, of parts the first; None takes what is there
+    """
+
+    source: str
+    repo: str
+    revision: str | None = None
+    weights: str | None = None
+    pickled: str | None = None
+    sha256: str | None = None
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the revision is a commit, at which files never change."""
+        return bool(re.fullmatch("[0-9a-f]{40}", self.revision or ""))
+
+    def choose(self, names: list[str]) -> Choice:
+        """The files of the model among those that stand there."""
+        local = self.source == "local"
+        where = Path(self.repo) if local else f"{self.source} {self.repo} at {self.revision}"
+        # without its checksum no pickle is opened
+        convert = self.pickled == "convert" and self.sha256 is not None
+        return choose(names, where, self.weights, convert, hub=not local)
+
+
+class Unreachable(Exception):
+    """A hub was not asked, or did not answer, and no cache has the model."""
 
 
 def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
@@ -49,8 +91,8 @@ def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
     Parameters
     ----------
     entry : ``source`` ("local", or hubs in the order in which to try them), ``path`` for local, for
-        each hub ``repo`` (one, or several in the order in which to try them) and ``revision``, and
-        ``sha256`` of model.safetensors, or None
+        each hub ``repo`` (one, or several in the order in which to try them) and ``revision``;
+        ``sha256``, ``weights`` and ``pickled``, of which a hub may have its own
     folder : where the model goes; what other files stand there is removed
     model : its name in the config
 
@@ -58,129 +100,216 @@ def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
     ------
     BadInput
         where no source has the model, with what each of them answered, and where the model is not
-        a dual encoder of a supported architecture in safetensors
+        a dual encoder of a supported architecture, or its weights may not be opened
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.json").unlink(missing_ok=True)
-    sha256 = entry.get("sha256")
+    drafts = folder / ".download"
     if entry["source"] in ("local", ["local"]):
-        path = Path(entry["path"])
-        copy_model(path, folder, sha256)
-        write_provenance(folder, model, "local", repo=str(entry["path"]), revision=None, tried=[])
+        path = os.path.expanduser(entry["path"])  # noqa: PTH111, the other fails without a home
+        wanted = wanted_of(entry, "local", path)
+        try:
+            facts = copy_model(wanted, drafts / "local")
+            move_model(drafts / "local", folder)
+        finally:
+            shutil.rmtree(drafts, ignore_errors=True)
+        write_provenance(folder, model, "local", repo=wanted.repo, revision=None, tried=[], **facts)
         return
     tried: list[dict[str, str]] = []
-    for source, repo, revision in candidates(entry):
-        log.info("%s: %s at %s", source, repo, revision or "the default revision")
+    reasons: set[str] = set()
+    for wanted in candidates(entry):
+        source, repo = wanted.source, wanted.repo
+        log.info("%s: %s at %s", source, repo, wanted.revision or "the default revision")
         # each source downloads into a folder of its own, which outlives an interrupted run: what
         # arrived is not fetched again, and never mixed with another source's files
-        parts = [source, repo, revision or "default"]
-        draft = folder / ".download" / re.sub(r"[^\w.-]+", "--", "@".join(parts))
+        parts = [source, repo, wanted.revision or "default", *filter(None, [wanted.weights])]
+        draft = drafts / re.sub(r"[^\w.-]+", "--", "@".join(parts))
         try:
-            commit = DOWNLOADERS[source](repo, revision, draft)
-            check_sha256(draft, sha256)
-            read_facts(draft)
+            made, commit, facts = get_model(wanted, draft)
         # the clients raise what their HTTP libraries raise, of no common kind
         except Exception as error:
             if isinstance(error, OSError) and error.errno in REFUSED_BY_THE_DISK:
                 raise
-            tried.append({"source": source, "repo": repo, "error": one_line(error)})
-            log.warning("%s: %s: %s", source, repo, tried[-1]["error"])
+            reasons.add(reason_of(error))
+            answer = one_line(error).replace(f"{draft}/", "")
+            tried.append({"source": source, "repo": repo, "error": answer})
+            log.warning("%s: %s: %s", source, repo, answer)
             continue
-        move_model(draft, folder)
-        shutil.rmtree(folder / ".download")
-        write_provenance(folder, model, source, repo=repo, revision=commit, tried=tried)
+        move_model(made, folder)
+        shutil.rmtree(drafts)
+        write_provenance(folder, model, source, repo=repo, revision=commit, tried=tried, **facts)
         return
     answers = "".join(f"\n    {one['source']} {one['repo']}: {one['error']}" for one in tried)
+    todo = [remedy for reason, remedy in REMEDIES.items() if reason in reasons]
     raise BadInput(
         f"models.{model}",
         f"no source has the model{answers}",
-        "one of its sources to answer",
-        "check the network (HF_ENDPOINT, MODELSCOPE_ENDPOINT and HTTPS_PROXY are honoured), or put "
-        "the files into a folder yourself and set source: local, path: path/to/folder",
+        "one of its sources to answer with a model that can be taken",
+        f"{'; '.join(todo)}; or put the files into a folder yourself and set source: local, path: "
+        "path/to/folder",
     )
 
 
-def candidates(entry: dict[str, Any]) -> list[tuple[str, str, str | None]]:
-    """(source, repo, revision) of a registry entry in the order in which to try them."""
+def candidates(entry: dict[str, Any]) -> Iterator[Wanted]:
+    """What is wanted of each repository of an entry, in the order in which to try them."""
     sources = [entry["source"]] if isinstance(entry["source"], str) else entry["source"]
-    found = []
     for source in sources:
         about = entry[source]
         repos = [about["repo"]] if isinstance(about["repo"], str) else about["repo"]
-        found += [(source, repo, about.get("revision")) for repo in repos]
-    return found
+        for repo in repos:
+            yield wanted_of(entry | {k: v for k, v in about.items() if v is not None}, source, repo)
 
 
-def needed_files(names: list[str], where: str) -> list[str]:
-    """Those of a repository's files that an encoder is loaded from.
+def wanted_of(entry: dict[str, Any], source: str, repo: str) -> Wanted:
+    keys = ("revision", "weights", "pickled", "sha256")
+    return Wanted(source, repo, **{key: entry.get(key) for key in keys})
 
-    Raises ``BadInput`` where the weights are pickled only.
+
+def get_model(wanted: Wanted, draft: Path) -> tuple[Path, str | None, dict[str, Any]]:
+    """The model of one repository: the folder that holds it, its revision, and what to record.
+
+    What a hub's client has in its cache is taken from there: without asking where that is known to
+    be all of a commit, and else where the hub cannot be reached.
     """
-    needed = [name for name in names if any(fnmatchcase(name, pattern) for pattern in NEEDED)]
-    if not any(name.endswith(".safetensors") for name in needed):
-        pickled = [name for name in names if name.endswith(PICKLED)]
-        raise BadInput(
-            where,
-            f"only pickled weights ({', '.join(pickled)})" if pickled else "no weights",
-            "model.safetensors: pickled weights can run code when they are opened",
-            GET_SAFETENSORS,
-        )
-    if "model.safetensors" in needed:
-        # the same weights again, in parts
-        needed = [name for name in needed if not fnmatchcase(name, "model[-.]*-of-*.safetensors")]
-        needed = [name for name in needed if name != "model.safetensors.index.json"]
-    return needed
+    found = from_cache(wanted, draft, whole=True) if wanted.pinned else None
+    if found:
+        return found
+    try:
+        commit, choice = DOWNLOADERS[wanted.source](wanted, draft)
+        return draft, commit, finish(draft, choice, wanted)
+    # see fetch_model
+    except Exception as error:
+        reason = reason_of(error)
+        # a commit is the same wherever it lies; a branch in a cache may be an older one
+        if reason == "content" or not (wanted.pinned or reason in AWAY):
+            raise
+        try:
+            found = from_cache(wanted, draft)
+        except BadInput as lacking:
+            told = f"{one_line(error)}; what is in its cache: {one_line(lacking)}"
+            raise Unreachable(told) from error
+        if found is None:
+            raise Unreachable(f"{one_line(error)}; nor is all of it in the cache") from error
+        log.warning("%s cannot be reached: %s is taken from its cache", wanted.source, wanted.repo)
+        return found
 
 
-def from_huggingface(repo: str, revision: str | None, draft: Path) -> str:
-    """Download the needed files of ``repo`` into ``draft``; the commit that they are of."""
+def from_cache(
+    wanted: Wanted, draft: Path, whole: bool = False
+) -> tuple[Path, str | None, dict[str, Any]] | None:
+    """As ``get_model``, from the cache of the hub's client; None where the model is not there.
+
+    ``whole`` takes only what the cached listing of a commit shows to be all of its files.
+    """
+    there, commit, names = CACHES[wanted.source](wanted)
+    if there is None or (whole and names is None):
+        return None
+    choice = wanted.choose(names_in(there) if names is None else names)
+    if names is not None and not all((there / name).is_file() for name in choice.files):
+        return None
+    made = draft.with_name(f"{draft.name}.cached")
+    return made, commit, copied(there, made, choice, wanted) | {"cached": True}
+
+
+def from_huggingface(wanted: Wanted, draft: Path) -> tuple[str, Choice]:
+    """Download what is needed of the repository into ``draft``; the commit that it is of."""
     from huggingface_hub import HfApi
 
     # the library reads HF_ENDPOINT when it is imported, which may be long before
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
-    info = api.model_info(repo, revision=revision)
-    names = [file.rfilename for file in info.siblings or []]
+    info = api.model_info(wanted.repo, revision=wanted.revision)
+    choice = wanted.choose([file.rfilename for file in info.siblings or []])
     # of a commit, the client never passes off an incomplete older download as the answer
     api.snapshot_download(
-        repo,
+        wanted.repo,
         revision=info.sha,
         local_dir=draft,
-        allow_patterns=needed_files(names, f"huggingface {repo} at {revision}"),
+        allow_patterns=[escape(name) for name in choice.files],
     )
-    return info.sha
+    return info.sha, choice
 
 
-def from_modelscope(repo: str, revision: str | None, draft: Path) -> str | None:
-    """Download the needed files of ``repo`` into ``draft``; the revision that was asked for."""
+def from_modelscope(wanted: Wanted, draft: Path) -> tuple[str | None, Choice]:
+    """Download what is needed of the repository into ``draft``; the revision that was asked for."""
+    from huggingface_hub.constants import is_offline_mode
     from modelscope.hub.snapshot_download import snapshot_download
     from modelscope_hub import HubApi, HubConfig
 
+    # its client has no such setting of its own
+    if is_offline_mode():
+        raise Unreachable("not asked, as HF_HUB_OFFLINE is set")
     # MODELSCOPE_ENDPOINT and MODELSCOPE_API_TOKEN as they are now: the default config keeps what
     # they were at its first use. Without an endpoint, the site, mainland or not, that has the model
     config = HubConfig()
-    endpoint = HubApi(config).resolve_endpoint_for_read(repo)
+    endpoint = HubApi(config).resolve_endpoint_for_read(wanted.repo)
     api = HubApi(HubConfig(endpoint=endpoint, token=config.token))
-    files = api.list_repo_files(repo, "model", revision=revision)
-    names = [file.path for file in files if file.type != "tree"]
+    files = api.list_repo_files(wanted.repo, "model", revision=wanted.revision)
+    choice = wanted.choose([file.path for file in files if file.type != "tree"])
     snapshot_download(
-        repo,
-        revision=revision,
+        wanted.repo,
+        revision=wanted.revision,
         local_dir=str(draft),
-        allow_patterns=needed_files(names, f"modelscope {repo} at {revision}"),
+        allow_patterns=[escape(name) for name in choice.files],
         endpoint=endpoint,
         token=config.token,
     )
-    return revision
+    return wanted.revision, choice
 
 
-DOWNLOADERS: dict[str, Callable[[str, str | None, Path], str | None]] = {
+DOWNLOADERS: dict[str, Callable[[Wanted, Path], tuple[str | None, Choice]]] = {
     "huggingface": from_huggingface,
     "modelscope": from_modelscope,
 }
+# where a cache has the model, if it has; its revision; the names of all its files, if known
+Cached = tuple[Path | None, str | None, list[str] | None]
 
 
-def copy_model(path: Path, folder: Path, sha256: str | None) -> None:
-    """Copy the needed files of the model in ``path``, behind links too, into ``folder``."""
+def cached_by_huggingface(wanted: Wanted) -> Cached:
+    """The snapshot in the cache of Hugging Face's client (HF_HOME, HF_HUB_CACHE)."""
+    from huggingface_hub import get_cached_repo_tree, snapshot_download
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
+
+    asked = {"repo_id": wanted.repo, "revision": wanted.revision}
+    try:
+        # of no file in particular: which are needed, their names tell
+        there = Path(snapshot_download(**asked, local_files_only=True, allow_patterns=[]))
+    except LocalEntryNotFoundError:
+        return None, None, None
+    try:
+        names = [file.path for file in get_cached_repo_tree(**asked | {"revision": there.name})]
+    except CachedRepoTreeNotFoundError:
+        names = None
+    return there, there.name, names
+
+
+def cached_by_modelscope(wanted: Wanted) -> Cached:
+    """The snapshot in the cache of ModelScope's client (MODELSCOPE_CACHE)."""
+    from modelscope.hub.snapshot_download import snapshot_download
+    from modelscope_hub import HubConfig
+    from modelscope_hub.errors import CacheNotFound
+
+    cache, revision = HubConfig().cache_dir, wanted.revision
+    try:
+        found = snapshot_download(
+            wanted.repo, revision=revision, cache_dir=cache, local_files_only=True
+        )
+    except CacheNotFound:
+        return None, None, None
+    # older clients kept no revision beside the files
+    if Path(found).name != revision and revision not in (None, "master"):
+        return None, None, None
+    return Path(found), revision, None
+
+
+CACHES: dict[str, Callable[[Wanted], Cached]] = {
+    "huggingface": cached_by_huggingface,
+    "modelscope": cached_by_modelscope,
+}
+
+
+def copy_model(wanted: Wanted, draft: Path) -> dict[str, Any]:
+    """Make ``draft`` a copy of the model in a folder of the user's; what to record of it."""
+    path = Path(wanted.repo)
     if not is_folder(path):
         raise BadInput(
             path,
@@ -188,43 +317,93 @@ def copy_model(path: Path, folder: Path, sha256: str | None) -> None:
             "the folder of a model: config.json, model.safetensors, tokenizer and preprocessor",
             "correct the path of the model in the config",
         )
-    read_facts(path)
-    if sha256 and (found := digest_of_file(weight_files(path)[0])) != sha256:
-        raise BadInput(
-            path / "model.safetensors", f"sha256 {found}", sha256, "correct one of the two"
-        )
-    draft = folder / ".download" / "local"
+    return copied(path, draft, wanted.choose(names_in(path)), wanted)
+
+
+def names_in(folder: Path) -> list[str]:
+    """Names in a folder, and of folders below it what tells of a model there."""
+    below = ("*/config.json", "*/*.onnx", "snapshots/*/config.json")
+    below += ("models--*/snapshots/*/config.json",)
+    names = [path.relative_to(folder).as_posix() for one in below for path in folder.glob(one)]
+    for path in folder.iterdir():
+        # a folder in the place of a file is told when it is copied
+        is_file = path.name in NEEDED or not path.is_dir()
+        names.append(path.name if is_file else f"{path.name}/")
+    return names
+
+
+def copied(path: Path, draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
+    """Copy the chosen files from ``path``, behind links too; as ``finish``."""
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    for name in needed_files(sorted(file.name for file in path.iterdir()), str(path)):
+    for name in choice.files:
         if not (path / name).is_file():
             raise BadInput(
                 path / name,
-                "a folder, or a link that leads nowhere",
+                "no such file, but a folder, or a link that leads nowhere",
                 "a file of the model",
                 "put the file there, or take the entry away if the model works without it",
             )
         shutil.copyfile(path / name, draft / name)
-    move_model(draft, folder)
-    shutil.rmtree(folder / ".download")
+    try:
+        return finish(draft, choice, wanted)
+    except BadInput as error:
+        # by the name of what can be put right
+        told = str(error)
+        if choice.weights != INDEX:
+            told = told.replace(str(draft / SINGLE), str(path / choice.weights))
+        error.args = (told.replace(str(draft), str(path)),)
+        raise
 
 
-def check_sha256(draft: Path, sha256: str | None) -> None:
-    """Remove the weights in ``draft`` and raise ``BadInput`` where they are not those expected.
+def finish(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
+    """Make the chosen files in ``draft`` a model, check it, and say what to record of it."""
+    check_sha256(draft, choice, wanted.sha256)
+    facts: dict[str, Any] = {"weights": choice.weights}
+    if choice.beside:
+        log.info("taken: %s; passed over: %s", choice.weights, ", ".join(choice.beside))
+        facts["beside"] = choice.beside
+    taken = set(choice.files)
+    if choice.pickled:
+        log.info("converting %s to %s", choice.weights, SINGLE)
+        convert_pickle(draft / choice.weights, draft / SINGLE)
+        facts |= {"converted": True, "sha256": wanted.sha256}
+    elif choice.weights not in (SINGLE, INDEX):
+        (draft / choice.weights).replace(draft / SINGLE)
+    if choice.weights != INDEX:
+        taken.add(SINGLE)
+    # of an earlier answer of the same branch
+    remove_all_but(taken, draft)
+    if choice.weights == INDEX:
+        named = {file.name for file in weight_files(draft)}
+        remove_all_but({name for name in taken if not name.endswith(".safetensors")} | named, draft)
+    if library := named_by_config(read_json(draft / "config.json")):
+        todo = "take a model that encodes both images and texts, as transformers publishes it"
+        raise BadInput(draft / "config.json", library, EXPECTED, todo)
+    read_facts(draft)
+    probe(draft)
+    return facts
 
-    ``sha256`` is of model.safetensors; of a model in parts, of the first part.
-    """
+
+def remove_all_but(kept: set[str], draft: Path) -> None:
+    """Remove files that an encoder would be loaded from, but for those that are ``kept``."""
+    for name in set(model_files(draft)) - kept:
+        (draft / name).unlink()
+
+
+def check_sha256(draft: Path, choice: Choice, sha256: str | None) -> None:
+    """Remove the weights in ``draft`` and raise ``BadInput`` where they are not those expected."""
     if sha256 is None:
         return
-    weights = weight_files(draft)[0]
+    weights = weight_files(draft)[0] if choice.weights == INDEX else draft / choice.weights
     found = digest_of_file(weights)
     if found != sha256:
         weights.unlink()
         raise BadInput(
-            weights.name,
+            weights,
             f"sha256 {found}",
             f"sha256 {sha256}",
-            "the file was removed; check revision and sha256 in the config",
+            "check revision, weights and sha256 in the config, or get the file again",
         )
 
 
@@ -288,6 +467,41 @@ def verify_model(provenance: Path) -> dict[str, Any]:
     return about
 
 
+def reason_of(error: BaseException) -> str:
+    """Why a source failed: a key of ``REMEDIES``."""
+    import requests
+    from httpx2 import TransportError
+    from huggingface_hub.constants import is_offline_mode
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    chain = list(_causes(error))
+    if isinstance(error, BadInput):
+        return "content"
+    if is_offline_mode():
+        return "offline"
+    for one in chain:
+        status = getattr(getattr(one, "response", one), "status_code", None)
+        if isinstance(one, RepositoryNotFoundError) or status in (401, 403, 404):
+            return "missing"
+        if isinstance(status, int):
+            return "busy" if status in (408, 429) or status >= 500 else "other"
+    away = (ConnectionError, TimeoutError, TransportError, requests.RequestException)
+    return "unreachable" if any(isinstance(one, away) for one in chain) else "other"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and those behind it."""
+    seen: list[BaseException] = []
+    left: list[BaseException | None] = [error]
+    while left:
+        one = left.pop(0)
+        if one is None or one in seen:
+            continue
+        seen.append(one)
+        yield one
+        left += [one.__cause__, one.__context__, *getattr(one, "failed_files", {}).values()]
+
+
 def one_line(error: Exception) -> str:
     """An exception in one line that is the same each time and holds no key of an address."""
     failed = getattr(error, "failed_files", None)
@@ -295,14 +509,19 @@ def one_line(error: Exception) -> str:
         # ModelScope's summary keeps the reasons to itself
         name, reason = sorted(failed.items())[0]
         return f"{name}: {one_line(reason)}"
+    text = " ".join(str(error).split())
     if isinstance(error, BadInput):
-        text = "; ".join(re.sub(r"\s+", " ", line.strip()) for line in str(error).split("\n"))
-    else:
-        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        where, found, expected, todo = (
+            " ".join(part.split()) for part in BAD_INPUT.fullmatch(str(error)).groups()
+        )
+        text = f"{where}: {found}; expected {expected}; {todo}"
+    elif not isinstance(error, Unreachable):
+        text = f"{type(error).__name__}: {text}"
     text = re.sub(r"\(Request ID:[^)]*\)|\?[^\s'\")]*=[^\s'\")]*", "", text)
     text = re.sub(r"://[^\s/'\"]*@", "://", text)
     text = re.sub(r"\s+", " ", text)
-    return text if len(text) <= 240 else f"{text[:240]}…"
+    # one word may be longer than all
+    return textwrap.shorten(text, ANSWER, placeholder=" …") if len(text) > ANSWER else text
 
 
 def main(snakemake) -> None:

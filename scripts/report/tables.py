@@ -139,15 +139,20 @@ def _audit_tables(material: Material, words: dict[str, Any]) -> dict[str, Table]
 
 
 def _models_table(material: Material, words: dict[str, Any]) -> Table:
-    unknown = words["values"]["unknown"]
+    values = words["values"]
+    unknown = values["unknown"]
 
     def facts(model: dict[str, Any]) -> dict[str, str]:
         source, repo = model.get("source"), model.get("repo") or formats.NOTHING
+        taken = model.get("weights") or formats.NOTHING
         return {
             "source": words["hubs"].get(source, source or unknown),
             # a folder on this disk is nobody else's business, but for its name
             "repo": Path(repo).name if source == "local" else repo,
             "revision": str(model.get("revision") or formats.NOTHING)[:12],
+            "weights": values["converted"].format(weights=taken)
+            if model.get("converted")
+            else taken,
             "architecture": model.get("architecture") or unknown,
             "parameters": _millions(model.get("parameters")),
             "dim": formats.count(model.get("embedding_dim")),

@@ -130,6 +130,30 @@ def pickled(folder: Path) -> None:
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"w": [0.0]}))
 
 
+def renamed(old: str, new: str) -> Spoil:
+    def spoil(folder: Path) -> None:
+        (folder / new).parent.mkdir(exist_ok=True)
+        (folder / old).rename(folder / new)
+
+    return spoil
+
+
+def moved(below: str) -> Spoil:
+    """The whole model, into a folder below the one that the config names."""
+
+    def spoil(folder: Path) -> None:
+        files = list(folder.iterdir())
+        (folder / below).mkdir(parents=True)
+        for path in files:
+            path.rename(folder / below / path.name)
+
+    return spoil
+
+
+def each(*spoils: Spoil) -> Spoil:
+    return lambda folder: [spoil(folder) for spoil in spoils]
+
+
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 PROJECTION = "text_projection.weight"
 FETCHED = [
@@ -161,7 +185,7 @@ FETCHED = [
     Case(
         "a pickle called safetensors", written(WEIGHTS, pickle.dumps(["x"] * 99)), "no safetensors"
     ),
-    Case("weights that are a folder", instead(WEIGHTS, Path.mkdir), "no weights"),
+    Case("weights that are a folder", instead(WEIGHTS, Path.mkdir), "no such file, but a folder"),
     Case(
         "weights that are a pointer of Git LFS",
         written(WEIGHTS, "version https://git-lfs"),
@@ -213,13 +237,69 @@ FETCHED = [
     Case("no tokenizer", gone("tokenizer.json"), "no tokenizer file"),
     Case("no preprocessor", gone("preprocessor_config.json"), "no preprocessor file"),
     Case(
-        "a tokenizer that is a folder", instead("tokenizer.json", Path.mkdir), "no tokenizer file"
+        "a tokenizer that is a folder", instead("tokenizer.json", Path.mkdir), "file, but a folder"
     ),
     Case("a vocabulary that is a folder", instead("vocab.txt", Path.mkdir), "a folder, or a link"),
     Case(
         "a file of a cache that was cleaned",
         instead("tokenizer_config.json", lambda p: p.symlink_to("../blobs/0")),
         "a folder, or a link",
+    ),
+]
+FETCHED += [
+    Case("a newer pickle beside", written("pytorch_model.bin", "x"), "2 sets.*weights: model.safe"),
+    Case("a best.pt beside", written("best.pt", "x"), "2 sets of weights: best.pt, model.safe"),
+    Case("weights of TensorFlow beside", written("tf_model.h5", "x"), "2 sets of weights"),
+    Case("weights of Flax beside", written("flax_model.msgpack", "x"), "2 sets of weights"),
+    Case("halved weights beside", written("model.fp16.safetensors", "x"), "2 sets of weights"),
+    Case("halved weights alone", renamed(WEIGHTS, "model.fp16.safetensors"), "weights: model.fp16"),
+    Case(
+        "one file and parts",
+        each(
+            written("model-00001-of-00001.safetensors", "x"),
+            written("model.safetensors.index.json", "{}"),
+        ),
+        "2 sets of weights",
+    ),
+    Case(
+        "parts without an index",
+        renamed(WEIGHTS, "model-00001-of-00002.safetensors"),
+        "no model.safetensors.index.json",
+    ),
+    Case(
+        "an adapter beside its base",
+        each(written("adapter_config.json", "{}"), written("adapter_model.safetensors", "x")),
+        "with an adapter beside it.*merge_and_unload",
+    ),
+    Case(
+        "an adapter alone",
+        each(gone(CONFIG), renamed(WEIGHTS, "adapter_model.safetensors")),
+        "an adapter alone",
+    ),
+    Case("one level too high", moved("clip"), "no config.json, but one in clip.*mine/clip"),
+    Case(
+        "sentence-transformers",
+        each(moved("0_CLIPModel"), written("modules.json", "[]")),
+        "sentence-transformers.*mine/0_CLIPModel",
+    ),
+    Case("a hub's cache", moved("snapshots/b33c"), "hub's cache.*mine/snapshots/b33c"),
+    Case(
+        "all of a hub's cache", moved("models--a--b/snapshots/c"), "mine/models--a--b/snapshots/c"
+    ),
+    Case(
+        "open_clip",
+        each(
+            renamed(CONFIG, "open_clip_config.json"),
+            renamed(WEIGHTS, "open_clip_model.safetensors"),
+        ),
+        "a model of open_clip",
+    ),
+    Case("diffusers", each(moved("unet"), written("model_index.json", "{}")), "of diffusers"),
+    Case("timm", written(CONFIG, '{"pretrained_cfg": {}}'), "a model of timm"),
+    Case("weights of ONNX alone", renamed(WEIGHTS, "onnx/model.onnx"), "weights of ONNX alone"),
+    Case("GGUF", each(gone(CONFIG), renamed(WEIGHTS, "clip.gguf")), "weights of GGUF alone"),
+    Case(
+        "weights of OpenVINO alone", renamed(WEIGHTS, "openvino_model.bin"), "weights of OpenVINO"
     ),
 ]
 TOKENIZER, SETTINGS, PIXELS = "tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"

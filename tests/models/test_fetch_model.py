@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
+import os
 import re
 import shutil
 import threading
@@ -15,12 +17,13 @@ from types import SimpleNamespace
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from modelscope_hub.errors import NetworkError
 from safetensors.numpy import load_file
 from tiny_models import make_clip
 
 from scripts.job import BadInput
 from scripts.models import fetch_model as rule
-from scripts.models.fetch_model import fetch_model, verify_model, write_provenance
+from scripts.models.fetch_model import fetch_model, one_line, verify_model, write_provenance
 
 COMMIT = "b33cedfd0df4e43b8238760678fcc89e1a0d38b3"
 LOADED = {
@@ -185,6 +188,8 @@ def hubs(monkeypatch, tmp_path):
     monkeypatch.setenv("MODELSCOPE_HOME", str(tmp_path / "modelscope-home"))
     monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path / "modelscope-cache"))
     monkeypatch.setenv("MODELSCOPE_DOWNLOAD_INTRA_CLOUD", "false")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "huggingface"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     yield standing
     server.shutdown()
     server.server_close()
@@ -351,6 +356,366 @@ def test_without_a_network_the_message_says_so(tmp_path, monkeypatch, hubs):
         fetch_model(entry("huggingface"), tmp_path / "m", "m")
 
 
+def test_where_a_hub_answered_nothing_is_said_of_the_network(hubs, files, tmp_path):
+    for wanted in (entry("huggingface", repo="gone/clip"), entry("huggingface", revision="v9")):
+        hubs.repositories["huggingface", "me/clip"] = files
+        with pytest.raises(BadInput, match="check repo and revision") as raised:
+            fetch_model(wanted, tmp_path / "m", "m")
+        assert "check the network" not in str(raised.value)
+    hubs.repositories["huggingface", "me/clip"] = {
+        name: data for name, data in files.items() if "safetensors" not in name
+    }
+    with pytest.raises(BadInput, match="correct the entry") as raised:
+        fetch_model(entry("huggingface"), tmp_path / "m", "m")
+    told = str(raised.value)
+    assert "check the network" not in told
+    # to its last word
+    assert "give the entry pickled: convert and that sha256" in told
+
+
+def test_each_thing_to_do_belongs_to_something_that_happened(hubs, files, tmp_path, monkeypatch):
+    hubs.repositories["modelscope", "me/clip"] = {"config.json": b"{}"}
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(BadInput) as raised:
+        fetch_model(entry("huggingface", "modelscope"), tmp_path / "m", "m")
+    todo = str(raised.value).rpartition("to do:")[2]
+    assert "check the network" in todo and "correct the entry" in todo
+    assert "check repo and revision" not in todo
+
+
+def test_an_answer_is_cut_between_words_and_a_message_of_ours_is_not():
+    told = one_line(ValueError("word " * 999))
+    assert len(told) <= 900 and told.endswith("word …")
+    ours = BadInput("there", "x" * 200, "y" * 200, f"{'z' * 200} end")
+    assert one_line(ours).endswith(" end")
+    assert one_line(ours).startswith("there: xxx")
+
+
+@pytest.mark.parametrize("source", ["huggingface", "modelscope"])
+def test_what_a_hub_keeps_beside_the_weights_is_passed_over_and_recorded(
+    hubs, files, tmp_path, source
+):
+    hubs.repositories[source, "me/clip"] = files | {"model.fp16.safetensors": b"halved"}
+    fetch_model(entry(source), tmp_path / "m", "m")
+    about = json.loads((tmp_path / "m" / "model.json").read_text("utf-8"))
+    assert about["weights"] == "model.safetensors"
+    assert "pytorch_model.bin" in about["beside"] and "model.fp16.safetensors" in about["beside"]
+    assert hubs.files_asked() == LOADED
+
+
+def test_the_weights_that_an_entry_names_are_taken_whatever_they_are_called(hubs, files, tmp_path):
+    named = {"model.fp16.safetensors": files["model.safetensors"], "model.safetensors": b"another"}
+    hubs.repositories["huggingface", "me/clip"] = files | named
+    wanted = entry("huggingface") | {"weights": "model.fp16.safetensors"}
+    fetch_model(wanted, tmp_path / "m", "m")
+    assert (tmp_path / "m" / "model.safetensors").read_bytes() == files["model.safetensors"]
+    about = verify_model(tmp_path / "m" / "model.json")
+    assert about["weights"] == "model.fp16.safetensors"
+
+
+def test_a_fault_of_weights_is_told_by_the_name_that_they_have_where_they_stand(clip, tmp_path):
+    mine = Path(shutil.copytree(clip, tmp_path / "mine"))
+    (mine / "model.fp16.safetensors").write_bytes(b"cut")
+    wanted = local(mine, weights="model.fp16.safetensors")
+    with pytest.raises(BadInput, match=re.escape(f"{mine}/model.fp16.safetensors\n")):
+        fetch_model(wanted, tmp_path / "m", "m")
+
+
+def test_a_tilde_stands_for_the_home_of_the_user(clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(clip.parent))
+    fetch_model(local(Path("~") / clip.name), tmp_path / "m", "m")
+    assert verify_model(tmp_path / "m" / "model.json")["repo"] == str(clip)
+
+
+def test_parts_that_the_index_does_not_name_are_left_behind(clip, tmp_path):
+    mine = Path(shutil.copytree(clip, tmp_path / "mine"))
+    (mine / "model.safetensors").rename(mine / "model-00001-of-00001.safetensors")
+    (mine / "model-00002-of-00003.safetensors").write_bytes(b"of an earlier save")
+    index = {"weight_map": {"logit_scale": "model-00001-of-00001.safetensors"}}
+    (mine / "model.safetensors.index.json").write_text(json.dumps(index))
+    fetch_model(local(mine), tmp_path / "m", "m")
+    found = {path.name for path in (tmp_path / "m").glob("*.safetensors*")}
+    assert found == {"model.safetensors.index.json", "model-00001-of-00001.safetensors"}
+
+
+def test_what_is_taken_is_probed_and_a_failure_names_the_folder_of_the_user(
+    hubs, files, clip, tmp_path, monkeypatch
+):
+    probed = []
+
+    def refuse(folder: Path) -> None:
+        probed.append(folder)
+        raise BadInput(folder / "tokenizer.json", "a wrong one", "its own", "get it again")
+
+    monkeypatch.setattr(rule, "probe", refuse)
+    with pytest.raises(BadInput, match=re.escape(f"{clip}/tokenizer.json")):
+        fetch_model(local(clip), tmp_path / "m", "m")
+    hubs.repositories["huggingface", "me/clip"] = files
+    with pytest.raises(BadInput, match=r"huggingface me/clip: tokenizer\.json: a wrong one"):
+        fetch_model(entry("huggingface"), tmp_path / "m", "m")
+    assert len(probed) == 2
+    assert not (tmp_path / "m" / "model.json").exists()
+
+
+def test_a_model_of_timm_is_called_so(clip, tmp_path):
+    mine = Path(shutil.copytree(clip, tmp_path / "mine"))
+    (mine / "config.json").write_text('{"architecture": "vit_base_patch32", "pretrained_cfg": {}}')
+    with pytest.raises(BadInput, match=re.escape(f"{mine}/config.json") + r"\s.*a model of timm"):
+        fetch_model(local(mine), tmp_path / "m", "m")
+
+
+# --- weights that exist only as a pickle
+
+
+def pickled_bytes(value: object, zipped: bool = True) -> bytes:
+    import torch
+
+    stream = io.BytesIO()
+    torch.save(value, stream, _use_new_zipfile_serialization=zipped)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def tensors(clip) -> dict:
+    from safetensors.torch import load_file
+
+    return load_file(clip / "model.safetensors")
+
+
+@pytest.fixture
+def pickle(tensors) -> bytes:
+    return pickled_bytes(tensors)
+
+
+@pytest.mark.parametrize("source", ["huggingface", "modelscope", "local"])
+def test_a_pickle_of_known_checksum_becomes_the_same_weights(
+    hubs, files, tmp_path, source, pickle, tensors
+):
+    files = {name: data for name, data in files.items() if "safetensors" not in name}
+    files["pytorch_model.bin"] = pickle
+    keys = {"weights": "pytorch_model.bin", "pickled": "convert", "sha256": sha256_of(pickle)}
+    if source == "local":
+        mine = tmp_path / "mine"
+        mine.mkdir()
+        for name, data in files.items():
+            if "/" not in name:
+                (mine / name).write_bytes(data)
+        wanted = local(mine, **keys)
+    else:
+        hubs.repositories[source, "me/clip"] = files
+        wanted = entry(source, sha256="0" * 64)
+        wanted[source] |= keys
+    fetch_model(wanted, tmp_path / "m", "m")
+    about = verify_model(tmp_path / "m" / "model.json")
+    assert {path.name for path in (tmp_path / "m").iterdir()} == LOADED | {"model.json"}
+    assert (about["weights"], about["converted"]) == ("pytorch_model.bin", True)
+    assert about["sha256"] == sha256_of(pickle)
+    made = load_file(tmp_path / "m" / "model.safetensors")
+    assert made.keys() == tensors.keys()
+    assert all((made[name] == tensors[name].numpy()).all() for name in made)
+
+
+def test_a_second_source_with_another_file_has_a_checksum_of_its_own(
+    hubs, files, tmp_path, pickle, monkeypatch
+):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    there = {name: data for name, data in files.items() if "safetensors" not in name}
+    hubs.repositories["modelscope", "me/clip"] = there | {"pytorch_model.bin": pickle}
+    wanted = entry("huggingface", "modelscope")
+    wanted["huggingface"] |= {"sha256": sha256_of(files["model.safetensors"])}
+    wanted["modelscope"] |= {"sha256": sha256_of(pickle), "pickled": "convert"}
+    fetch_model(wanted, tmp_path / "m", "m")
+    about = verify_model(tmp_path / "m" / "model.json")
+    assert (about["source"], about["converted"]) == ("modelscope", True)
+
+
+class Payload:
+    """What runs a command when it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.system, (f"touch '{self.trace}'",)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "older"])
+def test_a_pickle_that_holds_code_is_refused_and_nothing_of_it_runs(
+    clip, tmp_path, tensors, zipped
+):
+    mine = Path(shutil.copytree(clip, tmp_path / "mine"))
+    (mine / "model.safetensors").unlink()
+    trace = tmp_path / "it ran"
+    hostile = pickled_bytes(tensors | {"x": Payload(trace)}, zipped)
+    (mine / "pytorch_model.bin").write_bytes(hostile)
+    with pytest.raises(BadInput, match="will not read as weights") as raised:
+        fetch_model(local(mine, sha256_of(hostile), pickled="convert"), tmp_path / "m", "m")
+    assert str(mine / "pytorch_model.bin") in str(raised.value)
+    assert not trace.exists() and not list((tmp_path / "m").iterdir())
+
+
+@pytest.mark.parametrize("given", [None, "0" * 64], ids=["none", "another"])
+def test_a_pickle_without_its_checksum_is_not_even_opened(
+    clip, tmp_path, monkeypatch, pickle, given
+):
+    mine = Path(shutil.copytree(clip, tmp_path / "mine"))
+    (mine / "model.safetensors").unlink()
+    (mine / "pytorch_model.bin").write_bytes(pickle)
+    monkeypatch.setattr(rule, "convert_pickle", lambda *_: pytest.fail("it was opened"))
+    with pytest.raises(BadInput, match="sha256 0{64}" if given else "only pickled weights"):
+        fetch_model(local(mine, given, pickled="convert"), tmp_path / "m", "m")
+
+
+# --- a model that is already in a cache
+
+
+def in_huggingface_cache(
+    cache: Path, files: dict[str, bytes], listed: bool = True, ref: str = "main"
+) -> Path:
+    """The cache of Hugging Face's client as it lays it out: blobs, links to them, a listing."""
+    top = cache / "models--me--clip"
+    snapshot = top / "snapshots" / COMMIT
+    for folder in (top / "blobs", top / "refs", top / "trees", snapshot):
+        folder.mkdir(parents=True)
+    for name, data in files.items():
+        blob = top / "blobs" / sha256_of(data)
+        blob.write_bytes(data)
+        (snapshot / name).parent.mkdir(parents=True, exist_ok=True)
+        (snapshot / name).symlink_to(blob)
+    (top / "refs" / ref).write_text(COMMIT)
+    if listed:
+        tree = {name: {"size": len(data), "blob_id": "0" * 40} for name, data in files.items()}
+        listing = {"format_version": 1, "files": tree}
+        (top / "trees" / f"{COMMIT}.json").write_text(json.dumps(listing))
+    return snapshot
+
+
+@pytest.fixture
+def cache(tmp_path) -> Path:
+    """The place of Hugging Face's cache."""
+    return tmp_path / "huggingface"
+
+
+def unplug(monkeypatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("how", ["nobody is asked", "offline", "unplugged"])
+def test_a_whole_commit_in_the_cache_is_copied_without_a_network(
+    hubs, cache, files, tmp_path, monkeypatch, how
+):
+    in_huggingface_cache(cache, files, listed=how == "nobody is asked")
+    if how == "offline":
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    elif how == "unplugged":
+        unplug(monkeypatch)
+    digest = sha256_of(files["model.safetensors"])
+    fetch_model(entry("huggingface", sha256=digest), tmp_path / "m", "m")
+    about = verify_model(tmp_path / "m" / "model.json")
+    assert (about["revision"], about["cached"]) == (COMMIT, True)
+    assert {path.name for path in (tmp_path / "m").iterdir()} == LOADED | {"model.json"}
+    assert not any(path.is_symlink() for path in (tmp_path / "m").iterdir())
+    assert hubs.asked == []
+
+
+def test_a_branch_is_asked_for_and_its_cache_taken_only_where_no_hub_answers(
+    hubs, cache, files, tmp_path, monkeypatch, caplog
+):
+    old = json.loads(files["config.json"]) | {"of": "the cache"}
+    in_huggingface_cache(cache, files | {"config.json": json.dumps(old).encode()})
+    hubs.repositories["huggingface", "me/clip"] = files
+    fetch_model(entry("huggingface", repo="me/clip", revision="main"), tmp_path / "m", "m")
+    assert "huggingface me/clip revision main" in hubs.asked
+    unplug(monkeypatch)
+    with caplog.at_level(logging.WARNING):
+        fetch_model(entry("huggingface", revision="main"), tmp_path / "n", "n")
+    about = verify_model(tmp_path / "n" / "model.json")
+    assert (about["revision"], about["cached"]) == (COMMIT, True)
+    assert "me/clip is taken from its cache" in caplog.text
+
+
+@pytest.mark.parametrize("lacking", ["tokenizer.json", "model.safetensors"])
+def test_a_cache_that_lacks_a_file_is_not_taken_for_the_model(
+    hubs, cache, files, tmp_path, monkeypatch, lacking
+):
+    snapshot = in_huggingface_cache(cache, files)
+    (snapshot / lacking).unlink()
+    hubs.repositories["huggingface", "me/clip"] = files
+    fetch_model(entry("huggingface"), tmp_path / "m", "m")
+    assert "GET file " + lacking in hubs.asked
+    assert "cached" not in verify_model(tmp_path / "m" / "model.json")
+    unplug(monkeypatch)
+    with pytest.raises(BadInput, match="nor is all of it in the cache") as told:
+        fetch_model(entry("huggingface"), tmp_path / "n", "n")
+    assert "check the network" in str(told.value)
+    assert "correct the entry" not in str(told.value)
+
+
+def test_what_a_cache_holds_is_held_against_the_checksum(hubs, cache, files, tmp_path):
+    snapshot = in_huggingface_cache(cache, files)
+    with pytest.raises(BadInput, match=re.escape(f"{snapshot}/model.safetensors")):
+        fetch_model(entry("huggingface", sha256="0" * 64), tmp_path / "m", "m")
+    assert (snapshot / "model.safetensors").is_file()
+
+
+LAYOUTS = [
+    "models/me--clip/snapshots/master",
+    "models/me/clip",
+    "hub/models/me/clip",
+    "hub/me/clip",
+]
+
+
+@pytest.mark.parametrize(
+    ("layout", "how"), [*((layout, "offline") for layout in LAYOUTS), (LAYOUTS[0], "unplugged")]
+)
+def test_a_model_in_the_cache_of_modelscope_stands_in_for_the_hub(
+    hubs, files, tmp_path, monkeypatch, layout, how
+):
+    there = tmp_path / "modelscope-cache" / layout
+    there.mkdir(parents=True)
+    for name in LOADED:
+        (there / name).write_bytes(files[name])
+    if how == "offline":
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    else:
+
+        def fail(*_, **__):
+            # as the client says it after the tries that it makes for seconds
+            raise NetworkError("no answer")
+
+        monkeypatch.setattr("modelscope_hub.HubApi.list_repo_files", fail)
+    digest = sha256_of(files["model.safetensors"])
+    fetch_model(entry("modelscope", sha256=digest), tmp_path / "m", "m")
+    about = verify_model(tmp_path / "m" / "model.json")
+    assert (about["revision"], about["cached"]) == ("master", True)
+    assert hubs.asked == []
+
+
+def test_an_older_cache_of_modelscope_that_tells_no_revision_is_no_commit(
+    hubs, files, tmp_path, monkeypatch
+):
+    there = tmp_path / "modelscope-cache/models/me/clip"
+    there.mkdir(parents=True)
+    for name in LOADED:
+        (there / name).write_bytes(files[name])
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    wanted = entry("modelscope")
+    wanted["modelscope"]["revision"] = COMMIT
+    with pytest.raises(BadInput, match="nor is all of it in the cache"):
+        fetch_model(wanted, tmp_path / "m", "m")
+
+
+def test_offline_and_without_a_cache_the_variable_is_named(hubs, files, tmp_path, monkeypatch):
+    for source in ("huggingface", "modelscope"):
+        hubs.repositories[source, "me/clip"] = files
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(BadInput, match="unset HF_HUB_OFFLINE") as raised:
+        fetch_model(entry("huggingface", "modelscope"), tmp_path / "m", "m")
+    assert "check the network" not in str(raised.value)
+    assert hubs.asked == []
+
+
 def test_an_unknown_architecture_from_a_hub_is_refused(hubs, files, tmp_path):
     config = json.dumps({"model_type": "bert"}).encode()
     hubs.repositories["huggingface", "me/clip"] = files | {"config.json": config}
@@ -358,8 +723,8 @@ def test_an_unknown_architecture_from_a_hub_is_refused(hubs, files, tmp_path):
         fetch_model(entry("huggingface"), tmp_path / "m", "m")
 
 
-def local(path: Path, sha256: str | None = None) -> dict:
-    return {"source": "local", "path": str(path), "sha256": sha256}
+def local(path: Path, sha256: str | None = None, **keys: str) -> dict:
+    return {"source": "local", "path": str(path), "sha256": sha256, **keys}
 
 
 def test_a_local_model_is_copied_without_what_is_not_needed(clip, tmp_path):
@@ -370,13 +735,14 @@ def test_a_local_model_is_copied_without_what_is_not_needed(clip, tmp_path):
     folder = tmp_path / "m"
     folder.mkdir()
     (folder / "vocab.txt").write_text("of the model that was here before", "utf-8")
-    fetch_model(local(mine), folder, "m")
+    wanted = local(mine, weights="model.safetensors")
+    fetch_model(wanted, folder, "m")
     assert {path.name for path in folder.iterdir()} == LOADED | {"model.json"}
     assert not (folder / "model.safetensors").is_symlink()
     about = verify_model(folder / "model.json")
     assert (about["source"], about["repo"]) == ("local", str(mine))
     first = (folder / "model.json").read_bytes()
-    fetch_model(local(mine), folder, "m")
+    fetch_model(wanted, folder, "m")
     assert (folder / "model.json").read_bytes() == first
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from test_figures import read_gallery
 from scripts.data.rows import read_captions
 from scripts.job import BadInput, read_json, write_json
 from scripts.report import page as page_module
+from scripts.report import tables
 from scripts.report.material import preprocessing_of
 from scripts.report.page import Speaker, highlighted, inline_svg, listing, read_words
 from scripts.report.report_page import UNSAID
@@ -252,6 +254,28 @@ def test_what_training_did_to_its_base_is_told_whichever_way_it_went(before, tol
             one["text"] for one in Document(html).all("figcaption") if "training." in one["text"]
         ]
         assert ["0" in re.sub(r"95%|figures/.*", "", one) for one in figures] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("taken", "told"),
+    [
+        ({}, ("–", "–")),
+        ({"weights": "model.fp16.safetensors"}, ("model.fp16.safetensors",) * 2),
+        (
+            {"weights": "pytorch_model.bin", "converted": True},
+            (
+                "pytorch_model.bin, a pickle, converted to safetensors",
+                "pytorch_model.bin（pickle，已转为 safetensors）",
+            ),
+        ),
+    ],
+)
+def test_the_table_of_models_names_the_weights_that_were_taken(taken, told):
+    material = SimpleNamespace(models=[{"model": "own", "source": "local", **taken}])
+    for lang, expected in zip(LANGUAGES, told, strict=True):
+        words = read_words(lang)
+        made = tables._models_table(material, words)
+        assert dict(made.rows)[words["columns"]["weights"]] == expected
 
 
 def test_recall_is_defined_wherever_it_is_tabled_or_drawn(pages):
