@@ -20,6 +20,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.getenv(
 from scripts.config import ConfigError, checked, over_defaults
 from scripts.fingerprint import fingerprint
 from scripts.one_run import guard
+from scripts.provenance.privacy import told
 from scripts.watched import contents_of_dataset, contents_of_model
 
 # jobs of a run read the Snakefile again, and are part of it
@@ -499,8 +500,11 @@ def benchmarks_of_run(wildcards) -> list[str]:
 
 
 def commands_to_reproduce() -> list[str]:
-    """What to type to make this run again."""
-    files = [os.path.relpath(str(path)) for path in workflow.overwrite_configfiles]
+    """What to type to make this run again; where a configuration lies on a machine is not told."""
+    files = [
+        told(str(path), Path.cwd(), [], "path", Path(path).name)
+        for path in workflow.overwrite_configfiles
+    ]
     options = f" --configfile {' '.join(files)}" if files else ""
     return [f"./run snakemake --cores 8{options}"]
 

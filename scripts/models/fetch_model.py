@@ -183,7 +183,7 @@ def copy_model(path: Path, folder: Path, sha256: str | None) -> None:
     """Copy the needed files of the model in ``path``, behind links too, into ``folder``."""
     if not is_folder(path):
         raise BadInput(
-            path,
+            path.absolute(),
             "no such folder",
             "the folder of a model: config.json, model.safetensors, tokenizer and preprocessor",
             "correct the path of the model in the config",
