@@ -70,15 +70,15 @@ def _placed(option: str, word: str, stands: Path, checkout: Path) -> str:
     """A path behind ``option``, as it is in the checkout."""
     if option not in (*CONFIGS, *PROFILES, *DIRECTORY):
         return word
-    there = stands / Path(word).expanduser()
+    word = os.path.expanduser(word)  # noqa: PTH111, a user whom the system does not know stays
+    there = stands / word
     if option in CONFIGS and not there.exists() and not (checkout / word).exists():
         raise NoSuchFile(
             f"{word}: no such file in {stands}{f' or {checkout}' if stands != checkout else ''}\n"
             "  to do:    correct the path behind --configfile"
         )
-    if stands == checkout or not (there.exists() or option in DIRECTORY):
-        return word
-    return str(there)
+    is_there = stands != checkout and (there.exists() or option in DIRECTORY)
+    return str(there) if is_there else word
 
 
 def main(stands: str, *words: str) -> None:

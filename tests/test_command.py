@@ -75,9 +75,9 @@ def test_in_the_checkout_paths_stay_as_they_are(folders):
 def test_a_home_is_meant_where_the_shell_does_not_say_so(folders, monkeypatch):
     stands, checkout = folders
     monkeypatch.setenv("HOME", str(stands))
-    assert rewritten(["--configfile=~/my.yaml"], checkout / "config", checkout) == [
-        f"--configfile={stands}/my.yaml"
-    ]
+    meant = [f"--configfile={stands}/my.yaml"]
+    for folder in (checkout, checkout / "config"):
+        assert rewritten(["--configfile=~/my.yaml"], folder, checkout) == meant
 
 
 @pytest.mark.parametrize("typed", [["my.yml"], ["my.yaml", "other.yaml", "figures"]])
