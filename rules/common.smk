@@ -3,12 +3,10 @@
 Comes in: `config`. Goes out: nothing is made here.
 """
 
-import hashlib
 import json
 import os
 import re
 import sys
-from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -21,8 +19,9 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.getenv(
 
 from scripts.config import ConfigError, checked, over_defaults
 from scripts.fingerprint import fingerprint
-from scripts.job import digest_of_file
 from scripts.one_run import guard
+from scripts.provenance.privacy import told
+from scripts.watched import contents_of_dataset, contents_of_model
 
 # jobs of a run read the Snakefile again, and are part of it
 if workflow.exec_mode == ExecMode.DEFAULT:
@@ -225,64 +224,16 @@ def shown_of_study(study: str) -> dict:
     return {key: config["studies"][study][key] for key in ("figure", "title")}
 
 
-# archives, tables and captions
-INPUTS_AT_LOCATION = {".zip", ".parquet", ".json", ".txt"}
-
-
-def files_at_location(wildcards) -> list[str]:
-    """Archives, tables and captions that stand where the user's dataset is, as inputs.
-
-    A location that is not there is told by the job, in words; here it has no files.
-    """
+def contents_of_location(wildcards) -> str | None:
+    """Digest of what the user has where their dataset is; None where it is not the user's."""
     location = config["datasets"][wildcards.dataset].get("location")
-    if not location or not os.path.isdir(location):
-        return []
-    return sorted(str(p) for p in Path(location).iterdir() if _is_input(p, INPUTS_AT_LOCATION))
+    return contents_of_dataset(location) if location else None
 
 
-def listing_of_location(wildcards) -> str | None:
-    """Digest of names and sizes of all files below the user's location.
-
-    Thousands of photos would be slow as inputs; their names and sizes tell the same, and `touch`
-    changes neither. What would be an input but for its name counts with its contents.
-    """
-    location = config["datasets"][wildcards.dataset].get("location")
-    return _listing(location) if location else None
-
-
-@cache
-def _listing(location: str) -> str:
-    files = [
-        f"{os.path.relpath(os.path.join(folder, name), location)} "
-        f"{os.lstat(os.path.join(folder, name)).st_size}"
-        for folder, _, names in os.walk(location)
-        for name in names
-    ]
-    for path in Path(location).iterdir() if os.path.isdir(location) else []:
-        named_oddly = not _is_input(path, INPUTS_AT_LOCATION)
-        if named_oddly and path.suffix in INPUTS_AT_LOCATION and path.is_file():
-            files.append(f"{path.name} {digest_of_file(path)}")
-    files.sort()
-    return hashlib.sha256("\n".join(files).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def files_of_local_model(wildcards) -> list[str]:
-    """Weights, configuration and tokenizer of a model that is on this disk, as inputs."""
+def contents_of_path(wildcards) -> str | None:
+    """Digest of what the user has where their model is; None where it is not the user's."""
     path = config["models"][wildcards.model].get("path")
-    if not path or not os.path.isdir(path):
-        return []
-    kinds = {".safetensors", ".json", ".txt", ".model"}
-    return sorted(str(p) for p in Path(path).iterdir() if _is_input(p, kinds))
-
-
-def _is_input(path: Path, kinds: set[str]) -> bool:
-    """Whether a user's file is of these kinds and has a name that Snakemake takes as it is.
-
-    It would look for wildcards between braces, and writes names as UTF-8 on one line.
-    """
-    name = str(path)
-    odd = re.search("[{}\n\r\ud800-\udfff]", name)
-    return path.suffix in kinds and not odd and path.is_file()
+    return contents_of_model(path) if path else None
 
 
 def training_inputs(wildcards) -> dict[str, str]:
@@ -549,8 +500,11 @@ def benchmarks_of_run(wildcards) -> list[str]:
 
 
 def commands_to_reproduce() -> list[str]:
-    """What to type to make this run again."""
-    files = [os.path.relpath(str(path)) for path in workflow.overwrite_configfiles]
+    """What to type to make this run again; where a configuration lies on a machine is not told."""
+    files = [
+        told(str(path), Path.cwd(), [], "path", Path(path).name)
+        for path in workflow.overwrite_configfiles
+    ]
     options = f" --configfile {' '.join(files)}" if files else ""
     return [f"./run snakemake --cores 8{options}"]
 

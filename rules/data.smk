@@ -8,8 +8,6 @@ what was set aside and why.
 
 rule download:
     """Get a dataset's archives, or find what the user already has; say what they are."""
-    input:
-        files_at_location,
     output:
         manifest="data/{dataset}/raw/source.json",
     log:
@@ -24,7 +22,7 @@ rule download:
     params:
         code=fingerprint("scripts/data/download.py"),
         entry=lookup("datasets/{dataset}", within=config),
-        listing=listing_of_location,
+        contents=contents_of_location,
     script:
         "../scripts/data/download.py"
 
@@ -114,6 +112,7 @@ rule judgments:
         "../envs/data.yaml"
     params:
         code=fingerprint("scripts/data/judgments.py"),
+        contents=contents_of_location,
         entry=lookup("datasets/{dataset}", within=config),
     script:
         "../scripts/data/judgments.py"

@@ -7,8 +7,6 @@ preprocessing, and model.json, which says where they came from and what they has
 
 rule fetch_model:
     """Get a model from a hub, or from a folder, as safetensors only; say what it is."""
-    input:
-        files_of_local_model,
     output:
         provenance="data/models/{model}/model.json",
     log:
@@ -22,6 +20,7 @@ rule fetch_model:
         "../envs/models.yaml"
     params:
         code=fingerprint("scripts/models/fetch_model.py"),
+        contents=contents_of_path,
         entry=lookup("models/{model}", within=config),
     script:
         "../scripts/models/fetch_model.py"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -32,7 +33,7 @@ class ConfigError(Exception):
 def checked(
     config: dict[str, Any], files: Iterable[str | Path] = (), schema: Path = SCHEMA
 ) -> dict[str, Any]:
-    """Return ``config`` with the schema's defaults filled in.
+    """Return ``config`` with the schema's defaults filled in, and ``~`` as the home that it is.
 
     Parameters
     ----------
@@ -56,6 +57,11 @@ def checked(
             f"The configuration has {len(problems)} problem(s):\n{lines}\n"
             "  Every key is explained in config/README.md."
         )
+    for entry in (*config["datasets"].values(), *config["models"].values()):
+        for key in ("location", "path"):
+            if entry.get(key):
+                # of a user whom the system does not know, it stays, and the job says what it is
+                entry[key] = os.path.expanduser(entry[key])  # noqa: PTH111
     return config
 
 

@@ -52,6 +52,20 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(config, section, key
     assert f"unknown key {key!r}" in message and hint in message
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("~/a/b", "/home/me/a/b"), ("~", "/home/me"), ("a/~b//c", "a/~b//c"), ("~no one", "~no one")],
+)
+def test_a_home_is_meant_by_a_tilde_in_location_and_path(config, typed, meant, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    config["datasets"]["mine"] = {"source": "folder", "location": typed}
+    config["datasets"]["flickr8k"]["location"] = typed
+    config["models"]["mine"] = {"source": "local", "path": typed}
+    full = checked(config)
+    found = [full["datasets"][name]["location"] for name in ("mine", "flickr8k")]
+    assert [*found, full["models"]["mine"]["path"]] == [meant] * 3
+
+
 def test_an_unknown_key_of_one_dataset_offers_the_keys_of_its_own_source(config):
     config["datasets"]["mine"] = {"source": "folder", "location": "x", "sise": 3}
     message = problems(config)

@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,75 @@ def test_alone_it_makes_the_demo_and_names_the_report(clone):
     assert "results/scenes/report.en.html" in done.stderr
 
 
-def test_snakemake_gets_its_arguments_as_they_are(clone):
-    assert "snakemake in" in (out := call(clone, "snakemake", "-n", "a b").stdout)
-    assert out.rstrip().endswith(": -n a b")
+def test_snakemake_works_in_the_checkout_and_is_told_where_the_user_stands(clone, tmp_path):
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    out = call(clone, "snakemake", "-n", "a b", cwd=elsewhere).stdout.rstrip()
+    assert out == f"python in {clone}: -m scripts.command {elsewhere} -n a b"
+
+
+def test_a_configuration_of_another_folder_is_read_and_what_follows_it_is_a_target(clone, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "my.yaml").touch()
+    shutil.copytree(ROOT / "scripts", clone / "scripts")
+    write_tool(clone / ".venv/bin/python", f'exec {sys.executable} "$@"')
+    typed = ("snakemake", "--configfile", "my.yaml", "figures")
+    done = call(clone, *typed, cwd=elsewhere)
+    words = f"figures --configfile {elsewhere}/my.yaml"
+    assert done.stdout.rstrip() == f"snakemake in {clone}: {words}", done.stderr
+    (elsewhere / "my.yaml").unlink()
+    done = call(clone, *typed, cwd=elsewhere)
+    assert done.returncode == 1 and done.stderr.startswith(f"my.yaml: no such file in {elsewhere}")
+
+
+HOMES = 'echo "$HOME" "$XDG_CACHE_HOME" "$MPLCONFIGDIR" "$USER"'
+
+
+def test_a_user_without_a_home_or_a_name_gets_both_and_keeps_what_is_set(clone, tmp_path):
+    write_tool(clone / ".venv/bin/python", HOMES)
+    write_tool(tmp_path / "bin/id", '[ "$1" = -u ] && echo 12345')
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+
+    def told(**environment: str) -> list[str]:
+        plain = {"PATH": path, **environment}
+        command = [str(clone / "run"), "snakemake", "-n"]
+        return subprocess.run(command, env=plain, capture_output=True, text=True).stdout.split()
+
+    own = clone / ".home"
+    made = [str(own), f"{own}/.cache", f"{own}/.cache/matplotlib", "user"]
+    assert told(HOME="/nowhere") == told() == made
+    assert own.stat().st_mode & 0o777 == 0o700
+    kept = told(HOME="/nowhere", XDG_CACHE_HOME="/cache", USER="me")
+    assert kept == [made[0], "/cache", made[2], "me"]
+    assert told(HOME=str(tmp_path))[0] == str(tmp_path)
+
+
+def as_nobody(*command: str) -> list[str]:
+    """A command of a user whom the system does not know, and who may read what root may."""
+    may = "+dac_read_search"  # the interpreter may be in root's home
+    who = ["--reuid=12345", "--regid=12345", "--clear-groups", f"--inh-caps={may}"]
+    clean = ["env", "-i", "HOME=/", f"PATH={os.environ['PATH']}"]
+    return ["setpriv", *who, f"--ambient-caps={may}", *clean, *command]
+
+
+def root_may_become_nobody() -> bool:
+    if not shutil.which("setpriv") or os.geteuid() != 0:
+        return False
+    return subprocess.run(as_nobody("true"), capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not root_may_become_nobody(), reason="only root may become another user")
+def test_a_user_whom_the_system_does_not_know_gets_images(fresh):
+    shutil.copy(ROOT / "tests/small.yaml", fresh.folder)
+    (fresh.folder / ".venv").symlink_to(sys.prefix)
+    for path in [fresh.folder, *fresh.folder.rglob("*")]:
+        os.chown(path, 12345, 12345, follow_symlinks=False)
+    made = "data/scenes/splits.json"
+    command = [str(fresh.folder / "run"), "snakemake", "--configfile", "small.yaml", made]
+    done = subprocess.run(as_nobody(*command), cwd="/", capture_output=True, text=True)
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    assert (fresh.folder / made).stat().st_uid == 12345
 
 
 def test_search_is_asked_from_where_the_user_stands_so_that_their_paths_hold(clone, tmp_path):

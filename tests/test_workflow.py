@@ -436,11 +436,13 @@ def test_an_unknown_name_stops_before_the_plan_and_offers_the_nearest(fresh):
 
 
 @pytest.fixture
-def own_photos(finished) -> Path:
-    """Twelve pictures and their captions in a folder outside the project."""
+def own_photos(finished, monkeypatch) -> Path:
+    """Twelve pictures and their captions in a folder outside the project, in a user's home."""
     import shutil
 
     folder = finished.folder.parent / "my photos"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    monkeypatch.setenv("HOME", str(folder.parent))
     raw = finished.folder / "data/scenes/raw"
     records = json.loads((raw / "captions.json").read_text("utf-8"))[:12]
     (folder / "images").mkdir(parents=True)
@@ -451,19 +453,25 @@ def own_photos(finished) -> Path:
     names = [record["image"] for record in records]
     splits = {"train": names[:4], "val": names[4:6], "test": names[6:]}
     (folder / "splits.json").write_text(json.dumps(splits), "utf-8")
-    (finished.folder / "my.yaml").write_text(
+    (folder.parent / "my.yaml").write_text(
         "run: {dataset: mine, models: [clip-tiny], prompts: [plain], scorers: [cosine]}\n"
-        f"datasets: {{mine: {{source: folder, location: {json.dumps(str(folder))}}}}}\n"
+        "datasets: {mine: {source: folder, location: ~/my photos}}\n"
     )
     return folder
 
 
-MINE = ("--configfile", "config/small.yaml", "my.yaml")
+MINE = ("--configfile", "config/small.yaml", "../my.yaml")
 
 
 def test_a_folder_of_photos_with_uneven_captions_gets_its_report(finished, own_photos):
     finished.snakemake(*MINE)
-    assert (finished.folder / "results/mine/report.en.html").stat().st_size > 10_000
+    page = (finished.folder / "results/mine/report.en.html").read_text("utf-8")
+    assert len(page) > 10_000 and "--configfile config/small.yaml path/to/my.yaml" in page
+    record = (finished.folder / "results/mine/ro-crate-metadata.json").read_text("utf-8")
+    settings = (finished.folder / "results/mine/config.yaml").read_text("utf-8")
+    assert "location: path/to/mine" in settings
+    for text in (page, record, settings):
+        assert str(own_photos.parent) not in text and "my photos" not in text
     path = finished.folder / "results/mine/clip-tiny/plain/cosine/metrics.json"
     found = json.loads(path.read_text("utf-8"))
     assert found["image_to_text"]["queries"] == 6

@@ -57,14 +57,14 @@ def from_location(
     expected = "; or ".join(LAYOUTS[layout].expected for layout in layouts)
     todo = "correct the location in the config, or put the files there"
     if not is_folder(root):
-        raise BadInput(root, "no such folder", f"a folder with {expected}", todo)
+        raise BadInput(root.absolute(), "no such folder", f"a folder with {expected}", todo)
     for layout in layouts:
         paths = LAYOUTS[layout].find(root)
         if paths:
             return manifest(source, layout, root, paths, official)
     names = sorted(path.name for path in root.iterdir())
     found = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    raise BadInput(root, found or "an empty folder", expected, todo)
+    raise BadInput(root.absolute(), found or "an empty folder", expected, todo)
 
 
 def from_sources(entry: dict[str, Any], raw: Path) -> dict[str, Any]:

@@ -312,7 +312,7 @@ def copy_model(wanted: Wanted, draft: Path) -> dict[str, Any]:
     path = Path(wanted.repo)
     if not is_folder(path):
         raise BadInput(
-            path,
+            path.absolute(),
             "no such folder",
             "the folder of a model: config.json, model.safetensors, tokenizer and preprocessor",
             "correct the path of the model in the config",

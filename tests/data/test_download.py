@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -302,8 +303,8 @@ def test_a_location_without_any_layout_is_told_with_what_stands_there(entry, raw
     assert "Flickr8k_text.zip" in str(told.value) and "captions.txt" in str(told.value)
 
 
-def test_a_location_that_is_not_there_is_told(entry, raw):
-    with pytest.raises(BadInput, match="no such folder"):
+def test_a_location_that_is_not_there_is_told_with_where_it_was_looked_for(entry, raw):
+    with pytest.raises(BadInput, match=rf"^{Path.cwd()}/nowhere\n.*no such folder"):
         obtain(entry | {"location": "nowhere"}, raw)
 
 

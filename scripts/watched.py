@@ -1,0 +1,184 @@
+"""What the user's own folders hold, as a digest of contents that every plan can afford.
+
+Snakemake reruns a step for a file of a later time stamp, and ``cp -p``, ``rsync -a``, ``tar x`` or
+a link that is pointed elsewhere bring files of an earlier one. So a rule that reads a folder of the
+user's has this digest as a param and none of its files as an input: whatever was replaced is
+noticed, and ``touch`` reruns nothing.
+
+A file is read again only where the system's notes of it changed: its size, its times of
+modification and of change, its number. Notes and sums are kept in ``.snakemake/contents``; where
+nothing can be kept, all is read each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+
+from scripts.job import BadInput, digest_of_file, printable, whole
+
+KEPT = Path(".snakemake/contents")
+# files that may become part of a model, or tell what it is
+OF_MODEL = (".safetensors", ".json", ".txt", ".model", ".bin", ".pt", ".pth", ".ckpt")
+# what a training run keeps for itself, often larger than the model
+OF_TRAINING = ("optimizer.*", "scheduler.*", "rng_state*", "trainer_state.json")
+UNREADABLE = "unreadable"
+# disks whose files are made up as they are read, some without an end
+MADE_UP = {Path(p).stat().st_dev for p in ("/proc", "/sys", "/dev") if Path(p).is_dir()}
+MADE_UP -= {Path("/").stat().st_dev}
+# a file that was changed so shortly before it was read may change again within one tick of its
+# clock, 2 s on a memory card, without a trace in the system's notes: it is read once more
+TICK = 3 * 10**9
+# more than cores: files on a disk of the network are waited for
+THREADS = 8
+# seconds after which it is said what the plan is waiting for
+SILENT = 2.0
+
+
+@cache
+def contents_of_dataset(location: str) -> str:
+    """Digest of names and contents of all that is below ``location``, behind links too.
+
+    A hidden file counts by its size, since no step uses it; hidden folders are not entered. What
+    cannot be read, or is no file, counts as what it is: to say so in words is the job's.
+    """
+    return _digest(location, dict(_below(location)))
+
+
+@cache
+def contents_of_model(path: str) -> str:
+    """Digest of names and contents of the files in ``path`` that a model may be made of.
+
+    Links are followed. Other files count by their names, and folders not at all: a training run
+    may keep its checkpoints there.
+    """
+    found = {}
+    for entry in _entries(path):
+        about = _notes(entry)
+        if not isinstance(about, str) and stat.S_ISDIR(about.st_mode):
+            continue
+        of_training = any(fnmatchcase(entry.name, pattern) for pattern in OF_TRAINING)
+        read = entry.name.endswith(OF_MODEL) and not entry.name.startswith(".") and not of_training
+        found[entry.name] = about if read else "by its name"
+    return _digest(path, found)
+
+
+def _below(top: str) -> Iterator[tuple[str, os.stat_result | str]]:
+    """Path of everything below ``top``, with the notes of a file, or a word for what is none.
+
+    Each folder is entered once, by whatever links it is reached, so that circles of links end.
+    """
+    entered: dict[str, str] = {}
+    waiting = [("", top)]
+    while waiting:
+        above, folder = waiting.pop()
+        first = entered.setdefault(os.path.realpath(folder), above)
+        if first != above:
+            yield above, f"the folder {first}"
+            continue
+        for entry in _entries(folder):
+            name, about, hidden = above + entry.name, _notes(entry), entry.name.startswith(".")
+            if isinstance(about, str):
+                yield name, about
+            elif not stat.S_ISDIR(about.st_mode):
+                yield name, f"hidden, {about.st_size} bytes" if hidden else about
+            elif not hidden:
+                waiting.append((f"{name}/", entry.path))
+
+
+def _entries(folder: str) -> list[os.DirEntry]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def _notes(entry: os.DirEntry) -> os.stat_result | str:
+    """What the system notes of a file or folder, or a word for what is neither."""
+    try:
+        about = entry.stat()
+    except OSError:
+        return "a link that leads nowhere"
+    if about.st_dev in MADE_UP:
+        return "of the system"
+    # a pipe is never opened: it would wait for someone who writes
+    plain = stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)
+    return about if plain else f"kind {stat.S_IFMT(about.st_mode):o}"
+
+
+def _digest(top: str, found: dict[str, os.stat_result | str]) -> str:
+    files = {name: about for name, about in found.items() if not isinstance(about, str)}
+    told = found | _sums(top, files)
+    lines = b"".join(os.fsencode(f"{name}\0{told[name]}\0") for name in sorted(told))
+    return hashlib.sha256(lines).hexdigest()[:16]
+
+
+def _sums(top: str, files: dict[str, os.stat_result]) -> dict[str, str]:
+    """Sha256 of each of these files below ``top``; those with the same notes as before unread."""
+    memory = KEPT / f"{hashlib.sha256(os.fsencode(top)).hexdigest()[:16]}.json"
+    before = _remembered(memory)
+    keys = {name: _key(name, about) for name, about in files.items()}
+    kept = {key: before[key] for key in keys.values() if key in before}
+    anew = [name for name, key in keys.items() if key not in kept]
+    size = sum(files[name].st_size for name in anew) / 1e6
+    begun = time.time_ns()
+    told = f"Reading what {printable(top)} holds, once: {len(anew):,} files, {size:,.0f} MB."
+    with _said_if_slow(told), ThreadPoolExecutor(THREADS) as pool:
+        read = dict(zip(anew, pool.map(_sum, (f"{top}/{name}" for name in anew)), strict=True))
+    sums = {name: read.get(name) or kept[key] for name, key in keys.items()}
+    for name, found in read.items():
+        if found != UNREADABLE and _is_settled(files[name], begun):
+            kept[keys[name]] = found
+    if kept != before:
+        # where nothing may be written, one may still plan
+        with contextlib.suppress(OSError, BadInput), whole(memory) as draft:
+            draft.write_text(json.dumps(kept), "ascii")
+    return sums
+
+
+def _key(name: str, about: os.stat_result) -> str:
+    # not the device: a disk of the network has another number on each machine
+    times = f"{about.st_mtime_ns} {about.st_ctime_ns}"
+    return f"{about.st_size} {times} {about.st_ino} {name}"
+
+
+def _is_settled(about: os.stat_result, now: int) -> bool:
+    return about.st_ctime_ns < now - TICK and abs(about.st_mtime_ns - now) > TICK
+
+
+def _remembered(memory: Path) -> dict[str, str]:
+    try:
+        found = json.loads(memory.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _sum(path: str) -> str:
+    try:
+        return digest_of_file(path)
+    except OSError:
+        return UNREADABLE
+
+
+@contextlib.contextmanager
+def _said_if_slow(words: str) -> Iterator[None]:
+    """Say ``words`` where the block takes long; not on standard output, where a graph may go."""
+    saying = threading.Timer(SILENT, print, [words], {"file": sys.stderr, "flush": True})
+    saying.start()
+    try:
+        yield
+    finally:
+        saying.cancel()
