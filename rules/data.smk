@@ -70,6 +70,7 @@ rule prepare_images:
     threads: 8
     params:
         code=fingerprint("scripts/data/prepare_images.py"),
+        max_aspect=lookup("prepare/max_aspect", within=config),
         max_lost=lookup("prepare/max_lost", within=config),
         max_pixels=lookup("prepare/max_pixels", within=config),
     script:

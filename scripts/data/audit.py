@@ -16,8 +16,10 @@ UNSAFE = "unsafe name"
 NO_CAPTION = "no caption"
 NO_IMAGE = "caption without image"
 EMPTY_CAPTION = "empty caption"
-# an image that has captions, and cannot be used
-LOST = (UNREADABLE, OVERSIZED, MISSING, UNSAFE)
+LONG_CAPTION = "overlong caption"
+NO_CAPTION_IN_SPLIT = "in a split, without a caption"
+# an image that captions or the list of a split name, and that cannot be used
+LOST = (UNREADABLE, OVERSIZED, MISSING, UNSAFE, NO_CAPTION_IN_SPLIT)
 
 
 class Unusable(Exception):
@@ -44,6 +46,7 @@ class Findings:
     images_found, captions_found : what the dataset holds, usable or not
     aside : (item, reason, detail) of what is not used
     converted : (item, reason, name as stored) of images that are not kept byte for byte
+    split_of : item of ``aside`` -> its split, where an official one names it
     """
 
     images_found: int = 0
@@ -51,10 +54,14 @@ class Findings:
     aside: list[tuple[str, str, str]] = field(default_factory=list)
     converted: list[tuple[str, str, str]] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
+    split_of: dict[str, str] = field(default_factory=dict)
 
-    def set_aside(self, item: str, reason: str, detail: str) -> None:
+    def set_aside(self, item: str, reason: str, detail: str, split: str = "") -> None:
         """Record what is not used; ``item`` may be whatever a file system takes for a name."""
-        self.aside.append((printable(item, ""), reason, printable(detail, "")))
+        item = printable(item, "")
+        self.aside.append((item, reason, printable(detail, "")))
+        if split:
+            self.split_of[item] = split
 
     def note(self, text: str, items: Iterable[str]) -> None:
         """Record an oddity that sets nothing aside, with the first 20 of its items."""
@@ -63,7 +70,7 @@ class Findings:
             self.notes.append({"note": text, "count": len(items), "items": items[:20]})
 
     def lost(self) -> list[tuple[str, str, str]]:
-        """Those set aside that are images with captions."""
+        """Those set aside that captions or the list of a split name as images."""
         return sorted(entry for entry in self.aside if entry[1] in LOST)
 
     def reasons(self) -> Counter[str]:

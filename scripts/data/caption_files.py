@@ -7,8 +7,11 @@ import io
 import re
 from collections.abc import Iterator
 
-from scripts.data.audit import EMPTY_CAPTION, Findings
+from scripts.data.audit import EMPTY_CAPTION, LONG_CAPTION, Findings
 from scripts.job import BadInput
+
+# the longest sentence that anyone reads has some thousand; a model reads 248 words at most
+MAX_CAPTION = 100_000
 
 
 def token_captions(text: str, where: str, findings: Findings) -> dict[str, list[str]]:
@@ -21,7 +24,7 @@ def token_captions(text: str, where: str, findings: Findings) -> dict[str, list[
         numbered.setdefault(image, []).append((number, caption))
     # sorted by number alone: two captions of one number stay in the order of the file
     return {
-        image: not_empty(image, [c for _, c in sorted(captions, key=lambda c: c[0])], findings)
+        image: usable(image, [c for _, c in sorted(captions, key=lambda c: c[0])], findings)
         for image, captions in numbered.items()
     }
 
@@ -50,13 +53,18 @@ def table_captions(text: str, where: str, findings: Findings) -> dict[str, list[
 
     ``where`` is how to call the file in a message. Empty captions are set aside.
     """
+    # a caption that is too long is set aside like any other, not refused with the table
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     rows = csv.reader(io.StringIO(text, newline=""))
     captions: dict[str, list[str]] = {}
     try:
         header = next(rows, [])
         if [column.strip().casefold() for column in header] != ["image", "caption"]:
             raise BadInput(
-                f"{where}, line 1", f"{header}", "the header image,caption", "correct the header"
+                f"{where}, line 1",
+                f"{header!r:.80}",
+                "the header image,caption",
+                "correct the header",
             )
         last = rows.line_num
         for row in rows:
@@ -77,13 +85,23 @@ def table_captions(text: str, where: str, findings: Findings) -> dict[str, list[
         raise BadInput(
             f"{where}, line {rows.line_num}", str(error), "image,caption", "correct the line"
         ) from None
-    return {image: not_empty(image, texts, findings) for image, texts in captions.items()}
+    return {image: usable(image, texts, findings) for image, texts in captions.items()}
 
 
-def not_empty(image: str, captions: list[str], findings: Findings) -> list[str]:
-    """``captions`` without space around them, and without the empty ones, which are set aside."""
+def usable(image: str, captions: list[str], findings: Findings) -> list[str]:
+    """``captions`` without space around them, and without those that are set aside.
+
+    These are the empty ones, and those of more than ``MAX_CAPTION`` characters.
+    """
     findings.captions_found += len(captions)
+    kept = []
     for number, caption in enumerate(captions):
-        if not caption.strip():
+        caption = caption.strip()
+        if not caption:
             findings.set_aside(image, EMPTY_CAPTION, f"caption {number}")
-    return [caption.strip() for caption in captions if caption.strip()]
+        elif len(caption) > MAX_CAPTION:
+            detail = f"caption {number}: {len(caption):,} characters, more than {MAX_CAPTION:,}"
+            findings.set_aside(image, LONG_CAPTION, detail)
+        else:
+            kept.append(caption)
+    return kept

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.data.files import check_archive, digest_of_folder, open_files, why_unsafe
-from scripts.data.layouts import LAYOUTS, is_kaggle_archive
+from scripts.data.layouts import LAYOUTS, has_official_split, is_kaggle_archive
 from scripts.data.web import Unavailable, fetch, plain
 from scripts.job import (
     REFUSED_BY_THE_DISK,
@@ -129,8 +129,14 @@ def manifest(
             notes.append(f"{path}: MD5 {file['md5']}, not the official {official[path]}")
             log.warning("%s", notes[-1])
         files.append(file)
-    root_text = root.as_posix()
-    return {"source": source, "layout": layout, "root": root_text, "files": files, "notes": notes}
+    return {
+        "source": source,
+        "layout": layout,
+        "official_split": has_official_split(layout, root, paths),
+        "root": root.as_posix(),
+        "files": files,
+        "notes": notes,
+    }
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:

@@ -1,11 +1,14 @@
 """Files from elsewhere, in a zip archive or a folder, as names and ways to read them.
 
 Nothing here is trusted: a name may try to leave its folder, a member may unfold to terabytes, a
-link may lead anywhere. Nothing is unpacked: a member is read straight from its archive, by name.
+link may lead around for ever. Nothing is unpacked: a member is read straight from its archive, by
+name. Links in a folder are the choice of whoever has it there, and are followed; in an archive they
+are not.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -13,17 +16,19 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from scripts.data.audit import MISSING, OVERSIZED, UNREADABLE, UNSAFE, Unusable
+from scripts.data.audit import MISSING, OVERSIZED, UNREADABLE, Unusable
 from scripts.job import BadInput
 
 # Flickr8k has 8,000 photos in 1.1 GB; these leave room for much more, and none for a bomb
 MAX_MEMBERS = 200_000
 MAX_BYTES = 256 * 2**20
 MAX_TOTAL_BYTES = 64 * 2**30
+# files and folders that links may bring into a folder, which may lead to one another
+MAX_LINKED = 1_000_000
 # captions of a million images; lines of a text take many times its bytes
 MAX_TEXT_BYTES = 64 * 2**20
 # of a part of a path, and of a path below a folder of ours, which is some way down itself
@@ -102,16 +107,65 @@ def open_files(root: Path, paths: list[str]) -> tuple[dict[str, Read], list[str]
 
 
 def digest_of_folder(folder: Path) -> tuple[int, int, str]:
-    """Number of files below ``folder``, their bytes, and sha256 over names and contents."""
+    """Number of files below ``folder``, their bytes, and sha256 over names and contents.
+
+    Files are those that ``open_files`` reads, behind links too.
+    """
     together, count, size = hashlib.sha256(), 0, 0
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        with path.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        name = os.fsencode(path.relative_to(folder).as_posix())
-        together.update(name + b"\0" + content.encode() + b"\n")
+    for name in sorted(paths_below(folder)):
+        path = folder / name
+        try:
+            if not _is_readable(path):
+                continue
+            with path.open("rb") as stream:
+                content = hashlib.file_digest(stream, "sha256").hexdigest()
+            size += path.stat().st_size
+        # what cannot be read now is set aside, with its reason; it may be readable the next time
+        except (OSError, Unusable):
+            continue
+        together.update(os.fsencode(name) + b"\0" + content.encode() + b"\n")
         count += 1
-        size += path.stat().st_size
     return count, size, together.hexdigest()
+
+
+def paths_below(folder: Path) -> Iterator[str]:
+    """Paths below ``folder`` of all that is no folder, links followed.
+
+    A link that leads back to a folder that it is in counts as a file, which none can read.
+    """
+    linked = 0
+    # path below the folder, where it really is, and where the links on the way there stand
+    waiting: list[tuple[str, str, tuple[str, ...]]] = [("", os.path.realpath(folder), ())]
+    while waiting:
+        inner, real, links_at = waiting.pop()
+        try:
+            with os.scandir(real) as found:
+                entries = list(found)
+        except OSError as error:
+            why, todo = error.strerror or str(error), "let it be read, or take it away"
+            raise BadInput(folder / inner, why, "a folder that may be read", todo) from None
+        linked += len(entries) if links_at else 0
+        if linked > MAX_LINKED:
+            raise BadInput(
+                folder / inner,
+                f"more than {MAX_LINKED:,} files and folders behind links",
+                "links that do not lead to one another",
+                "take away links to folders that hold links",
+            )
+        for entry in entries:
+            name, target, way = f"{inner}{entry.name}", entry.path, links_at
+            if entry.is_symlink():
+                target, way = os.path.realpath(entry.path), (*links_at, real)
+            is_folder = os.path.isdir(target)
+            if is_folder and not (entry.is_symlink() and any(_holds(target, at) for at in way)):
+                waiting.append((f"{name}/", target, way))
+            else:
+                yield name
+
+
+def _holds(folder: str, path: str) -> bool:
+    """Whether ``path`` is ``folder`` or lies in it."""
+    return os.path.commonpath([folder, path]) == folder
 
 
 def check_archive(path: Path) -> None:
@@ -189,29 +243,33 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 def _below(root: Path, path: str) -> dict[str, Read]:
     top = root / path
     if not top.is_dir():
-        return {path: partial(_read_file, top, root)}
-    names = (
-        (Path(folder) / name).relative_to(root).as_posix()
-        for folder, _, found in os.walk(top)
-        for name in found
-    )
-    return {name: partial(_read_file, root / name, top) for name in names}
+        return {path: partial(_read_file, top)}
+    names = (f"{path}/{name}" for name in paths_below(top))
+    return {name: partial(_read_file, root / name) for name in names}
 
 
-def _read_file(path: Path, home: Path) -> bytes:
-    """Bytes of ``path``, which must lie in ``home`` when all links are followed."""
+def _is_readable(path: Path) -> bool:
+    """Whether this is a plain file, behind whatever links; ``Unusable`` where it is too large."""
+    about = path.stat()
+    if about.st_size > MAX_BYTES:
+        raise Unusable(OVERSIZED, f"{about.st_size:,} bytes, more than {MAX_BYTES:,}")
+    return stat.S_ISREG(about.st_mode)
+
+
+def _read_file(path: Path) -> bytes:
+    """Bytes of the plain file that ``path`` is, or leads to."""
     try:
-        real = path.resolve(strict=True)
-        if not real.is_relative_to(home.resolve()):
-            raise Unusable(UNSAFE, "a link that leads out of its folder")
-        if not real.is_file():
+        # a pipe would wait for ever, and a device never end
+        if not _is_readable(path):
             raise Unusable(UNREADABLE, "not a plain file")
-        if real.stat().st_size > MAX_BYTES:
-            raise Unusable(OVERSIZED, f"{real.stat().st_size:,} bytes, more than {MAX_BYTES:,}")
-        return real.read_bytes()
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES)
     except FileNotFoundError:
-        raise Unusable(MISSING, "a link that leads nowhere") from None
-    except (OSError, RuntimeError) as error:
-        # a RuntimeError is a loop of links
-        why = getattr(error, "strerror", None) or "a loop of links"
+        told = (
+            "a link that leads nowhere (if a tool keeps your data, get it: dvc pull, git annex get)"
+        )
+        raise Unusable(MISSING, told) from None
+    except OSError as error:
+        loop = error.errno == errno.ELOOP
+        why = "a loop of links" if loop else error.strerror or type(error).__name__
         raise Unusable(UNREADABLE, why) from None

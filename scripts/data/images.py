@@ -39,8 +39,36 @@ LARGE = 16_000_000
 BAND = 4_000_000
 one_large_at_a_time = threading.Lock()
 
+# how many times the short side the long one may be: a model that brings the short one to 336 pixels
+# makes this many squares of 336 pixels of it, of a megabyte each
+MAX_ASPECT = 50
+# pixels times the scans of a JPEG, each of which passes over all of them and need not hold a byte;
+# cameras and programs make ten scans, or one
+MAX_SCANNED = 2_000_000_000
+# pieces that a file may be read in: each takes microseconds in Pillow, and need not hold a byte
+MAX_PIECES = 100_000
+# numbers written as text, which Pillow reads at a megabyte in a second
+PLAIN, MAX_PLAIN_BYTES, MAX_PLAIN_COMMENTS = (b"P1", b"P2", b"P3"), 4 * 2**20, 100
+# but for those that divide the pixels of a scan; few stand alone, what has another tells its length
+JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
+START_OF_SCAN, END, ALONE = 0xDA, 0xD9, (0x01, 0xD8)
+
 # take_in refuses by an exact limit, before it decodes; Pillow's own only warns at first
 Image.MAX_IMAGE_PIXELS = None
+
+
+class Pieces(io.BytesIO):
+    """A file that is read in so many pieces at most."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.left = MAX_PIECES
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise Unusable(OVERSIZED, f"more than {MAX_PIECES:,} pieces in its file")
+        return super().read(size)
 
 
 @dataclass(frozen=True)
@@ -60,7 +88,7 @@ class Picture:
     converted: str
 
 
-def take_in(content: bytes, name: str, max_pixels: int) -> Picture:
+def take_in(content: bytes, name: str, max_pixels: int, max_aspect: float = MAX_ASPECT) -> Picture:
     """Decode an image and give what to keep of it.
 
     A JPEG, PNG or WEBP of one upright frame in 8-bit RGB or grey is kept as it is; anything else
@@ -71,22 +99,23 @@ def take_in(content: bytes, name: str, max_pixels: int) -> Picture:
     content : bytes of the file
     name : its name; a suffix that does not tell the format counts as a reason to convert
     max_pixels : a picture with more is refused by its header
+    max_aspect : so is one whose long side is more than so many times its short one
 
     Raises
     ------
     Unusable
-        unreadable or oversized
+        unreadable, or oversized: also where it would take long to decode for what it shows
     """
-    with _opened(content, max_pixels) as image:
+    with _opened(content, max_pixels, max_aspect) as image:
         return _decoded(image, content, name)
 
 
-def decode(content: bytes, max_pixels: int) -> Image.Image:
+def decode(content: bytes, max_pixels: int, max_aspect: float = MAX_ASPECT) -> Image.Image:
     """What ``take_in`` would keep, as pixels: one upright frame in RGB, for a picture to ask with.
 
     Raises ``Unusable`` as ``take_in`` does.
     """
-    with _opened(content, max_pixels) as image:
+    with _opened(content, max_pixels, max_aspect) as image:
         image.load()
         turn = _turn(image)
         picture = _as_rgb(image)
@@ -94,16 +123,29 @@ def decode(content: bytes, max_pixels: int) -> Image.Image:
 
 
 @contextlib.contextmanager
-def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
+def _opened(content: bytes, max_pixels: int, max_aspect: float) -> Iterator[Image.Image]:
     """The image, its header read; what goes wrong before or in the block becomes ``Unusable``."""
     if not content:
         raise Unusable(UNREADABLE, "an empty file")
+    if content.startswith(PLAIN):
+        _check_plain(content)
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with Image.open(Pieces(content), formats=FORMATS) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise Unusable(
                     OVERSIZED, f"{width} x {height} pixels, more than {max_pixels:,} in all"
+                )
+            if max(width, height) > max_aspect * min(width, height):
+                raise Unusable(
+                    OVERSIZED,
+                    f"{width} x {height} pixels, one side more than {max_aspect:g} times the other",
+                )
+            scans = _scans(content)
+            if scans * width * height > MAX_SCANNED:
+                raise Unusable(
+                    OVERSIZED,
+                    f"{scans:,} scans of {width} x {height} pixels, more than {MAX_SCANNED:,} in all",
                 )
             large = width * height >= LARGE
             with one_large_at_a_time if large else contextlib.nullcontext():
@@ -113,6 +155,31 @@ def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
     # on damaged bytes Pillow's readers raise nearly anything, from struct.error to IndexError
     except Exception as error:
         raise Unusable(UNREADABLE, _reason(error)) from None
+
+
+def _check_plain(content: bytes) -> None:
+    if len(content) > MAX_PLAIN_BYTES:
+        size = f"{len(content):,} bytes of numbers as text, more than {MAX_PLAIN_BYTES:,}"
+        raise Unusable(OVERSIZED, size)
+    if content.count(b"#") > MAX_PLAIN_COMMENTS:
+        raise Unusable(OVERSIZED, f"more than {MAX_PLAIN_COMMENTS} comments")
+
+
+def _scans(content: bytes) -> int:
+    """Scans of a JPEG, counted from marker to marker; 0 for what is none."""
+    if not content.startswith(b"\xff\xd8"):
+        return 0
+    place, scans = 2, 0
+    for _ in range(MAX_PIECES):
+        # from the end of a segment, or in the pixels of a scan, to what comes next
+        found = JPEG_MARKER.search(content, place)
+        if found is None or found[1][0] == END:
+            return scans
+        place, marker = found.end(), found[1][0]
+        if marker not in ALONE:
+            place += int.from_bytes(content[place : place + 2], "big")
+        scans += marker == START_OF_SCAN
+    raise Unusable(OVERSIZED, f"more than {MAX_PIECES:,} pieces in its file")
 
 
 def _decoded(image: Image.Image, content: bytes, name: str) -> Picture:

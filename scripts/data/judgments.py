@@ -13,6 +13,7 @@ from scripts.data.caption_files import token_lines
 from scripts.data.draw_scenes import image_name
 from scripts.data.files import open_files
 from scripts.data.layouts import PHOTOS, TOKENS, named, text_of
+from scripts.data.names import matched
 from scripts.data.ratings import Rating, write_ratings
 from scripts.data.rows import read_captions, read_splits
 from scripts.data.scene_claims import grades
@@ -50,7 +51,11 @@ def judgments_of_archives(
     texts = [path for path in paths if path not in PHOTOS]
     texts += [name for name in (EXPERTS, CROWD) if (root / name).is_file()]
     files, _ = open_files(root, texts)
-    place_of = _places_of_ids(*text_of(files, TOKENS, root), captions_of)
+    content, where = text_of(files, TOKENS, root)
+    # the texts may write an image's name otherwise than its file has it
+    as_kept, _ = matched((image for image, _, _ in token_lines(content, where)), captions_of)
+    captions_of = {name: captions_of[image] for name, image in as_kept.items()}
+    place_of = _places_of_ids(content, where, captions_of)
     found: list[Rating] = []
     for name, ratings_in in RATINGS_IN.items():
         if named(files, name) is None:
@@ -60,6 +65,7 @@ def judgments_of_archives(
         skipped = 0
         for image, caption_id, ratings in _lines(content, where, ratings_in):
             caption_image, caption = place_of.get(caption_id, ("", 0))
+            image, caption_image = as_kept.get(image, ""), as_kept.get(caption_image, "")
             if not {image, caption_image} <= images:
                 skipped += 1
                 continue

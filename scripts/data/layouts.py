@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from scripts.data.audit import (
     MISSING,
     NO_CAPTION,
+    NO_CAPTION_IN_SPLIT,
     NO_IMAGE,
     OVERSIZED,
     UNSAFE,
     Findings,
     Unusable,
 )
-from scripts.data.caption_files import not_empty, table_captions, token_captions
+from scripts.data.caption_files import table_captions, token_captions, usable
 from scripts.data.files import (
     MAX_BYTES,
     MAX_TEXT_BYTES,
@@ -33,14 +33,16 @@ from scripts.data.files import (
     open_files,
     why_unsafe,
 )
+from scripts.data.names import matched, nearest, same_text
 from scripts.data.rows import SPLITS, read_captions, read_splits
 from scripts.job import BadInput
 
 if TYPE_CHECKING:
     import pyarrow
+    from pyarrow.parquet import ParquetFile
 
 PHOTOS = ("Flickr8k_Dataset.zip", "Flicker8k_Dataset", "Flickr8k_Dataset")
-TEXTS = ("Flickr8k_text.zip", "Flickr8k_text")
+TEXTS = ("Flickr8k_text.zip", "Flickr8k_text", "Flickr_TextData")
 TOKENS = "Flickr8k.token.txt"
 LISTS = {
     "train": "Flickr_8k.trainImages.txt",
@@ -48,8 +50,13 @@ LISTS = {
     "test": "Flickr_8k.testImages.txt",
 }
 KAGGLE_CAPTIONS = "captions.txt"
+OWN_SPLIT = "splits.json"
+# folders in which a widely copied layout has Kaggle's photos and the text files
+COPIES = ("", "Flickr_Data/", "Flickr_Data/Flickr_Data/")
 OTHER_NAMES_OF_SPLITS = {"validation": "val", "valid": "val", "dev": "val"}
-Value = TypeVar("Value")
+LONGEST_COLUMN = len("caption_999999999")
+# names without an image that are told with what is most like them
+SHOWN = 5
 # by the bytes that a file of this kind begins with; parquet keeps no file names
 SUFFIXES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp", b"GIF8": ".gif"}
 
@@ -91,22 +98,32 @@ class Layout:
 
 
 def find_archives(root: Path) -> list[str] | None:
-    photos = [name for name in PHOTOS if (root / name).exists()]
-    texts = [name for name in TEXTS if (root / name).exists()]
-    loose = [TOKENS, *LISTS.values()]
-    if not texts and all((root / name).is_file() for name in loose):
-        texts = loose
-    if not photos or not texts:
-        return None
-    return [photos[0], *(texts if texts == loose else texts[:1])]
+    for copy in COPIES:
+        photos = [name for name in PHOTOS if (root / copy / name).exists()]
+        images = images_folder(root / copy)
+        if images and not (root / copy / KAGGLE_CAPTIONS).is_file():
+            photos.append(images)
+        texts = [[name] for name in TEXTS if (root / copy / name).exists()]
+        loose = [TOKENS, *LISTS.values()]
+        if all((root / copy / name).is_file() for name in loose):
+            texts.append(loose)
+        if photos and texts:
+            return [f"{copy}{name}" for name in (photos[0], *texts[0])]
+    return None
 
 
 def read_archives(root: Path, paths: list[str], findings: Findings) -> tuple[int, Iterable[Record]]:
     """Flickr8k as its authors published it: photos, ``name#0..4<TAB>caption`` and three lists."""
     files, litter = open_files(root, paths)
     findings.note("left by an operating system, not read", litter)
-    images = _below(files, "Flicker8k_Dataset") or _below(files, "Flickr8k_Dataset")
+    folders = ("Flicker8k_Dataset", "Flickr8k_Dataset", "images")
+    images = next(filter(None, (_below(files, folder) for folder in folders)), {})
     captions = token_captions(*text_of(files, TOKENS, root), findings)
+    return _paired(images, captions, _official_split(files, root), findings, named_in="lists")
+
+
+def _official_split(files: dict[str, Read], root: Path) -> dict[str, str]:
+    """Image -> split from Flickr8k's three lists."""
     split_of: dict[str, str] = {}
     for split, name in LISTS.items():
         text, where = text_of(files, name, root)
@@ -114,21 +131,37 @@ def read_archives(root: Path, paths: list[str], findings: Findings) -> tuple[int
             if split_of.setdefault(image, split) != split:
                 raise BadInput(
                     where,
-                    f"{image}, which is in {split_of[image]}, too",
+                    f"{image:.80}, which is in {split_of[image]}, too",
                     "each image in one split",
                     "take it out of one of the lists",
                 )
-    return _paired(images, captions, split_of, findings, listed=split_of.keys())
+    return split_of
 
 
 def find_kaggle(root: Path) -> list[str] | None:
-    folders = {path.name.casefold(): path.name for path in root.iterdir() if path.is_dir()}
-    if "images" in folders and (root / KAGGLE_CAPTIONS).is_file():
-        return [folders["images"], KAGGLE_CAPTIONS]
+    images = images_folder(root)
+    if images and (root / KAGGLE_CAPTIONS).is_file():
+        return [images, KAGGLE_CAPTIONS, *_splits_beside(root)]
     for path in sorted(root.glob("*.zip")):
         if path.name not in (PHOTOS[0], TEXTS[0]) and is_kaggle_archive(path):
-            return [path.name]
+            return [path.name, *_splits_beside(root)]
     return None
+
+
+def images_folder(root: Path) -> str | None:
+    """Name of the folder "images" in ``root``, which may be written in another case."""
+    if not root.is_dir():
+        return None
+    folders = sorted(path.name for path in root.iterdir() if path.name.casefold() == "images")
+    return next((name for name in ("images", *folders) if (root / name).is_dir()), None)
+
+
+def _splits_beside(root: Path) -> list[str]:
+    """What tells a split beside Kaggle's files, which have none."""
+    loose = [name for name in LISTS.values() if (root / name).is_file()]
+    packed = [f"{copy}{name}" for copy in COPIES for name in TEXTS if (root / copy / name).exists()]
+    lists = loose if len(loose) == len(LISTS) else packed[:1] or loose
+    return [*lists, *([OWN_SPLIT] if (root / OWN_SPLIT).is_file() else [])]
 
 
 def is_kaggle_archive(path: Path) -> bool:
@@ -137,17 +170,44 @@ def is_kaggle_archive(path: Path) -> bool:
     return bool(named(files, KAGGLE_CAPTIONS) and _below(files, "Images"))
 
 
+def has_official_split(layout: str, root: Path, paths: list[str]) -> bool:
+    """Whether files of Flickr8k come with the split of its authors."""
+    if layout == "kaggle":
+        files, _ = open_files(root, paths)
+        return any(named(files, name) for name in LISTS.values())
+    return layout != "folder"
+
+
 def read_kaggle(root: Path, paths: list[str], findings: Findings) -> tuple[int, Iterable[Record]]:
-    """``Images/`` and ``captions.txt``, a table of image and caption; without a split."""
+    """``Images/`` and ``captions.txt``, a table of image and caption.
+
+    They have no split. It is taken from the lists of Flickr8k or a ``splits.json`` among ``paths``.
+    """
     files, litter = open_files(root, paths)
     findings.note("left by an operating system, not read", litter)
     captions = table_captions(*text_of(files, KAGGLE_CAPTIONS, root), findings)
-    return _paired(_below(files, "Images"), captions, None, findings, listed=captions.keys())
+    lists = [name for name in LISTS.values() if named(files, name)]
+    own = OWN_SPLIT in paths
+    if len(lists) not in (0, len(LISTS)) or (lists and own):
+        raise BadInput(
+            root,
+            " and ".join([*lists, *([OWN_SPLIT] if own else [])]),
+            f"{', '.join(LISTS.values())}, all three; or {OWN_SPLIT}; or none, for a drawn split",
+            "add what is missing, or take away what is not meant",
+        )
+    split_of = None
+    if own:
+        split_of = _own_split(root)
+    elif lists:
+        split_of = _official_split(files, root)
+        findings.note("lists of the official split, taken", lists)
+    return _paired(_below(files, "images"), captions, split_of, findings)
 
 
 def find_folder(root: Path) -> list[str] | None:
-    names = [name for name in ("captions.json", "splits.json") if os.path.lexists(root / name)]
-    if not (root / "images").is_dir() or "captions.json" not in names:
+    names = [name for name in ("captions.json", OWN_SPLIT) if os.path.lexists(root / name)]
+    images = images_folder(root)
+    if images is None or "captions.json" not in names:
         return None
     for name in names:
         if not (root / name).is_file():
@@ -157,20 +217,25 @@ def find_folder(root: Path) -> list[str] | None:
                 "a JSON file",
                 "put the file there, or take away what has its name",
             )
-    return [*names, "images"]
+    return [*names, images]
 
 
 def read_folder(root: Path, paths: list[str], findings: Findings) -> tuple[int, Iterable[Record]]:
     """``images/``, ``captions.json`` and, where ``paths`` has it, ``splits.json``."""
-    files, litter = open_files(root, ["images"])
+    folder = next(path for path in paths if path not in ("captions.json", OWN_SPLIT))
+    files, litter = open_files(root, [folder])
     findings.note("left by an operating system, not read", litter)
-    captions = read_captions(root / "captions.json")
-    findings.captions_found = sum(map(len, captions.values()))
-    split_of = None
-    if "splits.json" in paths:
-        splits = read_splits(root / "splits.json")
-        split_of = {image: split for split, images in splits.items() for image in images}
-    return _paired(_below(files, "images"), captions, split_of, findings, listed=captions.keys())
+    captions = {
+        image: usable(image, texts, findings)
+        for image, texts in read_captions(root / "captions.json", may_be_empty=True).items()
+    }
+    split_of = _own_split(root) if OWN_SPLIT in paths else None
+    return _paired(_below(files, "images"), captions, split_of, findings)
+
+
+def _own_split(root: Path) -> dict[str, str]:
+    splits = read_splits(root / OWN_SPLIT)
+    return {image: split for split, images in splits.items() for image in images}
 
 
 def find_parquet(root: Path) -> list[str] | None:
@@ -197,14 +262,7 @@ def read_parquet(root: Path, paths: list[str], findings: Findings) -> tuple[int,
             table = ParquetFile(root / path)
         except (pyarrow.ArrowException, OSError) as error:
             raise _bad_parquet(root / path, error) from None
-        groups = (table.metadata.row_group(n) for n in range(table.metadata.num_row_groups))
-        if (size := sum(group.total_byte_size for group in groups)) > MAX_TOTAL_BYTES:
-            raise BadInput(
-                root / path,
-                f"{size:,} bytes unpacked, more than {MAX_TOTAL_BYTES:,}",
-                "a table of photos",
-                "take the files of the configured dataset repository",
-            )
+        _check_sizes(root / path, table)
         if not _has_images_and_captions(table.schema_arrow):
             columns = "; ".join(f"{column.name} ({column.type})" for column in table.schema_arrow)
             raise BadInput(
@@ -228,7 +286,10 @@ LAYOUTS = {
         read_parquet,
     ),
     "kaggle": Layout(
-        f"Images/ and {KAGGLE_CAPTIONS}, or a zip archive of both", find_kaggle, read_kaggle
+        f"Images/ and {KAGGLE_CAPTIONS}, or a zip archive of both; for the official split with the "
+        f"lists of {TEXTS[0]} beside it",
+        find_kaggle,
+        read_kaggle,
     ),
     "folder": Layout(
         "images/, captions.json and, if you like, splits.json", find_folder, read_folder
@@ -290,51 +351,99 @@ def _paired(
     captions: dict[str, list[str]],
     split_of: dict[str, str] | None,
     findings: Findings,
-    listed: Iterable[str],
+    named_in: str = "captions",
 ) -> tuple[int, list[Record]]:
     """Records of the images that have captions, sorted by name; findings of everything else.
 
-    ``listed`` are the images that the dataset says it has.
+    Parameters
+    ----------
+    images : path below the images folder -> its bytes
+    captions, split_of : what they hold by the name of the image, which may be written otherwise
+    named_in : which tells what images the dataset has, "captions" or the "lists" of its split
     """
-    images = _as_written(images, captions)
     findings.images_found += len(images)
+    found, doubts = _as_there(captions, images)
+    note = "names in captions that are written otherwise than the file's, taken as it"
+    findings.note(note, _otherwise(found))
+    # an image has the name of its file or, where only the accents differ, the one that was typed:
+    # systems store these in their own way, and a split is drawn by name
+    typed = {file: name for name, file in found.items() if same_text(name, file)}
+    images = {typed.get(file, file): read for file, read in images.items()}
+    captions_of, detail = {}, {}
+    for name, texts in captions.items():
+        file = found.get(name, name)
+        image = typed.get(file, file)
+        captions_of[image] = texts
+        detail[image] = f"{len(texts)} captions{doubts.get(name, '')}"
+    split_of_image: dict[str, str] = {}
     if split_of is not None:
-        split_of = _as_written(split_of, captions)
-        findings.note("in a list of the split, but not there", split_of.keys() - images.keys())
-    listed = set(listed)
+        found, doubts = _as_there(split_of, images.keys() | captions_of.keys())
+        note = "names in lists that are written otherwise than the image's, taken as it"
+        findings.note(note, _otherwise(found))
+        for name, split in split_of.items():
+            if name in found:
+                split_of_image[found[name]] = split
+            else:
+                told = f"in the list of {split}, but not there{doubts.get(name, '')}"
+                findings.set_aside(name, MISSING, told, split)
+        strangers = (name for name in split_of if found.get(name) not in images)
+        findings.note("in a list of the split, but not there", strangers)
     records = []
-    for image in sorted(images.keys() | captions.keys()):
-        texts = captions.get(image, [])
-        if not texts:
+    for image in sorted(images.keys() | captions_of.keys()):
+        texts, split = captions_of.get(image, []), split_of_image.get(image, "")
+        if not texts and split:
+            findings.set_aside(image, NO_CAPTION_IN_SPLIT, f"in the list of {split}", split)
+        elif not texts:
             findings.set_aside(image, NO_CAPTION, "an image without a caption")
         elif unsafe := why_unsafe(image):
-            findings.set_aside(image, UNSAFE, unsafe)
+            findings.set_aside(image, UNSAFE, unsafe, split)
         elif image not in images:
-            reason = MISSING if image in listed else NO_IMAGE
-            findings.set_aside(image, reason, f"{len(texts)} captions")
+            reason = MISSING if split or named_in == "captions" else NO_IMAGE
+            findings.set_aside(image, reason, detail[image], split)
         else:
-            split = "" if split_of is None else split_of.get(image, "none")
-            records.append(Record(image, texts, split, images[image]))
+            none = "" if split_of is None else "none"
+            records.append(Record(image, texts, split or none, images[image]))
     return len(records), records
 
 
-def _as_written(images: dict[str, Value], captions: dict[str, list[str]]) -> dict[str, Value]:
-    """``images`` under the names that the captions use, where only the Unicode form differs.
+def _otherwise(found: dict[str, str]) -> list[str]:
+    return [f"{name} is {file}" for name, file in found.items() if not same_text(name, file)]
 
-    Some systems store é as one character and some as two; both look the same to whoever types it.
-    """
-    written = {unicodedata.normalize("NFC", name): name for name in captions if name not in images}
-    taken = images.keys()
-    renamed = {}
-    for name, read in images.items():
-        other = written.get(unicodedata.normalize("NFC", name))
-        renamed[other if name not in captions and other and other not in taken else name] = read
-    return renamed
+
+def _as_there(names: Iterable[str], there: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Name -> the image that it means; and for the others what is like them, in words."""
+    names, there = list(names), sorted(there)
+    found, doubts = matched(names, there)
+    lost = sorted(set(names) - found.keys() - doubts.keys())[:SHOWN]
+    alike = {name: like for name in lost if (like := nearest(name, there))}
+    return found, {name: f"; {why}" for name, why in doubts.items()} | {
+        name: f"; most like it is {like}" for name, like in alike.items()
+    }
 
 
 def _caption_number(column: str) -> str | None:
     match = re.fullmatch(r"caption_(\d+)", column)
     return match and match[1]
+
+
+def _check_sizes(path: Path, table: ParquetFile) -> None:
+    """``BadInput`` where a table says of itself that it unfolds to what no dataset has."""
+    groups = [table.metadata.row_group(n) for n in range(table.metadata.num_row_groups)]
+    limits = [(sum(group.total_byte_size for group in groups), MAX_TOTAL_BYTES, "")]
+    for group in groups:
+        for column in map(group.column, range(group.num_columns)):
+            name = column.path_in_schema.split(".")[0]
+            limit = max(group.num_rows, 1) * MAX_BYTES if name == "image" else MAX_TEXT_BYTES
+            if name == "image" or _caption_number(name):
+                limits.append((column.total_uncompressed_size, limit, f" in a part of {name:.80}"))
+    for size, limit, where in limits:
+        if size > limit:
+            raise BadInput(
+                path,
+                f"{size:,} bytes unpacked{where}, more than {limit:,}",
+                "a table of photos and captions",
+                "take the files of the configured dataset repository",
+            )
 
 
 def _parquet_records(root, paths, tables, findings: Findings) -> Iterator[Record]:
@@ -370,6 +479,9 @@ def _has_images_and_captions(schema: pyarrow.Schema) -> bool:
             return False
         image = image.field("bytes").type
     captions = [column for column in schema if _caption_number(column.name)]
+    # a number of thousands of digits is none that a table would have, nor one that Python reads
+    if any(len(column.name) > LONGEST_COLUMN for column in captions):
+        return False
     numbers = {int(_caption_number(column.name)) for column in captions}
     # a column without any value is of the type null
     are_bytes = types.is_binary, types.is_large_binary, types.is_null
@@ -389,13 +501,14 @@ def _parquet_record(
     stem: str, split: str, image: dict | bytes | None, captions: list[str], findings: Findings
 ) -> Record | None:
     content = image.get("bytes") if isinstance(image, dict) else image
-    texts = not_empty(stem, captions, findings)
+    texts = usable(stem, captions, findings)
     if not content:
-        findings.set_aside(stem, MISSING, "a row without an image")
+        findings.set_aside(stem, MISSING, "a row without an image", split)
         return None
     findings.images_found += 1
     if len(content) > MAX_BYTES:
-        findings.set_aside(stem, OVERSIZED, f"{len(content):,} bytes, more than {MAX_BYTES:,}")
+        too_large = f"{len(content):,} bytes, more than {MAX_BYTES:,}"
+        findings.set_aside(stem, OVERSIZED, too_large, split)
         return None
     if not texts:
         findings.set_aside(stem, NO_CAPTION, "an image without a caption")

@@ -5,12 +5,13 @@ import hashlib
 import shutil
 import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 from scripts.data.ahead import map_ahead
 from scripts.data.audit import Findings, Unusable
@@ -18,6 +19,7 @@ from scripts.data.download import read_manifest
 from scripts.data.files import MAX_NAME
 from scripts.data.images import Picture, take_in
 from scripts.data.layouts import LAYOUTS, Record
+from scripts.data.rows import SPLITS
 from scripts.job import BadInput, log, progress, run, whole, write_json
 
 COLUMNS = ("image", "width", "height", "bytes", "sha256", "split")
@@ -69,6 +71,7 @@ def prepare_images(
     manifest: dict[str, Any],
     folder: Path,
     max_pixels: int,
+    max_aspect: float,
     findings: Findings,
     threads: int = 1,
 ) -> list[Kept]:
@@ -78,7 +81,7 @@ def prepare_images(
     ----------
     manifest : the contents of source.json
     folder : where the images go; what stands there is removed
-    max_pixels : larger pictures are set aside, not decoded
+    max_pixels, max_aspect : larger and longer pictures are set aside, not decoded
     findings : filled
     threads : images decoded at once; the result does not depend on it
 
@@ -94,44 +97,71 @@ def prepare_images(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     watched = progress(records, "images", total=total, unit="img")
-    kept = list(_stored(watched, folder, max_pixels, findings, threads))
+    take = partial(_take_in, max_pixels, max_aspect)
+    kept = list(_stored(watched, folder, take, findings, threads))
     kept.sort(key=lambda one: one.image)
     _note_oddities(kept, findings)
     return kept
 
 
-def check_losses(findings: Findings, used: int, max_lost: float, where: str) -> None:
-    """Raise ``BadInput`` where more than ``max_lost`` of the captioned images cannot be used.
+def check_losses(findings: Findings, used: Counter[str], max_lost: float, where: str) -> None:
+    """Raise ``BadInput`` where too many of the images that captions or lists name are lost.
 
-    ``used`` is how many can be, of which there must be one.
+    At most the share ``max_lost`` of all may be and, so that no split shrinks unseen, of each that
+    is named; but there one image at least. ``used`` counts those that can be used by their split:
+    one at least, and one in each that is named.
     """
     lost = findings.lost()
-    captioned = used + len(lost)
-    if used and len(lost) <= max_lost * captioned:
-        return
+    total = used.total() + len(lost)
+    if not used.total() or len(lost) > max_lost * total:
+        _stop(findings, f"{len(lost)} of {total} images", lost, max_lost, where)
+    for split in SPLITS:
+        lost_there = [entry for entry in lost if findings.split_of.get(entry[0]) == split]
+        total = used[split] + len(lost_there)
+        told = f"{len(lost_there)} of {total} images of {split}"
+        if lost_there and (not used[split] or len(lost_there) > max(1, max_lost * total)):
+            _stop(findings, told, lost_there, max_lost, where)
+        if lost_there:
+            log.warning("%s cannot be used", told)
+
+
+def _stop(
+    findings: Findings,
+    told: str,
+    lost: list[tuple[str, str, str]],
+    max_lost: float,
+    where: str,
+) -> NoReturn:
     for item, reason, detail in findings.aside:
         log.warning("set aside: %s: %s (%s)", item, reason, detail)
-    examples = "; ".join(f"{item}: {reason} ({detail})" for item, reason, detail in lost[:5])
+    examples = "; ".join(
+        f"{item:.80}: {reason} ({detail:.200})" for item, reason, detail in lost[:5]
+    )
     raise BadInput(
         where,
-        f"{len(lost)} of {captioned} images with captions cannot be used: {examples or 'none'}",
-        f"at least one image, and at most {max_lost:.1%} that cannot be used",
-        "put these images right or take them out (all are listed in the log of this step), or "
-        "raise prepare.max_lost in the config",
+        f"{told} that captions or lists name cannot be used: {examples or 'none'}",
+        f"at least one image, and at most {max_lost:.1%} that cannot be used, in each split too",
+        "put these images or names right or take them out (all are listed in the log of this "
+        "step), or raise prepare.max_lost in the config",
     )
 
 
 def _stored(
-    records: Iterable[Record], folder: Path, max_pixels: int, findings: Findings, threads: int
+    records: Iterable[Record],
+    folder: Path,
+    take: Callable[[Record], tuple[Record, Picture | Unusable]],
+    findings: Findings,
+    threads: int,
 ) -> Iterator[Kept]:
     """Decode and write the images of ``records`` in turn; what cannot be used goes to findings."""
     names = Names()
     renamed: list[str] = []
     with ThreadPoolExecutor(threads) as pool:
-        taken = map_ahead(pool, partial(_take_in, max_pixels), records, window=4 * threads)
+        taken = map_ahead(pool, take, records, window=4 * threads)
         for record, picture in taken:
             if isinstance(picture, Unusable):
-                findings.set_aside(record.image, picture.reason, picture.detail)
+                split = record.split if record.split in SPLITS else ""
+                findings.set_aside(record.image, picture.reason, picture.detail, split)
                 continue
             wanted = f"{record.image}.png" if picture.converted else record.image
             image = names.claim(wanted)
@@ -154,9 +184,11 @@ def _stored(
     findings.note("renamed: the name was taken, but for its case or accents", renamed)
 
 
-def _take_in(max_pixels: int, record: Record) -> tuple[Record, Picture | Unusable]:
+def _take_in(
+    max_pixels: int, max_aspect: float, record: Record
+) -> tuple[Record, Picture | Unusable]:
     try:
-        return record, take_in(record.read(), record.image, max_pixels)
+        return record, take_in(record.read(), record.image, max_pixels, max_aspect)
     except Unusable as error:
         return record, error
 
@@ -208,12 +240,18 @@ def main(snakemake) -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
     with whole(snakemake.output.images) as draft:
         kept = prepare_images(
-            manifest, draft, snakemake.params.max_pixels, findings, snakemake.threads
+            manifest,
+            draft,
+            snakemake.params.max_pixels,
+            snakemake.params.max_aspect,
+            findings,
+            snakemake.threads,
         )
         captions = sum(len(one.captions) for one in kept)
         audit = findings.report(manifest["source"], manifest["layout"], len(kept), captions)
         write_json(snakemake.output.audit, audit)
-        check_losses(findings, len(kept), snakemake.params.max_lost, manifest["root"])
+        used = Counter(one.split for one in kept)
+        check_losses(findings, used, snakemake.params.max_lost, manifest["root"])
     write_table(kept, Path(snakemake.output.table))
     write_json(
         snakemake.output.captions,

@@ -47,11 +47,12 @@ class Rows:
         return rows_of([self.images[row] for row in images], list(map(self.captions_of, images)))
 
 
-def read_captions(path: str | Path) -> dict[str, list[str]]:
+def read_captions(path: str | Path, may_be_empty: bool = False) -> dict[str, list[str]]:
     """Read ``[{"image": "0001.jpg", "captions": ["...", ...]}, ...]`` into image -> captions.
 
     Raises ``BadInput`` naming the record for anything else: not a list, a missing or misspelt key,
-    a wrong type, no caption, an empty caption, an image listed twice.
+    a wrong type, an image listed twice and, unless they ``may_be_empty``, no caption or an empty
+    one.
     """
     records = read_json(path)
     if not isinstance(records, list):
@@ -72,7 +73,7 @@ def read_captions(path: str | Path) -> dict[str, list[str]]:
         image, captions = record["image"], record["captions"]
         if not isinstance(image, str) or not image.strip():
             raise BadInput(where, f"image: {image!r}", "a file name", "correct the record")
-        where = f"{where} ({image})"
+        where = f"{where} ({image:.80})"
         if image in captions_of:
             raise BadInput(
                 where,
@@ -94,7 +95,7 @@ def read_captions(path: str | Path) -> dict[str, list[str]]:
                 "write the character itself",
             )
         empty = [place for place, text in enumerate(captions, start=1) if not text.strip()]
-        if empty or not captions:
+        if (empty or not captions) and not may_be_empty:
             found = f"caption {empty[0]} is empty" if empty else "no caption"
             raise BadInput(
                 where,
@@ -122,7 +123,7 @@ def read_splits(path: str | Path) -> dict[str, list[str]]:
             if name in seen:
                 raise BadInput(
                     f"{path}, {split}",
-                    f"{name}, which stands in {seen[name]} before",
+                    f"{name:.80}, which stands in {seen[name]} before",
                     "each image in one split, once",
                     "take it out of one of them",
                 )

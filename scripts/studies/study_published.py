@@ -19,8 +19,6 @@ COLUMNS = (
     *("direction", "measure", "value", "source"),
 )
 AS_THEY_ARE = ["{}"]
-# layouts that carry no official split, so that their test images are others
-WITHOUT_OFFICIAL_SPLIT = ("kaggle",)
 
 
 def read_published(path: str | Path) -> list[dict[str, str]]:
@@ -137,7 +135,8 @@ def main(snakemake) -> None:
     with Path(files.metrics).open(encoding="utf-8", newline="") as stream:
         metrics = comparable(csv.DictReader(stream), templates, params.cosines)
     found: list[Row] = []
-    if read_json(files.source).get("layout") not in WITHOUT_OFFICIAL_SPLIT:
+    # without it, the test images are others
+    if read_json(files.source).get("official_split"):
         published = read_published(files.published)
         found = published_rows(published, metrics, repos, params.source)
     log.info("%d published figures for the models of this run", len(found) // 3)

@@ -288,6 +288,21 @@ def test_kaggles_files_at_a_location_are_found_packed_and_unpacked(
     assert [file["path"] for file in unpacked["files"]] == ["images", "captions.txt"]
 
 
+def test_lists_beside_kaggles_files_belong_to_them_and_tell_the_official_split(
+    entry, raw, tmp_path, make, kaggle
+):
+    names = [f"Flickr_8k.{part}Images.txt" for part in ("train", "dev", "test")]
+    make.write_files(tmp_path / "mine", kaggle | dict.fromkeys(names, b""))
+    manifest = obtain(entry | {"location": "mine"}, raw)
+    assert [file["path"] for file in manifest["files"]] == ["Images", "captions.txt", *names]
+    assert manifest["official_split"] is True
+    (tmp_path / "mine" / names[0]).write_bytes(b"x.jpg")
+    assert obtain(entry | {"location": "mine"}, raw)["files"] != manifest["files"]
+    for name in names:
+        (tmp_path / "mine" / name).unlink()
+    assert obtain(entry | {"location": "mine"}, raw)["official_split"] is False
+
+
 def test_parquet_files_at_a_location_are_found(entry, raw, tmp_path, make, photos):
     make.parquet(tmp_path / "mine" / "test-0.parquet", list(photos.values()))
     manifest = obtain(entry | {"location": "mine"}, raw)
@@ -326,6 +341,18 @@ def test_a_folder_of_ones_own_is_described_with_its_photos(raw, tmp_path, make, 
     # a photo replaced by another one makes another manifest, so later steps run again
     photo = home / "images" / min(photos)
     photo.write_bytes(photos[max(photos)])
+    assert obtain(entry, raw)["files"] != first["files"]
+
+
+def test_a_photo_replaced_behind_a_link_makes_another_manifest(raw, tmp_path, make, photos):
+    home = make.write_folder(tmp_path / "mine", photos)
+    (home / "images").rename(tmp_path / "store")
+    (home / "images").mkdir()
+    (home / "images/all").symlink_to(tmp_path / "store")
+    entry = {"source": "folder", "location": "mine"}
+    first = obtain(entry, raw)
+    assert first["files"][1]["files"] == len(photos)
+    (tmp_path / "store" / min(photos)).write_bytes(photos[max(photos)])
     assert obtain(entry, raw)["files"] != first["files"]
 
 

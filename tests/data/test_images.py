@@ -256,6 +256,44 @@ def test_the_limit_is_exact_and_pillows_own_says_nothing():
             take_in(content, "a.png", 89_999_999)
 
 
+@pytest.mark.parametrize("size", [(1, 51), (51, 1), (1, 60_000)])
+def test_a_picture_that_is_far_longer_than_wide_is_refused_by_its_header(size, monkeypatch):
+    content = saved(Image.new("L", size), "PNG")
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", None)
+    for take in (lambda: take_in(content, "a.png", 10**6), lambda: decode(content, 10**6)):
+        with pytest.raises(Unusable, match="oversized: .* one side more than 50 times the other"):
+            take()
+
+
+def test_how_long_a_picture_may_be_is_a_setting_and_exact():
+    content = saved(Image.new("L", (20, 1)), "PNG")
+    assert take_in(content, "a.png", 100, max_aspect=20).width == 20
+    with pytest.raises(Unusable, match="more than 19.5 times"):
+        take_in(content, "a.png", 100, max_aspect=19.5)
+
+
+def test_the_scans_of_a_jpeg_are_counted_and_not_what_looks_like_one(monkeypatch):
+    monkeypatch.setattr("scripts.data.images.MAX_SCANNED", 10 * 16 * 8)
+    content = saved(halves(), "JPEG", progressive=True)
+    scans = content.count(b"\xff\xda")
+    assert 5 < scans <= 10
+    last = content[content.rindex(b"\xff\xda") : -2]
+    note = b"\xff\xee\0\x22" + b"\xff\xda" * 16
+    looks = content[:2] + note + content[2:] + b"\xff\xda" * 20
+    assert take_in(looks, "a.jpg", 1000).content is looks
+    more = content[:-2] + last * (11 - scans) + b"\xff\xd9"
+    for take in (lambda: take_in(more, "a.jpg", 1000), lambda: decode(more, 1000)):
+        with pytest.raises(Unusable, match="oversized: 11 scans of 16 x 8 pixels"):
+            take()
+
+
+def test_a_jpeg_that_can_be_taken_up_anywhere_is_no_worse_for_it():
+    values = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    content = saved(Image.fromarray(values), "JPEG", restart_marker_blocks=1)
+    assert content.count(b"\xff\xd0") > 1
+    assert take_in(content, "a.jpg", 10**4).content is content
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "RGBA", "CMYK"])
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_a_picture_to_ask_with_is_decoded_to_the_pixels_that_would_be_kept(mode, orientation):

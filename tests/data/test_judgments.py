@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -72,6 +73,18 @@ def test_each_rating_is_a_row_wherever_the_files_lie(make, root: Path, where: st
     else:
         make.write_files(root / "Flickr8k_text" if where == "folder" else root, texts())
     assert read(root) == EXPECTED
+
+
+def test_ratings_find_images_whose_files_are_written_otherwise(make, root: Path, monkeypatch):
+    monkeypatch.setitem(CAPTIONS, "1.JPG", CAPTIONS["1.jpg"])
+    monkeypatch.delitem(CAPTIONS, "1.jpg")
+    monkeypatch.setitem(SPLITS, "test", ["1.JPG"])
+    (root / "Flickr8k_text.zip").write_bytes(make.zipped(texts()))
+    as_kept = {"1.jpg": "1.JPG", "2.jpg": "2.jpg"}
+    assert read(root) == [
+        replace(one, image=as_kept[one.image], caption_image=as_kept[one.caption_image])
+        for one in EXPECTED
+    ]
 
 
 def test_windows_line_ends_change_nothing(make, root: Path):

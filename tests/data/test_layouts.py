@@ -1,5 +1,7 @@
 """Each layout gives its images with their captions and split, and every oddity is accounted for."""
 
+import json
+import os
 import shutil
 import stat
 import zipfile
@@ -7,8 +9,8 @@ import zipfile
 import pytest
 
 from scripts.data.audit import Findings, Unusable
-from scripts.data.files import open_files, why_unsafe
-from scripts.data.layouts import LAYOUTS
+from scripts.data.files import digest_of_folder, open_files, paths_below, why_unsafe
+from scripts.data.layouts import LAYOUTS, has_official_split
 from scripts.job import BadInput
 
 
@@ -132,6 +134,78 @@ def test_kaggles_captions_keep_their_commas_and_quotes(tmp_path, make, kaggle, p
     assert findings.aside == []
 
 
+LISTS = {"train": "Flickr_8k.trainImages.txt", "val": "Flickr_8k.devImages.txt"}
+LISTS["test"] = "Flickr_8k.testImages.txt"
+
+
+def official(photos) -> dict[str, bytes]:
+    """The three lists for Kaggle's three photos in small."""
+    return {LISTS[split]: name.encode() for split, name in zip(LISTS, sorted(photos), strict=False)}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("where", ["", "Flickr8k_text/", "Flickr_Data/Flickr_TextData/", "zip"])
+def test_official_lists_beside_kaggles_files_are_used_and_noted(
+    tmp_path, make, kaggle, photos, packed, where
+):
+    files = {"archive.zip": make.zipped(kaggle)} if packed else kaggle
+    lists = official(photos)
+    if where == "zip":
+        lists = {"Flickr8k_text.zip": make.zipped(lists)}
+    else:
+        lists = {f"{where}{name}": content for name, content in lists.items()}
+    root = make.write_files(tmp_path, files | lists)
+    records, findings = read("kaggle", root)
+    assert [record.split for record in records] == ["train", "val", "test"]
+    assert notes_of(findings) == {"lists of the official split, taken": sorted(LISTS.values())}
+    assert has_official_split("kaggle", root, LAYOUTS["kaggle"].find(root))
+
+
+def test_lists_packed_with_kaggles_files_are_used_too(tmp_path, make, kaggle, photos):
+    packed = make.zipped(kaggle | {f"texts/{n}": c for n, c in official(photos).items()})
+    root = make.write_files(tmp_path, {"archive.zip": packed})
+    records, _ = read("kaggle", root)
+    assert [record.split for record in records] == ["train", "val", "test"]
+    assert has_official_split("kaggle", root, ["archive.zip"])
+
+
+def test_a_split_of_ones_own_beside_kaggles_files_is_used_and_is_not_the_official_one(
+    tmp_path, make, kaggle, photos
+):
+    first, second, third, *_ = sorted(photos)
+    own = {"test": [first], "val": [second], "train": [third]}
+    root = make.write_files(tmp_path, kaggle | {"splits.json": json.dumps(own).encode()})
+    records, _ = read("kaggle", root)
+    assert [record.split for record in records] == ["test", "val", "train"]
+    assert not has_official_split("kaggle", root, LAYOUTS["kaggle"].find(root))
+
+
+@pytest.mark.parametrize("wrong", ["two lists", "lists and splits.json"])
+def test_lists_that_leave_in_doubt_which_split_is_meant_are_told(
+    tmp_path, make, kaggle, photos, wrong
+):
+    lists = official(photos)
+    if wrong == "two lists":
+        del lists[LISTS["val"]]
+    else:
+        lists["splits.json"] = b"{}"
+    with pytest.raises(BadInput, match="(?s)Flickr_8k.trainImages.txt and .*or none, for a drawn"):
+        read("kaggle", make.write_files(tmp_path, kaggle | lists))
+
+
+@pytest.mark.parametrize("above", ["", "Flickr_Data/", "Flickr_Data/Flickr_Data/"])
+def test_photos_of_kaggle_beside_the_text_files_of_the_archives_are_read_as_these(
+    flickr8k, tmp_path, photos, above
+):
+    home = tmp_path / "home" / above
+    shutil.unpack_archive(flickr8k / "Flickr8k_text.zip", home / "Flickr_TextData")
+    shutil.unpack_archive(flickr8k / "Flickr8k_Dataset.zip", home)
+    (home / "Flicker8k_Dataset").rename(home / "Images")
+    records, _ = read("archives", tmp_path / "home")
+    assert [record.image for record in records] == sorted(photos)
+    assert [record.split for record in records][:5] == ["train"] * 3 + ["val", "test"]
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -213,6 +287,57 @@ def test_a_folder_gives_images_of_subfolders_too_and_its_own_split(tmp_path, mak
     assert notes_of(findings) == {"in a list of the split, but not there": ["gone.jpg"]}
 
 
+@pytest.mark.parametrize("name", ["Images", "IMAGES"])
+def test_the_folder_of_images_may_be_written_in_capitals(tmp_path, make, photos, name):
+    root = make.write_folder(tmp_path / "mine", {"a.jpg": min(photos.values())})
+    (root / "images").rename(root / name)
+    records, _ = read("folder", root)
+    assert [(record.image, record.read()) for record in records] == [
+        ("a.jpg", min(photos.values()))
+    ]
+
+
+def test_names_that_are_written_otherwise_find_their_images_and_are_noted(tmp_path, make, photos):
+    images = dict(zip(["a.JPG", "train/b.jpg", "c.jpg"], photos.values(), strict=False))
+    captions = {"images/a.jpg": ["x "], "train\\b.jpg": ["y", " "], "c": ["z"]}
+    root = make.write_folder(tmp_path / "mine", images, captions)
+    (root / "splits.json").write_text('{"train": ["b"], "val": ["A"], "test": ["/mine/c.jpg"]}')
+    records, findings = read("folder", root)
+    assert {r.image: (r.captions, r.split, r.read()) for r in records} == {
+        "a.JPG": (["x"], "val", images["a.JPG"]),
+        "train/b.jpg": (["y"], "train", images["train/b.jpg"]),
+        "c.jpg": (["z"], "test", images["c.jpg"]),
+    }
+    assert notes_of(findings) == {
+        "names in captions that are written otherwise than the file's, taken as it": [
+            "c is c.jpg", "images/a.jpg is a.JPG", "train\\b.jpg is train/b.jpg",
+        ],
+        "names in lists that are written otherwise than the image's, taken as it": [
+            "/mine/c.jpg is c.jpg", "A is a.JPG", "b is train/b.jpg",
+        ],
+    }  # fmt: skip
+    assert findings.aside == [("train\\b.jpg", "empty caption", "caption 1")]
+
+
+def test_what_a_split_names_in_vain_is_lost_and_told_with_what_is_like_it(tmp_path, make, photos):
+    names = ["a.jpg", "1003.jpg", "1003.png", "image 7.jpg", "silent.jpg"]
+    images = dict(zip(names, photos.values(), strict=False))
+    captions = {name: ["x"] for name in names[:4]} | {"gone.jpg": ["y"]}
+    root = make.write_folder(tmp_path / "mine", images, captions)
+    test = ["1003", "image_7.jpg", "silent.jpg", "gone.jpg", "a.jpg", "A.JPG"]
+    (root / "splits.json").write_text(json.dumps({"test": test}))
+    _, findings = read("folder", root)
+    vain = "in the list of test, but not there; "
+    assert findings.lost() == [
+        ("1003", "missing file", f"{vain}1003.jpg and 1003.png are there"),
+        ("A.JPG", "missing file", f"{vain}a.jpg is there, which another name means, too"),
+        ("gone.jpg", "missing file", "1 captions"),
+        ("image_7.jpg", "missing file", f"{vain}most like it is image 7.jpg"),
+        ("silent.jpg", "in a split, without a caption", "in the list of test"),
+    ]
+    assert set(findings.split_of.values()) == {"test"} and len(findings.split_of) == 5
+
+
 def test_what_a_folder_lacks_or_has_too_much_is_set_aside(tmp_path, make, photos):
     photo = min(photos.values())
     root = make.write_folder(
@@ -242,28 +367,65 @@ def test_a_name_that_tries_to_leave_the_folder_is_set_aside_unread(tmp_path, mak
     }
 
 
-def test_links_may_lead_around_in_the_folder_but_not_out_of_it(tmp_path, make, photos):
-    photo = min(photos.values())
-    make.write_files(tmp_path, {"secret.jpg": photo})
-    names = ["a.jpg", "in.jpg", "loop.jpg", "nowhere.jpg", "out.jpg"]
+def test_what_a_link_leads_to_is_read_wherever_it_is_if_it_is_a_plain_file(tmp_path, make, photos):
+    photo, other, *_ = photos.values()
+    make.write_files(tmp_path, {"kept.jpg": other})
+    os.mkfifo(tmp_path / "pipe")
+    names = ["a.jpg", "device.jpg", "in.jpg", "loop.jpg", "nowhere.jpg", "out.jpg", "pipe.jpg"]
     captions = {name: ["x"] for name in names}
     root = make.write_folder(tmp_path / "mine", {"a.jpg": photo}, captions)
     (root / "images/in.jpg").symlink_to("a.jpg")
-    (root / "images/out.jpg").symlink_to(tmp_path / "secret.jpg")
+    (root / "images/out.jpg").symlink_to(tmp_path / "kept.jpg")
+    (root / "images/device.jpg").symlink_to("/dev/zero")
+    (root / "images/pipe.jpg").symlink_to(tmp_path / "pipe")
     (root / "images/nowhere.jpg").symlink_to("gone")
     (root / "images/loop.jpg").symlink_to("loop.jpg")
-    _, *records = read("folder", root)[0]
-    assert records[0].read() == photo
-    reasons = []
-    for record in records[1:]:
+    records = {record.image: record.read for record in read("folder", root)[0]}
+    assert records.pop("a.jpg")() == records.pop("in.jpg")() == photo
+    assert records.pop("out.jpg")() == other
+    reasons = {}
+    for image, read_it in records.items():
         with pytest.raises(Unusable) as told:
-            record.read()
-        reasons.append((record.image, told.value.reason))
-    assert reasons == [
-        ("loop.jpg", "unreadable"),
-        ("nowhere.jpg", "missing file"),
-        ("out.jpg", "unsafe name"),
-    ]
+            read_it()
+        reasons[image] = str(told.value)
+    assert reasons == {
+        "device.jpg": "unreadable: not a plain file",
+        "loop.jpg": "unreadable: a loop of links",
+        "nowhere.jpg": "missing file: a link that leads nowhere (if a tool keeps your data, get it: "
+        "dvc pull, git annex get)",
+        "pipe.jpg": "unreadable: not a plain file",
+    }
+
+
+def test_folders_behind_links_are_read_once_on_each_way_and_counted_in_the_digest(
+    tmp_path, make, photos
+):
+    photo, other, *_ = photos.values()
+    make.write_files(tmp_path, {"store/deep/b.jpg": other})
+    root = make.write_folder(tmp_path / "mine", {"a.jpg": photo}, {"in/deep/b.jpg": ["x"]})
+    (root / "images/in").symlink_to(tmp_path / "store")
+    for name, to in {"self": ".", "up": "..", "root": "/", "store/back": root / "images"}.items():
+        (tmp_path if "/" in name else root / "images").joinpath(name).symlink_to(to)
+    assert sorted(paths_below(root / "images")) == [
+        "a.jpg", "in/back", "in/deep/b.jpg", "root", "self", "up",
+    ]  # fmt: skip
+    records, _ = read("folder", root)
+    assert [(record.image, record.read()) for record in records] == [("in/deep/b.jpg", other)]
+    before = digest_of_folder(root / "images")
+    assert before[:2] == (2, len(photo) + len(other))
+    make.write_files(tmp_path, {"store/deep/b.jpg": other[:-1] + b"x"})
+    assert digest_of_folder(root / "images")[2] != before[2]
+
+
+def test_links_that_lead_to_one_another_without_end_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("scripts.data.files.MAX_LINKED", 300)
+    for number in range(30):  # each way through them is another: 2 to the power of 30
+        (tmp_path / f"{number}").mkdir()
+        for name in "ab":
+            (tmp_path / f"{number}" / name).symlink_to(tmp_path / f"{number + 1}")
+    (tmp_path / "30").mkdir()
+    with pytest.raises(BadInput, match="more than 300 files and folders behind links"):
+        open_files(tmp_path, ["0"])
 
 
 def test_captions_find_a_photo_whose_name_has_its_accents_in_another_form(tmp_path, make, photos):
@@ -274,6 +436,25 @@ def test_captions_find_a_photo_whose_name_has_its_accents_in_another_form(tmp_pa
     assert [record.image for record in records] == [composed]
     assert records[0].read() == images[decomposed]
     assert findings.aside == []
+
+
+def test_a_caption_longer_than_anyone_reads_is_set_aside_in_every_layout(
+    tmp_path, make, edited, kaggle, photos, monkeypatch
+):
+    monkeypatch.setattr("scripts.data.caption_files.MAX_CAPTION", 50)
+    long, photo = "x" * 51, min(photos)
+    edited("Flickr8k.token.txt", lambda text: text + f"{photo}#9\t{long}\n".encode())
+    kaggle["captions.txt"] += f"\n{photo},{long}".encode()
+    make.write_files(tmp_path / "kaggle", kaggle)
+    make.write_folder(tmp_path / "folder", {photo: photos[photo]}, {photo: ["fine", long, ""]})
+    make.parquet(tmp_path / "parquet/test-0.parquet", [photos[photo]])
+    for layout, root in {"archives": "flickr8k", "kaggle": "kaggle", "folder": "folder"}.items():
+        records, findings = read(layout, tmp_path / root)
+        told = [detail for _, reason, detail in findings.aside if reason == "overlong caption"]
+        assert len(told) == 1 and "51 characters, more than 50" in told[0], layout
+        assert not any(long in record.captions for record in records)
+    monkeypatch.setattr("scripts.data.caption_files.MAX_CAPTION", len("caption 0 of 0") - 1)
+    assert read("parquet", tmp_path / "parquet")[1].reasons()["overlong caption"] == 5
 
 
 def entry(name: str, **changes) -> zipfile.ZipInfo:

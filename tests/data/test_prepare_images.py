@@ -35,7 +35,7 @@ def prepare(tmp_path, monkeypatch):
             SimpleNamespace(
                 input=SimpleNamespace(manifest=str(manifest)),
                 output=paths,
-                params=SimpleNamespace(max_lost=max_lost, max_pixels=max_pixels),
+                params=SimpleNamespace(max_lost=max_lost, max_pixels=max_pixels, max_aspect=50),
                 threads=threads,
             )
         )
@@ -175,7 +175,7 @@ def test_too_many_losses_stop_the_run_with_count_examples_and_audit(
         prepare(folder(images), max_lost=0.1)
     message = str(told.value)
     # an image without a caption would be no loss; here it has one
-    assert "4 of 22 images with captions cannot be used" in message
+    assert "4 of 22 images that captions or lists name cannot be used" in message
     assert "large.png: oversized (2000 x 1000 pixels" in message
     assert "at most 10.0%" in message and "prepare.max_lost" in message
     assert "empty.jpg: unreadable (an empty file)" in caplog.text
@@ -190,6 +190,38 @@ def test_the_share_that_may_be_lost_is_exact(prepare, folder, make):
     assert prepare(entry, max_lost=0.05)["images"]["used"] == 19
     with pytest.raises(BadInput, match="1 of 20"):
         prepare(entry, max_lost=0.0499)
+
+
+@pytest.mark.parametrize(
+    ("test", "told"),
+    [
+        (["0", "1", "2", "3"], ""),
+        (["0", "1", "2", "l0.jpg"], ""),
+        (["0", "1", "l0.jpg", "l1.jpg"], "2 of 4 images of test .*l1.jpg: missing file .*most like it is 1.jpg"),
+        (["l0.jpg"], "1 of 1 images of test"),
+    ],
+)
+def test_no_split_shrinks_by_more_than_may_be_lost(prepare, folder, tmp_path, make, test, told):
+    entry = folder({f"{n}.jpg": make.jpeg(n) for n in range(100)})
+    rest = [f"{n}.jpg" for n in range(50, 100)]
+    (tmp_path / "mine/splits.json").write_text(json.dumps({"train": rest, "test": test}))
+    if told:
+        with pytest.raises(BadInput, match=told):
+            prepare(entry)
+    else:
+        prepare(entry)
+        placed = [row["split"] for row in table(tmp_path)]
+        assert placed.count("test") == sum(not name.startswith("l") for name in test)
+
+
+def test_a_photo_of_a_split_that_cannot_be_decoded_is_lost_from_it(prepare, folder, tmp_path, make):
+    images = {f"{n}.jpg": make.jpeg(n) for n in range(100)} | {"98.jpg": b"x", "99.jpg": b"x"}
+    entry = folder(images)
+    (tmp_path / "mine/splits.json").write_text(
+        json.dumps({"train": ["1.jpg"], "val": ["2.jpg"], "test": ["3.jpg", "98.jpg", "99.jpg"]})
+    )
+    with pytest.raises(BadInput, match="2 of 3 images of test"):
+        prepare(entry)
 
 
 def test_a_dataset_without_any_usable_image_stops_the_run(prepare, folder):

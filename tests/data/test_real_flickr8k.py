@@ -1,5 +1,7 @@
 """The real photos, captions and lists, where they lie beside the repository."""
 
+import importlib.util
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,9 @@ FLICKR8K = Path(__file__).resolve().parents[3] / "shared" / "flickr8k"
 pytestmark = pytest.mark.skipif(
     not FLICKR8K.is_dir(), reason="needs the Flickr8k archives in ../shared/flickr8k"
 )
+
+
+LAYOUTS_OF_PEOPLE = FLICKR8K.parent / "layouts/make.py"
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +70,27 @@ def test_the_original_photos_are_kept_byte_for_byte():
         picture = take_in(content, name, 10**8)
         assert picture.content is content, (name, picture.converted)
         assert max(picture.width, picture.height) <= 500
+
+
+@pytest.mark.skipif(not LAYOUTS_OF_PEOPLE.is_file(), reason="needs ../shared/layouts/make.py")
+@pytest.mark.parametrize(
+    ("name", "layout", "split"),
+    [
+        ("kaggle_with_lists", "kaggle", {"train": 10, "val": 4, "test": 6}),
+        ("names_prefixed", "folder", {"": 20}),
+        ("names_other_case", "folder", {"": 20}),
+        ("names_without_suffix", "folder", {"train": 10, "val": 4, "test": 6}),
+    ],
+)
+def test_names_and_lists_as_people_have_them_lose_nothing(tmp_path, name, layout, split):
+    spec = importlib.util.spec_from_file_location("people", LAYOUTS_OF_PEOPLE)
+    people = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(people)
+    rows = people.records()
+    getattr(people, name)(tmp_path, rows)
+    findings = Findings()
+    _, records = LAYOUTS[layout].read(tmp_path, LAYOUTS[layout].find(tmp_path), findings)
+    assert Counter(record.split for record in records) == split
+    assert findings.aside == []
+    expected = {Path(image).stem: (captions, content) for image, captions, _, content in rows}
+    assert {Path(r.image).stem: (r.captions, r.read()) for r in records} == expected

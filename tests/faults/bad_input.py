@@ -186,7 +186,10 @@ class Steps:
         splits = {"splits": str(data / "splits.json")}
         told = (
             self.step(download.main, {}, manifest, entry=entry)
-            or self.step(prepare_images.main, manifest, made, max_lost=0.9, max_pixels=100_000_000)
+            or self.step(
+                prepare_images.main, manifest, made,
+                max_lost=0.9, max_pixels=100_000_000, max_aspect=50,
+            )
             or self.step(split.main, {"table": made["table"]}, splits, seed=0, shares=SHARES)
             or self.step(
                 judgments.main, manifest | splits | {"captions": made["captions"]},

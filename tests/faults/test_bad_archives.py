@@ -356,9 +356,20 @@ def parquet_cases() -> list[Case]:
         Case("captions that are numbers", parquet(table(caption_0=[*three])), "caption_0 \\(int64"),
         Case("captions in lists", parquet(table(caption_0=[["a"]] * 3)), "caption_0 \\(list"),
         Case("captions in bytes", parquet(table(caption_0=[b"a"] * 3)), "caption_0 \\(binary"),
+        Case(
+            "a caption of 5,000 digits",
+            parquet(table(**{"caption_" + "1" * 5000: ["a"] * 3})),
+            "the co",
+        ),
+        Case("a caption of 10 digits", parquet(table(caption_1234567890=["a"] * 3)), "the columns"),
+        Case(
+            "a caption of 70 MB",
+            parquet(table(caption_1=["x" * 70_000_000, "", ""]), compression="zstd"),
+            "70,000,\\d+ bytes unpacked in a part of caption_1, more than 67,108,864",
+        ),
         Case("one caption of a number twice", parquet(table(caption_00=["a"] * 3)), "caption_00"),
         Case("captions that are no text", no_text(), "not a whole parquet file"),
-        Case("no row", parquet(table().slice(0, 0)), "of 1 images|at least one image|train 0"),
+        Case("no row", parquet(table().slice(0, 0)), "no row|train 0"),
         Case(
             "rows without images", parquet(table(image=[{"bytes": None}] * 3)), "cannot be used|tr"
         ),

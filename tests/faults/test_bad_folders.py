@@ -172,15 +172,24 @@ def bind(path: Path) -> None:
 LINKS = [
     Case("to a file in the folder", link("kept/pink.png")),
     Case("to a link", link("kept/again.png")),
-    Case("to a file outside", link("../../outside.png"), "unsafe name: a link that leads out"),
-    Case("to a file outside, from the root", link("/etc/passwd"), "unsafe name: a link that leads"),
-    Case("to a device that never ends", link("/dev/zero"), "unsafe name: a link that leads out"),
+    Case("to a file outside", link("../../outside.png")),
+    Case("to a link outside", link("../../store/link.png")),
+    Case("to a file that is no image", link("/etc/passwd"), "unreadable: not an image"),
+    Case("to a device that never ends", link("/dev/zero"), "unreadable: not a plain file"),
+    Case("to a pipe", link("../../pipe"), "unreadable: not a plain file"),
+    Case("to more than is read", link("../../large"), "oversized: 268,435,457 bytes"),
     Case("that leads nowhere", link("gone.png"), "missing file: a link that leads nowhere"),
+    Case(
+        "of a tool whose data are elsewhere", link("../.git/annex/objects/x"), "dvc pull, git annex"
+    ),
+    Case("to a name that is too long", link("x" * 300), "unreadable: File name too long"),
     Case("to itself", link("x.png"), "unreadable: a loop of links"),
     Case("to one that leads back", loop, "unreadable: a loop of links"),
     Case("to a folder", link("kept"), "missing file"),
-    Case("to the folder that it is in", link("."), "missing file"),
-    Case("to a captions file", link("../captions.json"), "unsafe name: a link that leads out"),
+    Case("to the folder that it is in", link("."), "unreadable: not a plain file"),
+    Case("to a folder that holds it", link(".."), "unreadable: not a plain file"),
+    Case("to the root of all", link("/"), "unreadable: not a plain file"),
+    Case("to a captions file", link("../captions.json"), "unreadable: not an image"),
     Case("a folder called like an image", lambda path: path.mkdir(), "missing file"),
     Case("a pipe", os.mkfifo, "unreadable: not a plain file"),
     Case("a socket", bind, "unreadable: not a plain file"),
@@ -196,12 +205,71 @@ def test_what_is_no_plain_file_is_used_or_set_aside_with_its_reason(steps, case)
     (images / "kept/pink.png").write_bytes(PINK)
     (images / "kept/again.png").symlink_to("pink.png")
     (steps.folder / "outside.png").write_bytes(PINK)
+    (steps.folder / "store").mkdir()
+    (steps.folder / "store/link.png").symlink_to("../outside.png")
+    os.mkfifo(steps.folder / "pipe")
+    (steps.folder / "large").touch()
+    os.truncate(steps.folder / "large", 2**28 + 1)
     case.make(images / "x.png")
     ended = steps.all(entry)
     ended.audit["set_aside"] = [
         one for one in ended.audit["set_aside"] if one["item"] not in (
-            "kept/pink.png", "kept/again.png", "y.png")]  # fmt: skip
+            "kept/pink.png", "kept/again.png", "y.png", "x.png/pink.png", "x.png/again.png",
+        )
+    ]  # fmt: skip
     assert_used_or_set_aside(ended, "x.png", case.told)
+
+
+def stored(images: Path, store: Path) -> None:
+    """Each image kept elsewhere under its sum, as DVC and git-annex do."""
+    for number, path in enumerate(sorted(images.rglob("*.png"))):
+        path.rename(store / f"{number}")
+        path.symlink_to(store / f"{number}")
+
+
+def linked_images(images: Path, store: Path) -> None:
+    images.rename(store / "images")
+    images.symlink_to(store / "images")
+
+
+def linked_folder(images: Path, store: Path) -> None:
+    (images / "a").rename(store / "a")
+    (images / "a").symlink_to(store / "a")
+
+
+def linked_twice(images: Path, store: Path) -> None:
+    linked_folder(images, store)
+    (store / "a").rename(store / "b")
+    (store / "a").symlink_to("b")
+
+
+def linked_location(images: Path, store: Path) -> None:
+    images.parent.rename(store / "mine")
+    images.parent.symlink_to(store / "mine")
+
+
+def linked_texts(images: Path, store: Path) -> None:
+    for name in ("captions.json", "splits.json"):
+        (images.parent / name).rename(store / name)
+        (images.parent / name).symlink_to(store / name)
+
+
+LINKED = [
+    Case("every image", stored),
+    Case("the images folder", linked_images),
+    Case("a folder of images", linked_folder),
+    Case("a folder of images, by way of a link", linked_twice),
+    Case("the location", linked_location),
+    Case("captions and splits", linked_texts),
+]
+
+
+@ids(LINKED)
+def test_what_is_kept_elsewhere_and_linked_is_used_as_if_it_stood_there(steps, case):
+    entry = steps.folder_of_ones_own({"a/x.png": PINK}, {"a/x.png": "pink"})
+    (steps.folder / "store").mkdir()
+    case.make(Path(entry["location"]) / "images", steps.folder / "store")
+    assert_used_or_set_aside(steps.all(entry), "a/x.png", "")
 
 
 def replaced(name: str, make: Callable[[Path], None]) -> Callable[[Path], None]:
@@ -232,7 +300,11 @@ PARTS = [
     ),
     Case("images is a file", replaced("images", Path.touch), "expected: images/"),
     Case("images is a link to itself", replaced("images", link("images")), "expected: images/"),
-    Case("images is empty", replaced("images", Path.mkdir), "3 of 3 images with captions"),
+    Case(
+        "images is empty",
+        replaced("images", Path.mkdir),
+        "3 of 3 images that captions or lists name",
+    ),
     Case("captions.json is not there", replaced("captions.json", lambda _: None), "expected: im"),
     Case("images is not there", replaced("images", lambda _: None), "expected: images/"),
 ]
@@ -300,7 +372,7 @@ CAPTIONS = [
     Case("a number of 5,000 digits", b"[" + b"9" * 5000 + b"]", "digits"),
     Case("null", b"null", "a JSON NoneType"),
     Case("a number", b"3.14", "a JSON float"),
-    Case("no record", b"[]", "no caption|0 of 0 images"),
+    Case("no record", b"[]", "3 of 3 images .* good 1.png: in a split, without a caption"),
     Case("an empty record", b"[{}]", "record 1"),
     Case("COCO's layout", b'{"images": [], "annotations": []}', "a JSON dict"),
     Case("Karpathy's layout", b'{"images": [{"filename": "a", "sentences": []}]}', "a JSON dict"),
@@ -312,13 +384,20 @@ CAPTIONS = [
     ),
     Case("a list in a list", with_captions(["a red thing"]), "a list of strings"),
     Case("captions by number", with_captions({"0": "a red thing"}), "a list of strings"),
-    Case("a caption of space", with_captions("\u3000\u00a0\t"), "caption 1 is empty"),
+    Case("a caption of space alone", with_captions("\u3000\u00a0\t"), "1 of 1 images of train"),
+    Case("no caption in a record", with_captions(), "good 1.png: in a split, without a caption"),
     Case("half of a character", TEXT.replace(b"a red", b"\\udc08 red"), "half of a character"),
     Case("an image twice", TEXT.replace(b"good 2", b"good 1"), "stands in the file before"),
     Case("an image of no name", TEXT.replace(b"good 1.png", b""), "image: ''"),
     Case("a byte order mark", b"\xef\xbb\xbf" + TEXT),
     Case("line ends of Windows", TEXT.replace(b", ", b",\r\n")),
-    Case("a caption of a megabyte", with_captions("a red thing" + " and more" * 120_000)),
+    Case("a caption of a megabyte", with_captions("x" * 2**20), "1 of 1 images of train"),
+    Case("a caption of 100,000 letters", with_captions("a red " + "x" * 99_994)),
+    Case(
+        "names of 50,000 letters",
+        TEXT.replace(b"good 1", b"good" * 12_500),
+        "1 of 1 images of train",
+    ),
     Case("a thousand captions", with_captions(*(f"a red thing {n}" for n in range(1000)))),
     Case("equal captions", with_captions("a red thing", "a red thing")),
     Case("codes that drive a terminal", with_captions("a red \x1b[2J \x07\b\0 thing")),
@@ -363,10 +442,28 @@ SPLIT_FILES = [
     Case("no split", b"{}", "train 0, val 0, test 0"),
     Case("no image", b'{"train": [], "val": [], "test": []}', "train 0, val 0, test 0"),
     Case("an empty split", OWN.replace(b'"good 2.png"', b""), "val 0"),
-    Case("names of no image", OWN.replace(b"good 3", b"gone"), "test 0"),
-    Case("names in another case", OWN.replace(b"good 3", b"Good 3"), "test 0"),
-    Case("names with their folder", OWN.replace(b"good 3", b"images/good 3"), "test 0"),
-    Case("half of a character", OWN.replace(b"good 3", b"\\ud83d"), "test 0"),
+    Case(
+        "names of no image", OWN.replace(b"good 3", b"gone"), "1 of 1 images of test.*gone.png: m"
+    ),
+    Case("names with a slip", OWN.replace(b"good 3", b"good_3"), "most like it is good 3.png"),
+    Case(
+        "an image in two splits, one in another case",
+        OWN.replace(b"good 2", b"Good 3"),
+        "Good 3.png: missing file .in the list of val, but not there; good 3.png is there, which",
+    ),
+    Case("half of a character", OWN.replace(b"good 3", b"\\ud83d"), "1 of 1 images of test"),
+    *(
+        Case(f"names {how}", OWN.replace(b"good 3.png", name))
+        for how, name in {
+            "in another case": b"Good 3.PNG",
+            "with their folder": b"images/good 3.png",
+            "without suffix": b"good 3",
+            "of another suffix": b"good 3.jpeg",
+            "from the root": b"/home/me/images/good 3.png",
+            "of Windows": b"C:\\\\data\\\\images\\\\good 3.png",
+            "as addresses": b"https://example.org/i/good%203.png?size=l#top",
+        }.items()
+    ),
     Case("a byte order mark", b"\xef\xbb\xbf" + OWN),
     Case("strangers, too", OWN.replace(b'"good 1.png"', b'"good 1.png", "gone.png", "../x"')),
 ]

@@ -127,6 +127,32 @@ def oversized_header(kind: str) -> bytes:
     return bytes(content)
 
 
+def many_scans(scans: int, image: Image.Image = PINK) -> bytes:
+    """A JPEG that tells its last scan again and again, with nothing new in it."""
+    content = saved(image, "JPEG", quality=95, progressive=True)
+    last = content.rindex(b"\xff\xda")
+    own = content.count(b"\xff\xda")
+    return content[:last] + content[last:-2] * (scans - own + 1) + content[-2:]
+
+
+def thumbnail(inner: bytes) -> bytes:
+    note = b"\xff\xe5" + struct.pack(">H", len(inner[:60_000]) + 2) + inner[:60_000]
+    content = saved(PINK, "JPEG", quality=95)
+    return content[:2] + note + content[2:]
+
+
+def plain_ppm(more: bytes) -> bytes:
+    numbers = " ".join(map(str, np.asarray(PINK).ravel()))
+    return b"P3\n48 32 255\n" + more + numbers.encode()
+
+
+def run_lengths(code: bytes) -> bytes:
+    """A BMP that says its rows are packed, with a code that gives no pixel, again and again."""
+    content = bytearray(saved(Image.new("L", (16, 16)), "BMP"))
+    struct.pack_into("<I", content, 30, 1)
+    return bytes(content[: 54 + 1024]) + code * 110_000 + b"\0\1"
+
+
 USED = [
     ("CMYK JPEG", "x.jpg", saved(PINK.convert("CMYK"), "JPEG", quality=95)),
     ("CMYK TIFF", "x.tif", saved(PINK.convert("CMYK"), "TIFF")),
@@ -144,8 +170,12 @@ USED = [
     ("TIFF of 300 pages", "x.tif", many_pages(300)),
     ("TIFF whose pages go in a circle", "x.tif", own_tail()),
     ("1x1", "x.png", saved(picture("pink", (1, 1)))),
-    ("1 pixel wide and 20,000 high", "x.png", saved(picture("pink", (1, 20_000)))),
-    ("65,000 wide and 1 high", "x.jpg", saved(picture("pink", (65_000, 1)), "JPEG")),
+    ("20 times as wide as high", "x.jpg", saved(picture("pink", (2000, 100)), "JPEG")),
+    ("50 times as high as wide", "x.png", saved(picture("pink", (10, 500)))),
+    ("JPEG of 100 scans", "x.jpg", many_scans(100)),
+    ("JPEG with another that has 200 scans in its notes", "x.jpg", thumbnail(many_scans(200))),
+    ("a film behind a JPEG", "x.jpg", saved(PINK, "JPEG", quality=95) + b"\xff\xda" * 200),
+    ("a PPM in numbers", "x.ppm", plain_ppm(b"")),
     ("a PNG called .jpg", "x.jpg", saved(PINK)),
     ("a JPEG called .png", "x.png", saved(PINK, "JPEG", quality=95)),
     ("a WEBP called .jpg", "x.jpg", saved(PINK, "WEBP", lossless=True)),
@@ -194,6 +224,21 @@ ASIDE = [
     ("a PNG of a wrong checksum", flipped("PNG", 0.3), "unreadable"),
     ("a PNG without pixels", png(9, 9, 8, 2, b""), "unreadable"),
     ("a PNG of a depth that is none", png(9, 9, 7, 2, bytes(300)), "unreadable"),
+    ("1 x 60,000 pixels", saved(picture("pink", (1, 60_000))), "oversized: 1 x 60000 pixels"),
+    ("65,000 x 1 pixels", saved(picture("pink", (65_000, 1)), "JPEG"), "more than 50 times"),
+    ("51 times as wide as high", saved(picture("pink", (510, 10)), "GIF"), "more than 50 times"),
+    ("a JPEG of 2,000 scans", many_scans(2000, Image.new("L", (4000, 4000))),
+     "oversized: 2,000 scans of 4000 x 4000 pixels"),
+    ("a JPEG of 110,000 notes", saved(PINK, "JPEG").replace(
+        b"\xff\xd8", b"\xff\xd8" + b"\xff\xfe\0\2" * 110_000, 1), "100,000 pieces"),
+    ("a PNG of 110,000 chunks", png(9, 9, 8, 2, bytes(252), chunk(b"abCd", b"") * 110_000),
+     "oversized: more than 100,000 pieces"),
+    ("a GIF of 110,000 notes", saved(PINK, "GIF").replace(
+        b"\x2c", b"\x21\xfe\1a\0" * 110_000 + b"\x2c", 1), "oversized: more than 100,000 pieces"),
+    ("a BMP of rows without pixels", run_lengths(b"\0\0"), "oversized: more than 100,000 pieces"),
+    ("a BMP of steps to nowhere", run_lengths(b"\0\2\0\0"), "oversized: more than 100,000 pieces"),
+    ("a PPM of 101 comments", plain_ppm(b"#\n" * 101), "oversized: more than 100 comments"),
+    ("a PPM of 5 MB of numbers", plain_ppm(b" " * 5_000_000), "bytes of numbers as text"),
     ("20,000 x 20,000 pixels", png(20_000, 20_000, 1, 0, bytes(20_000 * 2501)), "oversized"),
     ("a PNG that says 2,147,483,647 wide", png(2**31 - 1, 2**31 - 1, 8, 2, b""), "oversized"),
     ("a BMP that says 60,000 x 60,000", oversized_header("BMP"), "oversized"),

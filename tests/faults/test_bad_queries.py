@@ -103,7 +103,12 @@ UPLOADS = [
     Case("a palette", saved(BLUE.quantize(4))),
     Case("transparent on white", saved(Image.new("RGBA", (9, 9), (0, 0, 255, 200)))),
     Case("1x1", saved(Image.new("RGB", (1, 1), (0, 0, 255)))),
-    Case("1 pixel wide and 20,000 high", saved(Image.new("RGB", (1, 20_000), (0, 0, 255)))),
+    Case("1 pixel wide and 50 high", saved(Image.new("RGB", (1, 50), (0, 0, 255)))),
+    Case(
+        "1 pixel wide and 60,000 high",
+        saved(Image.new("RGB", (1, 60_000), (0, 0, 255))),
+        "1 x 60000 pixels, one side more than 50 times the other",
+    ),
     *(
         Case(f"{kind} cut at {n} eighths", content[: len(content) * n // 8], "not readable")
         for kind in ("JPEG", "PNG", "WEBP", "GIF")

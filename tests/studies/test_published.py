@@ -172,7 +172,7 @@ def job(tmp_path):
         write_json(path, {"templates": templates})
         encodings.append(str(path))
     write_json(tmp_path / "model.json", {"model": "clip", "repo": "openai/b32"})
-    write_json(tmp_path / "source.json", {"source": "github", "layout": "archives"})
+    write_json(tmp_path / "source.json", {"source": "github", "official_split": True})
     metrics = measured("clip", "plain", "cosine") + measured("clip", "a.photo", "cosine")
     return SimpleNamespace(
         input=SimpleNamespace(
@@ -195,6 +195,6 @@ def test_the_job_compares_the_plain_run(job):
 
 
 def test_a_split_of_ones_own_gives_a_table_of_the_header_alone(job):
-    write_json(job.input.source, {"source": "kaggle", "layout": "kaggle"})
+    write_json(job.input.source, {"source": "kaggle", "official_split": False})
     study_published.main(job)
     assert Path(job.output.table).read_text() == ",".join(TABLE_COLUMNS) + "\n"
