@@ -226,7 +226,14 @@ def make_dual_encoder(folder: Path, convolutional: bool = False) -> None:
         projection_dim=24,
     )
     torch.manual_seed(0)
-    save(VisionTextDualEncoderModel(config), folder)
+    model = VisionTextDualEncoderModel(config)
+    if convolutional:
+        # fifty layers at random bring all pictures together, but for statistics of what they make
+        for one in model.modules():
+            if isinstance(one, torch.nn.BatchNorm2d):
+                one.momentum = None
+        model.vision_model.train()(torch.rand(8, 3, SIDE, SIDE))
+    save(model, folder)
     BertTokenizer.from_pretrained(folder).save_pretrained(folder)
     write_json(
         folder / "preprocessor_config.json",
