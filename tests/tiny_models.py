@@ -228,11 +228,10 @@ def make_dual_encoder(folder: Path, convolutional: bool = False) -> None:
     torch.manual_seed(0)
     model = VisionTextDualEncoderModel(config)
     if convolutional:
-        # fifty layers at random bring all pictures together, but for statistics of what they make
+        # fifty layers of the small numbers that they start with bring all pictures together
         for one in model.modules():
-            if isinstance(one, torch.nn.BatchNorm2d):
-                one.momentum = None
-        model.vision_model.train()(torch.rand(8, 3, SIDE, SIDE))
+            if isinstance(one, torch.nn.Conv2d):
+                torch.nn.init.kaiming_normal_(one.weight)
     save(model, folder)
     BertTokenizer.from_pretrained(folder).save_pretrained(folder)
     write_json(

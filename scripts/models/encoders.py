@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 # torch's threads wait for each other by spinning, which on cores that others use too (a decoding
 # pool, another job) takes several times as long. OpenMP reads this once, when torch is imported
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# read once, too: transformers would replace layers by native code of the hub
-os.environ["USE_HUB_KERNELS"] = "0"
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 # instructions that multiply bfloat16: of Intel and AMD, and of ARM
@@ -221,6 +220,8 @@ def pick_device(name: str = "auto") -> torch.device:
 
 def import_libraries() -> None:
     """Import torch and transformers, with what they need to load a model."""
+    # the package that fetches native code from a hub is not there, to whatever asks for it
+    sys.modules.setdefault("kernels", None)  # type: ignore[arg-type]
     # a million objects are made and hardly one becomes garbage: looking for it took 0.9 of 3.2 s,
     # and another 0.9 s when the process ends, but for the freezing
     collecting = gc.isenabled()

@@ -148,9 +148,13 @@ def _fault(texts: list[list[int]], tokenizer, text_config) -> str:
         if begin is not None and first != {begin}:
             return f"{begins}, not with the tokenizer's {tokenizer.bos_token!r:.40}"
         return ""
-    begin, end = tokenizer.cls_token_id, tokenizer.sep_token_id
-    if len(first) > 1 or begin not in (None, *first):
-        return f"{begins}, where features are read, not with {tokenizer.cls_token!r:.40}"
+    # a tokenizer that has no such tokens is of another kind of model, or calls them otherwise
+    begin = tokenizer.cls_token_id
+    begin = text_config.bos_token_id if begin is None else begin
+    end = tokenizer.sep_token_id
+    end = text_config.eos_token_id if end is None else end
+    if first != {begin}:
+        return f"{begins}, where features are read, not with {tokenizer.cls_token or begin!r}"
     if end is not None and last != {end}:
-        return f"{ends_in}, not in the tokenizer's {tokenizer.sep_token!r:.40}"
+        return f"{ends_in}, not in {tokenizer.sep_token or end!r}"
     return ""

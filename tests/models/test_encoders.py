@@ -60,8 +60,10 @@ def unit(rows: torch.Tensor) -> np.ndarray:
     return torch.nn.functional.normalize(rows, dim=-1).numpy()
 
 
-def reference(folder: Path, images: list, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Unit rows from transformers alone, each image and text by itself."""
+def reference(
+    folder: Path, images: list, texts: list[str], limit: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Unit rows from transformers alone, each image and text by itself; ``limit`` is of tokens."""
     from transformers import AutoModel, AutoTokenizer
     from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
@@ -80,7 +82,8 @@ def reference(folder: Path, images: list, texts: list[str]) -> tuple[np.ndarray,
                 text.lower() if siglip else text,
                 padding="max_length" if siglip else False,
                 truncation=True,
-                max_length=min(tokenizer.model_max_length, text_config.max_position_embeddings),
+                max_length=limit
+                or min(tokenizer.model_max_length, text_config.max_position_embeddings),
                 return_tensors="pt",
             )
             text_rows.append(model.get_text_features(**tokens).pooler_output[0])
