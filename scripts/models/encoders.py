@@ -439,16 +439,20 @@ def _load_model(folder: Path, facts: Facts, dtype: torch.dtype):
     return model
 
 
+def in_short(error: Exception) -> str:
+    """Kind and words of an exception of a library, in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
 def _unreadable(where: Path, what: str, error: Exception) -> BadInput:
-    first_line = str(error).strip().split("\n")[0] or type(error).__name__
     todo = "fetch the model again, or take another revision"
     if isinstance(error, ImportError) and what == "tokenizer":
         todo = "install what is missing into the environment (SigLIP: sentencepiece and protobuf)"
     elif isinstance(error, ImportError):
-        todo = "take a model that needs no other library, or save this one so: its config asks"
+        todo = "take a model whose config asks for no other library"
     return BadInput(
         where,
-        f"{what} that transformers cannot load: {type(error).__name__}: {first_line:.300}",
+        f"{what} that transformers cannot load: {in_short(error)}",
         f"a {what} of a supported model",
         todo,
     )

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scripts.job import BadInput
-from scripts.models.encoders import Encoder, hub_off, import_libraries, load_encoder
+from scripts.models.encoders import (
+    Encoder,
+    hub_off,
+    import_libraries,
+    in_short,
+    load_encoder,
+)
 from scripts.models.tokens import tokenizer_file
 from scripts.models.towers import preprocessor_file
 from scripts.models.weights import ARCHITECTURES, read_facts, weight_files
@@ -32,6 +38,8 @@ SENTENCES = (
 # is computed twice, which is 1e-6 in float32. Untrained towers bring all inputs near each other,
 # but not that near: see tests/models/test_probe.py for what was measured.
 SAME = 1e-5
+# a hundredth of a step between two bytes, where a processor brings them to 0 to 1
+VALUES_APART = 4e-5
 # what the order of sums may do, in a deep tower, to one text that is padded in two ways
 ALIKE = 1e-3
 # a config may count an embedding once that a file has twice, but not ask for twice the numbers
@@ -75,7 +83,7 @@ def check_numbers(folder: Path) -> None:
     except Exception as error:
         raise BadInput(
             folder / "config.json",
-            f"no model can be made of it: {type(error).__name__}: {_first_line(error)}",
+            f"no model can be made of it: {in_short(error)}",
             "the config.json of a supported model",
             "take the config.json that belongs to the weights",
         ) from error
@@ -151,10 +159,12 @@ def probe_images(encoder: Encoder) -> None:
     blamed = preprocessor_file(encoder.folder)
     pictures = drawn_pictures()
     pixels = np.stack([encoder.preprocess(picture) for picture in pictures.values()])
-    if len({picture.tobytes() for picture in pixels}) < len(pixels):
+    apart = [np.abs(one - other).max() for one, other in combinations(pixels, 2)]
+    # not so for values that are not finite, either
+    if not min(apart) > VALUES_APART:
         raise BadInput(
             blamed,
-            "the same values for different pictures",
+            "the same values for different pictures, or values that are not finite",
             "a preprocessor that keeps what a picture shows",
             "take the preprocessor file that belongs to the model",
         )
@@ -197,13 +207,11 @@ def _tried(blamed: Path, what: str, call) -> torch.Tensor:
         raise
     # each model fails in its own way, far below
     except Exception as error:
+        if isinstance(error, AttributeError):  # a tower of a kind that gives no pooled features
+            blamed = blamed.parent / "config.json"
         raise BadInput(
             blamed,
-            f"the model fails at {what}: {type(error).__name__}: {_first_line(error)}",
-            f"a {blamed.name} and a config.json that fit the weights",
+            f"the model fails at {what}: {in_short(error)}",
+            "files that fit the weights",
             "take all files from where the model came from",
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().split("\n")[0] or "no more is told")[:300]

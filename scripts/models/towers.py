@@ -15,8 +15,8 @@ from scripts.job import BadInput, read_json
 
 # what attention may be computed with; all else is code of another package, or of a hub
 ATTENTION = (None, "eager", "sdpa")
-# keys of a config that say how many layers there are
-DEPTHS = ("num_hidden_layers", "num_layers", "n_layers", "n_layer", "depth", "depths", "layers")
+# in keys of a config that say how many layers there are, or how often some come again
+DEPTHS = re.compile(r"(layer|depth|block|repeat)(?!.*size$)")
 # pixels; no image tower comes near it, and a picture of this side takes 50 MB
 LARGEST_SIDE = 2048
 PREPROCESSORS = ("processor_config.json", "preprocessor_config.json")
@@ -79,6 +79,7 @@ TOWERS = {
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
     "camembert": _ROBERTA,
+    "mpnet": Tower(offset=True),
     "clip_vision_model": _CLIP_IMAGE_TOWER,
     "chinese_clip_vision_model": _CLIP_IMAGE_TOWER,
     "siglip_vision_model": Tower(_CLIP_IMAGE, _CLIP_PLACES),
@@ -127,8 +128,9 @@ def check_sizes(
     shapes : of all tensors of the weights
     """
     for where, key, value in _keys(config):
-        asked = sum(_whole(value if isinstance(value, list) else [value]))
-        if key in DEPTHS and asked > len(shapes):
+        numbers = value if isinstance(value, list) else [value]
+        asked = sum(one for one in numbers if type(one) in (int, float))
+        if DEPTHS.search(key) and asked > len(shapes):
             raise BadInput(
                 path,
                 f"{where}: {value!r:.60}",
@@ -207,7 +209,7 @@ def check_preprocessor(folder: Path, side: int | None) -> None:
     settings = settings.get("image_processor", settings) if isinstance(settings, dict) else {}
     settings = settings if isinstance(settings, dict) else {}
     for key, value in settings.items():
-        if not key.endswith("size"):
+        if not key.endswith("size") or key.startswith("do_"):
             continue
         for where, _, number in _keys({key: value}):
             if isinstance(number, int | float) and not 0 < number <= LARGEST_SIDE:
@@ -218,7 +220,8 @@ def check_preprocessor(folder: Path, side: int | None) -> None:
                     "take the file that belongs to the model",
                 )
     cropped = settings.get("do_center_crop") is not False and "crop_size" in settings
-    last = settings.get("crop_size" if cropped else "size")
+    size = settings.get("size")
+    last = settings.get("crop_size") if cropped else size
     sides = [last, last]
     if isinstance(last, dict):
         sides = [last.get("height"), last.get("width")]
@@ -226,6 +229,15 @@ def check_preprocessor(folder: Path, side: int | None) -> None:
     known = isinstance(last, dict) or cropped
     if side and known and len(_whole(sides)) == 2 and sides != [side, side]:
         raise _of_another_size(path, sides[0], sides[1], side)
+    resized = _whole([*size.values()] if isinstance(size, dict) else [size])
+    crop = _whole(sides) if cropped and settings.get("do_resize") is not False else []
+    if resized and crop and min(resized) < max(crop):
+        raise BadInput(
+            path,
+            f"a size of {min(resized)} pixels for a crop of {max(crop)}, which gets a black rim",
+            "a size that the crop can be cut out of",
+            "take the preprocessor file that belongs to the model",
+        )
 
 
 def check_pixels(folder: Path, shapes: list[tuple[int, ...]], side: int | None) -> None:

@@ -197,6 +197,67 @@ FAULTS = [
     (ALL, Case("pictures of 60,000, nested", nested(**size_of(60_000)), "1 to 2048 pixels")),
     (ALL, Case("pictures of no size", settings(PIXELS, **size_of(0)), "1 to 2048 pixels")),
     (
+        ("clip", "openai-clip"),
+        Case("pictures in a rim", settings(PIXELS, size={"shortest_edge": 16}), "a black rim"),
+    ),
+    (("clip", "openai-clip"), Case("no crop", settings(PIXELS, do_center_crop=False), "one size")),
+    (ALL, Case("values by a huge number", settings(PIXELS, image_std=[1e30] * 3), "same values")),
+    (ALL, Case("values by zero", settings(PIXELS, image_std=[0.0] * 3), "are not finite")),
+    (
+        SIDED,
+        Case(
+            "patches that do not fit",
+            settings(CONFIG, "vision_config", image_size=64),
+            "image_size 64 in patches of 8",
+        ),
+    ),
+    (
+        ALL,
+        Case(
+            "a vocabulary of 10^12",
+            settings(CONFIG, "text_config", vocab_size=10**12),
+            "vocab_size: 1000000000000",
+        ),
+    ),
+    (
+        tuple(name for name in ALL if name not in SIGLIP),
+        Case("a space of 10^12", settings(CONFIG, projection_dim=10**12), r"\[1000000000000, "),
+    ),
+    (
+        ("convolutional-dual-encoder",),
+        Case(
+            "channels by a million",
+            settings(CONFIG, "vision_config", depth_multiplier=1e6),
+            "depth_multiplier: 1000000",
+        ),
+    ),
+    (
+        ("convolutional-dual-encoder",),
+        Case(
+            "another tower, a million times as deep",
+            settings(
+                CONFIG, vision_config={"model_type": "efficientnet", "depth_coefficient": 1e6}
+            ),
+            "depth_coefficient: 1000000",
+        ),
+    ),
+    (
+        ("vision-text-dual-encoder",),
+        Case(
+            "a tower of no kind",
+            settings(CONFIG, "text_config", model_type="nobody"),
+            r"config\.json\n.*nobody",
+        ),
+    ),
+    (
+        ("vision-text-dual-encoder",),
+        Case(
+            "a tower that asks for a library",
+            settings(CONFIG, vision_config={"model_type": "timm_backbone", "backbone": "resnet18"}),
+            "timm",
+        ),
+    ),
+    (
         ALL,
         Case(
             "a processor of another model",
