@@ -279,9 +279,7 @@ except BadInput as error:
 @pytest.mark.parametrize("passed_over", [[], ["passed over"]], ids=["", "were it not refused"])
 def test_a_config_that_asks_for_native_code_of_a_hub_gets_none(passed_over, tmp_path):
     make_dual_encoder(tmp_path / "model")
-    config = json.loads((tmp_path / "model/config.json").read_text("utf-8"))
-    kernel = config["text_config"] | {"attn_implementation": "someone/kernel"}
-    edit_config(tmp_path / "model", text_config=kernel)
+    edit_config(tmp_path / "model", attn_implementation="someone/kernel")
     # whoever imports the package that fetches kernels leaves a file
     called, libraries = tmp_path / "called", tmp_path / "libraries"
     (libraries / "kernels-0.18.2.dist-info").mkdir(parents=True)
