@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 # Of one language each, common words, as many of as many letters: a tokenizer that knows none of
-# them makes the same of all. A model need not know each language, and need not tell case.
+# them makes the same of all. A model need not know each language, nor what is big and small.
 SENTENCES = (
     ("the dog ran", "two men sit", "one boy eat", "RED CAR SKY"),
     ("一只狗跑", "两个男人", "天空很蓝", "红色汽车"),
@@ -112,31 +112,33 @@ def probe_texts(encoder: Encoder) -> None:
     """See that texts are told apart, and that a text's features are its own."""
     blamed = tokenizer_file(encoder.folder)
     texts = [text for sentences in SENTENCES for text in sentences]
-    texts.append("a long story of a dog " * encoder.context_length)
-    tokens = _tried(blamed, "a text", lambda: encoder.tokenize(texts))
-    ids = tokens["input_ids"].tolist()
+    ids = _tried(blamed, "a text", lambda: encoder.tokenize(texts)["input_ids"]).tolist()
     each = len(SENTENCES[0])
-    languages = [range(first, first + each) for first in range(0, len(texts) - 1, each)]
+    languages = [range(first, first + each) for first in range(0, len(texts), each)]
     known = [rows for rows in languages if len({tuple(ids[row]) for row in rows}) == each]
     if not known:
-        same = [row for row in languages[0] if ids[row] in ids[:row]]
+        same = next(row for row in languages[0] if ids[row] in ids[:row])
         raise BadInput(
             blamed,
-            f"tokens that are the same for different texts, such as {texts[same[0]]!r}, in each of "
+            f"tokens that are the same for different texts, such as {texts[same]!r}, in each of "
             f"{len(languages)} languages",
             "a tokenizer that has words or letters of some language",
             "take the tokenizer files that belong to the model",
         )
-    features = _tried(blamed, "a text", lambda: encoder.encode_texts(tokens))
-    rows = features.double().numpy()
-    for place in (0, len(texts) - 1):
-        one = encoder.tokenize([texts[place]])
-        alone = _tried(blamed, "a text", lambda one=one: _plain(encoder, one))
-        apart = np.linalg.norm(alone - rows[place])
+
+    def features_of(some: list[str]) -> np.ndarray:
+        features = _tried(blamed, "a text", lambda: encoder.encode_texts(encoder.tokenize(some)))
+        return features.double().numpy()
+
+    rows = features_of(texts)
+    cut = "a long story of a dog " * encoder.context_length
+    alone = _tried(blamed, "a text", lambda: _plain(encoder, encoder.tokenize(texts[:1])))
+    for found in (rows[0], features_of([texts[0], cut])[0]):
+        apart = np.linalg.norm(alone - found)
         if not apart <= ALIKE:
             raise BadInput(
                 blamed,
-                f"the text {texts[place]!r:.40} has other features beside longer ones than alone, "
+                f"the text {texts[0]!r} has other features beside longer ones than alone, "
                 f"{apart:.2g} apart",
                 "features that do not depend on how a text is padded",
                 "take the tokenizer files and the config.json that belong to the model",
