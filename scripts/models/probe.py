@@ -77,7 +77,9 @@ def check_numbers(folder: Path) -> None:
     transformers.utils.logging.set_verbosity_error()
     try:
         with hub_off(), torch.device("meta"):
-            config = made.config_class.from_pretrained(folder, local_files_only=True)
+            config = made.config_class.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
             asked = {n: list(t.shape) for n, t in made(config).state_dict().items()}
     # a config of numbers that fit no model fails anywhere in it
     except Exception as error:
