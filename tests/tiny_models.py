@@ -226,7 +226,13 @@ def make_dual_encoder(folder: Path, convolutional: bool = False) -> None:
         projection_dim=24,
     )
     torch.manual_seed(0)
-    save(VisionTextDualEncoderModel(config), folder)
+    model = VisionTextDualEncoderModel(config)
+    if convolutional:
+        # fifty layers of the small numbers that they start with bring all pictures together
+        for one in model.modules():
+            if isinstance(one, torch.nn.Conv2d):
+                torch.nn.init.kaiming_normal_(one.weight)
+    save(model, folder)
     BertTokenizer.from_pretrained(folder).save_pretrained(folder)
     write_json(
         folder / "preprocessor_config.json",

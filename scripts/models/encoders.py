@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import sys
+from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
-from scripts.job import BadInput, read_json
+from scripts.job import BadInput
 from scripts.models.clip_towers import distinct_beginnings, image_features, text_features
-from scripts.models.weights import ARCHITECTURES, read_facts
+from scripts.models.tokens import Tokens, fitted_tokens, tokenizer_file
+from scripts.models.towers import check_pixels, preprocessor_file
+from scripts.models.weights import ARCHITECTURES, Facts, read_facts, unexpected_tensors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,30 +42,31 @@ class Encoder:
     architecture : ``model_type`` of its config.json
     dim : length of a feature vector
     context_length : tokens that a text may have, the special ones included
+    tokenizer_limit : the tokenizer's own limit where it is lower and the model needs none, or None
     precision : what weights and arithmetic are in
     shares_beginnings : whether what texts of a batch have in common in front is computed once
     batches_at_once : how many are computed side by side
     """
 
     def __init__(
-        self, folder: Path, dim: int, model, tokenizer, image_processor, device: torch.device
+        self, folder: Path, dim: int, model, tokens: Tokens, image_processor, device: torch.device
     ) -> None:
         self.folder = folder
         self.model = model.eval()
-        self.tokenizer = tokenizer
+        self.tokenizer = tokens.tokenizer
         self.image_processor = image_processor
         self.device = device
         self.architecture: str = model.config.model_type
         self.precision = str(model.dtype).removeprefix("torch.")
         self.dim = dim
-        self.context_length = _context_length(model.config.text_config, tokenizer)
+        self.context_length = tokens.context_length
+        self.tokenizer_limit = tokens.limit
         # SigLIP saw every text padded to its full context and attends to the padding: shorter
         # padding gives other features. Causal and masked towers never see padding.
-        text_tower = model.config.text_config.model_type
-        self.padding = "max_length" if text_tower.startswith("siglip") else "longest"
-        self.shares_beginnings = text_tower == "clip_text_model"
+        self.padding = tokens.padding
+        self.shares_beginnings = model.config.text_config.model_type == "clip_text_model"
         self.batches_at_once = 1
-        self._lower_case = _asks_lower_case(folder)
+        self._masked, self._lower_case = tokens.masked, tokens.lower_case
         table = value_table(image_processor)
         self._table = None if table is None else _tensor_on(table, device, model.dtype)
 
@@ -85,11 +91,12 @@ class Encoder:
             padding=self.padding,
             truncation=True,
             max_length=self.context_length,
+            # whatever the tokenizer's files ask for; a text alone is all of one sentence, which
+            # towers that take numbers of sentences assume
+            return_attention_mask=self._masked,
+            return_token_type_ids=False,
             return_tensors="pt",
         )
-        if self.architecture in ("clip", "siglip"):
-            # a general tokenizer numbers sentences, which these towers do not take
-            batch.pop("token_type_ids", None)
         return dict(batch)
 
     def lengths(self, texts: list[str]) -> list[int]:
@@ -213,6 +220,8 @@ def pick_device(name: str = "auto") -> torch.device:
 
 def import_libraries() -> None:
     """Import torch and transformers, with what they need to load a model."""
+    # the package that fetches native code from a hub is not there, to whatever asks for it
+    sys.modules.setdefault("kernels", None)  # type: ignore[arg-type]
     # a million objects are made and hardly one becomes garbage: looking for it took 0.9 of 3.2 s,
     # and another 0.9 s when the process ends, but for the freezing
     collecting = gc.isenabled()
@@ -247,6 +256,23 @@ def native_precision(device: torch.device) -> str:
     return "float32"
 
 
+@contextlib.contextmanager
+def hub_off() -> Iterator[None]:
+    """Let no library reach a hub, whatever a config asks, and leave that as it was.
+
+    The environment is read at an import, which here may have been for a download; all requests and
+    all of transformers ask this constant.
+    """
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
 def load_encoder(folder: Path, device: str = "auto", precision: str = "float32") -> Encoder:
     """Load the dual encoder in ``folder`` without touching the network or running its code.
 
@@ -260,8 +286,8 @@ def load_encoder(folder: Path, device: str = "auto", precision: str = "float32")
     Raises
     ------
     BadInput
-        for an unsupported architecture, missing or pickled weights, weights that lack a tower or
-        any other tensor, or a tokenizer or preprocessor that cannot be read
+        for what ``read_facts`` refuses, weights that lack a tensor or have one too many, and a
+        tokenizer or preprocessor that cannot be read, or is of another model
     """
     folder = Path(folder)
     facts = read_facts(folder)
@@ -276,34 +302,52 @@ def load_encoder(folder: Path, device: str = "auto", precision: str = "float32")
 
     # float32 means float32: cuDNN would round the patch embedding to TF32 otherwise
     torch.backends.cudnn.allow_tf32 = precision != "float32"
-    model = _load_model(folder, facts.architecture, getattr(torch, precision)).to(where)
-    tokenizer, image_processor = load_tokenizer(folder), load_image_processor(folder)
-    return Encoder(folder, facts.embedding_dim, model, tokenizer, image_processor, where)
+    with hub_off():
+        model = _load_model(folder, facts, getattr(torch, precision)).to(where)
+        tokens = load_tokens(folder, model.config.text_config)
+        image_processor = load_image_processor(folder, facts.side)
+    return Encoder(folder, facts.embedding_dim, model, tokens, image_processor, where)
 
 
-def load_tokenizer(folder: Path):
-    """The folder's own tokenizer."""
+def load_tokens(folder: Path, text_config) -> Tokens:
+    """The folder's own tokenizer, fitted to a text tower of ``text_config``."""
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        return fitted_tokens(folder, tokenizer, text_config)
+    except BadInput:
+        raise
     # on damaged files it, and the library in Rust below it, raise nearly anything
     except Exception as error:
-        raise _unreadable(folder, "tokenizer", error) from error
+        raise _unreadable(tokenizer_file(folder), "tokenizer", error) from error
 
 
-def load_image_processor(folder: Path):
-    """The folder's own image processor, in Pillow: the same on every machine."""
+def load_image_processor(folder: Path, side: int | None):
+    """The folder's own image processor, in Pillow: the same on every machine.
+
+    ``side`` is that of the only pictures that the model takes, if it does not take any.
+    """
+    import numpy as np
+    from PIL import Image
+
     # the mixin's own module: `from transformers import AutoImageProcessor` gives a stand-in where
     # torchvision is missing, though the Pillow backend does without it
     from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
     try:
-        return AutoImageProcessor.from_pretrained(
+        processor = AutoImageProcessor.from_pretrained(
             folder, backend="pil", local_files_only=True, trust_remote_code=False
         )
-    except Exception as error:  # as above
-        raise _unreadable(folder, "preprocessor", error) from error
+        pictures = [Image.new("RGB", size, "grey") for size in ((40, 50), (90, 30))]
+        values = [_processed(processor, picture) for picture in pictures]
+        shapes, largest = [*map(np.shape, values)], max(float(np.abs(one).max()) for one in values)
+    except Exception as error:  # as above; and what it does not do to a picture
+        raise _unreadable(preprocessor_file(folder), "preprocessor", error) from error
+    check_pixels(folder, shapes, largest, side)
+    return processor
 
 
 def value_table(image_processor) -> np.ndarray | None:
@@ -325,7 +369,8 @@ def value_table(image_processor) -> np.ndarray | None:
         table = values.reshape(3, 256)
         found = _processed(image_processor, picture, do_rescale=False, do_normalize=False)
         expected = _processed(image_processor, picture)
-    except (TypeError, ValueError):
+    # a processor need not know these settings, and each fails in its own way
+    except Exception:
         return None
     if found.dtype != np.uint8 or len(found) != 3:
         return None
@@ -356,7 +401,7 @@ def _tensor_on(values: np.ndarray, device: torch.device, dtype: torch.dtype) -> 
     return torch.from_numpy(values).to(device, dtype)
 
 
-def _load_model(folder: Path, architecture: str, dtype: torch.dtype):
+def _load_model(folder: Path, facts: Facts, dtype: torch.dtype):
     import transformers
 
     # a bar of a second in the log, and warnings of values that every published SigLIP has; what
@@ -364,10 +409,10 @@ def _load_model(folder: Path, architecture: str, dtype: torch.dtype):
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     # torch's fused attention by name; the towers of a dual encoder may have none and choose
-    dual = architecture == "vision-text-dual-encoder"
+    dual = facts.architecture == "vision-text-dual-encoder"
     attention = {} if dual else {"attn_implementation": "sdpa"}
     try:
-        model, report = getattr(transformers, ARCHITECTURES[architecture]).from_pretrained(
+        model, report = getattr(transformers, ARCHITECTURES[facts.architecture]).from_pretrained(
             folder,
             dtype=dtype,
             local_files_only=True,
@@ -387,34 +432,28 @@ def _load_model(folder: Path, architecture: str, dtype: torch.dtype):
             "every tensor of the model",
             "fetch the model again, or take another revision",
         )
+    # and it passes over what is too much, of places whatever only ends in their name
+    places = {name for name in facts.shapes if name.endswith("position_ids")}
+    unexpected = set(report["unexpected_keys"]) | places - {n for n, _ in model.named_buffers()}
+    if unexpected:
+        raise unexpected_tensors(folder, unexpected)
     return model
 
 
-def _context_length(text_config, tokenizer) -> int:
-    # a tokenizer without a limit of its own says 1e30
-    limit = text_config.max_position_embeddings
-    if "roberta" in text_config.model_type or text_config.model_type == "camembert":
-        # positions start behind the padding's id
-        limit -= text_config.pad_token_id + 1
-    return min(limit, tokenizer.model_max_length)
+def in_short(error: Exception) -> str:
+    """Kind and words of an exception of a library, in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
-def _asks_lower_case(folder: Path) -> bool:
-    # SigLIP 2 learnt on lower-case text and says so in its files, but the tokenizer that they
-    # name, Gemma's, passes over it
-    path = folder / "tokenizer_config.json"
-    settings = read_json(path) if path.is_file() else {}
-    return isinstance(settings, dict) and settings.get("do_lower_case") is True
-
-
-def _unreadable(folder: Path, what: str, error: Exception) -> BadInput:
-    first_line = str(error).strip().split("\n")[0]
+def _unreadable(where: Path, what: str, error: Exception) -> BadInput:
     todo = "fetch the model again, or take another revision"
-    if isinstance(error, ImportError):
+    if isinstance(error, ImportError) and what == "tokenizer":
         todo = "install what is missing into the environment (SigLIP: sentencepiece and protobuf)"
+    elif isinstance(error, ImportError):
+        todo = "take a model whose config asks for no other library"
     return BadInput(
-        folder,
-        f"{what} that transformers cannot load: {first_line}",
+        where,
+        f"{what} that transformers cannot load: {in_short(error)}",
         f"a {what} of a supported model",
         todo,
     )

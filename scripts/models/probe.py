@@ -1,7 +1,221 @@
-"""Once through a model, before anything is computed with it."""
+"""Send a handful of texts and drawn pictures through a model, to see that it tells them apart."""
 
+from __future__ import annotations
+
+from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scripts.job import BadInput
+from scripts.models.encoders import (
+    Encoder,
+    hub_off,
+    import_libraries,
+    in_short,
+    load_encoder,
+)
+from scripts.models.tokens import tokenizer_file
+from scripts.models.towers import preprocessor_file
+from scripts.models.weights import ARCHITECTURES, read_facts, weight_files
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+# Of one language each, common words, as many of as many letters: a tokenizer that knows none of
+# them makes the same of all. A model need not know each language, nor what is big and small.
+SENTENCES = (
+    ("the dog ran", "two men sit", "one boy eat", "RED CAR SKY"),
+    ("一只狗跑", "两个男人", "天空很蓝", "红色汽车"),
+    ("una isla gris", "dos aves vuel", "mar azul bajo", "CON AGUA FRIA"),
+    ("кот спит дома", "два дома тихо", "она идёт туда", "ТАМ РЕКА ВОДЫ"),
+    ("كلب يجري", "ولد يأكل", "بحر أزرق", "بيت كبير"),
+    ("犬が走る", "猫が寝る", "空は青い", "車は赤い"),
+)
+# Rows of unit length are the same where they are no farther apart than rounding puts one row that
+# is computed twice, which is 1e-6 in float32. Untrained towers bring all inputs near each other,
+# but not that near: see tests/models/test_probe.py for what was measured.
+SAME = 1e-5
+# a hundredth of a step between two bytes, where a processor brings them to 0 to 1
+VALUES_APART = 4e-5
+# what the order of sums may do, in a deep tower, to one text that is padded in two ways
+ALIKE = 1e-3
+# a config may count an embedding once that a file has twice, but not ask for twice the numbers
+MORE = 2
 
 
 def probe(folder: Path) -> None:
-    """Raise ``BadInput`` where the model in ``folder`` fails, or tells nothing apart."""
+    """Load the model in ``folder`` on the CPU in float32 and compute a few features.
+
+    Raises
+    ------
+    BadInput
+        for what ``load_encoder`` refuses, for features that are the same for different inputs, not
+        finite, or dependent on what stands beside a text in its batch, and where the model fails;
+        the message names the file that is to blame as far as it can be told
+    """
+    folder = Path(folder)
+    check_numbers(folder)
+    encoder = load_encoder(folder, "cpu")
+    probe_texts(encoder)
+    probe_images(encoder)
+
+
+def check_numbers(folder: Path) -> None:
+    """Raise ``BadInput`` where config.json asks for tensors of other shapes than the weights have.
+
+    The model is made without any memory for its tensors, of every kind of tower.
+    """
+    facts = read_facts(folder)
+    import_libraries()
+    import torch
+    import transformers
+
+    made = getattr(transformers, ARCHITECTURES[facts.architecture])
+    transformers.utils.logging.set_verbosity_error()
+    try:
+        with hub_off(), torch.device("meta"):
+            config = made.config_class.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+            asked = {n: list(t.shape) for n, t in made(config).state_dict().items()}
+    # a config of numbers that fit no model fails anywhere in it
+    except Exception as error:
+        raise BadInput(
+            folder / "config.json",
+            f"no model can be made of it: {in_short(error)}",
+            "the config.json of a supported model",
+            "take the config.json that belongs to the weights",
+        ) from error
+    for name, shape in asked.items():
+        if name in facts.shapes and shape != facts.shapes[name]:
+            raise BadInput(
+                folder / "config.json",
+                f"it makes {name} {shape!s:.80}; the weights have {facts.shapes[name]!s:.80}",
+                "one shape",
+                "take the config.json that belongs to the weights",
+            )
+    needed, there = (
+        sum(float(np.prod(shape, dtype=float)) for shape in shapes.values())
+        for shapes in (asked, facts.shapes)
+    )
+    if needed > MORE * there:
+        raise BadInput(
+            folder / "config.json",
+            f"it asks for {needed:.3g} numbers; the weights have {there:.3g}",
+            "a config.json of this model",
+            "take the config.json that belongs to the weights",
+        )
+
+
+def probe_texts(encoder: Encoder) -> None:
+    """See that texts are told apart, and that a text's features are its own."""
+    blamed = tokenizer_file(encoder.folder)
+    texts = [text for sentences in SENTENCES for text in sentences]
+    ids = _tried(blamed, "a text", lambda: encoder.tokenize(texts)["input_ids"]).tolist()
+    each = len(SENTENCES[0])
+    languages = [range(first, first + each) for first in range(0, len(texts), each)]
+    known = [rows for rows in languages if len({tuple(ids[row]) for row in rows}) == each]
+    if not known:
+        same = next(row for row in languages[0] if ids[row] in ids[:row])
+        raise BadInput(
+            blamed,
+            f"tokens that are the same for different texts, such as {texts[same]!r}, in each of "
+            f"{len(languages)} languages",
+            "a tokenizer that has words or letters of some language",
+            "take the tokenizer files that belong to the model",
+        )
+
+    def features_of(some: list[str]) -> np.ndarray:
+        features = _tried(blamed, "a text", lambda: encoder.encode_texts(encoder.tokenize(some)))
+        return features.double().numpy()
+
+    rows = features_of(texts)
+    cut = "a long story of a dog " * encoder.context_length
+    alone = _tried(blamed, "a text", lambda: _plain(encoder, encoder.tokenize(texts[:1])))
+    for found in (rows[0], features_of([texts[0], cut])[0]):
+        apart = np.linalg.norm(alone - found)
+        if not apart <= ALIKE:
+            raise BadInput(
+                blamed,
+                f"the text {texts[0]!r} has other features beside longer ones than alone, "
+                f"{apart:.2g} apart",
+                "features that do not depend on how a text is padded",
+                "take the tokenizer files and the config.json that belong to the model",
+            )
+    for language in known:
+        _check_apart(encoder, rows[language], [texts[row] for row in language])
+
+
+def _plain(encoder: Encoder, tokens: dict[str, torch.Tensor]) -> np.ndarray:
+    import torch
+
+    with torch.inference_mode():
+        return encoder.unit(encoder.forward_texts(tokens))[0].double().numpy()
+
+
+def probe_images(encoder: Encoder) -> None:
+    """See that pictures are told apart."""
+    import torch
+
+    blamed = preprocessor_file(encoder.folder)
+    pictures = drawn_pictures()
+    pixels = np.stack([encoder.preprocess(picture) for picture in pictures.values()])
+    apart = [np.abs(one - other).max() for one, other in combinations(pixels, 2)]
+    # not so for values that are not finite, either
+    if not min(apart) > VALUES_APART:
+        raise BadInput(
+            blamed,
+            "the same values for different pictures, or values that are not finite",
+            "a preprocessor that keeps what a picture shows",
+            "take the preprocessor file that belongs to the model",
+        )
+    features = _tried(blamed, "a picture", lambda: encoder.encode_images(torch.from_numpy(pixels)))
+    _check_apart(encoder, features.double().numpy(), [*pictures])
+
+
+def drawn_pictures() -> dict[str, Image.Image]:
+    """Pictures of different shapes and colours, by what they show."""
+    from PIL import Image, ImageDraw
+
+    pictures = {}
+    for name, background, colour in (("a red ball", "white", "red"), ("a dark box", "green", 0)):
+        picture = Image.new("RGB", (96, 72), background)
+        draw = ImageDraw.Draw(picture)
+        (draw.ellipse if "ball" in name else draw.rectangle)((8, 8, 56, 56), fill=colour)
+        pictures[name] = picture
+    ramp = Image.linear_gradient("L").resize((96, 72))
+    pictures["a ramp"] = Image.merge("RGB", [ramp, ramp.rotate(180), ramp])
+    return pictures
+
+
+def _check_apart(encoder: Encoder, rows: np.ndarray, names: list[str]) -> None:
+    """Raise ``BadInput`` where two of ``rows`` (n, d), of different input, are the same."""
+    for one, other in combinations(range(len(rows)), 2):
+        if np.linalg.norm(rows[one] - rows[other]) <= SAME:
+            raise BadInput(
+                weight_files(encoder.folder)[0],
+                f"the same features for {names[one]!r} and {names[other]!r}",
+                "different features for different inputs",
+                "the weights are damaged, or nothing was learnt: take them from elsewhere",
+            )
+
+
+def _tried(blamed: Path, what: str, call) -> torch.Tensor:
+    """What ``call`` gives; ``BadInput`` where the model fails at it, however it does."""
+    try:
+        return call()
+    except BadInput:
+        raise
+    # each model fails in its own way, far below
+    except Exception as error:
+        if isinstance(error, AttributeError):  # a tower of a kind that gives no pooled features
+            blamed = blamed.parent / "config.json"
+        raise BadInput(
+            blamed,
+            f"the model fails at {what}: {in_short(error)}",
+            "files that fit the weights",
+            "take all files from where the model came from",
+        ) from error

@@ -18,6 +18,7 @@ from scripts.job import BadInput, drafted, log, progress, run, whole
 from scripts.models.encoders import Encoder, load_encoder
 from scripts.models.fetch_model import model_files, move_model, verify_model, write_provenance
 from scripts.models.new_clip import write_new_clip
+from scripts.models.probe import probe
 
 if TYPE_CHECKING:
     import torch
@@ -158,7 +159,7 @@ def tokenize_all(
 
     tokens = encoder.tokenize(texts)
     count, widest = tokens["input_ids"].shape
-    if encoder.padding == "longest" and encoder.tokenizer.padding_side == "right":
+    if encoder.padding == "longest":
         return tokens, tokens["attention_mask"].sum(dim=1)
     return tokens, torch.full((count,), widest)
 
@@ -434,6 +435,7 @@ def train_model(
         for old in draft.glob("*.safetensors*"):
             old.unlink()
         encoder.model.save_pretrained(draft)
+        probe(draft)
         move_model(draft, folder)
     best = history[best_epoch(history) - 1]
     if start:

@@ -20,11 +20,13 @@ from tiny_models import (
     TEXTS,
     drawn_images,
     make_clip,
+    make_dual_encoder,
     make_roberta_dual_encoder,
     make_siglip2,
 )
 
 from scripts.job import BadInput
+from scripts.models import encoders
 from scripts.models.encoders import (
     _looked_up,
     load_encoder,
@@ -60,8 +62,10 @@ def unit(rows: torch.Tensor) -> np.ndarray:
     return torch.nn.functional.normalize(rows, dim=-1).numpy()
 
 
-def reference(folder: Path, images: list, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Unit rows from transformers alone, each image and text by itself."""
+def reference(
+    folder: Path, images: list, texts: list[str], limit: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Unit rows from transformers alone, each image and text by itself; ``limit`` is of tokens."""
     from transformers import AutoModel, AutoTokenizer
     from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
@@ -80,7 +84,8 @@ def reference(folder: Path, images: list, texts: list[str]) -> tuple[np.ndarray,
                 text.lower() if siglip else text,
                 padding="max_length" if siglip else False,
                 truncation=True,
-                max_length=min(tokenizer.model_max_length, text_config.max_position_embeddings),
+                max_length=limit
+                or min(tokenizer.model_max_length, text_config.max_position_embeddings),
                 return_tensors="pt",
             )
             text_rows.append(model.get_text_features(**tokens).pooler_output[0])
@@ -254,6 +259,91 @@ def test_loading_never_touches_the_network(folder, monkeypatch):
     load_encoder(folder, "cpu")
 
 
+KERNELS = """
+import sys
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[2])
+from scripts.job import BadInput
+from scripts.models import encoders, weights
+
+if sys.argv[3:]:
+    weights.check_config = lambda *_: None
+try:
+    encoders.load_encoder(Path(sys.argv[1]), "cpu")
+except BadInput as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("passed_over", [[], ["passed over"]], ids=["", "were it not refused"])
+def test_a_config_that_asks_for_native_code_of_a_hub_gets_none(passed_over, tmp_path):
+    make_dual_encoder(tmp_path / "model")
+    edit_config(tmp_path / "model", attn_implementation="someone/kernel")
+    # whoever imports the package that fetches kernels leaves a file
+    called, libraries = tmp_path / "called", tmp_path / "libraries"
+    (libraries / "kernels-0.18.2.dist-info").mkdir(parents=True)
+    (libraries / "kernels-0.18.2.dist-info/METADATA").write_text(
+        "Metadata-Version: 2.1\nName: kernels\nVersion: 0.18.2\n", "utf-8"
+    )
+    (libraries / "kernels.py").write_text(
+        f"import pathlib\npathlib.Path({str(called)!r}).touch()\n", "utf-8"
+    )
+    arguments = [str(tmp_path / "model"), str(libraries), *passed_over]
+    done = subprocess.run(
+        [sys.executable, "-c", KERNELS, *arguments],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "to do:" in done.stdout, done.stderr
+    assert "pip install" not in done.stdout.partition("to do:")[2]
+    assert not called.exists()
+
+
+def test_hubs_are_off_while_a_model_loads_even_if_they_were_in_use_before(clip, monkeypatch):
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    told = []
+
+    def asks(*_):
+        with pytest.raises(OfflineModeIsEnabled):
+            HfApi(endpoint="http://127.0.0.1:9").model_info("someone/model")
+        told.append(constants.HF_HUB_OFFLINE)
+
+    monkeypatch.setattr(encoders, "check_pixels", asks)
+    load_encoder(clip, "cpu")
+    assert told == [True] and constants.HF_HUB_OFFLINE is False
+
+
+def test_a_tokenizers_lower_limit_is_said_and_not_followed(spoiled, caplog):
+    path = spoiled / "tokenizer_config.json"
+    limit = {"model_max_length": 7}
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | limit), "utf-8")
+    encoder = load_encoder(spoiled, "cpu")
+    assert (encoder.context_length, encoder.tokenizer_limit) == (16, 7)
+    assert "limits texts to 7 tokens; the model has 16 positions" in caplog.text
+
+
+def test_nothing_is_said_where_the_tokenizer_has_no_lower_limit(clip, caplog):
+    assert load_encoder(clip, "cpu").tokenizer_limit is None
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("error", [KeyError("pixel_values"), MemoryError(), RecursionError()])
+def test_a_processor_that_fails_at_a_setting_has_no_table(clip, error):
+    processor = load_encoder(clip, "cpu").image_processor
+
+    def fails(image, **settings):
+        if "do_resize" in settings:
+            raise error
+        return processor(image, **settings)
+
+    assert value_table(fails) is None
+
+
 def test_gradients_flow_forward_and_are_not_kept_when_encoding(clip):
     encoder = load_encoder(clip, "cpu")
     pixels = torch.rand(2, 3, 32, 32)
@@ -375,7 +465,7 @@ def test_a_missing_tensor_is_an_error_and_not_random_numbers(spoiled):
 def test_tensors_of_another_shape_are_refused(spoiled):
     config = json.loads((spoiled / "config.json").read_text("utf-8"))
     edit_config(spoiled, text_config=config["text_config"] | {"max_position_embeddings": 40})
-    with pytest.raises(BadInput, match="weights that transformers cannot load"):
+    with pytest.raises(BadInput, match=r"max_position_embeddings: 40; the weights have 16"):
         load_encoder(spoiled)
 
 

@@ -24,6 +24,7 @@ from tiny_models import make_clip
 from scripts.job import BadInput
 from scripts.models import fetch_model as rule
 from scripts.models.fetch_model import fetch_model, one_line, verify_model, write_provenance
+from scripts.models.weights import read_tensors
 
 COMMIT = "b33cedfd0df4e43b8238760678fcc89e1a0d38b3"
 LOADED = {
@@ -429,9 +430,11 @@ def test_a_tilde_stands_for_the_home_of_the_user(clip, tmp_path, monkeypatch):
 
 def test_parts_that_the_index_does_not_name_are_left_behind(clip, tmp_path):
     mine = Path(shutil.copytree(clip, tmp_path / "mine"))
-    (mine / "model.safetensors").rename(mine / "model-00001-of-00001.safetensors")
+    part = "model-00001-of-00001.safetensors"
+    tensors = read_tensors(mine)
+    (mine / "model.safetensors").rename(mine / part)
     (mine / "model-00002-of-00003.safetensors").write_bytes(b"of an earlier save")
-    index = {"weight_map": {"logit_scale": "model-00001-of-00001.safetensors"}}
+    index = {"metadata": {}, "weight_map": dict.fromkeys(tensors, part)}
     (mine / "model.safetensors.index.json").write_text(json.dumps(index))
     fetch_model(local(mine), tmp_path / "m", "m")
     found = {path.name for path in (tmp_path / "m").glob("*.safetensors*")}

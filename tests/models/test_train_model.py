@@ -463,6 +463,19 @@ def test_a_loss_that_is_no_number_ends_in_words_and_leaves_no_model(data, tmp_pa
     assert not (tmp_path / "m/model.json").exists()
 
 
+def test_what_was_trained_is_a_model_only_if_it_tells_inputs_apart(data, tmp_path, monkeypatch):
+    train = training.train
+
+    def collapsed(*given):
+        weights, history = train(*given)
+        return {name: torch.ones_like(value) for name, value in weights.items()}, history
+
+    monkeypatch.setattr(training, "train", collapsed)
+    with pytest.raises(BadInput, match="the same features"):
+        fit(data, tmp_path / "m", epochs=1)
+    assert not (tmp_path / "m/model.json").exists()
+
+
 def test_a_model_that_stood_there_is_gone_when_training_starts(trained, data, tmp_path):
     folder = tmp_path / "m"
     folder.mkdir()

@@ -1,0 +1,160 @@
+"""A model's own tokenizer, made to pad, cut and end each text as its text tower needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.job import BadInput, log
+from scripts.models.towers import text_tower
+from scripts.models.weights import TOKENIZERS
+
+# each pair starts and ends differently, so that what they have in common there is special tokens;
+# a tokenizer need not know each language
+SAMPLES = (("a dog", "two cats"), ("一只狗", "红汽车"), ("7", "42"))
+# texts of SigLIP end in "</s>" and are filled up with it, those of SigLIP 2, which has Gemma's
+# tokenizer, in "<eos>" and "<pad>"
+FILLED_WITH = {"<eos>": "<pad>"}
+# the highest id, to transformers: old files have it, whatever their tokenizer's end token is
+HIGHEST = 2
+
+
+@dataclass
+class Tokens:
+    """A tokenizer, and what its tower asks of it.
+
+    Attributes
+    ----------
+    tokenizer : of the folder's own files
+    context_length : tokens that a text may have, the special ones included
+    limit : the tokenizer's own limit where it is lower, which its tower does not need, else None
+    padding : "longest" of a batch, or "max_length" for a tower that reads padding as text
+    masked : whether the tower has to be told where there is text
+    lower_case : whether the tower has seen lower case alone
+    """
+
+    tokenizer: object
+    context_length: int
+    limit: int | None
+    padding: str
+    masked: bool
+    lower_case: bool
+
+
+def fitted_tokens(folder: Path, tokenizer, text_config) -> Tokens:
+    """``tokenizer`` set as a tower of ``text_config`` needs it, whatever its files say.
+
+    Raises ``BadInput`` where no setting helps: texts that do not begin or end as the tower needs,
+    or more tokens than it has embeddings.
+    """
+    path = tokenizer_file(folder)
+    rows = text_config.vocab_size
+    if len(tokenizer) > rows:
+        raise BadInput(
+            path,
+            f"{len(tokenizer)} tokens",
+            f"at most {rows}, the vocab_size of text_config in config.json",
+            "take the tokenizer files that belong to the model, or resize its embedding where it "
+            "was trained",
+        )
+    if len(tokenizer) < rows * 3 // 4:
+        log.warning(
+            "%s has %d tokens and the model %d: if the files are another model's, features are "
+            "worthless",
+            path,
+            len(tokenizer),
+            rows,
+        )
+    tower = text_tower(text_config.model_type)
+    tokenizer.padding_side = tokenizer.truncation_side = "right"
+    lower_case = tower.pooled == "last"
+    last = _check_frame(path, tokenizer, text_config, lower_case)
+    if tower.pooled != "first" or tokenizer.pad_token_id is None:
+        # what stands behind the end is never seen, or, by SigLIP, as in its training
+        end = tokenizer.convert_ids_to_tokens(last)
+        tokenizer.pad_token = FILLED_WITH.get(end, end) if tower.pooled == "last" else end
+    positions = text_config.max_position_embeddings
+    if tower.offset:
+        positions -= text_config.pad_token_id + 1
+    # a tokenizer without a limit of its own says 1e30
+    limit = tokenizer.model_max_length
+    if limit < positions:
+        log.warning(
+            "%s limits texts to %d tokens; the model has %d positions, and texts are cut there",
+            folder,
+            limit,
+            positions,
+        )
+    return Tokens(
+        tokenizer,
+        context_length=positions,
+        limit=limit if limit < positions else None,
+        padding="max_length" if tower.pooled == "last" else "longest",
+        masked=tower.pooled != "last",
+        lower_case=lower_case,
+    )
+
+
+def tokenizer_file(folder: Path) -> Path:
+    """The file that a folder's tokenizer is made of first of all."""
+    return next((folder / name for name in TOKENIZERS if (folder / name).is_file()), folder)
+
+
+def _check_frame(path: Path, tokenizer, text_config, lower_case: bool) -> int:
+    """The id that texts end in; ``BadInput`` unless they begin and end as the tower needs."""
+    faults = []
+    for pair in SAMPLES:
+        texts = [text.lower() if lower_case else text for text in pair]
+        found = tokenizer(texts, truncation=False, padding=False)["input_ids"]
+        told = _fault(found, tokenizer, text_config)
+        if not told:
+            return found[0][-1]
+        faults.append(told)
+    raise BadInput(
+        path,
+        faults[0],
+        f"texts as a text tower of kind {text_config.model_type} has seen them",
+        "take the tokenizer files and the config.json that belong to the model",
+    )
+
+
+def _fault(texts: list[list[int]], tokenizer, text_config) -> str:
+    """What is wrong with how texts, as ids, begin or end; "" if nothing is."""
+    if not all(texts):
+        return "a text becomes no token at all"
+    first, last = ({text[place] for text in texts} for place in (0, -1))
+
+    def named(token: int) -> str:
+        return f"{token} ({tokenizer.convert_ids_to_tokens(token)!r:.40})"
+
+    ends_in = f"a text ends in token {named(texts[0][-1])}"
+    begins = f"a text begins with token {named(texts[0][0])}"
+    pooled = text_tower(text_config.model_type).pooled
+    if pooled == "last":
+        if last != {tokenizer.eos_token_id}:
+            return f"{ends_in}, not in the tokenizer's end token {tokenizer.eos_token!r:.40}"
+        # what they share may be the piece that begins any word
+        started = len(first) == 1 and first <= {*tokenizer.all_special_ids}
+        return f"{begins}, where SigLIP has none to begin with" if started else ""
+    if pooled == "end":
+        end = text_config.eos_token_id
+        read = [max(text) if end == HIGHEST else end for text in texts]
+        for text, token in zip(texts, read, strict=True):
+            if token not in text:
+                return f"{ends_in}, and has no end token {end} (eos_token_id of config.json)"
+            if text.index(token) != len(text) - 1:
+                return f"features are read at token {named(token)} inside a text; {ends_in}"
+        begin = tokenizer.bos_token_id
+        if begin is not None and first != {begin}:
+            return f"{begins}, not with the tokenizer's {tokenizer.bos_token!r:.40}"
+        return ""
+    # a tokenizer that has no such tokens is of another kind of model, or calls them otherwise
+    begin = tokenizer.cls_token_id
+    begin = text_config.bos_token_id if begin is None else begin
+    end = tokenizer.sep_token_id
+    end = text_config.eos_token_id if end is None else end
+    if first != {begin}:
+        return f"{begins}, where features are read, not with {tokenizer.cls_token or begin!r}"
+    if end is not None and last != {end}:
+        return f"{ends_in}, not in {tokenizer.sep_token or end!r}"
+    return ""
