@@ -511,10 +511,9 @@ def encoded_for_runs() -> list[tuple[str, str, str]]:
     )
 
 
-def precisions_chosen(encoded) -> list[str]:
-    """Models of these features whose precision is left to the workflow."""
-    left = config["encode"]["precision"] == "auto"
-    return list(dict.fromkeys(model for model, *_ in encoded)) if left else []
+def with_precision_to_find(models) -> list[str]:
+    """Each of these models once where their precision is left to be found, else none."""
+    return list(dict.fromkeys(models)) if config["encode"]["precision"] == "auto" else []
 
 
 def models_in_use() -> list[str]:
@@ -551,7 +550,10 @@ def benchmarks_of_run(wildcards) -> list[str]:
         *((rule, name) for rule in ("prepare_images", "split") for name in datasets),
         *(("fetch_model", model) for model in fetched),
         *(("train_model", model) for model in trained),
-        *(("choose_precision", f"{dataset}.{model}") for model in precisions_chosen(encoded)),
+        *(
+            ("choose_precision", f"{dataset}.{model}")
+            for model in with_precision_to_find(m for m, *_ in encoded)
+        ),
         *encodings(dataset, [(model, split, None) for model, split, _ in encoded]),
         *encodings(dataset, with_averaged(encoded)),
         *((fitted[run], run) for run in per_run),
@@ -594,7 +596,10 @@ def jobs_of_run() -> list[tuple[str, dict[str, str]]]:
     return [
         ("prepare_images", {}),
         *([("plan_shards", {})] if SHARD_SIZE else []),
-        *(("choose_precision", {"model": model}) for model in precisions_chosen(texts)),
+        *(
+            ("choose_precision", {"model": model})
+            for model in with_precision_to_find(m for m, *_ in texts)
+        ),
         *(("encode_images", dict(zip(named, pair))) for pair in dict.fromkeys(images)),
         *(
             ("average_texts" if key[2] in AVERAGED else "encode_texts", dict(zip(named, key)))
