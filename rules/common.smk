@@ -391,6 +391,13 @@ def adapters_of_run(wildcards) -> list[str]:
     ]
 
 
+def precision_found(wildcards) -> dict[str, str]:
+    """What "auto" stands for, as an input of jobs that are told no precision."""
+    if config["encode"]["precision"] != "auto" or wildcards.get("precision"):
+        return {}
+    return {"precision": f"results/{wildcards.dataset}/{wildcards.model}/precision.json"}
+
+
 def gpus_to_encode(wildcards) -> int:
     """One where a GPU may be used, so that jobs take turns on it; none on the CPU."""
     return int(config["encode"]["device"] != "cpu")
@@ -455,6 +462,11 @@ def encoded_for_runs() -> list[tuple[str, str, str]]:
     )
 
 
+def with_precision_to_find(models) -> list[str]:
+    """Each of these models once where their precision is left to be found, else none."""
+    return list(dict.fromkeys(models)) if config["encode"]["precision"] == "auto" else []
+
+
 def models_in_use() -> list[str]:
     """Models whose features are compared, and those that they were trained from."""
     return with_bases(dict.fromkeys(model for model, _, _ in encoded_for_runs()))
@@ -489,6 +501,10 @@ def benchmarks_of_run(wildcards) -> list[str]:
         *((rule, name) for rule in ("prepare_images", "split") for name in datasets),
         *(("fetch_model", model) for model in fetched),
         *(("train_model", model) for model in trained),
+        *(
+            ("choose_precision", f"{dataset}.{model}")
+            for model in with_precision_to_find(m for m, *_ in encoded)
+        ),
         *encodings(dataset, [(model, split, None) for model, split, _ in encoded]),
         *encodings(dataset, with_averaged(encoded)),
         *((fitted[run], run) for run in per_run),
@@ -534,6 +550,10 @@ def jobs_of_run() -> list[tuple[str, dict[str, str]]]:
     return [
         ("prepare_images", {}),
         *([("plan_shards", {})] if SHARD_SIZE else []),
+        *(
+            ("choose_precision", {"model": model})
+            for model in with_precision_to_find(m for m, *_ in texts)
+        ),
         *(("encode_images", dict(zip(named, pair))) for pair in dict.fromkeys(images)),
         *(
             ("average_texts" if key[2] in AVERAGED else "encode_texts", dict(zip(named, key)))

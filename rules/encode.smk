@@ -6,9 +6,38 @@ is encoded in jobs of so many images, with their captions, and joined.
 """
 
 
+rule choose_precision:
+    """What "auto" stands for with this model: the fast precision where a sample allows it."""
+    input:
+        images=ancient("data/{dataset}/images"),
+        table="data/{dataset}/images.csv",
+        captions="data/{dataset}/captions.json",
+        splits="data/{dataset}/splits.json",
+        model="data/models/{model}/model.json",
+    output:
+        precision="results/{dataset}/{model}/precision.json",
+    log:
+        "results/logs/choose_precision/{dataset}.{model}.log",
+    benchmark:
+        "results/benchmarks/choose_precision/{dataset}.{model}.tsv"
+    conda:
+        "../envs/models.yaml"
+    threads: lookup("encode/threads", within=config)
+    resources:
+        gpu=gpus_to_encode,
+    params:
+        code=fingerprint("scripts/encode/choose_precision.py"),
+        batch_size=lookup("encode/batch_size", within=config),
+        precision=lookup("encode/precision", within=config),
+        device=lookup("encode/device", within=config),
+    script:
+        "../scripts/encode/choose_precision.py"
+
+
 rule encode_images:
     """Encode the images of one split, once per model."""
     input:
+        unpack(precision_found),
         images=ancient("data/{dataset}/images"),
         table="data/{dataset}/images.csv",
         captions="data/{dataset}/captions.json",
@@ -39,6 +68,7 @@ rule encode_images:
 rule encode_texts:
     """Encode the captions of one split under one prompt."""
     input:
+        unpack(precision_found),
         captions="data/{dataset}/captions.json",
         splits="data/{dataset}/splits.json",
         model="data/models/{model}/model.json",
@@ -95,6 +125,7 @@ rule average_texts:
 rule encode_damaged:
     """Encode captions with words dropped, words shuffled and typos, all in one job."""
     input:
+        unpack(precision_found),
         captions="data/{dataset}/captions.json",
         splits="data/{dataset}/splits.json",
         model="data/models/{model}/model.json",

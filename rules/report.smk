@@ -344,6 +344,10 @@ rule report_page:
                 prompt=[prompt for _, prompt in ENCODED],
             ),
         ],
+        precisions=collect(
+            "results/{{dataset}}/{model}/precision.json",
+            model=with_precision_to_find(RUN["models"]),
+        ),
         scorers=of_runs("results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz"),
         models=collect("data/models/{model}/model.json", model=RUN["models"]),
         source="data/{dataset}/raw/source.json",

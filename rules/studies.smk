@@ -515,6 +515,7 @@ rule study_precision:
         code=fingerprint("scripts/studies/study_precision.py"),
         split="test",
         resamples=lookup("statistics/resamples", within=config),
+        flips=lookup("statistics/flips", within=config),
         seed=lookup("statistics/seed", within=config),
         models=ENCODED_AGAIN,
         prompt=FIRST_PROMPT,

@@ -21,7 +21,7 @@ RULES = {
         rf"{HEAD}(.*?)(?=^\S|^    \w+ \w+.*:$|\Z)", path.read_text("utf-8"), re.M | re.S
     )
 }
-ON_GPU = {"train_model", "encode_images", "encode_texts", "encode_damaged"}
+ON_GPU = {"train_model", "choose_precision", "encode_images", "encode_texts", "encode_damaged"}
 # these rules with other outputs
 AGAIN = {f"encode_{side}_{form}" for side in ("images", "texts") for form in ("in", "shard")}
 ON_GPU |= AGAIN
@@ -52,7 +52,7 @@ def test_encoding_and_training_ask_for_a_gpu_and_nothing_else_does():
 
 def test_every_step_is_a_job_of_its_own_by_intent_or_in_a_group():
     local = {name for name, body in RULES.items() if "localrule: True" in body}
-    alone = {"train_model", "encode_images", *(AGAIN - {"encode_texts_in"})}
+    alone = {"train_model", "choose_precision", "encode_images", *(AGAIN - {"encode_texts_in"})}
     alone |= {"similarity_shard"}
     assert {"download", "fetch_model", "all", "tables"} <= local | {"all"}
     assert set(RULES) - local == alone | set(SLURM["groups"])

@@ -401,6 +401,23 @@ def test_runs_of_one_model_share_it_until_its_files_change(project, monkeypatch)
     assert models.encoder(provenance.parent) and len(loaded) == 2
 
 
+@pytest.mark.parametrize("stem", ["texts.plain", "images"])
+def test_queries_are_encoded_in_the_precision_of_the_features(project, monkeypatch, stem):
+    asked = []
+    monkeypatch.setattr(
+        "scripts.models.encoders.load_encoder",
+        lambda *_, precision, **__: asked.append(precision) or ColourEncoder(),
+    )
+    sidecar = project / f"results/squares/colours/test/{stem}.json"
+    about = json.loads(sidecar.read_text("utf-8"))
+    sidecar.write_text(json.dumps(about | {"precision": "bfloat16"}), "utf-8")
+    engine = engine_of(project)
+    engine.by_text("red")
+    engine.by_image(Image.new("RGB", (8, 8)))
+    expected = ["bfloat16", "float32"]
+    assert asked == (expected if stem == "texts.plain" else expected[::-1])
+
+
 def test_models_asked_longest_ago_go_first(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "scripts.models.encoders.load_encoder", lambda folder, **__: f"{folder.name} {len(names)}"

@@ -254,6 +254,29 @@ def test_a_precision_that_the_run_names_is_not_encoded_again(finished):
     assert jobs["encode_images_in"] == jobs["encode_texts_in"] == jobs["study_precision"] == 1
 
 
+def test_another_choice_of_precision_encodes_again_and_a_touch_does_not(finished):
+    (finished.folder / "auto.yaml").write_text("encode: {precision: auto}\n")
+    auto = ("--configfile", "config/small.yaml", "auto.yaml")
+    folder = f"{RUN}/clip-tiny"
+    # features that are there, and what they were computed in is now to be found
+    target = f"{folder}/val/texts.plain.npy"
+    assert set(finished.planned(target, *auto).jobs) == {"choose_precision", "encode_texts"}
+    finished.snakemake(target, *auto)
+    path = finished.folder / folder / "precision.json"
+    path.touch()
+    assert finished.planned(target, *auto).jobs == {}
+    found = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps(found | {"precision": "float16"}), "utf-8")
+    assert set(finished.planned(target, *auto).jobs) == {"encode_texts"}
+    # in shards and damaged, too, but not what is told its precision
+    jobs = finished.planned(f"{folder}/test/damaged.plain.npy", *auto).jobs
+    assert set(jobs) == {"encode_damaged"}
+    jobs = finished.planned(f"{folder}/test/float16/images.npy", *auto).jobs
+    assert set(jobs) == {"encode_images_in"}
+    # with a precision that is named, there is nothing to find
+    assert "choose_precision" not in finished.planned(*SMALL, "--forceall").jobs
+
+
 def test_an_edited_template_encodes_that_prompt_again_and_no_other(finished):
     finished.edit("config/config.yaml", '["a photo of {}"]', '["a drawing of {}"]')
     planned = finished.planned(*SMALL)
@@ -407,7 +430,8 @@ def test_a_dry_run_of_the_default_configuration_plans_the_whole_way(fresh):
     assert jobs["encode_images"] == 3 and jobs["encode_texts"] == 4 + 1 + 2
     # the fifth prompt is an ensemble of the four
     assert jobs["average_texts"] == 1
-    # what "auto" stands for is known where it runs, so that both precisions are encoded to compare
+    # what "auto" stands for is measured, so that both precisions are encoded to compare
+    assert jobs["choose_precision"] == 1
     assert jobs["encode_images_in"] == jobs["encode_texts_in"] == 2
     # five prompts under the first scorer, four more scorers under the first prompt
     assert jobs["similarity"] == jobs["metrics"] == 5 + 4

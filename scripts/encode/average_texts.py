@@ -29,8 +29,7 @@ def ensemble_of(sidecars: list[str], templates: list[str], model: str) -> dict[s
                 sidecar,
                 f"features of model, templates and precision {found}",
                 f"{expected}",
-                f"delete {sidecar} and the .npy beside it and run again; where machines differ in "
-                "what is native to them, name a precision in encode.precision",
+                f"delete {sidecar} and the .npy beside it and run again",
             )
     devices = dict.fromkeys(name for about in abouts for name in about["device"].split(", "))
     cut = sorted({row for about in abouts for row in about["cut"]})

@@ -5,7 +5,7 @@ from pathlib import Path
 from scripts.data.rows import read_rows
 from scripts.encode.damage import damage
 from scripts.encode.encode_texts import check_templates, encode_captions
-from scripts.encode.features import batch_of, open_encoder, write_features
+from scripts.encode.features import batch_of, open_encoder, precision_of, write_features
 from scripts.job import log, run
 
 
@@ -43,7 +43,8 @@ def main(snakemake) -> None:
     )
     log.info("%d captions, damaged in %d ways", len(rows.captions), len(variants))
     model = Path(given.model)
-    encoder = open_encoder(model, params.device, params.precision, snakemake.threads)
+    precision = precision_of(given, params)
+    encoder = open_encoder(model, params.device, precision, snakemake.threads)
     # in one call, so that a text that several kinds of damage leave as it was is encoded once
     batch_size = batch_of(encoder, "texts", params.batch_size)
     features, truncated = encode_captions(encoder, texts, templates, batch_size)

@@ -13,6 +13,7 @@ from scripts.encode.features import (
     batches,
     encoded,
     open_encoder,
+    precision_of,
     read_shard,
     write_features,
 )
@@ -69,7 +70,8 @@ def main(snakemake) -> None:
     sha256 = read_checksums(given.table, rows.images)
     paths = [Path(given.images) / image for image in rows.images]
     model = Path(given.model)
-    encoder = open_encoder(model, params.device, params.precision, snakemake.threads)
+    precision = precision_of(given, params)
+    encoder = open_encoder(model, params.device, precision, snakemake.threads)
     batch_size = batch_of(encoder, "images", params.batch_size)
     if params.shard_size:
         # shards are multiples of a block, and so may be of fewer images than fit

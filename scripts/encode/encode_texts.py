@@ -12,6 +12,7 @@ from scripts.encode.features import (
     batches,
     encoded,
     open_encoder,
+    precision_of,
     read_shard,
     write_features,
 )
@@ -128,7 +129,8 @@ def main(snakemake) -> None:
     check_templates(templates, snakemake.wildcards.prompt)
     rows = read_shard(given, snakemake.wildcards, params.shard_size)
     model = Path(given.model)
-    encoder = open_encoder(model, params.device, params.precision, snakemake.threads)
+    precision = precision_of(given, params)
+    encoder = open_encoder(model, params.device, precision, snakemake.threads)
     batch_size = batch_of(encoder, "texts", params.batch_size)
     # by images, so that a shard of whole blocks is encoded as it is in its split
     block = BLOCK if params.batch_size == "auto" else params.batch_size

@@ -13,7 +13,7 @@ import numpy as np
 from scripts.data.ahead import map_ahead
 from scripts.data.rows import Rows, read_rows
 from scripts.encode.gpu import PROBE, encoded_on_gpu, measured_batch
-from scripts.job import digest_of_file, log, whole, write_json
+from scripts.job import digest_of_file, log, read_json, whole, write_json
 from scripts.models.encoders import Encoder, import_libraries, load_encoder
 from scripts.models.fetch_model import verify_model
 
@@ -26,7 +26,14 @@ BLOCK = 64
 
 
 def open_encoder(provenance: Path, device: str, precision: str, threads: int) -> Encoder:
-    """Load the model beside its model.json, whose hashes it must still have.
+    """``open_encoders`` in one precision."""
+    return open_encoders(provenance, device, [precision], threads)[0]
+
+
+def open_encoders(
+    provenance: Path, device: str, precisions: list[str], threads: int
+) -> list[Encoder]:
+    """Load the model beside its model.json, whose hashes it must still have, in each precision.
 
     ``threads`` bounds what torch computes with on a CPU: so many batches side by side, a thread
     each. Threads that share a batch would add up to other last bits than another number of them.
@@ -38,11 +45,21 @@ def open_encoder(provenance: Path, device: str, precision: str, threads: int) ->
     import torch
 
     torch.set_num_threads(1)
-    encoder = load_encoder(provenance.parent, device, precision)
-    if encoder.device.type == "cpu":
-        encoder.batches_at_once = threads
-    log.info("%s on %s in %s", encoder.architecture, encoder.device, encoder.precision)
-    return encoder
+    encoders = []
+    for precision in precisions:
+        encoder = load_encoder(provenance.parent, device, precision)
+        if encoder.device.type == "cpu":
+            encoder.batches_at_once = threads
+        log.info("%s on %s in %s", encoder.architecture, encoder.device, encoder.precision)
+        encoders.append(encoder)
+    return encoders
+
+
+def precision_of(given: Any, params: Any) -> str:
+    """What a job encodes in: what it is told, and for "auto" what ``choose_precision`` found."""
+    if params.precision != "auto":
+        return params.precision
+    return read_json(given.precision)["precision"]
 
 
 def read_shard(given: Any, wildcards: Any, size: int | None) -> Rows:

@@ -28,8 +28,7 @@ def gathered(sidecars: list[str]) -> dict[str, Any]:
                 sidecar,
                 json.dumps(own, sort_keys=True),
                 f"as in {sidecars[0]}, {json.dumps(settings[0], sort_keys=True)}",
-                "delete the shards and run again: the workflow makes them anew; where machines "
-                "differ in what is native to them, name a precision in encode.precision",
+                "delete the shards and run again: the workflow makes them anew",
             )
     whole = settings[0] | {"device": ", ".join(sorted({about["device"] for about in abouts}))}
     if "truncated" in abouts[0]:

@@ -46,6 +46,7 @@ class Material:
     ----------
     models : model.json, with what each model's own preprocessing files say
     encodings : sidecars, with the names of model and prompt
+    precisions : model -> what was found for it to compute in; none where the configuration says it
     scorers : name -> its entry in the configuration
     fitted : model, prompt and scorer -> what the scorer learnt, without its large arrays
     statistics : resamples, flips, seed
@@ -64,6 +65,7 @@ class Material:
     captions: dict[str, list[str]]
     models: list[dict[str, Any]]
     encodings: list[dict[str, Any]]
+    precisions: dict[str, dict[str, Any]]
     galleries: list[pd.DataFrame]
     pairs: pd.DataFrame
     ties: pd.DataFrame | None
@@ -141,6 +143,9 @@ def read_material(files: Any, params: Any, dataset: str) -> Material:
             for path in files.models
         ],
         encodings=[_sidecar(Path(path)) for path in files.encodings],
+        precisions={
+            Path(path).parent.name: read_json(path) for path in files.get("precisions", [])
+        },
         galleries=[
             pd.read_csv(path, **text, na_values={"score": [""]}, dtype={"text": str})
             for path in files.galleries

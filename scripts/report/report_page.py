@@ -185,6 +185,7 @@ def render(
                 "precisions": ", ".join(
                     dict.fromkeys(one["precision"] for one in material.encodings)
                 ),
+                "reasons": _reasons_for_precisions(material, speaker),
                 "siglip": _named(material, "siglip"),
                 "dual": _named(material, "vision-text-dual-encoder"),
             },
@@ -195,6 +196,36 @@ def render(
         )
     )
     return page.replace("</style>", f"{font_faces(page)}</style>", 1)
+
+
+def _reasons_for_precisions(material: Material, speaker: Speaker) -> list[Markup]:
+    """Why each model computed in its precision; nothing stands for it where it was asked for."""
+    if not material.precisions:
+        return [speaker.text("text.precision_asked")]
+    said = []
+    for model, found in material.precisions.items():
+        sample, numbers = found["sample"], {}
+        if sample:
+            numbers = {
+                "images": formats.count(sample["images"]),
+                "captions": formats.count(sample["captions"]),
+                "splits": ", ".join(sample["splits"]),
+                **{
+                    f"{side}_{name}": formats.close(cosine)
+                    for side, own in found["cosines"][found["native"]].items()
+                    for name, cosine in own.items()
+                },
+            }
+        said.append(
+            speaker.text(
+                f"text.precision_{found['reason']}",
+                model=model,
+                least=found["least_cosine"],
+                **{name: found[name] for name in ("device", "native", "precision")},
+                **numbers,
+            )
+        )
+    return said
 
 
 def _named(material: Material, architecture: str) -> str:

@@ -12,10 +12,12 @@ from typing import Any
 
 import pandas as pd
 
+from scripts.evaluate.pairs import SIGNIFICANT
 from scripts.evaluate.runs import DIRECTIONS
 from scripts.report import formats
 from scripts.report.findings import Finding, Label
-from scripts.report.study_table import HIDDEN, is_share, printed, unique
+from scripts.report.study_table import is_share, printed, unique
+from scripts.studies.table import P_OF
 
 # kinds of failure that are no fault of the model
 EXCUSED = ("tie", "identical_caption", "accepted")
@@ -415,17 +417,25 @@ def precision(table: pd.DataFrame) -> list[Finding]:
     found = []
     for name in others:
         own = table[table.group == name]
-        compared = own[own.direction.isin(DIRECTIONS) & ~own.measure.isin(HIDDEN)]
-        clear = int(((compared.low > 0) | (compared.high < 0)).sum())
-        key = "within" if clear else "alike"
-        if (own[own.measure == "within"].value < 1).any():
-            key = "beyond"
-        numbers = {"name": name, "first": first, "clear": clear, "total": len(compared)}
+        p = own[own.measure.str.startswith(P_OF)]
+        tested = own[own.measure.isin(p.measure.str.removeprefix(P_OF))]
+        apart_from_zero = int(((tested.low > 0) | (tested.high < 0)).sum())
+        clear = int((p.value < SIGNIFICANT).sum())
+        means = [pick(own, direction=way, measure="mean") for way in DIRECTIONS]
+        most = max(means, key=lambda mean: abs(mean.value))
+        numbers = {
+            "name": name,
+            "first": first,
+            "clear": clear,
+            "apart": apart_from_zero,
+            "total": len(p),
+            "direction": most.direction,
+            "change": formats.with_interval(most.value, most.low, most.high, formats.points),
+        }
         for way in DIRECTIONS:
-            mean = pick(own, direction=way, measure="mean")
-            numbers[way] = formats.with_interval(mean.value, mean.low, mean.high, formats.points)
             cosine = pick(own, direction=way, measure="least_cosine")
             numbers[f"{way}_cosine"] = formats.close(cosine.value)
+        key = "differs" if clear else "unsure" if apart_from_zero else "alike"
         found.append(Finding(f"precision_{key}", numbers))
     return found
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from scripts.job import BadInput
 from scripts.report import formats
-from scripts.studies.table import COLUMNS
+from scripts.studies.table import COLUMNS, P_OF
 
 TEXT = ("model", "prompt", "scorer", "direction", "group", "measure")
 NUMBERS = ("x", "queries", "value", "low", "high")
@@ -44,9 +44,14 @@ def read_study(path: str | Path) -> pd.DataFrame:
     return table
 
 
+def is_measure(measures: pd.Series) -> pd.Series:
+    """Which of these are measures to draw or to table."""
+    return ~(measures.isin(HIDDEN) | measures.str.startswith(P_OF))
+
+
 def selected(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     """The rows that hold a number, of the measures in ``settings["measures"]``, or of all."""
-    every = [measure for measure in table.measure.unique() if measure not in HIDDEN]
+    every = unique(table.measure[is_measure(table.measure)])
     measures = list(settings.get("measures") or every)
     return table[table.measure.isin(measures) & table.value.notna()].reset_index(drop=True)
 

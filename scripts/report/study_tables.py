@@ -13,7 +13,7 @@ from scripts.evaluate.runs import DIRECTIONS
 from scripts.report import formats
 from scripts.report.labels import Labels
 from scripts.report.material import Material, StudyTable
-from scripts.report.study_table import HIDDEN, is_share, printed
+from scripts.report.study_table import is_measure, is_share, printed
 from scripts.report.table import Table, with_interval
 
 # measures that stand beside those of a study's figure, for its sentences
@@ -65,7 +65,7 @@ def study_tables(study: StudyTable, labels: Labels) -> dict[str, Table]:
     What is measured of the same things stands side by side, as do the two directions; what is
     measured of others has a table of its own.
     """
-    table = study.table[study.table.value.notna() & ~study.table.measure.isin(HIDDEN)]
+    table = study.table[study.table.value.notna() & is_measure(study.table.measure)]
     measures = study.settings["figure"]["measures"]
     beside, apart = BESIDE.get(study.name, ()), APART.get(study.name, ())
     shown = table.measure.isin([*measures, *beside]) if measures else ~table.measure.isin(apart)

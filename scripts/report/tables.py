@@ -23,6 +23,7 @@ from scripts.report.study import AMONG_RESULTS, Study
 from scripts.report.study_table import is_share
 from scripts.report.study_tables import costs_of_indexes, relevance_lists, study_tables
 from scripts.report.table import Table, with_interval
+from scripts.studies.table import P_OF
 from scripts.studies.words import words_in
 
 METRICS = ("R@1 (%)", "R@5 (%)", "R@10 (%)", "rsum")
@@ -394,31 +395,45 @@ def _pairs_table(pairs: pd.DataFrame, family: str, words: dict[str, Any]) -> Tab
 
 
 def _precision_table(table: pd.DataFrame, words: dict[str, Any], labels: Labels) -> Table:
-    """What each precision changes in each measure, a column for each direction."""
+    """What each precision changes in each measure, and its p-value, for each direction."""
     arrows = words["names"]["arrows"]
-    shown = table[table.direction.isin(DIRECTIONS) & (table.measure != "within")]
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     firsts = table.groupby("model", sort=False).group.first()
+    shown = table[table.direction.isin(DIRECTIONS) & (table.group != table.model.map(firsts))]
+    values: dict[tuple[str, str, str], dict[str, Any]] = {}
+    p: dict[tuple[str, str, str, str], str] = {}
     for row in shown.to_dict("records"):
-        measure = row["measure"]
+        name, measure = f"{row['group']} − {firsts[row['model']]}", row["measure"]
+        if measure.startswith(P_OF):
+            of = row["model"], name, measure.removeprefix(P_OF), row["direction"]
+            p[of] = formats.p_value(row["value"])
+            continue
         if measure == "least_cosine":
             value = formats.close(row["value"])
         else:
             form = formats.change(measure, is_share(measure))
             bounds = formats.bracket(row["low"], row["high"], form)
             value = with_interval(form(row["value"]), bounds)
-        name = f"{row['group']} − {firsts[row['model']]}"
-        rows.setdefault((row["model"], name, labels.measure(measure)), {})[row["direction"]] = value
+        values.setdefault((row["model"], name, measure), {})[row["direction"]] = value
     varied = table.model.nunique() > 1
+    numeric = ["difference", "p_holm"]
     return Table(
-        [*(["model"] if varied else []), "precision", "measure", *arrows.values()],
+        [*(["model"] if varied else []), "precision", "measure", *(numeric * len(arrows))],
         [
-            [*([model] if varied else []), name, measure, *(values[way] for way in arrows)]
-            for (model, name, measure), values in rows.items()
+            [
+                *([model] if varied else []),
+                *(name, labels.measure(measure)),
+                *(
+                    cell
+                    for way in arrows
+                    for cell in (own[way], p.get((model, name, measure, way), formats.NOTHING))
+                ),
+            ]
+            for (model, name, measure), own in values.items()
         ],
-        set(arrows.values()),
+        set(numeric),
         grouped=True,
         flat=True,
+        sides=(("", 1 + varied), *((arrow, len(numeric)) for arrow in arrows.values())),
     )
 
 

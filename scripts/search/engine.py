@@ -73,14 +73,14 @@ class Models:
         self._device = device
         self._loaded = lru_cache(maxsize=keep)(self._load)
 
-    def encoder(self, folder: Path) -> Encoder:
+    def encoder(self, folder: Path, precision: str = "float32") -> Encoder:
         """The model in ``folder``; loaded anew where the files there have changed."""
-        return self._loaded(folder, digest_of_file(folder / "model.json"))
+        return self._loaded(folder, precision, digest_of_file(folder / "model.json"))
 
-    def _load(self, folder: Path, version: str) -> Encoder:
+    def _load(self, folder: Path, precision: str, version: str) -> Encoder:
         from scripts.models.encoders import load_encoder
 
-        return load_encoder(folder, device=self._device)
+        return load_encoder(folder, device=self._device, precision=precision)
 
 
 class Search:
@@ -131,9 +131,9 @@ class Search:
         query = checked_query(query)
         features, cuts = [], 0
         for model in self.models:
-            templates = self._about(model, f"texts.{self.name.prompt}")["templates"]
-            encoder = self._models.encoder(self._data / "models" / model)
-            some, cut = encode_captions(encoder, [query], templates, batch_size=1)
+            about = self._about(model, f"texts.{self.name.prompt}")
+            encoder = self._encoder(model, about)
+            some, cut = encode_captions(encoder, [query], about["templates"], batch_size=1)
             features.append(some)
             cuts += cut
         return np.concatenate(features, axis=1), cuts > 0
@@ -145,8 +145,7 @@ class Search:
 
         features = []
         for model in self.models:
-            self._about(model, "images")
-            encoder = self._models.encoder(self._data / "models" / model)
+            encoder = self._encoder(model, self._about(model, "images"))
             pixels = torch.from_numpy(encoder.preprocess(photo)[None])
             features.append(encoder.encode_images(pixels).cpu().numpy())
         return np.concatenate(features, axis=1)
@@ -299,6 +298,11 @@ class Search:
 
     def _features(self, model: str) -> Path:
         return self._results / self.name.dataset / model / self.name.split
+
+    def _encoder(self, model: str, about: dict[str, Any]) -> Encoder:
+        """The model, in the precision that features were computed in, as their sidecar says."""
+        folder, precision = self._data / "models" / model, about.get("precision", "float32")
+        return self._models.encoder(folder, precision)
 
     def _about(self, model: str, stem: str) -> dict[str, Any]:
         """What the sidecar of some features says, if they are of the model that is there now.

@@ -1,9 +1,10 @@
 """What computing features in another precision changes, measure by measure, on the same queries.
 
-Rows of a precision hold its value less that of the first one, paired, with their interval; as
-measure "least_cosine" the smallest cosine between a query's features in both; and as measure
-"within" the share of measures whose value lies inside the interval that it has under the first,
-whose own row says 1.
+Rows of a precision hold its value less that of the first one, paired, with their interval. As
+measure "p_holm:<measure>" stands how often chance alone goes as far from zero, by a paired
+randomisation test, adjusted by Holm for all measures of a precision in both directions. Measure
+"least_cosine" is the smallest cosine between a query's features in both; the first one's is with
+itself.
 """
 
 import numpy as np
@@ -11,10 +12,13 @@ import numpy as np
 from scripts.data.rows import Rows, read_rows
 from scripts.encode.stored import read_features
 from scripts.evaluate.intervals import (
+    DIGITS,
     Resampling,
     bootstrap_means,
     bootstrap_medians,
+    holm,
     percentile_interval,
+    randomisation_p,
 )
 from scripts.evaluate.measures import HEADLINE, MEANS, RECALLS
 from scripts.evaluate.runs import DIRECTIONS, images_of_queries, measures_of
@@ -22,7 +26,7 @@ from scripts.job import log, read_json, run
 from scripts.retrieve.arrays import Arrays
 from scripts.retrieve.scorers import load_scorer
 from scripts.retrieve.similarity import rankings_of
-from scripts.studies.table import Row, row, write_rows
+from scripts.studies.table import P_OF, Row, row, write_rows
 
 # means over queries, in the order of the table, and a median
 MEAN_OF_QUERIES = (*HEADLINE, *(measure for measure in MEANS if measure not in HEADLINE))
@@ -30,28 +34,36 @@ COMPARED = (*MEAN_OF_QUERIES, "median_rank")
 
 # images (n, d) and texts (m, d), float32 rows of unit length
 Features = tuple[np.ndarray, np.ndarray]
+# by direction (q, c): each query's value of each of MEAN_OF_QUERIES
+Values = dict[str, np.ndarray]
 # value (c,) of each measure, and (resamples, c) of them in resamples of the images
 Measured = tuple[np.ndarray, np.ndarray]
 
 
-def measured(
-    features: Features, rows: Rows, scorer: Arrays, resampling: Resampling
-) -> dict[str, Measured]:
-    """The measures of ``COMPARED`` by direction, and rsum, which is of both, under ""."""
+def values_of(features: Features, rows: Rows, scorer: Arrays) -> Values:
+    """What each query has of each measure that is a mean over queries."""
     ranks = rankings_of(*features, rows, scorer, k=1)
     of_queries = measures_of(ranks["text_to_image_rank"], ranks["image_to_text_rank"], rows)
+    for own in of_queries.values():
+        own["mean"] = np.mean([own[recall] for recall in RECALLS], axis=0)
+    return {
+        way: np.stack([of_queries[way][measure] for measure in MEAN_OF_QUERIES], axis=1)
+        for way in DIRECTIONS
+    }
+
+
+def measured(values: Values, rows: Rows, resampling: Resampling) -> dict[str, Measured]:
+    """The measures of ``COMPARED`` by direction, and rsum, which is of both, under ""."""
     found: dict[str, Measured] = {}
     rsum: Measured = np.zeros(1), np.zeros((resampling.resamples, 1))
     for way in DIRECTIONS:
-        own, images = of_queries[way], images_of_queries(way, rows)
-        own["mean"] = np.mean([own[recall] for recall in RECALLS], axis=0)
-        values = np.stack([own[measure] for measure in MEAN_OF_QUERIES], axis=1)
-        best = own["mean_rank"].astype(np.int64)
+        own, images = values[way], images_of_queries(way, rows)
+        best = own[:, MEAN_OF_QUERIES.index("mean_rank")].astype(np.int64)
         # the same images are drawn each time, so differences and sums may be taken draw by draw
-        samples = bootstrap_means(values, images, resampling)
+        samples = bootstrap_means(own, images, resampling)
         medians = bootstrap_medians(best, images, resampling)
         found[way] = (
-            np.append(values.mean(axis=0), np.median(best)),
+            np.append(own.mean(axis=0), np.median(best)),
             np.column_stack([samples, medians]),
         )
         recalls = [COMPARED.index(recall) for recall in RECALLS]
@@ -62,12 +74,23 @@ def measured(
     return found | {"": rsum}
 
 
+def adjusted_p(before: Values, after: Values, rows: Rows, flips: int, seed: int) -> Values:
+    """By direction (c,): p of each mean difference, adjusted for all of them; see ``holm``."""
+    p = [
+        randomisation_p(after[way] - before[way], images_of_queries(way, rows), flips, seed)
+        for way in DIRECTIONS
+    ]
+    halves = np.split(holm(np.concatenate(p)).round(DIGITS), len(DIRECTIONS))
+    return dict(zip(DIRECTIONS, halves, strict=True))
+
+
 def precision_rows(
     key: tuple[str, str, str],
     features: dict[str, Features],
     rows: Rows,
     scorer: Arrays,
     resampling: Resampling,
+    flips: int,
 ) -> list[Row]:
     """Each precision against the first.
 
@@ -75,13 +98,17 @@ def precision_rows(
     ----------
     key : model, prompt and scorer of the run
     features : by precision
+    flips : draws of signs of a randomisation test, with the seed of ``resampling``
     """
     (first, reference), *others = features.items()
-    before = measured(reference, rows, scorer, resampling)
+    values_before = values_of(reference, rows, scorer)
+    before = measured(values_before, rows, resampling)
     queries = {"text_to_image": len(rows.captions), "image_to_text": len(rows.images)}
-    table = [row(key, way, "within", 1.0, queries[way], first) for way in DIRECTIONS]
+    table = [row(key, way, "least_cosine", 1.0, queries[way], first) for way in DIRECTIONS]
     for name, own in others:
-        after = measured(own, rows, scorer, resampling)
+        values_after = values_of(own, rows, scorer)
+        after = measured(values_after, rows, resampling)
+        p = adjusted_p(values_before, values_after, rows, flips, resampling.seed)
         # of images and of texts, which ask in the other order
         images, texts = (
             float(np.einsum("ij,ij->i", one, other, dtype=np.float64).min())
@@ -95,11 +122,11 @@ def precision_rows(
                     COMPARED, values.tolist(), percentile_interval(samples), strict=True
                 )
             ]
+            table += [
+                row(key, way, f"{P_OF}{measure}", value, queries[way], name)
+                for measure, value in zip(MEAN_OF_QUERIES, p[way].tolist(), strict=True)
+            ]
             table.append(row(key, way, "least_cosine", cosine, queries[way], name))
-            low, high = percentile_interval(before[way][1]).T
-            # bounds are rounded, and a value may lie on one
-            inside = (low - 1e-9 <= after[way][0]) & (after[way][0] <= high + 1e-9)
-            table.append(row(key, way, "within", float(inside.mean()), queries[way], name))
         values, samples = (new - old for new, old in zip(after[""], before[""], strict=True))
         interval = percentile_interval(samples)[0]
         both = queries["image_to_text"]
@@ -129,7 +156,7 @@ def main(snakemake) -> None:
         }
         log.info("%s in %s", model, ", ".join(features))
         key = (model, params.prompt, params.scorer)
-        table += precision_rows(key, features, rows, load_scorer(path), resampling)
+        table += precision_rows(key, features, rows, load_scorer(path), resampling, params.flips)
     write_rows(snakemake.output.table, table)
 
 

@@ -25,6 +25,9 @@ COLUMNS = (
     *("measure", "queries", "value", "low", "high"),
 )
 
+# before the name of a measure: the adjusted p-value of its difference from zero
+P_OF = "p_holm:"
+
 Row = dict[str, Any]
 
 

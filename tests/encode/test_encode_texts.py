@@ -7,14 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from scripts.data.rows import read_rows
 from scripts.encode import encode_texts as rule
 from scripts.encode.encode_texts import check_templates, encode_captions
 from scripts.encode.stored import read_features
 from scripts.job import BadInput, digest_of_file
-from scripts.models.encoders import native_precision
 
 CAPTIONS = ["a dog", "x", "two dogs", "a {} dog", "a dog", "grass, {0} and %s"]
 
@@ -44,13 +42,6 @@ def test_features_stand_in_the_order_of_the_captions_and_say_what_they_are_of(
         "truncated": 1,
         "cut": [4],
     }
-
-
-def test_the_precision_that_was_computed_in_is_told(job):
-    task = job(templates=["{}"], precision="auto")
-    rule.main(task)
-    told = json.loads(Path(task.output.sidecar).read_text("utf-8"))["precision"]
-    assert told == native_precision(torch.device("cpu"))
 
 
 def test_an_ensemble_is_the_normalised_mean_of_its_templates(encoder):

@@ -143,6 +143,7 @@ class FakeRun:
         titles: dict[str, dict[str, str]] | None = None,
     ) -> None:
         self.base, self.studies, self.titles = base, studies, titles or {}
+        self.precisions: dict[str, dict[str, Any]] = {}
         self.folder, self.dataset, self.trained = folder, dataset, trained
         names = [f"{number:04d}.jpg" for number in range(images + 20)]
         texts = {name: captions_of(number, per_image) for number, name in enumerate(names)}
@@ -345,6 +346,13 @@ class FakeRun:
                     },
                 )
 
+    def _write_precisions(self) -> list[str]:
+        """What was found for each model of ``precisions`` to compute in."""
+        paths = [self.results / model / "precision.json" for model in self.precisions]
+        for path, found in zip(paths, self.precisions.values(), strict=True):
+            write_json(path, found)
+        return [str(path) for path in paths]
+
     def figure(self, name: str, *parts: str) -> dict[str, Any]:
         """Outputs of a plot rule, in both languages."""
         stem = ".".join((name, *parts))
@@ -419,6 +427,7 @@ class FakeRun:
             "images": str(self.data / "images"),
             "rankings": [str(self.rankings_of(key)) for key in self.keys],
             "encodings": sorted(str(path) for path in self.results.glob("*/test/*.json")),
+            "precisions": self._write_precisions(),
             "scorers": [str(self.rankings_of(key).with_name("scorer.npz")) for key in self.keys],
             "pairs": self.metrics.with_name("pairs.csv"),
             "studies": [str(self.metrics.with_name(f"{name}.csv")) for name in self.studies],

@@ -41,7 +41,7 @@ SECTIONS = {
     "appendix": ("definitions", "commands", "code", "versions", "checksums"),
 }
 # counts of what a reader sees in the tables' rows, and so in no cell of them
-COUNTS = {"runs", "models", "prompts", "total", "clear", "better", "worse", "alike"}
+COUNTS = {"runs", "models", "prompts", "total", "clear", "apart", "better", "worse", "alike"}
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 
@@ -303,6 +303,50 @@ def test_a_model_of_this_disk_is_named_without_the_way_to_it(tmp_path: Path):
     html = run.report("en")
     assert "mine" in html
     assert "/home/jo" not in html
+
+
+FOUND = {
+    "asked": "auto", "device": "cpu", "native": "bfloat16", "least_cosine": 0.999,
+    "sample": {"splits": ["val", "train"], "images": 1064, "captions": 64},
+    "cosines": {
+        "bfloat16": {
+            "images": {"smallest": 0.962304, "median": 0.996531},
+            "texts": {"smallest": 0.999971, "median": 0.999986},
+        }
+    },
+}  # fmt: skip
+OVERFLOWN = {side: {"smallest": None, "median": None} for side in ("images", "texts")}
+NATIVE = {"native": "float32", "sample": None, "cosines": {}}
+
+
+@pytest.mark.parametrize(
+    ("found", "shown", "hidden"),
+    [
+        ({"precision": "float32", "reason": "apart"},
+         ["float32", "0.96230", "0.99653", "0.99997", "0.99998", "1,064", "64", "val, train"], []),
+        ({"precision": "bfloat16", "reason": "close"},
+         ["0.96230", "0.99997", "1,064"], ["0.99653"]),
+        ({"precision": "float32", "reason": "not_finite", "cosines": {"bfloat16": OVERFLOWN}},
+         ["bfloat16", "1,064"], ["0.9"]),
+        ({"precision": "float32", "reason": "native"} | NATIVE, ["float32", "cpu"], ["bfloat16"]),
+    ],
+)  # fmt: skip
+def test_each_model_has_its_precision_and_why_it_was_taken(found, shown, hidden, tmp_path):
+    strengths = {(model, "plain", "cosine"): 0.2 for model in ("a", "b")}
+    run = FakeRun(tmp_path, strengths, images=20, studies=()).draw(1)
+    run.precisions = {"a": FOUND | {"precision": "bfloat16", "reason": "close"}, "b": FOUND | found}
+    for lang in LANGUAGES:
+        paragraphs = re.findall(r"<p>(.*?)</p>", run.report(lang))
+        said = [one for one in paragraphs if "encode.precision" in one]
+        assert [one[0] for one in said] == ["a", "b"]
+        assert all(number in said[1] for number in shown), said[1]
+        assert not any(number in said[1] for number in hidden), said[1]
+
+
+def test_a_precision_that_the_configuration_names_is_told_as_that(pages):
+    for lang, words in (("en", "the one that the configuration names"), ("zh", "由配置指定")):
+        said = [one for one in pages[lang].split("<p>") if "encode.precision" in one]
+        assert len(said) == 1 and words in said[0]
 
 
 def assert_numbers_are_tabled(run: FakeRun, monkeypatch: pytest.MonkeyPatch):

@@ -253,7 +253,8 @@ def test_both_languages_name_the_same_groups_and_measures(study):
 
 
 def test_only_the_measures_asked_for_are_drawn_and_flags_never(tmp_path):
-    rows = [row(KEY, "", name, 0.5, 1) for name in ("recall@5", "published", "within", "p_holm")]
+    names = ("recall@5", "published", "within", "p_holm", "p_holm:recall@5", "least_cosine")
+    rows = [row(KEY, "", name, 0.5, 1) for name in names]
     table = table_of(rows, tmp_path)
     assert selected(table, {"measures": ["recall@5"]}).measure.tolist() == ["recall@5"]
     assert selected(table, {"measures": []}).measure.tolist() == ["recall@5", "published"]

@@ -260,18 +260,29 @@ def test_leakage_inflates_does_not_or_is_not_there(near_duplicates, without, key
 
 
 @pytest.mark.parametrize(
-    ("change", "inside", "key"),
-    [(0.0, 1.0, "alike"), (0.03, 1.0, "within"), (-0.03, 1.0, "within"), (0.03, 0.9, "beyond")],
+    ("change", "p", "key"),
+    [
+        (0.0, 1.0, "alike"),
+        (0.03, 0.05, "unsure"),
+        (-0.03, 0.06, "unsure"),
+        (0.03, 0.049, "differs"),
+        (-0.03, 0.001, "differs"),
+    ],
 )
-def test_a_precision_changes_nothing_stays_within_or_leaves_its_interval(
-    change, inside, key, tmp_path
-):
-    rows = [row(KEY, way, "within", 1.0, 10, "float32") for way in (TEXT, IMAGE)]
-    for way in (TEXT, IMAGE):
-        rows.append(row(KEY, way, "mean", change, 10, "bfloat16", interval=near(change)))
+def test_a_precision_is_judged_by_its_differences_from_zero(change, p, key, tmp_path):
+    rows = [row(KEY, way, "least_cosine", 1.0, 10, "float32") for way in (TEXT, IMAGE)]
+    for way, own in ((TEXT, 0.0), (IMAGE, change)):
+        rows.append(row(KEY, way, "mean", own, 10, "bfloat16", interval=near(own)))
+        rows.append(row(KEY, way, "p_holm:mean", 1.0 if way == TEXT else p, 10, "bfloat16"))
+        # neither has a p-value, and so no part in it
+        rows.append(row(KEY, way, "median_rank", 5, 10, "bfloat16", interval=(4, 6)))
         rows.append(row(KEY, way, "least_cosine", 0.9987654, 10, "bfloat16"))
-        rows.append(row(KEY, way, "within", inside, 10, "bfloat16"))
     assert told("precision", rows, tmp_path) == [f"precision_{key}"]
+    (finding,) = findings_of("precision", read_study(tmp_path / "study.csv"))
+    assert finding.numbers["total"] == 2 and finding.numbers["clear"] == int(key == "differs")
+    if change:
+        assert finding.numbers["direction"] == IMAGE
+        assert finding.numbers["change"].startswith("+3.0 [" if change > 0 else "−3.0 [")
 
 
 def test_only_the_first_model_is_spoken_of(tmp_path):

@@ -15,14 +15,18 @@ from small_run import (
     write_features_of,
 )
 
-from scripts.evaluate.intervals import Resampling
+from scripts.data.rows import rows_of
+from scripts.evaluate.intervals import Resampling, interval_of_means
 from scripts.evaluate.metrics import metrics_of
+from scripts.evaluate.runs import images_of_queries
 from scripts.job import write_json
+from scripts.retrieve.scorers import fit
 from scripts.retrieve.similarity import rankings_of
 from scripts.studies import study_precision
-from scripts.studies.study_precision import COMPARED, precision_rows
+from scripts.studies.study_precision import COMPARED, MEAN_OF_QUERIES, precision_rows, values_of
 
 RESAMPLING = Resampling(400, 0)
+FLIPS = 999
 KEY = ("tiny", "plain", "cosine")
 WAYS = ("text_to_image", "image_to_text")
 
@@ -39,7 +43,7 @@ def run():
 
 
 def table_of(run, features) -> dict[tuple[str, str, str], dict]:
-    table = precision_rows(KEY, features, run.rows, run.scorer, RESAMPLING)
+    table = precision_rows(KEY, features, run.rows, run.scorer, RESAMPLING, FLIPS)
     return {(row["group"], row["direction"], row["measure"]): row for row in table}
 
 
@@ -85,23 +89,68 @@ def test_mean_recall_and_its_interval_are_those_of_a_loop_over_resamples(run):
     assert (row["low"], row["high"]) == pytest.approx(np.quantile(means, (0.025, 0.975)), abs=1e-8)
 
 
-def test_equal_features_change_nothing_and_stay_within(run):
+def test_equal_features_change_nothing(run):
     both = (run.images, run.texts)
     table = table_of(run, {"float32": both, "bfloat16": both})
     for way in WAYS:
         for measure in COMPARED:
             row = table["bfloat16", way, measure]
             assert row["value"] == row["low"] == row["high"] == 0
-        assert table["bfloat16", way, "within"]["value"] == 1
+        for measure in MEAN_OF_QUERIES:
+            assert table["bfloat16", way, f"p_holm:{measure}"]["value"] == 1
         assert table["bfloat16", way, "least_cosine"]["value"] == pytest.approx(1, abs=1e-6)
+        assert table["float32", way, "least_cosine"]["value"] == 1
+    assert not [key for key in table if key[2] in ("p_holm:median_rank", "p_holm:rsum", "within")]
 
 
-def test_features_of_something_else_leave_the_intervals(run):
-    rng = np.random.default_rng(5)
-    lost = unit(rng.normal(size=run.images.shape)), unit(rng.normal(size=run.texts.shape))
-    table = table_of(run, {"float32": (run.images, run.texts), "bfloat16": lost})
-    assert all(table["bfloat16", way, "within"]["value"] < 1 for way in WAYS)
-    assert all(table["float32", way, "within"]["value"] == 1 for way in WAYS)
+def test_p_is_that_of_turning_the_sign_of_each_image_adjusted_for_all_measures(run):
+    own = of(run, 1)
+    table = table_of(run, {"float32": (run.images, run.texts), "bfloat16": own})
+    columns = [
+        (after[way] - before[way], images_of_queries(way, run.rows))
+        for before, after in [
+            (values_of(one, run.rows, run.scorer) for one in ((run.images, run.texts), own))
+        ]
+        for way in WAYS
+    ]
+    count = len(run.rows.images)
+    raw = []
+    for differences, image_of in columns:
+        sums = np.array([differences[image_of == image].sum(axis=0) for image in range(count)])
+        lot = np.random.default_rng(0)
+        signs = lot.integers(0, 2, size=(FLIPS, count), dtype=np.int8) * 2.0 - 1
+        as_far = np.abs(signs @ sums) >= np.abs(sums.sum(axis=0)) - 1e-9
+        raw += ((as_far.sum(axis=0) + 1) / (FLIPS + 1)).tolist()
+    # step by step: the smallest times all, the next times one fewer, never below the one before
+    expected, last = {}, 0.0
+    for step, place in enumerate(np.argsort(raw, kind="stable")):
+        last = max(last, min(1.0, (len(raw) - step) * raw[place]))
+        expected[place] = last
+    names = [(way, measure) for way in WAYS for measure in MEAN_OF_QUERIES]
+    for place, (way, measure) in enumerate(names):
+        found = table["bfloat16", way, f"p_holm:{measure}"]["value"]
+        assert found == pytest.approx(expected[place], abs=1e-8)
+
+
+def test_a_change_inside_the_interval_of_the_first_precision_is_seen_all_the_same():
+    # of 200 captions half find their image behind another one, and then 12 more
+    count, before, after = 200, 100, 112
+    rows = rows_of([f"{n}.jpg" for n in range(count)], [[f"caption {n}"] for n in range(count)])
+    images = np.eye(count, dtype=np.float32)
+    pulled = unit(images + 1.001 * np.roll(images, 1, axis=0))
+    texts = [np.concatenate([pulled[:n], images[n:]]) for n in (before, after)]
+    features = {"float32": (images, texts[0]), "bfloat16": (images, texts[1])}
+    scorer = fit("cosine", {}, {})
+    table = {
+        (row["direction"], row["measure"]): row["value"]
+        for row in precision_rows(KEY, features, rows, scorer, RESAMPLING, 9999)
+        if row["group"] == "bfloat16"
+    }
+    assert table["text_to_image", "recall@1"] == pytest.approx(-0.06)
+    own = interval_of_means(np.repeat([[0.0], [1.0]], 100, axis=0), np.arange(count), RESAMPLING)
+    assert own[0, 0] < 0.5 - 0.06 < 0.5 < own[0, 1]
+    assert table["text_to_image", "p_holm:recall@1"] < 0.05
+    assert table["text_to_image", "p_holm:recall@5"] == 1
 
 
 def test_the_least_cosine_is_that_of_the_side_that_asks(run):
@@ -116,7 +165,7 @@ def test_the_least_cosine_is_that_of_the_side_that_asks(run):
 
 
 def test_the_rule_reads_each_precision_from_its_sidecars(run, tmp_path):
-    job = job_of(tmp_path, run, models=["tiny"], prompt="plain", scorer="cosine")
+    job = job_of(tmp_path, run, models=["tiny"], prompt="plain", scorer="cosine", flips=FLIPS)
     for name, own in (("float32", (run.images, run.texts)), ("bfloat16", of(run, 1))):
         for side, features in zip(("images", "texts"), own, strict=True):
             npy, sidecar = write_features_of(
@@ -129,7 +178,7 @@ def test_the_rule_reads_each_precision_from_its_sidecars(run, tmp_path):
     table = read_table(job.output.table)
     assert list(dict.fromkeys(row["group"] for row in table)) == ["float32", "bfloat16"]
     assert {(row["model"], row["prompt"], row["scorer"]) for row in table} == {KEY}
-    assert len(table) == 2 + 2 * (len(COMPARED) + 2) + 1
+    assert len(table) == 2 + 2 * (len(COMPARED) + len(MEAN_OF_QUERIES) + 1) + 1
     # what is not what its sidecar describes is refused by all readers alike
     write_json(tmp_path / "bfloat16" / "images.json", {"precision": "bfloat16"})
     with pytest.raises(Exception, match=r"images\.json"):

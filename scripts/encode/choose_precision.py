@@ -1,0 +1,178 @@
+"""What "auto" stands for, once for each model and dataset: the fast precision where it is harmless.
+
+A fast precision rounds, and how much of that reaches the features depends on the model: a
+convolutional tower may lose in half precision what a transformer does not notice. So both are
+compared on a sample, and what was found is written beside the choice.
+"""
+
+import math
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.data.prepared import read_checksums
+from scripts.data.rows import read_rows, read_splits
+from scripts.encode.encode_images import encode_images
+from scripts.encode.encode_texts import encode_captions
+from scripts.encode.features import batch_of, batches, open_encoders
+from scripts.job import BadInput, log, run, write_json
+from scripts.models.encoders import Encoder, native_precision, pick_device
+
+# the smallest cosine with its float32 features that an image or a caption may have
+LEAST_COSINE = 0.999
+# images at a time, each with a caption, and at most. The first ones decide where one of them is
+# below that, or where none comes near: within a quarter of what may be lost
+AT_ONCE, AT_MOST = 64, 256
+NEAR = 0.25
+# digits of a cosine that hold on every machine that computes alike
+DIGITS = 6
+SIDES = ("images", "texts")
+# test only where the others have too few
+SPLITS = ("val", "train", "test")
+
+# cosines (n,) float64 of some images and of as many captions with their float32 features
+Cosines = dict[str, np.ndarray]
+
+
+def sample_of(
+    captions: str | Path, splits: str | Path, size: int = AT_MOST, at_once: int = AT_ONCE
+) -> list[tuple[str, str, str]]:
+    """Split, image and caption of ``size`` images, or of all where there are not as many.
+
+    Those of val, evenly spaced, and where it has too few, those of train and test; any ``at_once``
+    that follow each other are spread over the whole sample.
+    """
+    found: list[tuple[str, str, str]] = []
+    of_split = read_splits(splits)
+    for split in SPLITS:
+        count = min(size - len(found), len(of_split[split]))
+        if not count:
+            continue
+        rows = read_rows(captions, splits, split)
+        for place in range(count):
+            row = place * len(rows.images) // count
+            found.append((split, rows.images[row], rows.captions_of(row)[0]))
+    stride = math.ceil(len(found) / at_once)
+    return [one for start in range(stride) for one in found[start::stride]]
+
+
+def compared(parts: Iterable[Cosines]) -> Cosines:
+    """The cosines of ``parts``, of as many as it takes to be sure."""
+    found: Cosines = {side: np.empty(0) for side in SIDES}
+    for part in parts:
+        found = {side: np.concatenate([found[side], part[side]]) for side in SIDES}
+        # not finite is neither
+        least = min(float(cosines.min()) for cosines in found.values())
+        if not least >= LEAST_COSINE or 1 - least <= NEAR * (1 - LEAST_COSINE):
+            break
+    return found
+
+
+def choice(native: str, cosines: Cosines) -> dict[str, Any]:
+    """The precision taken, the reason, and the figures behind it."""
+    least = min(float(one.min()) for one in cosines.values())
+    # NaN compares as false
+    close = least >= LEAST_COSINE
+    return {
+        "precision": native if close else "float32",
+        "reason": "close" if close else "apart" if math.isfinite(least) else "not_finite",
+        "cosines": {
+            native: {side: _summary(cosines[side]) for side in SIDES},
+        },
+    }
+
+
+def _summary(cosines: np.ndarray) -> dict[str, float | None]:
+    if not np.isfinite(cosines).all():
+        return {"smallest": None, "median": None}
+    return {"smallest": float(cosines.min()), "median": round(float(np.median(cosines)), DIGITS)}
+
+
+def cosines_of(
+    encoders: tuple[Encoder, Encoder],
+    images: list[tuple[Path, str]],
+    captions: list[str],
+    batch_sizes: list[dict[str, int]],
+    workers: int,
+) -> Cosines:
+    """How near features of the first encoder are to those of the second, which is in float32.
+
+    Parameters
+    ----------
+    images : path and sha256 of n images
+    captions : n captions
+    batch_sizes : of each encoder, by side
+
+    Returns
+    -------
+    (n,) each, rounded; NaN all through where the first encoder's features are not finite
+    """
+    paths, sums = map(list, zip(*images, strict=True))
+
+    def features(place: int) -> list[np.ndarray]:
+        sizes = batch_sizes[place]
+        return [
+            encode_images(encoders[place], paths, sums, sizes["images"], workers),
+            encode_captions(encoders[place], captions, ["{}"], sizes["texts"])[0],
+        ]
+
+    expected = features(1)
+    try:
+        found = features(0)
+    except BadInput:
+        # all else that is wrong with the files or the model has been told above
+        return {side: np.full(len(captions), np.nan) for side in SIDES}
+    return {
+        side: np.einsum("ij,ij->i", one, other, dtype=np.float64).round(DIGITS)
+        for side, one, other in zip(SIDES, found, expected, strict=True)
+    }
+
+
+def measured(given: Any, params: Any, native: str, threads: int) -> dict[str, Any]:
+    """What a sample says of ``native`` for this model; see ``choice``."""
+    sample = sample_of(given.captions, given.splits)
+    names = [image for _, image, _ in sample]
+    sums = read_checksums(given.table, names)
+    # float32 last: loading it turns off cuDNN's rounding, for the other one as well
+    encoders = open_encoders(Path(given.model), params.device, [native, "float32"], threads)
+    sizes = [{side: batch_of(one, side, params.batch_size) for side in SIDES} for one in encoders]
+    of_images = [(Path(given.images) / name, of) for name, of in zip(names, sums, strict=True)]
+    of_captions = [caption for *_, caption in sample]
+    parts = zip(batches(of_images, AT_ONCE), batches(of_captions, AT_ONCE), strict=True)
+    cosines = compared(cosines_of(encoders, *part, sizes, threads) for part in parts)
+    count = len(cosines["images"])
+    splits = list(dict.fromkeys(split for split, *_ in islice(sample, count)))
+    return choice(native, cosines) | {
+        "sample": {"splits": splits, "images": count, "captions": count}
+    }
+
+
+def main(snakemake) -> None:
+    given, params = snakemake.input, snakemake.params
+    about = {
+        "asked": params.precision,
+        "device": params.device,
+        "native": None,
+        "precision": params.precision,
+        "reason": "asked",
+        "least_cosine": LEAST_COSINE,
+        "sample": None,
+        "cosines": {},
+    }
+    if params.precision == "auto":
+        device = pick_device(params.device)
+        native = native_precision(device)
+        about |= {"device": device.type, "native": native}
+        if native == "float32":
+            about |= {"precision": native, "reason": "native"}
+        else:
+            about |= measured(given, params, native, snakemake.threads)
+    log.info("%s, since: %s", about["precision"], about["reason"])
+    write_json(Path(snakemake.output.precision), about)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)
