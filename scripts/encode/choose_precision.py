@@ -24,9 +24,11 @@ from scripts.models.encoders import Encoder, native_precision, pick_device
 # the smallest cosine with its float32 features that an image or a caption may have
 LEAST_COSINE = 0.999
 # images at a time, each with a caption, and at most. The first ones decide where one of them is
-# below that, or where none comes near: within a quarter of what may be lost
-AT_ONCE, AT_MOST = 64, 256
-NEAR = 0.25
+# below that, or where none comes near it. The most that a model loses grows slowly with the images
+# that are looked at, so the fewer they are, the less of what may be lost counts as near: an eighth
+# for the first sixteen, half for all
+AT_ONCE, AT_MOST = 16, 256
+NEAR = 0.5
 # digits of a cosine that hold on every machine that computes alike
 DIGITS = 6
 SIDES = ("images", "texts")
@@ -66,7 +68,8 @@ def compared(parts: Iterable[Cosines]) -> Cosines:
         found = {side: np.concatenate([found[side], part[side]]) for side in SIDES}
         # not finite is neither
         least = min(float(cosines.min()) for cosines in found.values())
-        if not least >= LEAST_COSINE or 1 - least <= NEAR * (1 - LEAST_COSINE):
+        near = NEAR * math.sqrt(len(found["images"]) / AT_MOST)
+        if not least >= LEAST_COSINE or 1 - least <= near * (1 - LEAST_COSINE):
             break
     return found
 

@@ -50,7 +50,7 @@ def test_the_sample_is_spread_over_val_and_so_is_every_part_of_it(tmp_path):
     assert len(set(numbers)) == AT_MOST
     for start in range(0, AT_MOST, AT_ONCE):
         part = np.sort(numbers[start : start + AT_ONCE])
-        assert part[0] < 16 and part[-1] >= 984 and set(np.diff(part)) <= {15, 16}
+        assert part[0] < 63 and part[-1] >= 937 and set(np.diff(part)) <= {62, 63}
 
 
 @pytest.mark.parametrize(
@@ -73,10 +73,11 @@ def test_where_val_has_too_few_the_other_splits_fill_the_sample(tmp_path, counts
     ("parts", "looked_at"),
     [
         # nothing near the threshold, one below it, one on the way to it
-        ([sides([0.9999] * 4), sides(0.5)], 4),
+        ([sides([0.9999] * 16), sides(0.5)], 16),
+        ([sides([0.9998] * 16), sides([1] * 48), sides(0.5)], 64),
         ([sides([1, 1, 0.9989]), sides(1)], 3),
         ([sides([1, 1], texts=0.9989), sides(1)], 2),
-        ([sides([1, 0.9995]), sides([1]), sides([0.99])], 4),
+        ([sides([1] * 16, texts=0.9995), sides([1]), sides([0.99])], 18),
         ([sides([float("nan")] * 2), sides(1)], 2),
     ],
 )  # fmt: skip
