@@ -13,12 +13,12 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 from scripts.data.audit import MISSING, OVERSIZED, UNREADABLE, UNSAFE, Unusable
-from scripts.job import BadInput
+from scripts.job import BadInput, digest_of_file
 
 # Flickr8k has 8,000 photos in 1.1 GB; these leave room for much more, and none for a bomb
 MAX_MEMBERS = 200_000
@@ -103,15 +103,26 @@ def open_files(root: Path, paths: list[str]) -> tuple[dict[str, Read], list[str]
 
 def digest_of_folder(folder: Path) -> tuple[int, int, str]:
     """Number of files below ``folder``, their bytes, and sha256 over names and contents."""
-    together, count, size = hashlib.sha256(), 0, 0
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        with path.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        name = os.fsencode(path.relative_to(folder).as_posix())
-        together.update(name + b"\0" + content.encode() + b"\n")
-        count += 1
-        size += path.stat().st_size
-    return count, size, together.hexdigest()
+    files = sums_of_folder(folder)
+    sums = {name: sha256 for name, (_, sha256) in files.items()}
+    return len(files), sum(size for size, _ in files.values()), digest_of_sums(sums)
+
+
+def sums_of_folder(folder: Path) -> dict[str, tuple[int, str]]:
+    """Bytes and sha256 of each file below ``folder``, by its path there."""
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_size, digest_of_file(path))
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def digest_of_sums(sums: Mapping[str, str]) -> str:
+    """sha256 over the names and sums of files."""
+    together = hashlib.sha256()
+    for name in sorted(sums, key=lambda name: name.split("/")):
+        together.update(os.fsencode(name) + b"\0" + sums[name].encode() + b"\n")
+    return together.hexdigest()
 
 
 def check_archive(path: Path) -> None:
