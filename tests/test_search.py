@@ -182,6 +182,14 @@ def test_a_wrong_data_folder_is_told_and_no_run_blamed(project, encoder):
         engine.by_text("red")
 
 
+def test_a_caption_takes_one_line_and_cannot_drive_the_terminal(tmp_path, encoder, capsys):
+    caption = "a red\rsquare\u2028of\x0bclay \x1b[2J\x9b2J"
+    project = make_run(tmp_path, captions={"red.png": [caption]})
+    assert main(["red", *folders(project)]) == 0
+    name, below = capsys.readouterr().out.removesuffix("\n").splitlines()
+    assert name.endswith("red.png") and below.strip() == "a red square of clay \\x1b[2J\\x9b2J"
+
+
 def test_an_index_answers_and_is_named(project, encoder, capsys, monkeypatch):
     run = build_indexes(project, "flat", "other.one")
     exact = engine_of(project)

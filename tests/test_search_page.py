@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 import yaml
 from browser import browser, resize
@@ -25,10 +26,12 @@ from colour_run import CAPTIONS, ColourEncoder, build_indexes, folders, make_run
 from PIL import Image
 
 from scripts.job import BadInput
+from scripts.retrieve.arrays import write_arrays
 from scripts.search import page
 from scripts.search.__main__ import main
 from scripts.search.engine import Search, find_run
-from scripts.search.page import Runs, is_this_machine, listen, make_app
+from scripts.search.page import Runs, is_this_machine, listen, make_app, why_refused
+from scripts.search.server import make_server
 
 OWN = {"Host": "127.0.0.1:8765", "Origin": "http://127.0.0.1:8765"}
 # keys as WebDriver names them, which selenium need not be there for
@@ -166,6 +169,72 @@ def test_all_finished_runs_with_features_can_be_asked_and_a_damaged_one_hides_no
     assert sentence(client, "red").status_code == 200
     reply = sentence(client, "red", run="squares/colours/broken/cosine")
     assert reply.status_code == 400 and "scorer.npz" in reply.get_json()["error"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"{}", b"[]", b"null", b"\xff\x00PK", b"", b"1" * 5000, b"[" * 99_999, None],
+    ids=lambda content: repr(content)[:16],
+)  # fmt: skip
+def test_whatever_a_file_of_a_run_holds_the_others_answer_and_it_is_told(project, caplog, content):
+    make_run(project, dataset="other", finished=2_000_000.0)
+    build_indexes(project, "flat")
+    run = project / "results/squares/colours"
+    files = [path for path in run.rglob("*") if path.is_file()]
+    files += [project / "data/squares" / name for name in ("captions.json", "splits.json")]
+    assert len(files) == 12
+    for file in files:
+        before = file.read_bytes()
+        file.unlink()
+        file.mkdir() if content is None else file.write_bytes(content)
+        runs = Runs(project / "results", project / "data")
+        client = make_app(runs, find_run(project / "results", {"dataset": "other"})).test_client()
+        client.application.config["PROPAGATE_EXCEPTIONS"] = False
+        page_ = client.get("/", headers=OWN).text
+        assert '"other/colours/plain/cosine"' in page_
+        assert ("metrics.json" in page_) == (file.name == "metrics.json")
+        assert sentence(client, "red", run="other/colours/plain/cosine").status_code == 200
+        replies = [
+            client.get("/api/run", query_string={"run": RUN}, headers=OWN),
+            sentence(client, "red"),
+            sentence(client, "red", index="flat"),
+            picture(client, png(), index="flat"),
+        ]
+        assert {reply.status_code for reply in replies} <= {200, 400}, file
+        assert any(reply.status_code == 400 for reply in replies), file
+        file.rmdir() if content is None else file.unlink()
+        file.write_bytes(before)
+    assert "metrics.json" in caplog.text and "unexpected" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("templates", None), ("templates", 3), ("templates", []), ("templates", ["no place"])],
+)
+def test_texts_without_their_prompt_are_told(project, client, key, value):
+    path = project / "results/squares/colours/test/texts.plain.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    assert "a place {} for the caption" in error_of(sentence(client, "red"), 400)
+
+
+@pytest.mark.parametrize("partner", ["../../elsewhere", "x" * 5000, "a\0b", ""])
+def test_a_fusion_with_what_is_no_model_hides_no_other(project, client, partner):
+    make_run(project, prompt="photo")
+    path = project / "results/squares/colours/photo/cosine/scorer.npz"
+    write_arrays(path, {"kind": np.array("fusion"), "with": np.array([partner])})
+    told = error_of(sentence(client, "red", run="squares/colours/photo/cosine"), 400)
+    assert "the name of a model" in told and len(told) < 500
+    assert sentence(client, "red").status_code == 200
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_a_pipe_or_a_name_that_is_no_text_hides_no_run(project):
+    for name in ("pipe", os.fsdecode(b"caf\xe9")):
+        make_run(project, dataset=name)
+    path = project / "results/pipe/colours/plain/cosine/metrics.json"
+    path.unlink()
+    os.mkfifo(path)
+    text = client_of(project).get("/", headers=OWN).text
+    assert RUN in text and "not a plain file" in text and "caf\\udce9" in text
 
 
 def test_a_run_that_was_made_again_is_read_again(project, client):
@@ -313,7 +382,11 @@ def test_this_machine_is_known_by_its_names(client, host):
 @pytest.mark.parametrize(
     "host",
     ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8765", "192.168.1.7", "",
-     "[::1", "[fe80::1]", "evil.example@127.0.0.1.evil", "0.0.0.0:8765"],
+     "[::1", "[fe80::1]", "evil.example@127.0.0.1.evil", "0.0.0.0:8765",
+     "evil.example@127.0.0.1", "127.0.0.1/evil.example", "127.0.0.1#evil.example",
+     "127.0.0.1?evil.example", "evil.example:80@localhost", "localhost:80:80", "localhost:",
+     "[127.0.0.1", "[localhost]", "127.0.0.1, evil.example", "127.0.0.1\tevil", "localhost\\@evil",
+     "１27.0.0.1", "127.0.0.1%00"],
 )  # fmt: skip
 @pytest.mark.parametrize("address", ["/", "/page.js", f"/api/run?run={RUN}", "/images/a/0"])
 def test_a_name_that_someone_points_at_this_machine_is_refused(client, host, address):
@@ -689,8 +762,6 @@ def opened(driver, tmp_path, encoder, request):
 
     The first run has an index "two" of two of its images. A parameter is the index to begin with.
     """
-    import waitress
-
     project = make_run(tmp_path, prompt="plain", finished=3_000_000.0)
     build_indexes(project, "two", upto=2)
     make_run(project, prompt="photo", templates=("not green: {}",), finished=2_000_000.0)
@@ -702,7 +773,7 @@ def opened(driver, tmp_path, encoder, request):
     index = getattr(request, "param", None)
     app = make_app(Runs(results, project / "data"), find_run(results, {}), index)
     listener = listen("127.0.0.1", 0)
-    server = waitress.create_server(app, sockets=[listener])
+    server = make_server(app, listener, why_refused, page.MAX_UPLOAD, page.HEADERS)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -8,7 +8,8 @@ data and models lie elsewhere, so they are named as ``#data/...`` and described,
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -18,6 +19,9 @@ from scripts.job import BadInput, digest_of_file, read_json
 
 NAME = "ro-crate-metadata.json"
 CONFIG = "config.yaml"
+# Snakemake's note of when it made a folder: an empty file
+MARK = ".snakemake_timestamp"
+HIDDEN, EMPTY = "hidden, or left by a system", "an empty folder"
 # RO-Crate 1.1 itself has no term for a checksum
 CONTEXT = [
     "https://w3id.org/ro/crate/1.1/context",
@@ -101,17 +105,56 @@ def described(path: Path, name: str) -> Recorded:
     return Recorded(name, path.stat().st_size, digest_of_file(path))
 
 
-def files_below(folder: Path) -> list[str]:
-    """Names of the files that a record of ``folder`` tells of, sorted.
+@dataclass
+class Below:
+    """What lies below a folder, by its path there.
 
-    The record is not among them, nor is what systems and running jobs leave behind (hidden files).
+    Attributes
+    ----------
+    files : plain files, which a record tells of
+    odd : what is neither a plain file nor a folder -> what it is; nothing behind it is looked at
+    untold : what no record tells of -> why
     """
-    names = (
-        (Path(top) / name).relative_to(folder).as_posix()
-        for top, _, found in os.walk(folder)
-        for name in found
-    )
-    return sorted(name for name in names if name != NAME and not is_litter(name))
+
+    files: list[str] = field(default_factory=list)
+    odd: dict[str, str] = field(default_factory=dict)
+    untold: dict[str, str] = field(default_factory=dict)
+
+
+def all_below(folder: Path) -> Below:
+    """All that is in ``folder``, sorted by name, without the record and Snakemake's marks."""
+    below = Below()
+    folders = [""]
+    while folders:
+        above = folders.pop()
+        try:
+            entries = list(os.scandir(folder / above))
+        except OSError as error:
+            below.odd[above.rstrip("/")] = f"a folder that cannot be read: {error.strerror}"
+            continue
+        if above and not entries:
+            below.untold[above.rstrip("/")] = EMPTY
+        for entry in entries:
+            name = above + entry.name
+            if name == NAME or _is_mark(entry):
+                continue
+            if is_litter(entry.name):
+                below.untold[name] = HIDDEN
+            elif entry.is_symlink():
+                below.odd[name] = f"a link to {Path(entry).readlink()}"
+            elif entry.is_dir():
+                folders.append(f"{name}/")
+            elif entry.is_file():
+                below.files.append(name)
+            else:
+                below.odd[name] = "a pipe or a device"
+    odd, untold = (dict(sorted(one.items())) for one in (below.odd, below.untold))
+    return Below(sorted(below.files), odd, untold)
+
+
+def _is_mark(entry: os.DirEntry) -> bool:
+    plain = entry.name == MARK and entry.is_file(follow_symlinks=False)
+    return plain and entry.stat().st_size == 0
 
 
 def crate(run: Run) -> Entity:
@@ -188,11 +231,12 @@ def crate(run: Run) -> Entity:
     return {"@context": CONTEXT, "@graph": graph}
 
 
-def read_crate(path: Path) -> list[Recorded]:
-    """All that the record at ``path`` has a checksum of.
+def read_crate(path: Path) -> tuple[list[Recorded], list[Recorded]]:
+    """All that the record at ``path`` has a checksum of: beside it, and of data and models.
 
-    Paths that begin with ``#data/`` there begin with ``data/`` here. A dataset's files that were
-    taken from a place of the user's own are left out, for the record does not say where it was.
+    The paths of the latter begin with ``#data/`` there, and with ``data/`` here. A dataset's files
+    that were taken from a place of the user's own are left out, for the record does not say where
+    it was.
 
     Raises ``BadInput`` where it is no record of a run, or names a path that leads out of its
     folder.
@@ -202,23 +246,38 @@ def read_crate(path: Path) -> list[Recorded]:
     graph = record.get("@graph") if isinstance(record, dict) else None
     if not isinstance(graph, list):
         raise BadInput(path, "no @graph", "an RO-Crate that the workflow wrote", todo)
-    found = []
+    beside: list[Recorded] = []
+    elsewhere: list[Recorded] = []
     for entity in graph:
         if not isinstance(entity, dict) or "sha256" not in entity:
             continue
-        name, size, sha256 = (entity.get(key) for key in ("@id", "contentSize", "sha256"))
-        if not (isinstance(name, str) and isinstance(sha256, str) and str(size).isdecimal()):
+        name, size, sha256 = (str(entity.get(key, "")) for key in ("@id", "contentSize", "sha256"))
+        if not (re.fullmatch("[0-9]{1,18}", size) and re.fullmatch("[0-9a-f]{64}", sha256)):
             raise BadInput(path, f"{entity!r:.200}", "@id, contentSize and sha256 of a file", todo)
         if name.startswith("#elsewhere/"):
             continue
-        name = unquote(name, errors="surrogateescape").removeprefix("#")
-        # other names may be odd: whatever stood in the folder was recorded
-        if "\0" in name or {"", ".", ".."} & set(name.removesuffix("/").split("/")):
+        found = Recorded(
+            unquote(name.removeprefix("#"), errors="surrogateescape"), int(size), sha256
+        )
+        if not _can_be(found.path, elsewhere=name.startswith("#")):
             raise BadInput(path, f"the name {name!r:.200}", "a path below the folder", todo)
-        found.append(Recorded(name, int(size), sha256))
-    if not found:
+        (elsewhere if name.startswith("#") else beside).append(found)
+    if not beside:
         raise BadInput(path, "no file with a checksum", "an RO-Crate that the workflow wrote", todo)
-    return found
+    return beside, elsewhere
+
+
+def _can_be(path: str, elsewhere: bool) -> bool:
+    """Whether a record may name ``path``: odd ones, too, for whatever stood there was recorded."""
+    parts = path.removesuffix("/").split("/")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    # data/<dataset>/<file>, data/models/<model>/<file>
+    least = 1 if not elsewhere else 4 if parts[:2] == ["data", "models"] else 3
+    inside = len(parts) >= least and (parts[0] == "data" or not elsewhere)
+    return inside and "\0" not in path and not {"", ".", ".."} & set(parts)
 
 
 class _Values:

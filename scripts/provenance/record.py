@@ -13,7 +13,7 @@ import yaml
 
 from scripts.fingerprint import ROOT
 from scripts.job import log, read_json, run, whole, write_json
-from scripts.provenance.crate import CONFIG, Recorded, Run, crate, described, files_below
+from scripts.provenance.crate import CONFIG, Recorded, Run, all_below, crate, described
 from scripts.provenance.privacy import secrets, told
 
 
@@ -97,9 +97,8 @@ def model_facts(path: Path, here: Path, hidden: list[str]) -> dict[str, Any]:
     """What model.json says, and the model's files as they are."""
     about = read_json(path)
     about["recorded"] = [
-        described(file, file.relative_to(here).as_posix())
-        for file in sorted(path.parent.iterdir())
-        if file.is_file() and not file.name.startswith(".")
+        described(path.parent / name, (path.parent / name).relative_to(here).as_posix())
+        for name in all_below(path.parent).files
     ]
     if about["source"] == "local":
         # what stands there is a folder of the user's
@@ -118,14 +117,9 @@ def dataset_facts(name: str, here: Path, hidden: list[str]) -> dict[str, Any]:
     root = Path(os.path.normpath(here / manifest["root"]))
     inside = root.is_relative_to(here / folder)
     below = root.relative_to(here).as_posix() if inside else name
-    prepared = [
-        "captions.json",
-        "images.csv",
-        "splits.json",
-        "judgments.csv",
-        "images",
-        "raw/source.json",
-    ]
+    files = all_below(here / folder).files
+    prepared = [name for name in files if not name.startswith(("images/", "raw/"))]
+    prepared += [name for name in ("images", "raw/source.json") if (here / folder / name).exists()]
     raw = [
         Recorded(
             f"{below}/{file['path']}{'/' if 'files' in file else ''}", file["bytes"], file["sha256"]
@@ -139,9 +133,7 @@ def dataset_facts(name: str, here: Path, hidden: list[str]) -> dict[str, Any]:
         "here": inside,
         "raw": raw,
         "prepared": [
-            described(here / folder / part, (folder / part).as_posix())
-            for part in prepared
-            if (here / folder / part).exists()
+            described(here / folder / part, (folder / part).as_posix()) for part in prepared
         ],
     }
 
@@ -168,8 +160,10 @@ def main(snakemake) -> None:
     made = {Path(path).relative_to(folder).as_posix() for path in snakemake.input.results} | {
         CONFIG
     }
-    there = files_below(folder)
-    beside = [name for name in there if name not in made]
+    there = all_below(folder)
+    beside = [name for name in there.files if name not in made]
+    for name, what in there.odd.items():
+        log.warning("%s: %s, which is not recorded; ./run verify will tell of it", name, what)
     if beside:
         log.warning(
             "%d files in %s are not of this run; they are recorded as such: %s",

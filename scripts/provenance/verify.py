@@ -7,23 +7,31 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
+import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scripts.data.files import digest_of_sums, sums_of_folder
 from scripts.job import BadInput, digest_of_file
-from scripts.provenance.crate import NAME, Recorded, described, files_below, read_crate
+from scripts.provenance.crate import EMPTY, MARK, NAME, Recorded, all_below, described, read_crate
 
 TO_DO = {
     "changed": "put back what was recorded, from a copy; or delete it, and it can be made anew",
     "missing": "put it back, from a copy; or have it made anew",
+    "unreadable": "see that it can be read, and verify again",
     "new": "move it elsewhere, if the run did not make it",
 }
-ANEW = (
-    "To make anew what is missing, and to record the run as it then is, repeat its command with\n"
-    "--forcerun record at the end: ./run snakemake --cores 8 --configfile ... --forcerun record"
-)
+ANEW = [
+    "To make anew what is missing, and to record the run as it then is, repeat its command with",
+    "--forcerun record at the end: ./run snakemake --cores 8 --configfile ... --forcerun record",
+]
+NOTHING = hashlib.sha256().hexdigest()
+
+Difference = tuple[str, str, str, str]
 
 
 @dataclass
@@ -34,12 +42,12 @@ class Verdict:
     ----------
     files : recorded files of the run, and of its data and models, that were looked at
     differences : (what, path, found, expected), ``what`` one of the keys of ``TO_DO``
-    absent : folders of data and models that are not here, so that their files were not looked at
+    notes : what was not looked at, or not where it seems to be; no difference
     """
 
     files: int = 0
-    differences: list[tuple[str, str, str, str]] = field(default_factory=list)
-    absent: list[str] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def verify(folder: Path) -> Verdict:
@@ -58,80 +66,149 @@ def verify(folder: Path) -> Verdict:
             "the record of a finished run",
             "name a folder results/<dataset>; a run is recorded when it is finished",
         )
-    recorded = read_crate(path)
-    top = folder.resolve().parent.parent
+    beside, elsewhere = read_crate(path)
     verdict = Verdict()
-    mine = [file for file in recorded if not file.path.startswith("data/")]
-    for file in mine:
-        _compare(folder / file.path, file, (folder / file.path).as_posix(), verdict)
-    known = {file.path for file in mine}
-    for name in files_below(folder):
-        if name not in known:
-            size = (folder / name).stat().st_size if (folder / name).is_file() else 0
-            verdict.differences.append(
-                ("new", (folder / name).as_posix(), f"{size:,} bytes", "no such file")
-            )
-    for file in recorded:
-        if file.path.startswith("data/"):
-            home = _home(file.path)
-            if (top / home).exists():
-                _compare(top / file.path, file, file.path, verdict)
-            elif home not in verdict.absent:
-                verdict.absent.append(home)
+    _hold(folder, folder.as_posix(), {file.path: file for file in beside}, verdict)
+    top = Path(os.path.normpath(folder.absolute())).parent.parent
+    homes: dict[str, dict[str, Recorded]] = {}
+    for file in elsewhere:
+        home = "/".join(file.path.split("/")[: 3 if file.path.startswith("data/models/") else 2])
+        homes.setdefault(home, {})[file.path.removeprefix(f"{home}/")] = file
+    for home, files in homes.items():
+        if not os.path.exists(top / home):  # noqa: PTH110 a name may be too long for a file
+            verdict.notes.append(f"not here, so not looked at: {home}")
+            continue
+        if (top / home).is_symlink():
+            verdict.notes.append(f"looked at behind a link: {home}, to {(top / home).readlink()}")
+        raw = "" if home.startswith("data/models/") else "raw/"
+        for name in [name for name in files if raw and _is_own(name, raw)]:
+            if not os.path.lexists(top / home / name):
+                del files[name]
+                verdict.notes.append(f"not here, so not looked at: {home}/{name.rstrip('/')}")
+        _hold(top / home, home, files, verdict, raw)
     return verdict
 
 
-def _home(path: str) -> str:
-    """The folder that is there or not as a whole: of a dataset, what was downloaded, or a model."""
-    parts = path.split("/")
-    # source.json stays when the archives beside it are deleted
-    raw = len(parts) > 3 and parts[2] == "raw" and parts[3] != "source.json"
-    return path.rstrip("/") if raw else "/".join(parts[: 3 if parts[1] == "models" else 2])
+def _is_own(name: str, raw: str) -> bool:
+    """Whether a file is the user's own: it may be a link, or be deleted once it was read."""
+    return bool(raw) and f"{name}/".startswith(raw) and name != f"{raw}source.json"
 
 
-def _compare(path: Path, expected: Recorded, name: str, verdict: Verdict) -> None:
-    """Add to ``verdict`` how the file or folder at ``path`` differs, if it does."""
-    verdict.files += 1
+def _hold(
+    folder: Path, shown: str, files: dict[str, Recorded], verdict: Verdict, raw: str = ""
+) -> None:
+    """Add to ``verdict`` how a folder differs from what is recorded of it.
+
+    Parameters
+    ----------
+    folder : all that is in it is looked at
+    shown : what it is called
+    files : by their names in it
+    raw : beginning of the names of files that a dataset was taken from, if there are any
+    """
+    there = all_below(folder)
+    whole = tuple(name for name in files if name.endswith("/"))
+
+    def differs(what: str, name: str, found: str, expected: str) -> None:
+        verdict.differences.append((what, f"{shown}/{name}".rstrip("/"), found, expected))
+
+    own = {name: what for name, what in there.odd.items() if _is_own(name, raw)}
+    odd = {name: what for name, what in there.odd.items() if name not in own}
+    for name, what in odd.items():
+        recorded = files.get(name) or files.get(f"{name}/")
+        if recorded:
+            differs("changed", name, what, _told(recorded))
+        elif name.startswith(whole) or any(
+            one.startswith(f"{name}/" if name else "") for one in files
+        ):
+            differs("changed", name, what, "a file or a folder itself")
+        else:
+            differs("new", name, what, "no such file")
+    for name, file in files.items():
+        verdict.files += 1
+        if name.rstrip("/") not in odd:
+            for difference in _compared(folder / name, name, file, files.get("images.csv")):
+                differs(*difference)
+    untold = dict(there.untold)
+    for name in [*there.files, *own]:
+        if name in files or name.startswith(whole):
+            continue
+        if _is_own(name, raw):
+            untold[name] = own.get(name, "not of what the dataset was taken from")
+        else:
+            differs("new", name, f"{(folder / name).lstat().st_size:,} bytes", "no such file")
+    for name, why in untold.items():
+        if why == EMPTY or not name.startswith(whole):
+            verdict.notes.append(f"not looked at: {shown}/{name} ({why})")
+
+
+def _compared(
+    path: Path, name: str, expected: Recorded, table: Recorded | None
+) -> Iterator[Difference]:
+    """How the file or folder at ``path`` differs from what is recorded of it, if it does.
+
+    Images are named by the table beside them, if that is as recorded.
+    """
     as_recorded = _told(expected)
-    if not path.exists():
-        verdict.differences.append(("missing", name, "no such file", as_recorded))
-        return
-    # what is no plain file, such as a pipe, may never end
-    if not (path.is_dir() if expected.path.endswith("/") else path.is_file()):
-        verdict.differences.append(("changed", name, "something else than a file", as_recorded))
-        return
-    found = described(path, expected.path)
-    if found == expected:
-        return
-    named = list(_changed_images(path)) if expected.path.endswith("/images/") else []
-    verdict.differences += named or [("changed", name, _told(found), as_recorded)]
+    try:
+        mode = path.stat().st_mode
+        # what is no plain file, such as a pipe, may never end
+        if not (stat.S_ISDIR if name.endswith("/") else stat.S_ISREG)(mode):
+            yield "changed", name, "something else than it was", as_recorded
+        elif stat.S_ISDIR(mode):
+            yield from _compared_folder(path, name, expected, table)
+        elif (found := described(path, expected.path)) != expected:
+            yield "changed", name, _told(found), as_recorded
+    except (FileNotFoundError, NotADirectoryError):
+        yield "missing", name, "no such file", as_recorded
+    except OSError as error:
+        yield "unreadable", name, error.strerror or str(error), as_recorded
 
 
-def _changed_images(folder: Path) -> Iterator[tuple[str, str, str, str]]:
-    """Which of a dataset's images are not those of images.csv beside their folder."""
-    table = folder.parent / "images.csv"
-    if not table.is_file():
+def _compared_folder(
+    path: Path, name: str, expected: Recorded, table: Recorded | None
+) -> Iterator[Difference]:
+    files = sums_of_folder(path)
+    if files.get(MARK) == (0, NOTHING):
+        del files[MARK]
+    sums = {file: sha256 for file, (_, sha256) in files.items()}
+    size = sum(size for size, _ in files.values())
+    # a copy without hidden files has lost the mark that was there when the run was recorded
+    ways = [digest_of_sums(sums | mark) for mark in ({}, {MARK: NOTHING})]
+    if size == expected.size and expected.sha256 in ways:
         return
-    with table.open(encoding="utf-8", newline="") as stream:
-        rows = {row.get("image") or "": row.get("sha256") or "" for row in csv.DictReader(stream)}
-    there = set(files_below(folder))
-    for image in sorted(there | set(rows)):
-        name = f"data/{folder.parent.name}/images/{image}"
-        if image not in there:
-            yield "missing", name, "no such file", f"sha256 {rows[image]}"
-        elif image not in rows:
-            yield "new", name, f"{(folder / image).stat().st_size:,} bytes", "no such file"
-        elif (found := digest_of_file(folder / image)) != rows[image]:
-            yield "changed", name, f"sha256 {found}", f"sha256 {rows[image]}"
+    csv_file = path.parent / "images.csv"
+    known = name == "images/" and table and digest_of_file(csv_file) == table.sha256
+    named = list(_changed_images(csv_file, name, sums)) if known else []
+    found = Recorded(expected.path, size, ways[0])
+    yield from named or [("changed", name, _told(found), _told(expected))]
+
+
+def _changed_images(csv_file: Path, name: str, sums: dict[str, str]) -> Iterator[Difference]:
+    """Which of a dataset's images are not those of its table."""
+    try:
+        with csv_file.open(encoding="utf-8", newline="") as stream:
+            table = {
+                row.get("image") or "": row.get("sha256") or "" for row in csv.DictReader(stream)
+            }
+    except (UnicodeDecodeError, csv.Error):  # a table of someone who wrote the record, too
+        return
+    for image in sorted(sums.keys() | table.keys()):
+        if image not in sums:
+            yield "missing", name + image, "no such file", f"sha256 {table[image]}"
+        elif image not in table:
+            yield "new", name + image, f"sha256 {sums[image]}", "no such file"
+        elif sums[image] != table[image]:
+            yield "changed", name + image, f"sha256 {sums[image]}", f"sha256 {table[image]}"
 
 
 def _told(file: Recorded) -> str:
     return f"{file.size:,} bytes, sha256 {file.sha256}"
 
 
-def _printable(name: str) -> str:
-    """``name`` without what a terminal would obey or cannot show."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+def _printable(text: str) -> str:
+    """``text`` without what a terminal would obey or cannot show."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def as_text(folder: Path, verdict: Verdict) -> str:
@@ -140,23 +217,22 @@ def as_text(folder: Path, verdict: Verdict) -> str:
     for what, todo in TO_DO.items():
         there = [one for one in verdict.differences if one[0] == what]
         for _, name, found, expected in there:
-            shown = _printable(name)
-            lines += [f"{what}: {shown}", f"  found:    {found}", f"  expected: {expected}"]
+            lines += [f"{what}: {name}", f"  found:    {found}", f"  expected: {expected}"]
         if there:
             lines += [f"  to do:    {todo}"]
     count = len(verdict.differences)
     if count:
         kinds = {one[0] for one in verdict.differences}
-        lines += [ANEW] if kinds & {"changed", "missing"} else []
+        lines += ANEW if kinds & {"changed", "missing"} else []
         lines += [
             f"{folder}: NOT as recorded: {count} differences, {verdict.files} files looked at"
         ]
     else:
         lines += [f"{folder}: {verdict.files} files, all as recorded"]
-    lines += [f"  not here, so not looked at: {_printable(home)}" for home in verdict.absent]
+    lines += [f"  {note}" for note in verdict.notes]
     # the record vouches for the files; who keeps this sum elsewhere can vouch for the record
     lines += [f"  sha256 of the record itself: {digest_of_file(folder / NAME)}"]
-    return "\n".join(lines)
+    return "\n".join(map(_printable, lines))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -183,18 +259,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "make a run first: ./run",
             )
         for folder in folders:
-            verdict = verify(folder)
-            print(as_text(folder, verdict))
-            status = max(status, int(bool(verdict.differences)))
+            status = max(status, _verified(folder))
     except KeyboardInterrupt:
         return 130
+    except BadInput as error:
+        print(f"ERROR in {error}", file=sys.stderr)
+        return 1
+    return status
+
+
+def _verified(folder: Path) -> int:
+    """Tell the verdict on one folder, so that a record that cannot be read hides no other's."""
+    try:
+        verdict = verify(folder)
+        print(as_text(folder, verdict))
     except BadInput as error:
         print(f"ERROR in {error}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1
-    return status
+    return int(bool(verdict.differences))
 
 
 if __name__ == "__main__":

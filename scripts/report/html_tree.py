@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -61,9 +62,7 @@ class _Builder(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.where = where
         self.page = page
-        self.starts = [0]
-        for line in page.splitlines(keepends=True):
-            self.starts.append(self.starts[-1] + len(line))
+        self.starts = line_starts(page)
         self.root = Element("page")
         self.open = [self.root]
         self.drawing: Element | None = None
@@ -115,6 +114,14 @@ class _Builder(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.drawing is None:
             self.open[-1].children.append(data)
+
+
+def line_starts(text: str) -> list[int]:
+    """Where each line of ``text`` begins, as parsers count lines: they end at a newline alone.
+
+    ``str.splitlines`` ends them at a form feed, U+2028 and others, too, which a caption may hold.
+    """
+    return [0, *(newline.end() for newline in re.finditer("\n", text))]
 
 
 def tree_of(page: str, where: object = "the page") -> Element:

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 from scripts.job import BadInput
 from scripts.report import style
 from scripts.report.findings import Finding, Label
+from scripts.report.html_tree import line_starts
 from scripts.report.labels import Labels
 
 # the script itself runs from a copy that Snakemake makes: the files beside it are found from here
@@ -150,7 +151,7 @@ def listing(where: str) -> dict[str, Any]:
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
             first = min([node.lineno, *(mark.lineno for mark in node.decorator_list)])
-            lines = source.splitlines()[first - 1 : node.end_lineno]
+            lines = source.split("\n")[first - 1 : node.end_lineno]
             return {
                 "file": file,
                 "name": name,
@@ -162,9 +163,7 @@ def listing(where: str) -> dict[str, Any]:
 
 def highlighted(source: str) -> Markup:
     """Python with its keywords, strings and comments marked."""
-    starts = [0]
-    for line in source.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
+    starts = line_starts(source)
     parts, done = [], 0
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         kind = _kind_of(token)

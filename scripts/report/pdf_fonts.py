@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import re
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 MISSING = "\u25a1"
 SIGNS = "±×÷−≤≥≈≠∞"  # taken from DejaVu Sans: Noto draws them as wide as a Chinese character
 BREAK = "\u200b"  # a place where a line may end, of no width
+# what parts words and is no character of them, beside the spaces that have a width of their own
+SPACES = re.compile("[ \\t-\\r\\x1c-\\x1f\\x85\\u2028\\u2029]+")
 MONO = 0.602  # ems, the advance of every letter of DejaVu Sans Mono
 
 
@@ -51,8 +54,8 @@ def _letters(name: str) -> dict[int, str]:
 def printable(text: str) -> str:
     """``text`` with a box for each character that no font here can draw.
 
-    Control and format characters are dropped; line breaks and tabs become spaces. Composed first,
-    so that a letter and its accent are one character where such a character exists.
+    Line ends and tabs become spaces; other control and format characters are dropped. Composed
+    first, so that a letter and its accent are one character where such a character exists.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -61,9 +64,9 @@ def printable(text: str) -> str:
 
 @functools.cache
 def _drawn(character: str) -> str:
-    if character in "\n\t\r\f":
+    if SPACES.fullmatch(character):
         return " "
-    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn"):
         return ""
     code = ord(character)
     names = ("NotoSansCJKsc-Regular.otf", "DejaVuSans.ttf")

@@ -27,6 +27,7 @@ from matplotlib.ft2font import LoadFlags
 from PIL import Image
 
 from scripts.job import whole
+from scripts.studies.table import ROW_END, csv_file
 
 INK, MUTED, LINE, TINT, PAPER = "#1c2430", "#5b6675", "#d5dbe3", "#f2f5f8", "#fffffe"
 
@@ -40,6 +41,8 @@ FAMILIES = ("Noto Sans CJK SC", "DejaVu Sans")
 HAN = r"\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef"
 CLOSING = "，。、；：？！）】》」』”’"
 PIECE = re.compile(rf"[{HAN}][{CLOSING}]*|[^\s{HAN}]+[{CLOSING}]*|\s+")
+# what no XML may hold, not even in the comments in which matplotlib repeats what it draws
+NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 WIDTH = 7.2  # inches, the width of a page's text
 SIZE, SMALL = 9.0, 7.5  # points
 
@@ -219,7 +222,8 @@ def save(figure: Figure, svg: str | Path, png: str | Path, style: dict[str, Any]
     with sheet():
         with whole(svg) as draft:
             figure.savefig(draft, metadata={"Date": None, "Creator": None})
-            draft.write_text(_with_jpegs(draft.read_text("utf-8")), "utf-8")
+            drawing = NO_XML.sub("", draft.read_text("utf-8"))
+            draft.write_text(_with_jpegs(drawing), "utf-8")
         with whole(png) as draft:
             figure.savefig(draft, dpi=int(style.get("dpi", 200)), metadata={"Software": None})
 
@@ -254,8 +258,8 @@ def thumbnail(path: Path, side: int) -> Image.Image:
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
     """The numbers of a figure, beside it."""
-    with whole(path) as draft:
-        table.to_csv(draft, index=False, lineterminator="\n")
+    with csv_file(path) as stream:
+        table.to_csv(stream, index=False, lineterminator=ROW_END)
 
 
 def listed(value: Any) -> list[str]:

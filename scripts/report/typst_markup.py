@@ -21,7 +21,7 @@ from scripts.job import BadInput
 from scripts.report.html_tree import Element, tree_of
 from scripts.report.mathml import formula, literal
 from scripts.report.pdf_columns import NAMES, PIECES, Cell, Words, layout
-from scripts.report.pdf_fonts import BREAK, printable, width
+from scripts.report.pdf_fonts import BREAK, SPACES, printable, width
 
 TEMPLATE = Path(__file__).resolve().with_name("report.typ")  # the functions that markup calls
 # what serves a screen and nothing else, and why it is not on paper
@@ -561,7 +561,7 @@ class _Converter:
         """Text of a cell by its look; None where a new line begins."""
         for child in node.children:
             if isinstance(child, str):
-                text = softened(printable(re.sub(r"[ \t\n\r\f]+", " ", child)))
+                text = softened(printable(SPACES.sub(" ", child)))
                 yield replace(look, text=text)
             elif child.tag == "br" or child.tag in BLOCKS or self._starts_a_line(child):
                 yield None
@@ -773,7 +773,7 @@ class _Converter:
         )
 
     def _words_of(self, text: str) -> str:
-        text = re.sub(r"[ \t\n\r\f]+", " ", text)
+        text = SPACES.sub(" ", text)
         if self.space:
             text = text.removeprefix(" ")
         if not text:

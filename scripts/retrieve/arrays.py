@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
+from scripts.data.files import BROKEN_ARCHIVE
 from scripts.job import BadInput, whole
 
 Arrays = dict[str, np.ndarray]
@@ -38,7 +38,8 @@ def read_arrays(path: str | Path, what: str, only: Collection[str] | None = None
             return {name: stored[name] for name in stored if only is None or name in only}
     except FileNotFoundError:
         raise BadInput(path, "no such file", what, made_anew(path)) from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    # of what a damaged archive may say of itself, zipfile and numpy find out in many ways
+    except (*BROKEN_ARCHIVE, MemoryError, TypeError) as error:
         found = str(error) or "an empty file"
         raise BadInput(path, found, "a whole .npz file", made_anew(path)) from None
 

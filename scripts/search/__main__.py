@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scripts.job import BadInput, whole
+from scripts.job import BadInput, printable, whole
 from scripts.search.engine import (
     PARTS,
     Find,
@@ -43,13 +43,16 @@ def save_sheet(path: Path, title: str, engine: Search, hits: Sequence[Hit], phot
 
 
 def as_text(hits: Sequence[Hit]) -> str:
-    """Hits for a person: rank, score and name, and below them what the image shows."""
+    """Hits for a person: rank, score and name, and below them what the image shows.
+
+    A caption stands on one line, and its control characters in letters.
+    """
     lines = []
     for hit in hits:
         lines.append(f"{hit.rank:>3}  {hit.score:.4f}  {hit.image}")
         shown = hit.captions if hit.caption is None else [hit.caption]
-        lines += [f"{'':13}{caption}" for caption in shown]
-    return "\n".join(lines)
+        lines += [f"{'':13}{' '.join(caption.split())}" for caption in shown]
+    return printable("\n".join(lines))
 
 
 def as_json(

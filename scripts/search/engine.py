@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
+import stat
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-from scripts.job import BadInput, digest_of_file, read_json
+from scripts.job import BadInput, digest_of_file, log, read_json
 
 # numpy, Pillow and torch are imported where they are used, so that --help answers at once
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ Find = Literal["images", "captions"]
 PARTS = ("dataset", "model", "prompt", "scorer")
 MAX_PHOTO = 256 * 2**20  # bytes
 MAX_PIXELS = 100_000_000  # larger pictures are refused by their header
+DELETE = "delete it and run the workflow again, which makes it anew"
 MAKE_A_RUN = "make one: ./run for the demo, ./run snakemake --cores all for Flickr8k"
 
 
@@ -131,22 +134,25 @@ class Search:
         query = checked_query(query)
         features, cuts = [], 0
         for model in self.models:
-            about = self._about(model, f"texts.{self.name.prompt}")
-            encoder = self._encoder(model, about)
-            some, cut = encode_captions(encoder, [query], about["templates"], batch_size=1)
+            templates = self._templates(model)
+            encoder = self._encoder(model, f"texts.{self.name.prompt}")
+            some, cut = encode_captions(encoder, [query], templates, batch_size=1)
             features.append(some)
             cuts += cut
         return np.concatenate(features, axis=1), cuts > 0
 
     def encode_image(self, photo: Image.Image) -> np.ndarray:
-        """Features (1, d) of a photo; raises ``BadInput`` as ``encode_text`` does."""
+        """Features (1, d) of a photo; raises ``BadInput`` as ``encode_text`` does.
+
+        So it does for a photo that the model's preprocessing does not take.
+        """
         import numpy as np
         import torch
 
         features = []
         for model in self.models:
-            encoder = self._encoder(model, self._about(model, "images"))
-            pixels = torch.from_numpy(encoder.preprocess(photo)[None])
+            encoder = self._encoder(model, "images")
+            pixels = torch.from_numpy(_preprocessed(encoder, photo)[None])
             features.append(encoder.encode_images(pixels).cpu().numpy())
         return np.concatenate(features, axis=1)
 
@@ -283,10 +289,7 @@ class Search:
         stem = "images" if GALLERY[direction] == "images" else f"texts.{self.name.prompt}"
         made_of = {
             "scorer": digest_of_file(self._run / "scorer.npz"),
-            "features": [
-                read_json(self._features(model) / f"{stem}.json").get("sha256")
-                for model in self.models
-            ],
+            "features": [self._about(model, stem).get("sha256") for model in self.models],
             "dimension": dimension,
         }
         if any(about.get(key) != value for key, value in made_of.items()):
@@ -299,10 +302,23 @@ class Search:
     def _features(self, model: str) -> Path:
         return self._results / self.name.dataset / model / self.name.split
 
-    def _encoder(self, model: str, about: dict[str, Any]) -> Encoder:
+    def _encoder(self, model: str, stem: str) -> Encoder:
         """The model, in the precision that features were computed in, as their sidecar says."""
-        folder, precision = self._data / "models" / model, about.get("precision", "float32")
-        return self._models.encoder(folder, precision)
+        precision = str(self._about(model, stem).get("precision", "float32"))
+        return self._models.encoder(self._data / "models" / model, precision)
+
+    def _templates(self, model: str) -> list[str]:
+        """The prompt that the captions went through; raises ``BadInput`` where it is not told."""
+        stem = f"texts.{self.name.prompt}"
+        templates = self._about(model, stem).get("templates")
+        if not (
+            isinstance(templates, list) and templates and all("{}" in str(t) for t in templates)
+        ):
+            raise BadInput(
+                self._features(model) / f"{stem}.json", f"templates: {templates!r:.80}",
+                "sentences with a place {} for the caption", DELETE,
+            )  # fmt: skip
+        return list(map(str, templates))
 
     def _about(self, model: str, stem: str) -> dict[str, Any]:
         """What the sidecar of some features says, if they are of the model that is there now.
@@ -319,7 +335,7 @@ class Search:
                 "name its folder with --data, or run the workflow again",
             )
         about = read_json(path)
-        if about.get("model") != digest_of_file(provenance):
+        if not isinstance(about, dict) or about.get("model") != digest_of_file(provenance):
             raise BadInput(
                 path,
                 f"features of another version of {model}",
@@ -329,6 +345,19 @@ class Search:
         return about
 
 
+def _preprocessed(encoder: Encoder, photo: Image.Image) -> np.ndarray:
+    try:
+        return encoder.preprocess(photo)
+    # each family brings its own, and it raises what it likes, from ValueError to MemoryError
+    except Exception as error:
+        raise BadInput(
+            f"a picture of {photo.width} x {photo.height} pixels",
+            f"the model's preprocessing does not take it: {type(error).__name__} {error!s:.200}",
+            "a picture about as wide as high",
+            "cut or shrink it",
+        ) from None
+
+
 def _direction(asked: Side, find: Find) -> str | None:
     """The scorer's direction; None within one side, where similarity is plain cosine."""
     return {("texts", "images"): "text_to_image", ("images", "captions"): "image_to_text"}.get(
@@ -336,11 +365,45 @@ def _direction(asked: Side, find: Find) -> str | None:
     )
 
 
-def finished_runs(results: Path, split: str | None = None) -> list[RunName]:
-    """All finished runs, the newest first; ``split`` None for the one that each was measured on."""
-    files = list(results.glob("*/*/*/*/metrics.json"))
-    files.sort(key=lambda file: file.stat().st_mtime_ns, reverse=True)
-    return [RunName(*file.parts[-5:-1], split=split or read_json(file)["split"]) for file in files]
+def finished_runs(
+    results: Path, split: str | None = None, left_out: list[str] | None = None
+) -> list[RunName]:
+    """All finished runs, the newest first; ``split`` None for the one that each was measured on.
+
+    Of one that cannot be told what is wrong is added to ``left_out``; it hides no other.
+    """
+    runs: list[tuple[int, RunName]] = []
+    for file in results.glob("*/*/*/*/metrics.json"):
+        try:
+            name = RunName(*file.parts[-5:-1], split=split or _split_of(file))
+            runs.append((_when_made(file), name))
+        except BadInput as error:
+            if left_out is not None:
+                left_out.append(str(error))
+    return [run for _, run in sorted(runs, key=lambda run: run[0], reverse=True)]
+
+
+def _when_made(metrics: Path) -> int:
+    """Nanoseconds; raises ``BadInput`` for what is no plain file, or has a name that is no text."""
+    try:
+        str(metrics).encode("utf-8")
+        made = metrics.stat()
+    except (OSError, UnicodeEncodeError) as error:
+        raise BadInput(metrics, str(error), "a run's metrics", DELETE) from None
+    # a pipe may never end
+    if not stat.S_ISREG(made.st_mode):
+        raise BadInput(metrics, "not a plain file", "a run's metrics", DELETE)
+    return made.st_mtime_ns
+
+
+def _split_of(metrics: Path) -> str:
+    """The split that a run was measured on; raises ``BadInput`` where the file does not say so."""
+    _when_made(metrics)
+    about = read_json(metrics)
+    split = about.get("split") if isinstance(about, dict) else None
+    if split not in ("train", "val", "test"):
+        raise BadInput(metrics, f"{about!r:.80}", '"split": train, val or test', DELETE)
+    return split
 
 
 def find_run(
@@ -364,7 +427,10 @@ def find_run(
         where there is no run, none of that name (offering the nearest), none with that index, or no
         features of the split
     """
-    runs = finished_runs(results, split)
+    left_out: list[str] = []
+    runs = finished_runs(results, split, left_out)
+    for why in left_out:
+        log.warning("A run is left out: %s", why)
     if not runs:
         raise BadInput(results, "no finished run", "at least one", MAKE_A_RUN)
     for part in PARTS:
@@ -420,7 +486,7 @@ def indexes_of(run: Path) -> list[str]:
 
 def indexed_split(results: Path, run: RunName) -> str:
     """The split that a run's indexes are built of: the one that was measured."""
-    return read_json(run_folder(results, run) / "metrics.json")["split"]
+    return _split_of(run_folder(results, run) / "metrics.json")
 
 
 def index_file(run: Path, index: str, direction: str) -> Path:
@@ -444,7 +510,12 @@ def models_behind(results: Path, run: RunName) -> list[str]:
 
     scorer = run_folder(results, run) / "scorer.npz"
     partner = read_arrays(scorer, "a fitted scorer", only={"with"}).get("with")
-    return [run.model] if partner is None else [run.model, str(partner)]
+    if partner is None:
+        return [run.model]
+    # it becomes a part of a path
+    if not re.fullmatch("[a-z0-9][a-z0-9.-]{,59}", str(partner)):
+        raise BadInput(scorer, f"with: {partner!s:.80}", "the name of a model", DELETE)
+    return [run.model, str(partner)]
 
 
 def run_folder(results: Path, run: RunName) -> Path:

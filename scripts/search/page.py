@@ -12,17 +12,18 @@ import io
 import ipaddress
 import logging
 import os
+import re
 import socket
 import sys
 import threading
 import time
 import webbrowser
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import yaml
 from flask import Flask, Response, abort, render_template, request, send_file
@@ -40,6 +41,7 @@ from scripts.search.engine import (
     finished_runs,
     missing_features,
 )
+from scripts.search.server import make_server
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,6 +60,9 @@ THUMBNAIL = 640  # pixels, the longer side
 THUMBNAILS = 500  # kept in memory
 EXAMPLES = 4
 EXAMPLE_LENGTH = 80  # characters
+
+# an address in numbers or a name, and a port; no user, path or query
+HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::[0-9]{1,5})?")
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -91,11 +96,13 @@ class Runs:
 
     def names(self) -> dict[str, RunName]:
         """Runs that can be asked, by their path below results/, the newest first."""
-        return {
-            path_of(run): run
-            for run in finished_runs(self._results, self._split)
-            if self._can_be_asked(run)
-        }
+        return self.names_and_rest()[0]
+
+    def names_and_rest(self) -> tuple[dict[str, RunName], list[str]]:
+        """The same, and what is wrong with those that cannot even be named."""
+        left_out: list[str] = []
+        runs = finished_runs(self._results, self._split, left_out)
+        return {path_of(run): run for run in runs if self._can_be_asked(run)}, left_out
 
     @contextlib.contextmanager
     def asked(self, path: str) -> Iterator[Search]:
@@ -168,10 +175,10 @@ def make_app(
 
     @app.before_request
     def refuse_strangers() -> None:
-        if not is_this_machine(request.headers.get("Host", ""), network_name):
-            abort(403, "this page answers only under the address that it was started with")
-        if not from_the_page():
-            abort(403, "this request does not come from the search page")
+        # the server judges the head before it reads a body; other servers of the app may not
+        header = partial(request.headers.get, default="")
+        if why := why_refused(request.method, request.path, header, network_name):
+            abort(403, why)
 
     @app.after_request
     def harden(response: Response) -> Response:
@@ -198,17 +205,17 @@ def make_app(
         if language not in LANGUAGES:
             wanted = (tag[:2].lower() for tag in request.accept_languages.values())
             language = next((tag for tag in wanted if tag in LANGUAGES), "en")
-        known = list(runs.names().items())
+        known, left_out = runs.names_and_rest()
         setup = {
             "words": words,
-            "runs": [asdict(run) | {"path": path} for path, run in known],
+            "runs": [asdict(run) | {"path": path} for path, run in known.items()],
             "first": path_of(first),
             "index": index or "",
             "top_k": top_k,
             "max_upload": MAX_UPLOAD,
         }
         return render_template(
-            "page.html.j2", setup=setup, say=words[language], language=language,
+            "page.html.j2", setup=setup, say=words[language], language=language, left_out=left_out,
             max_query=MAX_QUERY, counts=sorted({5, 10, 20, 50, MAX_ANSWERS, top_k}), top_k=top_k,
         )  # fmt: skip
 
@@ -340,36 +347,48 @@ def wished(default: Find) -> tuple[int, Find]:
     raise BadInput("find", f"{find:.20}", "images or captions", "correct it")
 
 
+def why_refused(
+    method: str, path: str, header: Callable[[str], str], network_name: str | None = None
+) -> str | None:
+    """Why a request is not answered, by its head alone; None where it is.
+
+    Parameters
+    ----------
+    header : the value of a header by its name, "" where it is not there
+    network_name : see ``is_this_machine``
+    """
+    if not is_this_machine(header("Host"), network_name):
+        return "this page answers only under the address that it was started with"
+    if not from_the_page(method, path, header):
+        return "this request does not come from the search page"
+    return None
+
+
 def is_this_machine(host: str, network_name: str | None = None) -> bool:
     """Whether a Host header names this machine, and not a name that someone else points at it.
 
     An address in numbers cannot be pointed elsewhere. Beyond loopback they are all taken, and
     ``network_name``, unless that is None.
     """
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
+    match = HOST.fullmatch(host)
+    name = (match[1] or match[2]).lower() if match else ""
     if name == "localhost":
         return True
     try:
         return ipaddress.ip_address(name).is_loopback or network_name is not None
     except ValueError:
-        return network_name is not None and name == network_name.lower()
+        return bool(name) and network_name is not None and name == network_name.lower()
 
 
-def from_the_page() -> bool:
-    """Whether the present request was made by the page, or opens it.
+def from_the_page(method: str, path: str, header: Callable[[str], str]) -> bool:
+    """Whether a request was made by the page, or opens it.
 
     Browsers that reach us over plain HTTP from another machine leave ``Sec-Fetch-Site`` out; each
     of them sends ``Origin`` with a POST.
     """
-    site = request.headers.get("Sec-Fetch-Site", "none")
-    if site not in ("same-origin", "none"):
-        return request.method == "GET" and request.path == "/"
-    if request.method in ("GET", "HEAD"):
-        return True
-    return request.headers.get("Origin") == f"{request.scheme}://{request.headers['Host']}"
+    if header("Sec-Fetch-Site") not in ("same-origin", "none", ""):
+        return method == "GET" and path == "/"
+    return method in ("GET", "HEAD") or header("Origin") == f"http://{header('Host')}"
 
 
 def listen(host: str, port: int | None) -> socket.socket:
@@ -416,17 +435,14 @@ def serve(
     host: str, port: int | None,
 ) -> None:  # fmt: skip
     """Answer until Ctrl-C; ``listen`` says what is raised."""
-    import waitress
-
     listener = listen(host, port)
     runs = Runs(results, data, split)
     network_name = None if is_loopback(host) else socket.gethostname()
     app = make_app(runs, first, index, top_k, network_name)
     # a page asks for its pictures all at once: that they queue is no news
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    server = waitress.create_server(
-        app, sockets=[listener], threads=4, ident=None, max_request_body_size=2 * MAX_UPLOAD
-    )
+    refuse = partial(why_refused, network_name=network_name)
+    server = make_server(app, listener, refuse, MAX_UPLOAD, HEADERS)
     shown = f"[{host}]" if ":" in host else host
     if host in ("0.0.0.0", "::"):  # noqa: S104 all of this machine's addresses, which are no address
         shown = network_name

@@ -7,11 +7,12 @@ its interval where it has one. Shares are fractions.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -24,6 +25,7 @@ COLUMNS = (
     *("model", "prompt", "scorer", "direction", "group", "x"),
     *("measure", "queries", "value", "low", "high"),
 )
+ROW_END = "\r\n"
 
 # before the name of a measure: the adjusted p-value of its difference from zero
 P_OF = "p_holm:"
@@ -101,10 +103,31 @@ def mean_rows(
 
 def write_rows(path: str | Path, rows: Sequence[Row], columns: Sequence[str] = COLUMNS) -> None:
     """Write a table, whole or not at all; other ``columns`` for tables of another shape."""
-    with whole(path) as draft, draft.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    with csv_file(path) as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator=ROW_END)
         writer.writeheader()
         writer.writerows(rows)
+
+
+@contextlib.contextmanager
+def csv_file(path: str | Path) -> Iterator[CsvFile]:
+    """Where a writer of CSV that ends its rows with ``ROW_END`` writes ``path``, whole or not."""
+    with whole(path) as draft, draft.open("w", newline="", encoding="utf-8") as stream:
+        yield CsvFile(stream)
+
+
+class CsvFile:
+    """Ends each row that a writer of CSV hands over with a newline, in place of ``ROW_END``.
+
+    A writer quotes a carriage return only if that ends its rows, too; one that a caption holds
+    would else be read as the end of its row.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, row: str) -> int:
+        return self._stream.write(row.removesuffix(ROW_END) + "\n")
 
 
 def _number(value: float | None) -> float | None:

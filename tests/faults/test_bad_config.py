@@ -69,6 +69,11 @@ CASES = [
     Case("a name that leads out", "models: {../x: {source: local, path: x}}", "does not match"),
     Case("a name from the root", "datasets: {/x: {source: folder, location: x}}", "does not match"),
     Case("a name of a folder of ours", "scorers: {figures: {kind: cosine}}", "should not be valid"),
+    Case(
+        "a dataset where models are",
+        "datasets: {models: {source: folder, location: x}}",
+        "'models'",
+    ),
     Case("a name with a wildcard", "prompts: {'{dataset}': ['{}']}", "does not match"),
     Case("a name in Chinese", "prompts: {提示: ['{}']}", "does not match"),
     Case("no number", "prepare: {max_lost: .nan}", "nan is no finite number"),

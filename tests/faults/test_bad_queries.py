@@ -133,6 +133,25 @@ def test_an_uploaded_picture_finds_its_caption_or_is_told(client, case):
         assert told["hits"][0]["caption"] in CAPTIONS["blue.png"]
 
 
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("height and width"), KeyError("size")])
+def test_a_picture_that_the_model_does_not_take_is_told(
+    client, project, capsys, monkeypatch, error
+):
+    def refuse(self, image):
+        raise error
+
+    monkeypatch.setattr(ColourEncoder, "preprocess", refuse)
+    content = saved(Image.new("RGB", (1, 3000)))
+    answer = client.post("/api/picture", query_string={"run": RUN}, headers=OWN, data=content)
+    assert answer.status_code == 400
+    (project / "photo.png").write_bytes(content)
+    capsys.readouterr()
+    _, told = asked(project, capsys, "--image", str(project / "photo.png"))
+    for message in (answer.get_json()["error"], told):
+        check_message(message)
+        assert "1 x 3000 pixels" in message and type(error).__name__ in message
+
+
 @pytest.mark.parametrize("turn", range(2, 9))
 def test_a_picture_that_lies_on_its_side_is_asked_upright(client, monkeypatch, turn):
     seen, pixels_of = [], ColourEncoder.preprocess

@@ -110,3 +110,22 @@ def recorded(recording) -> Recording:
     """The same, recorded."""
     recording.record()
     return recording
+
+
+@pytest.fixture(scope="session")
+def odd_run(tmp_path_factory) -> Path:
+    """A recorded run, with files whose names begin as those of data do, and Snakemake's mark."""
+    folder = tmp_path_factory.mktemp("odd")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        recording = Recording(folder)
+        recording.write("data/toy/images/.snakemake_timestamp", b"")
+        for name in (
+            "data/test/images.npy",
+            "raw/test/images.npy",
+            "#report.md#",
+            "data/notes.txt",
+        ):
+            recording.write(f"results/toy/{name}", b"as it was")
+        recording.record()
+    return folder

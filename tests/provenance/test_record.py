@@ -128,7 +128,25 @@ def test_files_of_another_run_in_the_folder_are_told_apart(recording):
     assert there["other/%C3%A9%20%FF.csv"]["description"] == "not made by this run"
     assert "other/%C3%A9%20%FF.csv" not in {one["@id"] for one in there["#run"]["result"]}
     assert not [key for key in there if ".DS_Store" in key]
-    assert "other/é \udcff.csv" in {file.path for file in read_crate(recording.crate)}
+    assert "other/é \udcff.csv" in {file.path for file in read_crate(recording.crate)[0]}
+    assert not verify(recording.results).differences
+
+
+def test_what_is_no_plain_file_is_told_and_does_not_stop_the_record(recording, caplog):
+    (recording.results / "gone.csv").symlink_to("nowhere")
+    (recording.results / "linked").symlink_to(recording.folder)
+    os.mkfifo(recording.results / "pipe")
+    record = recording.record()
+    assert not {"gone.csv", "linked", "pipe"} & set(entities(record))
+    for word in ("gone.csv: a link to nowhere", "linked: a link to", "pipe: a pipe"):
+        assert word in caplog.text
+
+
+def test_what_a_person_put_beside_data_and_models_is_recorded_with_them(recording):
+    recording.write("data/toy/notes.txt", b"mine")
+    recording.write("data/models/tiny/card/README.md", b"mine")
+    there = entities(recording.record())
+    assert {"#data/toy/notes.txt", "#data/models/tiny/card/README.md"} <= set(there)
     assert not verify(recording.results).differences
 
 

@@ -6,11 +6,12 @@ import re
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import LANGUAGES, NASTY, FakeRun
+from fake_run import LANGUAGES, NASTY, ODD, FakeRun
 from matplotlib.axis import Tick
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
@@ -365,3 +366,24 @@ def test_each_language_gets_its_own_file(tmp_path: Path):
     style.draw(job, lambda language: plot_flow(language, {}))
     svgs = [re.sub(r"\s+", " ", Path(path).read_text("utf-8")) for path in paths["svg"]]
     assert svgs[0] != svgs[1]
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_a_figure_is_xml_whatever_a_title_of_the_configuration_holds(tmp_path):
+    figure, axes = style.inches(2, 1)
+    every = "".join(map(chr, range(1, 160))) + "\ufffe\u2028"
+    axes.text(0, 0.5, f"a title {every} of one's own -->")
+    svg = tmp_path / "figure.svg"
+    style.save(figure, svg, tmp_path / "figure.png", {})
+    assert ElementTree.parse(svg).getroot().tag.endswith("svg")
+    assert "of one's own" in svg.read_text("utf-8")
+
+
+def test_a_caption_comes_back_from_the_table_of_a_figure_as_it_was(tmp_path):
+    table = pd.DataFrame({"caption": [f"a{odd}dog" for odd in ODD], "rank": range(len(ODD))})
+    style.write_table(table, tmp_path / "figure.csv")
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "figure.csv"), table)
+    style.write_table(table.assign(caption="a, dog"), tmp_path / "plain.csv")
+    assert (
+        (tmp_path / "plain.csv").read_bytes().startswith(b'caption,rank\n"a, dog",0\n"a, dog",1\n')
+    )

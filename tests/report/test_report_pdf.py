@@ -11,10 +11,11 @@ import tempfile
 import unicodedata
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 import typst
-from fake_run import LANGUAGES
+from fake_run import LANGUAGES, ODD
 from PIL import Image
 
 from scripts.job import BadInput
@@ -236,6 +237,30 @@ def test_every_picture_is_there_once_and_in_the_colours_of_paper(pages):
             if name.endswith(".svg"):
                 assert b"var(" not in made.files[name]
                 assert b"#1c2430" in made.files[name]
+
+
+def test_drawings_are_whole_whatever_ends_a_line_before_them(fake_run, pages):
+    files = [fake_run.results / f"report.{lang}.html" for lang in LANGUAGES]
+    held = "".join(file.read_bytes().decode() for file in files)
+    assert [repr(one) for one in ODD if f"a{one}" not in held] == []
+    for page in pages.values():
+        drawings = [one.source for one in tree_of(page).all("svg")]
+        assert len(drawings) > 10
+        for source in drawings:
+            assert source.startswith("<svg") and source.count("<svg") == 1
+            ElementTree.fromstring(source)
+
+
+@POPPLER
+@pytest.mark.parametrize("odd", [*ODD, "\r\n", "\x1f", "\0", "\x7f", "\x9f"], ids=repr)
+def test_text_around_an_odd_character_is_on_paper_and_the_drawings_after_it(odd: str):
+    drawing = '<svg viewBox="0 0 4 4"><path d="M{} 0V4" stroke="#1c2430"/></svg>'
+    first, second = drawing.format(1), drawing.format(2)
+    page = page_of(f"<p>a{odd}dog</p>{first}<table><tr><td>a{odd}cat</td></tr></table>{second}")
+    assert [one.source for one in tree_of(page).all("svg")] == [first, second]
+    # what ends a line parts words; what does nothing is not there
+    between = " " if odd.isspace() else "".join(one for one in odd if one.isprintable())
+    assert text_of(pdf(page)).split() == f"a{between}dog a{between}cat".split()
 
 
 def test_the_rules_script_writes_what_the_page_says(pages, tmp_path: Path, printed):
