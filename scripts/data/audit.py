@@ -47,6 +47,7 @@ class Findings:
     aside : (item, reason, detail) of what is not used
     converted : (item, reason, name as stored) of images that are not kept byte for byte
     split_of : item of ``aside`` -> its split, where an official one names it
+    spaced : captions in which invisible characters became spaces
     """
 
     images_found: int = 0
@@ -55,6 +56,7 @@ class Findings:
     converted: list[tuple[str, str, str]] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
     split_of: dict[str, str] = field(default_factory=dict)
+    spaced: list[str] = field(default_factory=list)
 
     def set_aside(self, item: str, reason: str, detail: str, split: str = "") -> None:
         """Record what is not used; ``item`` may be whatever a file system takes for a name."""

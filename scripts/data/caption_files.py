@@ -12,6 +12,9 @@ from scripts.job import BadInput
 
 # the longest sentence that anyone reads has some thousand; a model reads 248 words at most
 MAX_CAPTION = 100_000
+# line ends of any kind and what drives terminals: text pasted from a page or a document has them,
+# readers see nothing of them, or two words as one, and no model learnt them
+INVISIBLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]+")
 
 
 def token_captions(text: str, where: str, findings: Findings) -> dict[str, list[str]]:
@@ -91,12 +94,16 @@ def table_captions(text: str, where: str, findings: Findings) -> dict[str, list[
 def usable(image: str, captions: list[str], findings: Findings) -> list[str]:
     """``captions`` without space around them, and without those that are set aside.
 
-    These are the empty ones, and those of more than ``MAX_CAPTION`` characters.
+    These are the empty ones, and those of more than ``MAX_CAPTION`` characters. What is ``INVISIBLE``
+    becomes a space.
     """
     findings.captions_found += len(captions)
     kept = []
-    for number, caption in enumerate(captions):
-        caption = caption.strip()
+    for number, written in enumerate(captions):
+        caption = written.strip()
+        if INVISIBLE.search(caption):
+            caption = " ".join(INVISIBLE.sub(" ", caption).split())
+            findings.spaced.append(f"{image}: caption {number}")
         if not caption:
             findings.set_aside(image, EMPTY_CAPTION, f"caption {number}")
         elif len(caption) > MAX_CAPTION:

@@ -209,6 +209,7 @@ def _note_oddities(kept: list[Kept], findings: Findings) -> None:
             if sum(map(str.isalnum, caption)) < 2
         ),
     )
+    findings.note("line ends and control characters within a caption, made spaces", findings.spaced)
     findings.note("images in no split", (one.image for one in kept if one.split == "none"))
 
 

@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 
+from scripts.data.caption_files import usable
 from scripts.data.audit import Findings, Unusable
 from scripts.data.files import digest_of_folder, open_files, paths_below, why_unsafe
 from scripts.data.layouts import LAYOUTS, has_official_split
@@ -455,6 +456,13 @@ def test_a_caption_longer_than_anyone_reads_is_set_aside_in_every_layout(
         assert not any(long in record.captions for record in records)
     monkeypatch.setattr("scripts.data.caption_files.MAX_CAPTION", len("caption 0 of 0") - 1)
     assert read("parquet", tmp_path / "parquet")[1].reasons()["overlong caption"] == 5
+
+
+@pytest.mark.parametrize("odd", [*"\u2028\u2029\x85\v\f\x1c\x1d\x1e\r\t", "\x1b\x07", "\r\n \u2028"])
+def test_what_no_reader_sees_within_a_caption_becomes_a_space(odd):
+    findings = Findings()
+    assert usable("1.jpg", [f"{odd}a dog{odd}runs{odd}", "a cat"], findings) == ["a dog runs", "a cat"]
+    assert findings.spaced == ["1.jpg: caption 0"]
 
 
 def entry(name: str, **changes) -> zipfile.ZipInfo:
