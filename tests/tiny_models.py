@@ -275,7 +275,7 @@ def make_roberta_dual_encoder(folder: Path) -> None:
     make_dual_encoder(folder)
     for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json"):
         (folder / name).unlink()
-    letters = sorted(set(clip_vocabulary()[0]) - {"<|startoftext|>", "<|endoftext|>"})
+    letters = [piece for piece in sorted(clip_vocabulary()[0]) if len(piece) == 1]
     pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *letters]
     vocab = {piece: row for row, piece in enumerate(pieces)}
     RobertaTokenizer(vocab=vocab, merges=[]).save_pretrained(folder)

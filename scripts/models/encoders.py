@@ -97,7 +97,21 @@ class Encoder:
             return_token_type_ids=False,
             return_tensors="pt",
         )
+        self._check_rows(batch["input_ids"], texts)
         return dict(batch)
+
+    def _check_rows(self, ids: torch.Tensor, texts: list[str]) -> None:
+        """``BadInput`` where a text has a token that the model has no row for."""
+        rows = self.model.config.text_config.vocab_size
+        if int(ids.max()) < rows:
+            return
+        text, place = divmod(int(ids.argmax()), ids.shape[1])
+        raise BadInput(
+            tokenizer_file(self.folder),
+            f"token {ids[text, place]} in the text {texts[text]!r:.80}",
+            f"tokens below {rows}, the vocab_size of text_config in config.json",
+            "take the tokenizer files that belong to the model, or that word out of the text",
+        )
 
     def lengths(self, texts: list[str]) -> list[int]:
         """Tokens of each text before anything is cut; more than ``context_length`` will be cut."""
@@ -313,11 +327,13 @@ def load_tokens(folder: Path, text_config) -> Tokens:
     """The folder's own tokenizer, fitted to a text tower of ``text_config``."""
     from transformers import AutoTokenizer
 
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
+    def load(**settings: str):
+        return AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, **settings
         )
-        return fitted_tokens(folder, tokenizer, text_config)
+
+    try:
+        return fitted_tokens(folder, load, text_config)
     except BadInput:
         raise
     # on damaged files it, and the library in Rust below it, raise nearly anything
@@ -434,7 +450,7 @@ def _load_model(folder: Path, facts: Facts, dtype: torch.dtype):
         )
     # and it passes over what is too much, of places whatever only ends in their name
     places = {name for name in facts.shapes if name.endswith("position_ids")}
-    unexpected = set(report["unexpected_keys"]) | places - {n for n, _ in model.named_buffers()}
+    unexpected = (set(report["unexpected_keys"]) | places) - {n for n, _ in model.named_buffers()}
     if unexpected:
         raise unexpected_tensors(folder, unexpected)
     return model

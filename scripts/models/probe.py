@@ -38,6 +38,8 @@ SENTENCES = (
 # is computed twice, which is 1e-6 in float32. Untrained towers bring all inputs near each other,
 # but not that near: see tests/models/test_probe.py for what was measured.
 SAME = 1e-5
+# where a word begins, in pieces of SentencePiece and of GPT-2, and where it ends, in those of CLIP
+MARKS = ("\u2581", "\u0120", "</w>")
 # a hundredth of a step between two bytes, where a processor brings them to 0 to 1
 VALUES_APART = 4e-5
 # what the order of sums may do, in a deep tower, to one text that is padded in two ways
@@ -123,10 +125,12 @@ def probe_texts(encoder: Encoder) -> None:
         raise BadInput(
             blamed,
             f"tokens that are the same for different texts, such as {texts[same]!r}, in each of "
-            f"{len(languages)} languages",
+            f"the {len(languages)} languages that are tried",
             "a tokenizer that has words or letters of some language",
             "take the tokenizer files that belong to the model",
         )
+
+    _check_marks(encoder, blamed)
 
     def features_of(some: list[str]) -> np.ndarray:
         features = _tried(blamed, "a text", lambda: encoder.encode_texts(encoder.tokenize(some)))
@@ -154,6 +158,28 @@ def _plain(encoder: Encoder, tokens: dict[str, torch.Tensor]) -> np.ndarray:
 
     with torch.inference_mode():
         return encoder.unit(encoder.forward_texts(tokens))[0].double().numpy()
+
+
+def _check_marks(encoder: Encoder, blamed: Path) -> None:
+    """Raise ``BadInput`` where words are not told apart as the vocabulary tells them.
+
+    A tokenizer of another class finds, in CLIP's vocabulary, none of the pieces that end a word.
+    """
+    vocabulary = encoder.tokenizer.get_vocab()
+    for mark in MARKS:
+        marked = sum(mark in piece for piece in vocabulary)
+        ids = encoder.tokenize(["one two three"])["input_ids"][0].tolist()
+        pieces = encoder.tokenizer.convert_ids_to_tokens(ids)
+        if marked > len(vocabulary) // 10 and not any(mark in piece for piece in pieces):
+            kind = type(encoder.tokenizer).__name__
+            raise BadInput(
+                blamed,
+                f"{mark!r} parts words in the vocabulary, and a {kind} makes {pieces[:6]} of "
+                "'one two three'",
+                "the kind of tokenizer that the vocabulary was made with",
+                "correct tokenizer_class in tokenizer_config.json, or take the tokenizer files "
+                "that belong to the model",
+            )
 
 
 def probe_images(encoder: Encoder) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,15 +43,24 @@ class Tokens:
     lower_case: bool
 
 
-def fitted_tokens(folder: Path, tokenizer, text_config) -> Tokens:
-    """``tokenizer`` set as a tower of ``text_config`` needs it, whatever its files say.
+def fitted_tokens(folder: Path, load: Callable, text_config) -> Tokens:
+    """A tokenizer set as a tower of ``text_config`` needs it, whatever its files say.
 
-    Raises ``BadInput`` where no setting helps: texts that do not begin or end as the tower needs,
-    or more tokens than it has embeddings.
+    Parameters
+    ----------
+    folder : the model's
+    load : gives its tokenizer; what is named overrides the files
+
+    Raises
+    ------
+    BadInput
+        where no setting helps: texts that do not begin or end as the tower needs, or more tokens
+        than it has embeddings
     """
     path = tokenizer_file(folder)
+    tokenizer = load()
     rows = text_config.vocab_size
-    if len(tokenizer) > rows:
+    if len(tokenizer) > rows and not _are_sentinels(tokenizer, rows):
         raise BadInput(
             path,
             f"{len(tokenizer)} tokens",
@@ -66,15 +77,28 @@ def fitted_tokens(folder: Path, tokenizer, text_config) -> Tokens:
             rows,
         )
     tower = text_tower(text_config.model_type)
-    tokenizer.padding_side = tokenizer.truncation_side = "right"
     lower_case = tower.pooled == "last"
     last = _check_frame(path, tokenizer, text_config, lower_case)
+    written = tokenizer.pad_token
     if tower.pooled != "first" or tokenizer.pad_token_id is None:
         # what stands behind the end is never seen, or, by SigLIP, as in its training
         end = tokenizer.convert_ids_to_tokens(last)
-        tokenizer.pad_token = FILLED_WITH.get(end, end) if tower.pooled == "last" else end
+        filled = FILLED_WITH.get(end, end) if tower.pooled == "last" else end
+        if written != filled:
+            # a word that fills up is cut out of texts, too, unless it never was one that fills up
+            tokenizer = load(pad_token=filled)
+    _check_words(path, tokenizer, written)
+    tokenizer.padding_side = tokenizer.truncation_side = "right"
     positions = text_config.max_position_embeddings
     if tower.offset:
+        if text_config.pad_token_id != tokenizer.pad_token_id:
+            raise BadInput(
+                folder / "config.json",
+                f"pad_token_id {text_config.pad_token_id} of text_config, behind which positions "
+                f"begin; the tokenizer fills up with {tokenizer.pad_token_id}",
+                "one token to fill up with",
+                "correct the number, or take the tokenizer files that belong to the model",
+            )
         positions -= text_config.pad_token_id + 1
     # a tokenizer without a limit of its own says 1e30
     limit = tokenizer.model_max_length
@@ -93,6 +117,24 @@ def fitted_tokens(folder: Path, tokenizer, text_config) -> Tokens:
         masked=tower.pooled != "last",
         lower_case=lower_case,
     )
+
+
+def _are_sentinels(tokenizer, rows: int) -> bool:
+    """Whether all tokens beyond ``rows`` are T5's extra ids, which stand in no text."""
+    beyond = [token for token, row in tokenizer.get_vocab().items() if row >= rows]
+    return all(re.fullmatch("\u2581?<extra_id_[0-9]+>", token) for token in beyond)
+
+
+def _check_words(path: Path, tokenizer, filled: str | None) -> None:
+    """``BadInput`` where what texts are filled up with is a word, and so is cut out of each."""
+    special = {str(one) for one in tokenizer.added_tokens_decoder.values() if one.special}
+    if filled in special and not re.search("[<\\[{|]", filled):
+        raise BadInput(
+            path,
+            f"{filled!r:.40} as a special token, though texts hold it",
+            "special tokens that are no words, such as <pad>",
+            "take the tokenizer files from where the model was first published",
+        )
 
 
 def tokenizer_file(folder: Path) -> Path:

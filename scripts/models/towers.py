@@ -14,7 +14,10 @@ from typing import Any
 from scripts.job import BadInput, read_json
 
 # what attention may be computed with; all else is code of another package, or of a hub
-ATTENTION = (None, "eager", "sdpa")
+ATTENTION = ("eager", "sdpa")
+# what a config may say of the form of outputs: the default
+OUTPUTS = {"output_attentions": False, "output_hidden_states": False, "torchscript": False}
+OUTPUTS |= {"return_dict": True, "use_return_dict": True}
 # in keys of a config that say how many layers there are, or how often some come again
 DEPTHS = re.compile(r"(layer|depth|block|repeat)(?!.*size$)")
 # pixels; no image tower comes near it, and a picture of this side takes 50 MB
@@ -81,7 +84,10 @@ TOWERS = {
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
     "camembert": _ROBERTA,
-    "mpnet": Tower(offset=True),
+    **dict.fromkeys(
+        ("mpnet", "data2vec-text", "ibert", "luke", "longformer", "markuplm", "lilt"),
+        Tower(offset=True),
+    ),
     "clip_vision_model": _CLIP_IMAGE_TOWER,
     "chinese_clip_vision_model": _CLIP_IMAGE_TOWER,
     "siglip_vision_model": Tower(_CLIP_IMAGE, _CLIP_PLACES),
@@ -96,10 +102,14 @@ def text_tower(model_type: str) -> Tower:
 
 
 def check_config(path: Path, config: dict[str, Any]) -> None:
-    """Raise ``BadInput`` where a config, at any depth, asks for code or numbers of elsewhere."""
+    """Raise ``BadInput`` where a config, at any depth, asks for what is not computed here.
+
+    That is code or numbers of elsewhere, and outputs of another form.
+    """
     for where, key, value in _keys(config):
         if key.strip("_").startswith(("attn_implementation", "experts_implementation")):
-            asked = [one for _, _, one in _keys({key: value}) if not isinstance(one, dict | list)]
+            # a library's own notes are no names
+            asked = [one for _, _, one in _keys({key: value}) if isinstance(one, str)]
             if other := [one for one in asked if one not in ATTENTION]:
                 raise BadInput(
                     path,
@@ -107,6 +117,13 @@ def check_config(path: Path, config: dict[str, Any]) -> None:
                     "eager or sdpa, which need no code of another package or of a hub",
                     f"take {key} out of {path.name}",
                 )
+        if key in OUTPUTS and value is not OUTPUTS[key] and isinstance(value, bool):
+            raise BadInput(
+                path,
+                f"{where}: {str(value).lower()}, which changes what a model gives",
+                "outputs of the usual form",
+                f"take {key} out of {path.name}",
+            )
         if key == "quantization_config" and value:
             raise BadInput(
                 path,

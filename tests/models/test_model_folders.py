@@ -112,6 +112,16 @@ def tokens_added(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
+def sentinels(folder: Path) -> None:
+    """More pieces than the model has rows for, none of which stands in a text."""
+    path = folder / "tokenizer.json"
+    whole = json.loads(path.read_text("utf-8"))
+    pieces = whole["model"]["vocab"]
+    first = max(pieces.values()) + 1
+    pieces |= {f"\u2581<extra_id_{number}>": first + number for number in range(10)}
+    path.write_text(json.dumps(whole), "utf-8")
+
+
 def tokenizer_of(family: str) -> Spoil:
     """Another model's tokenizer, as if its files had been copied."""
 
@@ -173,6 +183,52 @@ FAULTS = [
     (SIGLIP, Case("no names of inputs", settings(SETTINGS, model_input_names=None))),
     (SIGLIP, Case("no lower case asked for", settings(SETTINGS, do_lower_case=None))),
     (SIGLIP, Case("lower case forbidden", settings(SETTINGS, do_lower_case=False))),
+    (CLIP, Case("filled with a sign that texts hold", settings(SETTINGS, pad_token="!"))),
+    (
+        ALL,
+        Case(
+            "notes of a library",
+            settings(CONFIG, "vision_config", _attn_implementation_autoset=True),
+        ),
+    ),
+    (
+        ALL,
+        Case(
+            "attentions asked for",
+            settings(CONFIG, output_attentions=True),
+            "output_attentions: true",
+        ),
+    ),
+    (ALL, Case("tuples asked for", settings(CONFIG, return_dict=False), "return_dict: false")),
+    (
+        ("chinese-clip", "vision-text-dual-encoder", "roberta-dual-encoder"),
+        Case(
+            "a buffer that transformers makes",
+            tensors(
+                lambda found: (
+                    found
+                    | {"text_model.embeddings.token_type_ids": torch.zeros(1, 20, dtype=torch.long)}
+                )
+            ),
+        ),
+    ),
+    (("siglip2",), Case("T5's extra ids", sentinels)),
+    (
+        ("roberta-dual-encoder",),
+        Case(
+            "places behind another token",
+            settings(CONFIG, "text_config", pad_token_id=0),
+            r"config\.json\n.*pad_token_id 0 of text_config.*fills up with 1",
+        ),
+    ),
+    (
+        ("clip", "clip-text-dual-encoder"),
+        Case(
+            "a tokenizer of another class",
+            settings(SETTINGS, tokenizer_class="GPT2Tokenizer"),
+            "'</w>' parts words|token",
+        ),
+    ),
     (SIGLIP, Case("filled with another token", settings(SETTINGS, pad_token="<unk>"))),
     (CLIP, Case("filled with a start", settings(SETTINGS, pad_token="<|startoftext|>"))),
     (CLIP, Case("no token to fill with", settings(SETTINGS, pad_token=None))),
