@@ -100,14 +100,19 @@ def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
     ------
     BadInput
         where no source has the model, with what each of them answered, and where the model is not
-        a dual encoder of a supported architecture, or its weights may not be opened
+        a dual encoder of a supported architecture, or its weights may not be opened; and, before
+        anything is touched, where files of the user's would be removed
     """
+    check_not_linked(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.json").unlink(missing_ok=True)
-    drafts = folder / ".download"
-    if entry["source"] in ("local", ["local"]):
+    local = entry["source"] in ("local", ["local"])
+    if local:
         path = os.path.expanduser(entry["path"])  # noqa: PTH111, the other fails without a home
         wanted = wanted_of(entry, "local", path)
+        check_apart(Path(path), folder)
+    (folder / "model.json").unlink(missing_ok=True)
+    drafts = folder / ".download"
+    if local:
         try:
             facts = copy_model(wanted, drafts / "local")
             move_model(drafts / "local", folder)
@@ -405,6 +410,43 @@ def check_sha256(draft: Path, choice: Choice, sha256: str | None) -> None:
             f"sha256 {sha256}",
             "check revision, weights and sha256 in the config, or get the file again",
         )
+
+
+def check_not_linked(folder: Path) -> None:
+    """Raise ``BadInput`` where the folder of a model is a link: files behind it are someone's."""
+    if folder.is_symlink():
+        raise BadInput(
+            folder.absolute(),
+            f"a link to {folder.readlink()}",
+            "a folder of the workflow's own, as it removes what other files stand there",
+            "remove the link; a model in a folder of yours is named with source: local and path, "
+            "and for models on another disk data/models as a whole may be a link",
+        )
+
+
+def check_apart(path: Path, folder: Path) -> None:
+    """Raise ``BadInput`` where the user's folder and the model's are one, or one in the other."""
+    if not is_folder(path):
+        return
+    for inner, outer in ((path, folder), (folder, path)):
+        here = inner.resolve()
+        # not by names, of which one folder may have several
+        if any(one.samefile(outer) for one in (here, *here.parents)):
+            raise BadInput(
+                path.absolute(),
+                f"a folder that is, holds or lies in {folder}, where the workflow puts the model "
+                "and removes what other files stand there",
+                "a folder apart from it",
+                "move your files to a folder elsewhere, and name that as the path of the model",
+            )
+    for file in path.iterdir():
+        if file.exists() and file.resolve().parent.samefile(folder):
+            raise BadInput(
+                file.absolute(),
+                f"a link to a file in {folder}, which the workflow removes",
+                "a file elsewhere",
+                "move the file itself to where the link is",
+            )
 
 
 def move_model(draft: Path, folder: Path) -> None:
