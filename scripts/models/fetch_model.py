@@ -33,6 +33,10 @@ ANSWER = 900
 AWAY = ("offline", "unreachable", "busy")
 # the four parts of a BadInput
 BAD_INPUT = re.compile(r"(.*)\n  found:(.*)\n  expected:(.*)\n  to do:(.*)", re.DOTALL)
+PREFIX_OF_A_PICKLE = (
+    "load the model where it was made, without the object that put the prefix there, and save it "
+    'with model.save_pretrained("folder"); then name the folder with source: local'
+)
 # what to do, by why a source failed
 REMEDIES = {
     "offline": "unset HF_HUB_OFFLINE, where there is a network",
@@ -213,7 +217,15 @@ def from_cache(
     if names is not None and not all((there / name).is_file() for name in choice.files):
         return None
     made = draft.with_name(f"{draft.name}.cached")
-    return made, commit, copied(there, made, choice, wanted) | {"cached": True}
+    facts = copied(there, made, choice, wanted) | {"cached": True}
+    if names is None:
+        log.warning(
+            "%s: the cache does not list all files of the repository: one that the model can be "
+            "loaded without, such as tokenizer_config.json, may be missing unnoticed",
+            wanted.repo,
+        )
+        facts["whole"] = "not known"
+    return made, commit, facts
 
 
 def from_huggingface(wanted: Wanted, draft: Path) -> tuple[str, Choice]:
@@ -353,11 +365,7 @@ def copied(path: Path, draft: Path, choice: Choice, wanted: Wanted) -> dict[str,
     try:
         return finish(draft, choice, wanted)
     except BadInput as error:
-        # by the name of what can be put right
-        told = str(error)
-        if choice.weights != INDEX:
-            told = told.replace(str(draft / SINGLE), str(path / choice.weights))
-        error.args = (told.replace(str(draft), str(path)),)
+        error.args = (str(error).replace(str(draft), str(path)),)
         raise
 
 
@@ -385,9 +393,24 @@ def finish(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
     if library := named_by_config(read_json(draft / "config.json")):
         todo = "take a model that encodes both images and texts, as transformers publishes it"
         raise BadInput(draft / "config.json", library, EXPECTED, todo)
-    read_facts(draft)
-    probe(draft)
+    try:
+        read_facts(draft)
+        probe(draft)
+    except BadInput as error:
+        error.args = (by_name_there(str(error), draft, choice),)
+        raise
     return facts
+
+
+def by_name_there(told: str, draft: Path, choice: Choice) -> str:
+    """A fault of what stands in ``draft``, by the name of the file that can be put right."""
+    if choice.weights == INDEX:
+        return told
+    told = told.replace(str(draft / SINGLE), str(draft / choice.weights))
+    # the command that takes a prefix off, for safetensors
+    if choice.pickled and "load_file(" in told:
+        return re.sub(r"(?<=\n  to do:    ).*", PREFIX_OF_A_PICKLE, told, flags=re.DOTALL)
+    return told.replace(f'f = "{SINGLE}"', f'f = "{choice.weights}"')
 
 
 def remove_all_but(kept: set[str], draft: Path) -> None:
