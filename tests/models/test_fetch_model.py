@@ -475,6 +475,32 @@ def test_parts_that_the_index_does_not_name_are_left_behind(clip, tmp_path):
     assert found == {"model.safetensors.index.json", "model-00001-of-00001.safetensors"}
 
 
+@pytest.mark.parametrize("source", ["huggingface", "local"])
+def test_parts_of_other_names_are_told_with_a_remedy_that_works(hubs, clip, tmp_path, source):
+    from transformers import AutoModel
+
+    mine = Path(shutil.copytree(clip, tmp_path / "mine"))
+    tensors = load_file(mine / "model.safetensors")
+    (mine / "model.safetensors").unlink()
+    parts = {name: f"shard_{1 + ('text' in name)}_2.safetensors" for name in tensors}
+    for part in set(parts.values()):
+        some = {name: tensors[name] for name in tensors if parts[name] == part}
+        save_file(some, mine / part, {"format": "pt"})
+    index = {"metadata": {}, "weight_map": parts}
+    (mine / "model.safetensors.index.json").write_text(json.dumps(index))
+    hubs.repositories["huggingface", "me/clip"] = {
+        path.name: path.read_bytes() for path in mine.iterdir()
+    }
+    wanted = local(mine) if source == "local" else entry("huggingface")
+    with pytest.raises(BadInput, match=r"beside it: shard_1_2\.safetensors, shard_2_2") as raised:
+        fetch_model(wanted, tmp_path / "m", "m")
+    assert 'AutoModel.from_pretrained("folder").save_pretrained("folder")' in str(raised.value)
+    AutoModel.from_pretrained(mine).save_pretrained(mine)
+    fetch_model(local(mine, weights="model.safetensors"), tmp_path / "m", "m")
+    made = load_file(tmp_path / "m" / "model.safetensors")
+    assert all((made[name] == tensors[name]).all() for name in tensors)
+
+
 def test_what_is_taken_is_probed_and_a_failure_names_the_folder_of_the_user(
     hubs, files, clip, tmp_path, monkeypatch
 ):
