@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -13,8 +14,8 @@ import numpy as np
 from scripts.data.ahead import map_ahead
 from scripts.data.rows import Rows, read_rows
 from scripts.encode.gpu import PROBE, encoded_on_gpu, measured_batch
-from scripts.job import digest_of_file, log, read_json, whole, write_json
-from scripts.models.encoders import Encoder, import_libraries, load_encoder
+from scripts.job import BadInput, digest_of_file, log, read_json, whole, write_json
+from scripts.models.encoders import PRECISIONS, Encoder, import_libraries, load_encoder
 from scripts.models.fetch_model import verify_model
 
 Side = Literal["images", "texts"]
@@ -56,10 +57,22 @@ def open_encoders(
 
 
 def precision_of(given: Any, params: Any) -> str:
-    """What a job encodes in: what it is told, and for "auto" what ``choose_precision`` found."""
+    """What a job encodes in: what it is told, and for "auto" what ``choose_precision`` found.
+
+    Raises ``BadInput`` where the file of what was found names no precision.
+    """
     if params.precision != "auto":
         return params.precision
-    return read_json(given.precision)["precision"]
+    about = read_json(given.precision)
+    found = about.get("precision") if isinstance(about, dict) else None
+    if found not in PRECISIONS:
+        raise BadInput(
+            given.precision,
+            f"precision: {json.dumps(found):.80}",
+            f"one of {', '.join(PRECISIONS)}",
+            "delete it and run again",
+        )
+    return found
 
 
 def read_shard(given: Any, wildcards: Any, size: int | None) -> Rows:

@@ -33,6 +33,10 @@ ANSWER = 900
 AWAY = ("offline", "unreachable", "busy")
 # the four parts of a BadInput
 BAD_INPUT = re.compile(r"(.*)\n  found:(.*)\n  expected:(.*)\n  to do:(.*)", re.DOTALL)
+PREFIX_OF_A_PICKLE = (
+    "load the model where it was made, without the object that put the prefix there, and save it "
+    'with model.save_pretrained("folder"); then name the folder with source: local'
+)
 # what to do, by why a source failed
 REMEDIES = {
     "offline": "unset HF_HUB_OFFLINE, where there is a network",
@@ -100,14 +104,19 @@ def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
     ------
     BadInput
         where no source has the model, with what each of them answered, and where the model is not
-        a dual encoder of a supported architecture, or its weights may not be opened
+        a dual encoder of a supported architecture, or its weights may not be opened; and, before
+        anything is touched, where files of the user's would be removed
     """
+    check_not_linked(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.json").unlink(missing_ok=True)
-    drafts = folder / ".download"
-    if entry["source"] in ("local", ["local"]):
+    local = entry["source"] in ("local", ["local"])
+    if local:
         path = os.path.expanduser(entry["path"])  # noqa: PTH111, the other fails without a home
         wanted = wanted_of(entry, "local", path)
+        check_apart(Path(path), folder)
+    (folder / "model.json").unlink(missing_ok=True)
+    drafts = folder / ".download"
+    if local:
         try:
             facts = copy_model(wanted, drafts / "local")
             move_model(drafts / "local", folder)
@@ -208,7 +217,15 @@ def from_cache(
     if names is not None and not all((there / name).is_file() for name in choice.files):
         return None
     made = draft.with_name(f"{draft.name}.cached")
-    return made, commit, copied(there, made, choice, wanted) | {"cached": True}
+    facts = copied(there, made, choice, wanted) | {"cached": True}
+    if names is None:
+        log.warning(
+            "%s: the cache does not list all files of the repository: one that the model can be "
+            "loaded without, such as tokenizer_config.json, may be missing unnoticed",
+            wanted.repo,
+        )
+        facts["whole"] = "not known"
+    return made, commit, facts
 
 
 def from_huggingface(wanted: Wanted, draft: Path) -> tuple[str, Choice]:
@@ -348,11 +365,7 @@ def copied(path: Path, draft: Path, choice: Choice, wanted: Wanted) -> dict[str,
     try:
         return finish(draft, choice, wanted)
     except BadInput as error:
-        # by the name of what can be put right
-        told = str(error)
-        if choice.weights != INDEX:
-            told = told.replace(str(draft / SINGLE), str(path / choice.weights))
-        error.args = (told.replace(str(draft), str(path)),)
+        error.args = (str(error).replace(str(draft), str(path)),)
         raise
 
 
@@ -380,9 +393,24 @@ def finish(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
     if library := named_by_config(read_json(draft / "config.json")):
         todo = "take a model that encodes both images and texts, as transformers publishes it"
         raise BadInput(draft / "config.json", library, EXPECTED, todo)
-    read_facts(draft)
-    probe(draft)
+    try:
+        read_facts(draft)
+        probe(draft)
+    except BadInput as error:
+        error.args = (by_name_there(str(error), draft, choice),)
+        raise
     return facts
+
+
+def by_name_there(told: str, draft: Path, choice: Choice) -> str:
+    """A fault of what stands in ``draft``, by the name of the file that can be put right."""
+    if choice.weights == INDEX:
+        return told
+    told = told.replace(str(draft / SINGLE), str(draft / choice.weights))
+    # the command that takes a prefix off, for safetensors
+    if choice.pickled and "load_file(" in told:
+        return re.sub(r"(?<=\n  to do:    ).*", PREFIX_OF_A_PICKLE, told, flags=re.DOTALL)
+    return told.replace(f'f = "{SINGLE}"', f'f = "{choice.weights}"')
 
 
 def remove_all_but(kept: set[str], draft: Path) -> None:
@@ -405,6 +433,43 @@ def check_sha256(draft: Path, choice: Choice, sha256: str | None) -> None:
             f"sha256 {sha256}",
             "check revision, weights and sha256 in the config, or get the file again",
         )
+
+
+def check_not_linked(folder: Path) -> None:
+    """Raise ``BadInput`` where the folder of a model is a link: files behind it are someone's."""
+    if folder.is_symlink():
+        raise BadInput(
+            folder.absolute(),
+            f"a link to {folder.readlink()}",
+            "a folder of the workflow's own, as it removes what other files stand there",
+            "remove the link; a model in a folder of yours is named with source: local and path, "
+            "and for models on another disk data/models as a whole may be a link",
+        )
+
+
+def check_apart(path: Path, folder: Path) -> None:
+    """Raise ``BadInput`` where the user's folder and the model's are one, or one in the other."""
+    if not is_folder(path):
+        return
+    for inner, outer in ((path, folder), (folder, path)):
+        here = inner.resolve()
+        # not by names, of which one folder may have several
+        if any(one.samefile(outer) for one in (here, *here.parents)):
+            raise BadInput(
+                path.absolute(),
+                f"a folder that is, holds or lies in {folder}, where the workflow puts the model "
+                "and removes what other files stand there",
+                "a folder apart from it",
+                "move your files to a folder elsewhere, and name that as the path of the model",
+            )
+    for file in path.iterdir():
+        if file.exists() and file.resolve().parent.samefile(folder):
+            raise BadInput(
+                file.absolute(),
+                f"a link to a file in {folder}, which the workflow removes",
+                "a file elsewhere",
+                "move the file itself to where the link is",
+            )
 
 
 def move_model(draft: Path, folder: Path) -> None:

@@ -136,6 +136,17 @@ def choose(
         raise BadInput(f"{where}/config.json", f"no such file{beside}", EXPECTED, todo)
     if not sets:
         raise BadInput(where, "no weights", EXPECTED, TAKE_SAFETENSORS)
+    # other names of parts stand in the index alone, which is not read here
+    if weights in (None, INDEX) and sets.get(INDEX) == [] and SINGLE not in sets:
+        others = ", ".join(name for name in sets if name != INDEX)
+        raise BadInput(
+            where,
+            f"{INDEX} without parts of its name{f'; beside it: {others:.200}' if others else ''}",
+            "model-00001-of-00002.safetensors and so on, as transformers names them",
+            "fetch what is missing; or, where the parts have other names, save them once in one "
+            'piece, on your disk: AutoModel.from_pretrained("folder").save_pretrained("folder"), '
+            f"and give the entry weights: {SINGLE}, source: local and the folder's path",
+        )
     taken = weights if weights is not None else _the_one(sets, where, convert, hub)
     if taken not in sets:
         todo = "correct `weights` in the entry of the model"

@@ -16,7 +16,13 @@ from scripts.data.prepared import read_checksums, read_image
 from scripts.data.rows import Rows, read_rows
 from scripts.job import BadInput, drafted, log, progress, run, whole
 from scripts.models.encoders import Encoder, load_encoder
-from scripts.models.fetch_model import model_files, move_model, verify_model, write_provenance
+from scripts.models.fetch_model import (
+    check_not_linked,
+    model_files,
+    move_model,
+    verify_model,
+    write_provenance,
+)
 from scripts.models.new_clip import write_new_clip
 from scripts.models.probe import probe
 
@@ -407,6 +413,7 @@ def train_model(
     """
     import torch
 
+    check_not_linked(folder)
     torch.set_num_threads(THREADS)
     torch.manual_seed(entry["seed"])
     (folder / "model.json").unlink(missing_ok=True)

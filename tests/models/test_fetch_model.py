@@ -8,7 +8,10 @@ import json
 import logging
 import os
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +21,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from modelscope_hub.errors import NetworkError
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from tiny_models import make_clip
 
 from scripts.job import BadInput
@@ -422,6 +425,37 @@ def test_a_fault_of_weights_is_told_by_the_name_that_they_have_where_they_stand(
         fetch_model(wanted, tmp_path / "m", "m")
 
 
+def test_the_command_that_takes_a_prefix_off_names_the_file_of_the_user(clip, tmp_path):
+    mine = Path(shutil.copytree(clip, tmp_path / "mine"))
+    wrapped = {f"module.{k}": v for k, v in load_file(mine / "model.safetensors").items()}
+    save_file(wrapped, mine / "ema.safetensors", {"format": "pt"})
+    wanted = local(mine, weights="ema.safetensors")
+    with pytest.raises(BadInput, match=r"before the names of the tensors") as raised:
+        fetch_model(wanted, tmp_path / "m", "m")
+    python = shlex.split(re.search(r"python -c '[^']*'", str(raised.value))[0])
+    subprocess.run([sys.executable, *python[1:]], cwd=mine, check=True)
+    fetch_model(wanted, tmp_path / "m", "m")
+    assert (mine / "model.safetensors").read_bytes() == (clip / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("source", ["huggingface", "local"])
+def test_no_command_for_safetensors_is_told_of_a_pickle_with_a_prefix(
+    hubs, files, tensors, tmp_path, source
+):
+    data = pickled_bytes({f"module.{name}": tensor for name, tensor in tensors.items()})
+    files = {name: files[name] for name in LOADED - {"model.safetensors"}}
+    hubs.repositories["huggingface", "me/clip"] = files | {"pytorch_model.bin": data}
+    (tmp_path / "mine").mkdir()
+    for name, content in hubs.repositories["huggingface", "me/clip"].items():
+        (tmp_path / "mine" / name).write_bytes(content)
+    where = {"huggingface": entry("huggingface"), "local": local(tmp_path / "mine")}[source]
+    wanted = where | {"pickled": "convert", "sha256": sha256_of(data)}
+    with pytest.raises(BadInput, match=r"load the model where it was made") as raised:
+        fetch_model(wanted, tmp_path / "m", "m")
+    assert "'module.' before the names" in str(raised.value)
+    assert "load_file" not in str(raised.value)
+
+
 def test_a_tilde_stands_for_the_home_of_the_user(clip, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(clip.parent))
     fetch_model(local(Path("~") / clip.name), tmp_path / "m", "m")
@@ -439,6 +473,32 @@ def test_parts_that_the_index_does_not_name_are_left_behind(clip, tmp_path):
     fetch_model(local(mine), tmp_path / "m", "m")
     found = {path.name for path in (tmp_path / "m").glob("*.safetensors*")}
     assert found == {"model.safetensors.index.json", "model-00001-of-00001.safetensors"}
+
+
+@pytest.mark.parametrize("source", ["huggingface", "local"])
+def test_parts_of_other_names_are_told_with_a_remedy_that_works(hubs, clip, tmp_path, source):
+    from transformers import AutoModel
+
+    mine = Path(shutil.copytree(clip, tmp_path / "mine"))
+    tensors = load_file(mine / "model.safetensors")
+    (mine / "model.safetensors").unlink()
+    parts = {name: f"shard_{1 + ('text' in name)}_2.safetensors" for name in tensors}
+    for part in set(parts.values()):
+        some = {name: tensors[name] for name in tensors if parts[name] == part}
+        save_file(some, mine / part, {"format": "pt"})
+    index = {"metadata": {}, "weight_map": parts}
+    (mine / "model.safetensors.index.json").write_text(json.dumps(index))
+    hubs.repositories["huggingface", "me/clip"] = {
+        path.name: path.read_bytes() for path in mine.iterdir()
+    }
+    wanted = local(mine) if source == "local" else entry("huggingface")
+    with pytest.raises(BadInput, match=r"beside it: shard_1_2\.safetensors, shard_2_2") as raised:
+        fetch_model(wanted, tmp_path / "m", "m")
+    assert 'AutoModel.from_pretrained("folder").save_pretrained("folder")' in str(raised.value)
+    AutoModel.from_pretrained(mine).save_pretrained(mine)
+    fetch_model(local(mine, weights="model.safetensors"), tmp_path / "m", "m")
+    made = load_file(tmp_path / "m" / "model.safetensors")
+    assert all((made[name] == tensors[name]).all() for name in tensors)
 
 
 def test_what_is_taken_is_probed_and_a_failure_names_the_folder_of_the_user(
@@ -616,6 +676,7 @@ def test_a_whole_commit_in_the_cache_is_copied_without_a_network(
     fetch_model(entry("huggingface", sha256=digest), tmp_path / "m", "m")
     about = verify_model(tmp_path / "m" / "model.json")
     assert (about["revision"], about["cached"]) == (COMMIT, True)
+    assert ("whole" in about) == (how != "nobody is asked")
     assert {path.name for path in (tmp_path / "m").iterdir()} == LOADED | {"model.json"}
     assert not any(path.is_symlink() for path in (tmp_path / "m").iterdir())
     assert hubs.asked == []
@@ -652,6 +713,18 @@ def test_a_cache_that_lacks_a_file_is_not_taken_for_the_model(
         fetch_model(entry("huggingface"), tmp_path / "n", "n")
     assert "check the network" in str(told.value)
     assert "correct the entry" not in str(told.value)
+
+
+def test_what_a_cache_without_a_listing_may_lack_is_said_and_recorded(
+    hubs, cache, files, tmp_path, monkeypatch, caplog
+):
+    snapshot = in_huggingface_cache(cache, files, listed=False)
+    (snapshot / "tokenizer_config.json").unlink()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with caplog.at_level(logging.WARNING):
+        fetch_model(entry("huggingface"), tmp_path / "m", "m")
+    assert "me/clip: the cache does not list all files" in caplog.text
+    assert verify_model(tmp_path / "m" / "model.json")["whole"] == "not known"
 
 
 def test_what_a_cache_holds_is_held_against_the_checksum(hubs, cache, files, tmp_path):
@@ -692,6 +765,7 @@ def test_a_model_in_the_cache_of_modelscope_stands_in_for_the_hub(
     fetch_model(entry("modelscope", sha256=digest), tmp_path / "m", "m")
     about = verify_model(tmp_path / "m" / "model.json")
     assert (about["revision"], about["cached"]) == ("master", True)
+    assert about["whole"] == "not known"
     assert hubs.asked == []
 
 
@@ -759,6 +833,38 @@ def test_a_local_model_that_is_missing_pickled_or_another_is_refused(clip, tmp_p
     with pytest.raises(BadInput, match="only pickled weights"):
         fetch_model(local(mine), tmp_path / "m", "m")
     assert not list((tmp_path / "m").iterdir())
+
+
+@pytest.mark.parametrize("how", ["same", "linked", "within", "around", "file linked"])
+def test_files_of_the_user_in_the_folder_of_the_model_are_never_removed(clip, tmp_path, how):
+    folder = tmp_path / "models" / "m"
+    mine = {"within": folder / "mine", "around": folder.parent, "linked": tmp_path / "mine"}
+    there = Path(shutil.copytree(clip, mine.get(how, folder)))
+    (there / "model.json").write_text("{}")
+    (there / "notes.txt").write_text("of the user")
+    path = there
+    if how == "linked":
+        folder.parent.mkdir()
+        folder.symlink_to(there)
+    elif how == "file linked":
+        path = Path(shutil.copytree(clip, tmp_path / "mine"))
+        (path / "ema.safetensors").symlink_to(there / "model.safetensors")
+    before = {one: one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()}
+    told = "a link to" if "linked" in how else "is, holds or lies in"
+    with pytest.raises(BadInput, match=told):
+        fetch_model(local(path), folder, "m")
+    assert {one: one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()} == before
+
+
+def test_a_hub_fills_no_folder_behind_a_link(hubs, files, tmp_path):
+    hubs.repositories["huggingface", "me/clip"] = files
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("of the user")
+    (tmp_path / "m").symlink_to(tmp_path / "mine")
+    with pytest.raises(BadInput, match=r"a link to .*mine"):
+        fetch_model(entry("huggingface"), tmp_path / "m", "m")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+    assert hubs.asked == []
 
 
 def test_a_model_whose_files_changed_since_is_refused(clip, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 
 import pytest
@@ -33,7 +34,15 @@ NOT_TAKEN = {
     "no names": ({0: torch.ones(2)}, "no plain tensor: 0"),
     "sparse": ({"w": torch.eye(3).to_sparse()}, "no plain tensor: 'w'"),
     "a list": ([torch.ones(2)], "a pickle of list"),
-    "nothing": ({}, "a pickle of dict"),
+    "nothing": ({}, "an empty dictionary"),
+    "no data": ({"w": torch.ones(2, device="meta")}, "no plain tensor: 'w'"),
+    "ragged": (
+        {"w": torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])},
+        "no plain tensor: 'w'",
+    ),
+    "half a character": ({"\ud800": torch.ones(2)}, r"cannot have: '\\ud800'"),
+    "the format's own key": ({"__metadata__": torch.ones(2)}, "cannot have: '__metadata__'"),
+    "double complex": ({"w": torch.ones(2, dtype=torch.complex128)}, "lacks: torch.complex128"),
     "a module": (torch.nn.Linear(2, 2), "will not read as weights"),
     "a view of a terabyte": ({"w": torch.ones(1).expand(2**38)}, "bytes of tensors in"),
 }
@@ -46,6 +55,17 @@ def test_what_is_not_one_dictionary_of_tensors_is_told(tmp_path, name):
     with pytest.raises(BadInput, match=told):
         convert_pickle(tmp_path / "a.bin", tmp_path / "a.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+
+
+@pytest.mark.parametrize("content", ["a module", b"version https://git-lfs"])
+def test_no_advice_to_open_a_pickle_all_the_same_is_handed_on(tmp_path, content):
+    if isinstance(content, bytes):
+        (tmp_path / "a.bin").write_bytes(content)
+    else:
+        torch.save(torch.nn.Linear(2, 2), tmp_path / "a.bin")
+    with pytest.raises(BadInput, match=r"weights: Unsupported (global: .*Linear|operand)") as told:
+        convert_pickle(tmp_path / "a.bin", tmp_path / "a.safetensors")
+    assert not re.search("weights_only|trust|safe_globals|\x1b", str(told.value))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4 cut", b"version https://git-lfs", b"\x80\2."])

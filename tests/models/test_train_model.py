@@ -352,6 +352,15 @@ def test_training_again_in_another_process_on_more_cores_gives_the_same_bytes(
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
+def test_training_fills_no_folder_behind_a_link(data, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "model.json").write_text("of the user")
+    (tmp_path / "m").symlink_to(tmp_path / "mine")
+    with pytest.raises(BadInput, match=r"a link to .*mine"):
+        fit(data, tmp_path / "m")
+    assert (tmp_path / "mine" / "model.json").read_text() == "of the user"
+
+
 def test_training_uses_no_more_cores_than_its_job_has():
     script = "import os; from scripts.models.train_model import stay_on_cores as stay\n"
     script += "stay(1); print(len(os.sched_getaffinity(0)))\n"
