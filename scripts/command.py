@@ -21,7 +21,7 @@ OUTPUTS = ("--directory", "-d", "--report", "--archive")
 # each of their words is NAME=VALUE
 PAIRS = (
     *("--config", "-C", "--resources", "--res", "--default-resources", "--default-res"),
-    *("--set-threads", "--set-resources"),
+    *("--set-threads", "--set-resources", "--set-resource-scopes", "--set-scatter"),
 )
 # letters that may stand before another one in the same word, as in -nd FOLDER
 FLAGS = "DFSafhklnptv"

@@ -80,6 +80,7 @@ def folders(tmp_path) -> tuple[Path, Path]:
         ),
         ("--config a=b/c results/x=y.json", "results/x=y.json --config a=b/c"),
         ("--resources mem_mb=9 report", "report --resources mem_mb=9"),
+        ("--set-scatter a=2 report", "report --set-scatter a=2"),
         ("--set-threads a=1 --forcerun split", "--set-threads a=1 --forcerun split"),
         # and what is right as it is
         ("figures --configfile my.yaml", "figures --configfile {there}/my.yaml"),
