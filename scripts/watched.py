@@ -97,8 +97,8 @@ def _below(top: str) -> Iterator[tuple[str, os.stat_result | str]]:
             if isinstance(about, str):
                 yield name, about
             elif not stat.S_ISDIR(about.st_mode):
-                read = not hidden and _is_small(entry.name, about)
-                yield name, about if read else f"unread, {about.st_size} bytes"
+                unread = "hidden" if hidden else None if _is_small(entry.name, about) else "large"
+                yield name, f"{unread}, {about.st_size} bytes" if unread else about
             elif not hidden:
                 waiting.append((f"{name}/", entry.path))
 
