@@ -26,11 +26,15 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
+from scripts.data.files import MAX_BYTES
 from scripts.job import BadInput, digest_of_file, printable, whole
+from scripts.models.weights import PICKLED
 
 KEPT = Path(".snakemake/contents")
 # files that may become part of a model, or tell what it is
-OF_MODEL = (".safetensors", ".json", ".txt", ".model", ".bin", ".pt", ".pth", ".ckpt")
+OF_MODEL = (".safetensors", ".json", ".txt", ".model", *PICKLED)
+# what a step reads in pieces, however large it is
+IN_PIECES = (".zip", ".parquet")
 # what a training run keeps for itself, often larger than the model
 OF_TRAINING = ("optimizer.*", "scheduler.*", "rng_state*", "trainer_state.json")
 UNREADABLE = "unreadable"
@@ -50,8 +54,9 @@ SILENT = 2.0
 def contents_of_dataset(location: str) -> str:
     """Digest of names and contents of all that is below ``location``, behind links too.
 
-    A hidden file counts by its size, since no step uses it; hidden folders are not entered. What
-    cannot be read, or is no file, counts as what it is: to say so in words is the job's.
+    A hidden file counts by its size, since no step uses it; hidden folders are not entered. So does
+    a file larger than any step reads, of which a step tells just that. What cannot be read, or is
+    no file, counts as what it is: to say so in words is the job's.
     """
     return _digest(location, dict(_below(location)))
 
@@ -92,9 +97,14 @@ def _below(top: str) -> Iterator[tuple[str, os.stat_result | str]]:
             if isinstance(about, str):
                 yield name, about
             elif not stat.S_ISDIR(about.st_mode):
-                yield name, f"hidden, {about.st_size} bytes" if hidden else about
+                unread = "hidden" if hidden else None if _is_small(entry.name, about) else "large"
+                yield name, f"{unread}, {about.st_size} bytes" if unread else about
             elif not hidden:
                 waiting.append((f"{name}/", entry.path))
+
+
+def _is_small(name: str, about: os.stat_result) -> bool:
+    return about.st_size <= MAX_BYTES or name.lower().endswith(IN_PIECES)
 
 
 def _entries(folder: str) -> list[os.DirEntry]:
@@ -135,17 +145,24 @@ def _sums(top: str, files: dict[str, os.stat_result]) -> dict[str, str]:
     size = sum(files[name].st_size for name in anew) / 1e6
     begun = time.time_ns()
     told = f"Reading what {printable(top)} holds, once: {len(anew):,} files, {size:,.0f} MB."
-    with _said_if_slow(told), ThreadPoolExecutor(THREADS) as pool:
-        read = dict(zip(anew, pool.map(_sum, (f"{top}/{name}" for name in anew)), strict=True))
-    sums = {name: read.get(name) or kept[key] for name, key in keys.items()}
-    for name, found in read.items():
-        if found != UNREADABLE and _is_settled(files[name], begun):
-            kept[keys[name]] = found
-    if kept != before:
-        # where nothing may be written, one may still plan
-        with contextlib.suppress(OSError, BadInput), whole(memory) as draft:
-            draft.write_text(json.dumps(kept), "ascii")
-    return sums
+    read: dict[str, str] = {}
+
+    def take(name: str) -> None:
+        read[name] = _sum(f"{top}/{name}")
+
+    try:
+        with _said_if_slow(told), ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(take, anew))
+    finally:
+        # where the plan is stopped, too: the next one goes on from there
+        for name, found in read.items():
+            if found != UNREADABLE and _is_settled(files[name], begun):
+                kept[keys[name]] = found
+        if kept != before:
+            # where nothing may be written, one may still plan
+            with contextlib.suppress(OSError, BadInput), whole(memory) as draft:
+                draft.write_text(json.dumps(kept, sort_keys=True), "ascii")
+    return {name: read.get(name) or kept[key] for name, key in keys.items()}
 
 
 def _key(name: str, about: os.stat_result) -> str:

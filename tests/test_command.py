@@ -12,7 +12,13 @@ def folders(tmp_path) -> tuple[Path, Path]:
     """Where a user stands, and the checkout, each with files of its own and one of both."""
     stands, checkout = tmp_path / "study", tmp_path / "checkout"
     for name in (
-        *("study/my.yaml", "study/both.yaml", "study/set.json", "study/slurm/profile.yaml"),
+        *(
+            "study/my.yaml",
+            "study/both.yaml",
+            "study/set.json",
+            "study/data/set.json",
+            "study/slurm/profile.yaml",
+        ),
         *("checkout/config/demo.yaml", "checkout/both.yaml", "checkout/results/a/audit.json"),
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -41,6 +47,22 @@ def folders(tmp_path) -> tuple[Path, Path]:
         ("--profile slurm -n", "--profile {there}/slurm -n"),
         ("--workflow-profile=slurm", "--workflow-profile={there}/slurm"),
         ("--workflow-profile profiles/slurm", "--workflow-profile profiles/slurm"),
+        # as short as Snakemake takes it
+        ("-dnew figures", "-d{there}/new figures"),
+        ("-d=new", "-d={there}/new"),
+        ("-nd new figures", "-nd {there}/new figures"),
+        ("--direct new", "--direct {there}/new"),
+        ("--configf my.yaml figures", "figures --configf {there}/my.yaml"),
+        ("--configfi=my.yaml", "--configfi={there}/my.yaml"),
+        ("--conf my.yaml", "--conf my.yaml"),
+        ("-Ca=1 figures", "-Ca=1 figures"),
+        # what is read is looked for, and what is made is put where one stands
+        ("-s my.yaml -n", "-s {there}/my.yaml -n"),
+        ("--snakefile Snakefile", "--snakefile Snakefile"),
+        ("--report new.zip figures", "--report {there}/new.zip figures"),
+        ("--report --configfile my.yaml", "--report --configfile {there}/my.yaml"),
+        ("--archive=new.tar.gz", "--archive={there}/new.tar.gz"),
+        ("--report-after-run a", "--report-after-run a"),
         # targets behind what takes several words
         ("--configfile my.yaml figures tables", "figures tables --configfile {there}/my.yaml"),
         (
@@ -48,7 +70,17 @@ def folders(tmp_path) -> tuple[Path, Path]:
             "results/a/audit.json --configfile {there}/my.yaml --cores 2",
         ),
         ("--cores 2 --config a=1 b=2 figures -n", "figures --cores 2 --config a=1 b=2 -n"),
+        (
+            "--configfile my.yaml {checkout}/results/a/audit.json {there}/set.json",
+            "{checkout}/results/a/audit.json --configfile {there}/my.yaml {there}/set.json",
+        ),
+        (
+            "--configfile my.yaml {there}/data/set.json",
+            "--configfile {there}/my.yaml {there}/data/set.json",
+        ),
+        ("--config a=b/c results/x=y.json", "results/x=y.json --config a=b/c"),
         ("--resources mem_mb=9 report", "report --resources mem_mb=9"),
+        ("--set-scatter a=2 report", "report --set-scatter a=2"),
         ("--set-threads a=1 --forcerun split", "--set-threads a=1 --forcerun split"),
         # and what is right as it is
         ("figures --configfile my.yaml", "figures --configfile {there}/my.yaml"),
@@ -62,7 +94,7 @@ def test_paths_are_those_of_the_folder_it_was_typed_in_and_targets_are_targets(
     folders, typed, meant
 ):
     stands, checkout = folders
-    words = [text.format(there=stands).split() for text in (typed, meant)]
+    words = [text.format(there=stands, checkout=checkout).split() for text in (typed, meant)]
     assert rewritten(words[0], stands, checkout) == words[1]
 
 
@@ -80,11 +112,13 @@ def test_a_home_is_meant_where_the_shell_does_not_say_so(folders, monkeypatch):
         assert rewritten(["--configfile=~/my.yaml"], folder, checkout) == meant
 
 
-@pytest.mark.parametrize("typed", [["my.yml"], ["my.yaml", "other.yaml", "figures"]])
+@pytest.mark.parametrize(
+    "typed", [["my.yml"], ["my.yaml", "other.yaml", "figures"], [""], ["slurm"]]
+)
 def test_a_configuration_that_is_nowhere_is_told_with_where_it_was_looked_for(folders, typed):
     stands, checkout = folders
     with pytest.raises(
-        NoSuchFile, match=r"(?s)(my\.yml|other\.yaml): no such file in .*to do:"
+        NoSuchFile, match=r"(?s)(my\.yml|other\.yaml|''|slurm): no such file in .*to do:"
     ) as told:
         rewritten(["--configfile", *typed], stands, checkout)
     assert str(stands) in str(told.value) and str(checkout) in str(told.value)

@@ -96,6 +96,22 @@ def test_more_than_a_picture_has_is_refused_before_it_is_read(port):
     assert answer(port, head(port, "X: " + "x" * server.MAX_HEAD))[0] == 431
 
 
+@pytest.mark.parametrize("announced", ["Transfer-Encoding: chunked", "Content-Length: 26000000"])
+def test_who_sends_more_than_a_picture_has_can_read_why_it_is_refused(port, announced):
+    piece = b"100000\r\n" + bytes(2**20) + b"\r\n"
+    status, _, told = answer(port, head(port, announced) + 25 * piece)
+    assert status == 413 and "are the most" in json.loads(told)["error"]
+    assert answer(port, head(port, start="GET / HTTP/1.1"))[2] == b"the page"
+
+
+@pytest.mark.parametrize(
+    ("start", "length"), [("POST / HTTP/1.1", "9" * 5000), ("POST http://[ HTTP/1.1", "1")]
+)
+def test_a_head_of_no_sense_is_refused(port, start, length, caplog):
+    assert answer(port, head(port, f"Content-Length: {length}", start=start))[0] == 400
+    assert not [one for one in caplog.records if one.levelname == "ERROR"]
+
+
 UNFINISHED = {
     "a body that does not come": lambda port: head(port, "Content-Length: 20000000") + b"x",
     "a body in pieces": lambda port: head(port, "Transfer-Encoding: chunked") + b"9\r\nx",

@@ -67,6 +67,7 @@ IN_A_MODEL = [
     "model.safetensors", "model-00001-of-00002.safetensors", "model.safetensors.index.json",
     "pytorch_model.bin", "config.json", "preprocessor_config.json", "tokenizer.json",
     "tokenizer_config.json", "vocab.txt", "merges.txt", "spiece.model", "adapter_config.json",
+    "pytorch_model.pkl", "weights.pickle",
 ]  # fmt: skip
 
 
@@ -416,6 +417,38 @@ def test_a_file_changed_a_moment_before_it_is_read_is_read_again(photos, monkeyp
     read = reads(monkeypatch)
     dataset(photos)
     assert len(read) == len(IN_A_DATASET) + 3
+
+
+def test_a_file_larger_than_any_step_reads_counts_by_its_size_and_an_archive_does_not(
+    photos, monkeypatch
+):
+    monkeypatch.setattr(watched, "MAX_BYTES", 100)
+    for name in ("film.mp4", "photos.ZIP", "data/train-1.parquet"):
+        written(photos / name, bytes(101))
+    read = reads(monkeypatch)
+    before = kept(dataset, photos, monkeypatch)
+    assert {f"{photos}/photos.ZIP", f"{photos}/data/train-1.parquet"} <= set(read)
+    assert f"{photos}/film.mp4" not in read
+    (photos / "film.mp4").touch()
+    assert dataset(photos) == before
+    written(photos / "film.mp4", bytes(102))
+    assert dataset(photos) != before
+
+
+def test_what_was_read_until_a_plan_is_stopped_is_not_read_again(photos, monkeypatch):
+    def stopped(path):
+        if path.endswith("captions.txt"):
+            raise KeyboardInterrupt
+        return "a sum"
+
+    monkeypatch.setattr(watched, "THREADS", 1)
+    with monkeypatch.context() as until:
+        until.setattr(watched, "digest_of_file", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            kept(dataset, photos, monkeypatch)
+    read = reads(monkeypatch)
+    dataset(photos)
+    assert f"{photos}/captions.txt" in read and f"{photos}/captions.json" not in read
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"\xff", b"null"], ids=ascii)

@@ -121,8 +121,8 @@ class Below:
     untold: dict[str, str] = field(default_factory=dict)
 
 
-def all_below(folder: Path) -> Below:
-    """All that is in ``folder``, sorted by name, without the record and Snakemake's marks."""
+def all_below(folder: Path, but: str = "") -> Below:
+    """All that is in ``folder``, sorted by name, without the file ``but``."""
     below = Below()
     folders = [""]
     while folders:
@@ -136,7 +136,7 @@ def all_below(folder: Path) -> Below:
             below.untold[above.rstrip("/")] = EMPTY
         for entry in entries:
             name = above + entry.name
-            if name == NAME or _is_mark(entry):
+            if name == but:
                 continue
             if is_litter(entry.name):
                 below.untold[name] = HIDDEN
@@ -150,11 +150,6 @@ def all_below(folder: Path) -> Below:
                 below.odd[name] = "a pipe or a device"
     odd, untold = (dict(sorted(one.items())) for one in (below.odd, below.untold))
     return Below(sorted(below.files), odd, untold)
-
-
-def _is_mark(entry: os.DirEntry) -> bool:
-    plain = entry.name == MARK and entry.is_file(follow_symlinks=False)
-    return plain and entry.stat().st_size == 0
 
 
 def crate(run: Run) -> Entity:

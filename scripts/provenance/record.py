@@ -13,7 +13,7 @@ import yaml
 
 from scripts.fingerprint import ROOT
 from scripts.job import log, read_json, run, whole, write_json
-from scripts.provenance.crate import CONFIG, Recorded, Run, all_below, crate, described
+from scripts.provenance.crate import CONFIG, NAME, Recorded, Run, all_below, crate, described
 from scripts.provenance.privacy import secrets, told
 
 
@@ -160,7 +160,7 @@ def main(snakemake) -> None:
     made = {Path(path).relative_to(folder).as_posix() for path in snakemake.input.results} | {
         CONFIG
     }
-    there = all_below(folder)
+    there = all_below(folder, but=NAME)
     beside = [name for name in there.files if name not in made]
     for name, what in there.odd.items():
         log.warning("%s: %s, which is not recorded; ./run verify will tell of it", name, what)

@@ -68,7 +68,9 @@ def verify(folder: Path) -> Verdict:
         )
     beside, elsewhere = read_crate(path)
     verdict = Verdict()
-    _hold(folder, folder.as_posix(), {file.path: file for file in beside}, verdict)
+    for one in (folder.parent, folder, path):
+        _note_link(one, one.as_posix(), verdict)
+    _hold(folder, folder.as_posix(), {file.path: file for file in beside}, verdict, but=NAME)
     top = Path(os.path.normpath(folder.absolute())).parent.parent
     homes: dict[str, dict[str, Recorded]] = {}
     for file in elsewhere:
@@ -78,8 +80,8 @@ def verify(folder: Path) -> Verdict:
         if not os.path.exists(top / home):  # noqa: PTH110 a name may be too long for a file
             verdict.notes.append(f"not here, so not looked at: {home}")
             continue
-        if (top / home).is_symlink():
-            verdict.notes.append(f"looked at behind a link: {home}, to {(top / home).readlink()}")
+        for part in (*reversed(Path(home).parents[:-1]), home):
+            _note_link(top / part, str(part), verdict)
         raw = "" if home.startswith("data/models/") else "raw/"
         for name in [name for name in files if raw and _is_own(name, raw)]:
             if not os.path.lexists(top / home / name):
@@ -89,13 +91,25 @@ def verify(folder: Path) -> Verdict:
     return verdict
 
 
+def _note_link(path: Path, shown: str, verdict: Verdict) -> None:
+    if path.is_symlink():
+        note = f"looked at behind a link: {shown}, to {path.readlink()}"
+        if note not in verdict.notes:
+            verdict.notes.append(note)
+
+
 def _is_own(name: str, raw: str) -> bool:
     """Whether a file is the user's own: it may be a link, or be deleted once it was read."""
     return bool(raw) and f"{name}/".startswith(raw) and name != f"{raw}source.json"
 
 
 def _hold(
-    folder: Path, shown: str, files: dict[str, Recorded], verdict: Verdict, raw: str = ""
+    folder: Path,
+    shown: str,
+    files: dict[str, Recorded],
+    verdict: Verdict,
+    raw: str = "",
+    but: str = "",
 ) -> None:
     """Add to ``verdict`` how a folder differs from what is recorded of it.
 
@@ -105,8 +119,9 @@ def _hold(
     shown : what it is called
     files : by their names in it
     raw : beginning of the names of files that a dataset was taken from, if there are any
+    but : name of the one file that is not looked at
     """
-    there = all_below(folder)
+    there = all_below(folder, but)
     whole = tuple(name for name in files if name.endswith("/"))
 
     def differs(what: str, name: str, found: str, expected: str) -> None:

@@ -8,6 +8,7 @@ that have waited longest for their request, or for someone to read the answer, m
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -16,7 +17,7 @@ from typing import Any
 
 import waitress
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import Error, RequestEntityTooLarge
 
 CONNECTIONS = 64  # a browser opens six
@@ -57,8 +58,16 @@ def make_server(
 
         judged = False
 
+        def parse_header(self, header_plus: bytes) -> None:
+            try:
+                super().parse_header(header_plus)
+            except ValueError as error:  # a length of 5,000 digits, an address that ends at [
+                raise ParsingError(str(error)) from None
+
         def received(self, data: bytes) -> int:
             taken = super().received(data)
+            if self.judged and isinstance(self.error, RequestEntityTooLarge):
+                self.error = self._too_large(self.body_bytes_received)
             readable = self.error is None or isinstance(self.error, RequestEntityTooLarge)
             if self.headers_finished and readable and not (self.judged or self.empty):
                 self.judged = True
@@ -72,9 +81,12 @@ def make_server(
             if why := refuse(self.command, self.path, self._header):
                 return Refused(403, "Forbidden", why, headers)
             if self.content_length > max_body:
-                why = f"{self.content_length} bytes; {max_body} are the most"
-                return Refused(413, "Request Entity Too Large", why, headers)
+                return self._too_large(self.content_length)
             return None
+
+        def _too_large(self, length: int) -> Refused:
+            why = f"{length} bytes; {max_body} are the most"
+            return Refused(413, "Request Entity Too Large", why, headers)
 
         def _header(self, name: str) -> str:
             return self.headers.get(name.upper().replace("-", "_"), "")
@@ -83,6 +95,8 @@ def make_server(
         """A connection that knows since when it waits."""
 
         parser_class = Request
+        # answered before all was sent, and told so: what still comes is thrown away
+        early = ended = False
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
             self.since = time.monotonic()
@@ -94,17 +108,30 @@ def make_server(
                 one.handle_close()
 
         def received(self, data: bytes) -> bool:
+            if self.ended:
+                return False
             if self.request is None:
                 self.since = time.monotonic()
             return super().received(data)
 
         def readable(self) -> bool:
-            late = self.request is not None and time.monotonic() > self.since + REQUEST_TIME
+            unfinished = self.request is not None or self.ended
+            late = unfinished and time.monotonic() > self.since + REQUEST_TIME
             if late and not self.requests:
                 self.will_close = True
             return super().readable()
 
+        def handle_close(self) -> None:
+            # closed while bytes come in, a connection is reset, and the answer may be lost with it
+            if self.early and self.will_close and not (self.ended or self.total_outbufs_len):
+                with contextlib.suppress(OSError):
+                    self.socket.shutdown(socket.SHUT_WR)
+                    self.ended, self.will_close = True, False
+                    return
+            super().handle_close()
+
         def service(self) -> None:
+            self.early = any(one.error is not None for one in self.requests)
             super().service()
             self.since = time.monotonic()
 

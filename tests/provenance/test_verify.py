@@ -293,6 +293,10 @@ DIFFERENT = {
         "changed: data/models/tiny/model.safetensors\n  found:    a link to",
     ),
     "a new file of the data": (write("data/toy/evil.json"), "new: data/toy/evil.json"),
+    "a record among the data": (
+        write("data/toy/ro-crate-metadata.json"),
+        "new: data/toy/ro-crate-metadata.json",
+    ),
     "captions swapped for a link": (
         swap("data/toy/captions.json"),
         "changed: data/toy/captions.json\n  found:    a link to",
@@ -373,6 +377,18 @@ NOT_LOOKED_AT = {
     ),
     "no model": (remove("data/models/tiny"), "not here, so not looked at: data/models/tiny"),
     "no data": (remove("data"), "not here, so not looked at: data/toy"),
+    "Snakemake's mark where it makes no folder": (
+        write("results/toy/tables/.snakemake_timestamp", ""),
+        "not looked at: results/toy/tables/.snakemake_timestamp (hidden",
+    ),
+    "a record that is a link": (
+        swap("results/toy/ro-crate-metadata.json"),
+        "looked at behind a link: results/toy/ro-crate-metadata.json, to",
+    ),
+    "a run that lies elsewhere": (swap("results/toy"), "looked at behind a link: results/toy, to"),
+    "all runs elsewhere": (swap("results"), "looked at behind a link: results, to"),
+    "all data elsewhere": (swap("data"), "looked at behind a link: data, to"),
+    "all models elsewhere": (swap("data/models"), "looked at behind a link: data/models, to"),
     "data that lies elsewhere": (swap("data/toy"), "looked at behind a link: data/toy, to"),
     "a model that lies elsewhere": (
         swap("data/models/tiny"),
@@ -383,11 +399,8 @@ NO_WORD = {
     "nothing": lambda here: None,
     "an archive that is a link": swap("data/toy/raw/photos.zip"),
     "Snakemake's mark gone": remove("data/toy/images/.snakemake_timestamp"),
-    "Snakemake's mark elsewhere": write("results/toy/tables/.snakemake_timestamp", ""),
     "other times": lambda here: [os.utime(path, (1, 1)) for path in here.rglob("*.*")],
     "data of another run": write("data/other/captions.json"),
-    "results that lie elsewhere": swap("results/toy"),
-    "all data elsewhere": swap("data"),
 }
 
 
@@ -415,7 +428,14 @@ def test_what_differs_is_named(here, capsys, change, told):
 def test_where_it_does_not_look_it_says_so(here, capsys, change, told):
     change(here)
     assert main(["results/toy"]) == 0
-    assert told in capsys.readouterr().out
+    assert capsys.readouterr().out.count(told) == 1
+
+
+def test_a_link_to_another_run_is_told(here, capsys):
+    (here / "results/mine").symlink_to("toy")
+    assert main(["--results", "results"]) == 0
+    told = capsys.readouterr().out
+    assert told.count("looked at behind a link: results/mine, to toy") == 1
 
 
 @pytest.mark.parametrize("change", NO_WORD.values(), ids=NO_WORD)
