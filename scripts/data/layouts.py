@@ -30,6 +30,7 @@ from scripts.data.files import (
     MAX_TEXT_BYTES,
     MAX_TOTAL_BYTES,
     Read,
+    is_litter,
     open_files,
     why_unsafe,
 )
@@ -51,6 +52,8 @@ LISTS = {
 }
 KAGGLE_CAPTIONS = "captions.txt"
 OWN_SPLIT = "splits.json"
+# whatever has such a name, in any case, tells a split
+OF_SPLITS = {name.casefold() for name in (OWN_SPLIT, "split.json", *LISTS.values())}
 # folders in which a widely copied layout has Kaggle's photos and the text files
 COPIES = ("", "Flickr_Data/", "Flickr_Data/Flickr_Data/")
 OTHER_NAMES_OF_SPLITS = {"validation": "val", "valid": "val", "dev": "val"}
@@ -88,11 +91,13 @@ class Layout:
     ----------
     expected : the layout in words
     find : folder -> paths of the files below it that make up the layout, or None
+    split : where its split stands, in words
     read : root, paths, findings -> number of records, and the records. The findings are complete
         when all records have been taken.
     """
 
     expected: str
+    split: str
     find: Callable[[Path], list[str] | None]
     read: Callable[[Path, list[str], Findings], tuple[int, Iterable[Record]]]
 
@@ -142,18 +147,40 @@ def find_kaggle(root: Path) -> list[str] | None:
     images = images_folder(root)
     if images and (root / KAGGLE_CAPTIONS).is_file():
         return [images, KAGGLE_CAPTIONS, *_splits_beside(root)]
-    for path in sorted(root.glob("*.zip")):
-        if path.name not in (PHOTOS[0], TEXTS[0]) and is_kaggle_archive(path):
-            return [path.name, *_splits_beside(root)]
-    return None
+    archives = [
+        path.name
+        for path in sorted(root.iterdir())
+        if path.suffix.lower() == ".zip"
+        and path.name not in (PHOTOS[0], TEXTS[0])
+        and not is_litter(path.name)
+        and is_kaggle_archive(path)
+    ]
+    if len(archives) > 1:
+        raise BadInput(
+            root.absolute(),
+            f"{' and '.join(archives[:5])}, each with Images/ and {KAGGLE_CAPTIONS}",
+            "one dataset",
+            "take away what is not meant",
+        )
+    return [*archives, *_splits_beside(root)] if archives else None
 
 
 def images_folder(root: Path) -> str | None:
     """Name of the folder "images" in ``root``, which may be written in another case."""
     if not root.is_dir():
         return None
-    folders = sorted(path.name for path in root.iterdir() if path.name.casefold() == "images")
-    return next((name for name in ("images", *folders) if (root / name).is_dir()), None)
+    named_so = sorted(path for path in root.iterdir() if path.name.casefold() == "images")
+    # where names may differ in case alone, links may lead from one to the other
+    folders = {os.path.realpath(path): path.name for path in named_so if path.is_dir()}
+    full = [name for name in folders.values() if any(open_files(root, [name])[0])]
+    if len(full) > 1:
+        raise BadInput(
+            root.absolute(),
+            f"the folders {' and '.join(full)}, both with files",
+            "one folder of images",
+            "put all images into one of them, or take away the one that is not meant",
+        )
+    return next(iter(full or folders.values()), None)
 
 
 def _splits_beside(root: Path) -> list[str]:
@@ -278,23 +305,94 @@ def read_parquet(root: Path, paths: list[str], findings: Findings) -> tuple[int,
 
 LAYOUTS = {
     "archives": Layout(
-        f"{' and '.join((PHOTOS[0], TEXTS[0]))}, or both unpacked", find_archives, read_archives
+        f"{' and '.join((PHOTOS[0], TEXTS[0]))}, or both unpacked",
+        f"the three lists of {TEXTS[0]}",
+        find_archives,
+        read_archives,
     ),
     "parquet": Layout(
         "train-*.parquet, validation-*.parquet and test-*.parquet, here or in data/",
+        "the names of the parquet files",
         find_parquet,
         read_parquet,
     ),
     "kaggle": Layout(
         f"Images/ and {KAGGLE_CAPTIONS}, or a zip archive of both; for the official split with the "
         f"lists of {TEXTS[0]} beside it",
+        f"{OWN_SPLIT} beside Images/ or the archive; or {', '.join(LISTS.values())}, beside them "
+        f"too or in {', '.join(TEXTS)}",
         find_kaggle,
         read_kaggle,
     ),
     "folder": Layout(
-        "images/, captions.json and, if you like, splits.json", find_folder, read_folder
+        "images/, captions.json and, if you like, splits.json",
+        "splits.json beside captions.json",
+        find_folder,
+        read_folder,
     ),
 }
+
+
+def check_splits(layout: str, root: Path, paths: list[str]) -> None:
+    """``BadInput`` where a split stands at ``root`` that the layout does not read from ``paths``.
+
+    It may stand there twice if both say the same.
+    """
+    packed = [f"{copy}{name}" for copy in COPIES for name in TEXTS if (root / copy / name).exists()]
+    # what is read comes first: the others are held against it
+    places = dict.fromkeys([*paths, *packed, *_named_like_splits(root)])
+    read: dict[str, tuple[str, list[bytes] | None]] = {}
+    for place in places:
+        for name, content in open_files(root, [place])[0].items():
+            base = name.split("/")[-1]
+            if base.casefold() not in OF_SPLITS:
+                continue
+            where = f"{place}, {name}" if place.lower().endswith(".zip") else name
+            told = _lines(content)
+            if place in paths and _is_read(layout, place, base):
+                first, same = read.setdefault(base.casefold(), (where, told))
+            elif base.casefold() in read:
+                first, same = read[base.casefold()]
+            else:
+                raise BadInput(
+                    root.absolute() / where,
+                    "a split that is not read there",
+                    LAYOUTS[layout].split,
+                    "name it so and put it there if it is meant; or else take it away",
+                )
+            if told != same:
+                raise BadInput(
+                    root.absolute() / where,
+                    f"another split than in {first}",
+                    "one split",
+                    "take away the one that is not meant",
+                )
+
+
+def _is_read(layout: str, place: str, base: str) -> bool:
+    if base == OWN_SPLIT:
+        return place == OWN_SPLIT and layout in ("kaggle", "folder")
+    return base in LISTS.values() and layout in ("archives", "kaggle")
+
+
+def _named_like_splits(root: Path) -> Iterator[str]:
+    """Files called like a split, and archives like those of the texts, here and a folder below."""
+    for path in sorted(root.iterdir()):
+        # what may not be entered is no part of the dataset, or told where that is read
+        inner = path.iterdir() if path.is_dir() and os.access(path, os.R_OK | os.X_OK) else ()
+        for one in (path, *sorted(inner)):
+            name = one.relative_to(root).as_posix()
+            of_splits = one.name.casefold() in (*OF_SPLITS, TEXTS[0].casefold())
+            if of_splits and not is_litter(name) and not one.is_dir():
+                yield name
+
+
+def _lines(read: Read) -> list[bytes] | None:
+    """Lines of a text in an order that does not tell; None where it cannot be read."""
+    try:
+        return sorted(filter(None, map(bytes.strip, read().split(b"\n"))))
+    except Unusable:
+        return None
 
 
 def _below(files: dict[str, Read], folder: str) -> dict[str, Read]:
