@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.data.files import check_archive, digest_of_folder, open_files, why_unsafe
+from scripts.data.files import check_archive, digest_of_folder, is_file, open_files, why_unsafe
 from scripts.data.layouts import (
     LAYOUTS,
     check_splits,
@@ -62,7 +62,7 @@ def from_location(
     expected = "; or ".join(LAYOUTS[layout].expected for layout in layouts)
     todo = "correct the location in the config, or put the files there"
     if not is_folder(root):
-        found = "a file, not a folder" if _is_file(root) else "no such folder"
+        found = "a file, not a folder" if is_file(root) else "no such folder"
         raise BadInput(root.absolute(), found, f"a folder with {expected}", todo)
     there = {layout: paths for layout in layouts if (paths := LAYOUTS[layout].find(root))}
     if len(there) > 1:
@@ -126,6 +126,9 @@ def manifest(
         if unsafe := why_unsafe(path):
             raise BadInput(root / path, unsafe, "a name that any system can hold", "rename it")
         file: dict[str, Any] = {"path": path}
+        if not (root / path).is_dir() and not is_file(root / path):
+            todo = "put the file there, or take away what has its name"
+            raise BadInput(root / path, "no plain file", "a file, or a link to one", todo)
         if (root / path).is_dir():
             file["files"], file["bytes"], file["sha256"] = digest_of_folder(root / path)
         else:
@@ -277,14 +280,6 @@ SOURCES = {
     "huggingface": Source("parquet", huggingface_present, from_huggingface),
     "kaggle": Source("kaggle", kaggle_present, from_kaggle),
 }
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    # too long to be the name of one
-    except OSError:
-        return False
 
 
 def _is_archive(path: Path, md5: str) -> bool:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from scripts.data.files import (
     MAX_TEXT_BYTES,
     MAX_TOTAL_BYTES,
     Read,
+    is_file,
     is_litter,
     open_files,
     why_unsafe,
@@ -237,10 +239,10 @@ def find_folder(root: Path) -> list[str] | None:
     if images is None or "captions.json" not in names:
         return None
     for name in names:
-        if not (root / name).is_file():
+        if not is_file(root / name):
             raise BadInput(
                 root / name,
-                "a folder, a pipe, or a link that leads nowhere",
+                "a folder, a pipe, or a link that leads nowhere or to the system's own",
                 "a JSON file",
                 "put the file there, or take away what has its name",
             )
@@ -266,7 +268,8 @@ def _own_split(root: Path) -> dict[str, str]:
 
 
 def find_parquet(root: Path) -> list[str] | None:
-    tables = [*root.glob("*.parquet"), *root.glob("data/*.parquet")]
+    below = [*root.iterdir(), *(root.glob("data/*"))]
+    tables = [one for one in below if one.suffix.lower() == ".parquet" and not is_litter(one.name)]
     return sorted(path.relative_to(root).as_posix() for path in tables) or None
 
 
@@ -276,15 +279,10 @@ def read_parquet(root: Path, paths: list[str], findings: Findings) -> tuple[int,
     from pyarrow.parquet import ParquetFile
 
     tables: list[tuple[str, ParquetFile]] = []
+    split_of = {path: _split_of_table(root, path) for path in paths}
+    for split in SPLITS:
+        _check_parts(root, split, [path for path in paths if split_of[path] == split])
     for path in paths:
-        split = re.match(r"(train|validation|valid|val|dev|test)(?=[-_.])", Path(path).name)
-        if split is None:
-            raise BadInput(
-                root / path,
-                "a name that tells no split",
-                "train-*.parquet, validation-*.parquet and test-*.parquet",
-                "rename it",
-            )
         try:
             table = ParquetFile(root / path)
         except (pyarrow.ArrowException, OSError) as error:
@@ -298,7 +296,7 @@ def read_parquet(root: Path, paths: list[str], findings: Findings) -> tuple[int,
                 "image (bytes, or a struct with bytes), caption_0, caption_1, ... (texts)",
                 "take the files of the configured dataset repository",
             )
-        tables.append((OTHER_NAMES_OF_SPLITS.get(split[0], split[0]), table))
+        tables.append((split_of[path], table))
     total = sum(table.metadata.num_rows for _, table in tables)
     return total, _parquet_records(root, paths, tables, findings)
 
@@ -517,6 +515,46 @@ def _as_there(names: Iterable[str], there: Iterable[str]) -> tuple[dict[str, str
     return found, {name: f"; {why}" for name, why in doubts.items()} | {
         name: f"; most like it is {like}" for name, like in alike.items()
     }
+
+
+def _split_of_table(root: Path, path: str) -> str:
+    split = re.match(r"(train|validation|valid|val|dev|test)(?=[-_.])", Path(path).name)
+    if split is None:
+        raise BadInput(
+            root / path,
+            "a name that tells no split",
+            "train-*.parquet, validation-*.parquet and test-*.parquet",
+            "rename it",
+        )
+    return OTHER_NAMES_OF_SPLITS.get(split[0], split[0])
+
+
+def _check_parts(root: Path, split: str, paths: list[str]) -> None:
+    """``BadInput`` unless the tables of a split are, by their names, each there and there once."""
+    expected = f"the tables of {split}, each once; of those in parts, all parts of one set"
+    todo = "get the parts that are missing, and take away what is of another set"
+    names: dict[str, str] = {}
+    parts: dict[str, set[int]] = {}
+    for path in paths:
+        name = Path(path).name
+        numbers = re.search(r"-([0-9]+)-of-([0-9]+)(?=[-._])", name)
+        part, of = numbers.groups() if numbers else (name, "")
+        # an export has a sum of its own after the number of the part
+        called = f"part {part} of {of}" if of else name
+        if called in names:
+            raise BadInput(root / path, f"{called}, as {names[called]} is", expected, todo)
+        names[called] = path
+        parts.setdefault(of, set()).add(int(part) if of else 0)
+    if len(parts) > 1:
+        raise BadInput(root, " and ".join(path for path in paths[:5]), expected, todo)
+    for of, there in parts.items():
+        missing = islice((n for n in range(int(of or 0)) if n not in there), SHOWN)
+        missing = [f"{split}-{n:0{len(of)}d}-of-{of}.parquet" for n in missing]
+        beyond = of and max(there) >= int(of)
+        if missing or beyond:
+            found = f"{', '.join(paths[:SHOWN])}, and not {', '.join(missing)}"
+            found = found if missing else f"part {max(there)} of {of}"
+            raise BadInput(root, found, expected, todo)
 
 
 def _caption_number(column: str) -> str | None:
