@@ -473,7 +473,8 @@ def _paired(
         detail[image] = f"{len(texts)} captions{doubts.get(name, '')}"
     split_of_image: dict[str, str] = {}
     if split_of is not None:
-        found, doubts = _as_there(split_of, images.keys() | captions_of.keys())
+        captioned = [image for image in images if captions_of.get(image)]
+        found, doubts = _as_there(split_of, images.keys() | captions_of.keys(), captioned)
         note = "names in lists that are written otherwise than the image's, taken as it"
         findings.note(note, _otherwise(found))
         for name, split in split_of.items():
@@ -506,10 +507,12 @@ def _otherwise(found: dict[str, str]) -> list[str]:
     return [f"{name} is {file}" for name, file in found.items() if not same_text(name, file)]
 
 
-def _as_there(names: Iterable[str], there: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+def _as_there(
+    names: Iterable[str], there: Iterable[str], preferred: Iterable[str] = ()
+) -> tuple[dict[str, str], dict[str, str]]:
     """Name -> the image that it means; and for the others what is like them, in words."""
     names, there = list(names), sorted(there)
-    found, doubts = matched(names, there)
+    found, doubts = matched(names, there, preferred)
     lost = sorted(set(names) - found.keys() - doubts.keys())[:SHOWN]
     alike = {name: like for name in lost if (like := nearest(name, there))}
     return found, {name: f"; {why}" for name, why in doubts.items()} | {

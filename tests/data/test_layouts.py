@@ -499,6 +499,35 @@ def test_what_no_reader_sees_within_a_caption_becomes_a_space(odd):
     assert findings.spaced == ["1.jpg: caption 0"]
 
 
+@pytest.mark.parametrize(
+    "blank", ["\u200b", "\ufeff\u2060 \xad", "\u3164", "\u2800\u2003", "\ufffe\ue000"]
+)
+def test_a_caption_in_which_nothing_shows_is_empty(blank):
+    findings = Findings()
+    assert usable("1.jpg", [blank, f"a{blank}"], findings) == [f"a{blank}".strip()]
+    assert findings.aside == [("1.jpg", "empty caption", "caption 0")]
+
+
+def test_a_list_means_the_image_that_has_captions(tmp_path, make, photos):
+    images = dict(zip(["9.jpg", "9.png"], photos.values(), strict=False))
+    root = make.write_folder(tmp_path / "mine", images, {"9.jpg": ["x"]})
+    (root / "splits.json").write_text('{"test": ["9"]}')
+    records, findings = read("folder", root)
+    assert [(record.image, record.split) for record in records] == [("9.jpg", "test")]
+    assert findings.lost() == []
+
+
+def test_a_name_of_any_length_is_set_aside_in_a_few_characters():
+    findings = Findings()
+    for end in "ab":
+        findings.set_aside("x" * 50_000 + end, "missing file", "y" * 50_000, "test")
+    findings.note("odd", ["z" * 50_000])
+    told = [*findings.aside[0], *findings.aside[1], *findings.notes[0]["items"]]
+    assert max(map(len, told)) < 5_000
+    # and is still one of its own
+    assert len(findings.split_of) == len({item for item, _, _ in findings.aside}) == 2
+
+
 def entry(name: str, **changes) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name)
     for key, value in changes.items():
