@@ -147,24 +147,32 @@ def _official_split(files: dict[str, Read], root: Path) -> dict[str, str]:
 
 def find_kaggle(root: Path) -> list[str] | None:
     images = images_folder(root)
-    if images and (root / KAGGLE_CAPTIONS).is_file():
-        return [images, KAGGLE_CAPTIONS, *_splits_beside(root)]
-    archives = [
-        path.name
+    loose = [[images, KAGGLE_CAPTIONS]] if images and (root / KAGGLE_CAPTIONS).is_file() else []
+    packed = [
+        [path.name]
         for path in sorted(root.iterdir())
         if path.suffix.lower() == ".zip"
         and path.name not in (PHOTOS[0], TEXTS[0])
         and not is_litter(path.name)
         and is_kaggle_archive(path)
     ]
-    if len(archives) > 1:
+    datasets = [*loose, *packed]
+    # an archive may stand beside what was unpacked of it
+    if len(datasets) > 1 and len({_contents(root, paths) for paths in datasets}) > 1:
         raise BadInput(
             root.absolute(),
-            f"{' and '.join(archives[:5])}, each with Images/ and {KAGGLE_CAPTIONS}",
+            f"{' and '.join(paths[0] for paths in datasets[:5])}, with other images or captions",
             "one dataset",
             "take away what is not meant",
         )
-    return [*archives, *_splits_beside(root)] if archives else None
+    return [*datasets[0], *_splits_beside(root)] if datasets else None
+
+
+def _contents(root: Path, paths: list[str]) -> tuple[str, frozenset[str]]:
+    """Captions, and names of images, of Kaggle's files."""
+    files, _ = open_files(root, paths)
+    captions, _ = text_of(files, KAGGLE_CAPTIONS, root)
+    return captions, frozenset(_below(files, "images"))
 
 
 def images_folder(root: Path) -> str | None:
@@ -356,7 +364,7 @@ def check_splits(layout: str, root: Path, paths: list[str]) -> None:
                     root.absolute() / where,
                     "a split that is not read there",
                     LAYOUTS[layout].split,
-                    "name it so and put it there if it is meant; or else take it away",
+                    "write it so, and there, if it is meant; or else take it away",
                 )
             if told != same:
                 raise BadInput(

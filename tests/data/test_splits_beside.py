@@ -93,8 +93,19 @@ def test_two_datasets_in_one_folder_are_told(homes, make, kaggle, photos):
     make.parquet(homes / "kaggle/test-0.parquet", [min(photos.values())])
     with pytest.raises(BadInput, match=r"(?s)test-0\.parquet; and Images.*one dataset"):
         looked_at(homes / "kaggle")
-    make.write_files(homes / "zip", {"b.ZIP": make.zipped(kaggle)})
-    with pytest.raises(BadInput, match=r"(?s)a\.zip and b\.ZIP, each with.*one dataset"):
+    other = kaggle | {"captions.txt": kaggle["captions.txt"] + b"\n"}
+    fewer = {name: kaggle[name] for name in list(kaggle)[:-1]}
+    for second in (other, fewer):
+        make.write_files(homes / "zip", {"b.ZIP": make.zipped(second)})
+        with pytest.raises(BadInput, match=r"(?s)a\.zip and b\.ZIP, with other.*one dataset"):
+            looked_at(homes / "zip")
+
+
+def test_an_archive_beside_what_was_unpacked_of_it_is_no_other_dataset(homes, make, kaggle):
+    make.write_files(homes / "zip", kaggle)
+    assert looked_at(homes / "zip")[1] == ["Images", "captions.txt"]
+    make.write_files(homes / "zip", {"Images/more.jpg": b"x"})
+    with pytest.raises(BadInput, match=r"Images and a\.zip, with other images or captions"):
         looked_at(homes / "zip")
 
 
