@@ -294,6 +294,7 @@ PARTS = [
             "a folder": lambda path: path.mkdir(),
             "a pipe": os.mkfifo,
             "a link that leads nowhere": link("gone.json"),
+            "a link to what the system tells, without an end": link("/proc/kmsg"),
             "a link to itself": lambda path: path.symlink_to(path.name),
         }.items()
     ),
