@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ NO_IMAGE = "caption without image"
 EMPTY_CAPTION = "empty caption"
 LONG_CAPTION = "overlong caption"
 NO_CAPTION_IN_SPLIT = "in a split, without a caption"
+# characters of an item or a detail: twice what two paths have
+LONGEST = 4_000
 # an image that captions or the list of a split name, and that cannot be used
 LOST = (UNREADABLE, OVERSIZED, MISSING, UNSAFE, NO_CAPTION_IN_SPLIT)
 
@@ -35,6 +38,15 @@ class Unusable(Exception):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+def short(text: str) -> str:
+    """``text`` on one line, printable; what is longer than any path is cut, with its sum."""
+    text = printable(text, "")
+    if len(text) <= LONGEST:
+        return text
+    total = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{text[:LONGEST]}... ({len(text):,} characters, sha256 {total}...)"
 
 
 @dataclass
@@ -60,14 +72,14 @@ class Findings:
 
     def set_aside(self, item: str, reason: str, detail: str, split: str = "") -> None:
         """Record what is not used; ``item`` may be whatever a file system takes for a name."""
-        item = printable(item, "")
-        self.aside.append((item, reason, printable(detail, "")))
+        item = short(item)
+        self.aside.append((item, reason, short(detail)))
         if split:
             self.split_of[item] = split
 
     def note(self, text: str, items: Iterable[str]) -> None:
         """Record an oddity that sets nothing aside, with the first 20 of its items."""
-        items = sorted(printable(item, "") for item in items)
+        items = sorted(map(short, items))
         if items:
             self.notes.append({"note": text, "count": len(items), "items": items[:20]})
 

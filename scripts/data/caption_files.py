@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from scripts.data.audit import EMPTY_CAPTION, LONG_CAPTION, Findings
@@ -15,6 +16,10 @@ MAX_CAPTION = 100_000
 # line ends of any kind and what drives terminals: text pasted from a page or a document has them,
 # readers see nothing of them, or two words as one, and no model learnt them
 INVISIBLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]+")
+# what shows nothing though Unicode counts it among letters, marks and symbols
+BLANK = re.compile(
+    "[\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u2800\\u3164\\ufe00-\\ufe0f\\uffa0]"
+)
 
 
 def token_captions(text: str, where: str, findings: Findings) -> dict[str, list[str]]:
@@ -91,11 +96,16 @@ def table_captions(text: str, where: str, findings: Findings) -> dict[str, list[
     return {image: usable(image, texts, findings) for image, texts in captions.items()}
 
 
+def _shows(character: str) -> bool:
+    # C: controls, directions, and what is no character; Z: spaces of all widths
+    return unicodedata.category(character)[0] not in "CZ" and not BLANK.match(character)
+
+
 def usable(image: str, captions: list[str], findings: Findings) -> list[str]:
     """``captions`` without space around them, and without those that are set aside.
 
-    These are the empty ones, and those of more than ``MAX_CAPTION`` characters. What is ``INVISIBLE``
-    becomes a space.
+    These are the empty ones, in which nothing shows, and those of more than ``MAX_CAPTION``
+    characters. What is ``INVISIBLE`` becomes a space.
     """
     findings.captions_found += len(captions)
     kept = []
@@ -104,7 +114,7 @@ def usable(image: str, captions: list[str], findings: Findings) -> list[str]:
         if INVISIBLE.search(caption):
             caption = " ".join(INVISIBLE.sub(" ", caption).split())
             findings.spaced.append(f"{image}: caption {number}")
-        if not caption:
+        if not any(map(_shows, caption)):
             findings.set_aside(image, EMPTY_CAPTION, f"caption {number}")
         elif len(caption) > MAX_CAPTION:
             detail = f"caption {number}: {len(caption):,} characters, more than {MAX_CAPTION:,}"

@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.data.files import check_archive, digest_of_folder, open_files, why_unsafe
-from scripts.data.layouts import LAYOUTS, has_official_split, is_kaggle_archive
+from scripts.data.files import check_archive, digest_of_folder, is_file, open_files, why_unsafe
+from scripts.data.layouts import (
+    LAYOUTS,
+    check_splits,
+    has_official_split,
+    is_kaggle_archive,
+)
 from scripts.data.web import Unavailable, fetch, plain
 from scripts.job import (
     REFUSED_BY_THE_DISK,
@@ -49,7 +54,7 @@ def obtain(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
 def from_location(
     root: Path, layouts: tuple[str, ...], source: str, official: dict[str, str]
 ) -> dict[str, Any]:
-    """Describe the files at ``root``, in the first of ``layouts`` that is found there.
+    """Describe the files at ``root``, in the one of ``layouts`` that is found there.
 
     ``official`` has the MD5 of archives by name. Another MD5 is noted and nothing more: the user
     chose these files.
@@ -57,11 +62,19 @@ def from_location(
     expected = "; or ".join(LAYOUTS[layout].expected for layout in layouts)
     todo = "correct the location in the config, or put the files there"
     if not is_folder(root):
-        raise BadInput(root.absolute(), "no such folder", f"a folder with {expected}", todo)
-    for layout in layouts:
-        paths = LAYOUTS[layout].find(root)
-        if paths:
-            return manifest(source, layout, root, paths, official)
+        found = "a file, not a folder" if is_file(root) else "no such folder"
+        raise BadInput(root.absolute(), found, f"a folder with {expected}", todo)
+    there = {layout: paths for layout in layouts if (paths := LAYOUTS[layout].find(root))}
+    if len(there) > 1:
+        raise BadInput(
+            root.absolute(),
+            "; and ".join(", ".join(paths[:3]) for paths in there.values()),
+            f"one dataset: {expected}",
+            "put each into a folder of its own, or take away what is not meant",
+        )
+    for layout, paths in there.items():
+        check_splits(layout, root, paths)
+        return manifest(source, layout, root, paths, official)
     names = sorted(path.name for path in root.iterdir())
     found = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     raise BadInput(root.absolute(), found or "an empty folder", expected, todo)
@@ -113,6 +126,9 @@ def manifest(
         if unsafe := why_unsafe(path):
             raise BadInput(root / path, unsafe, "a name that any system can hold", "rename it")
         file: dict[str, Any] = {"path": path}
+        if not (root / path).is_dir() and not is_file(root / path):
+            todo = "put the file there, or take away what has its name"
+            raise BadInput(root / path, "no plain file", "a file, or a link to one", todo)
         if (root / path).is_dir():
             file["files"], file["bytes"], file["sha256"] = digest_of_folder(root / path)
         else:
@@ -120,7 +136,7 @@ def manifest(
             file["sha256"] = digest_of_file(root / path)
         # what the hub sent was held against the hub's own checksums
         file["official"] = True if source == "huggingface" else None
-        if path.endswith(".zip"):
+        if path.lower().endswith(".zip"):
             open_files(root, [path])
             file["md5"] = digest_of_file(root / path, "md5")
             if path in official and layout == "archives":

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from scripts.data.audit import MISSING, OVERSIZED, UNREADABLE, Unusable
 from scripts.job import BadInput, digest_of_file
+from scripts.watched import MADE_UP
 
 # Flickr8k has 8,000 photos in 1.1 GB; these leave room for much more, and none for a bomb
 MAX_MEMBERS = 200_000
@@ -165,7 +166,7 @@ def paths_below(folder: Path) -> Iterator[str]:
             name, target, way = f"{inner}{entry.name}", entry.path, links_at
             if entry.is_symlink():
                 target, way = os.path.realpath(entry.path), (*links_at, real)
-            is_folder = os.path.isdir(target)
+            is_folder = os.path.isdir(target) and not _is_made_up(Path(target).stat())
             if is_folder and not (entry.is_symlink() and any(_holds(target, at) for at in way)):
                 waiting.append((f"{name}/", target, way))
             else:
@@ -190,6 +191,8 @@ def check_archive(path: Path) -> None:
 
 def _members(path: Path) -> dict[str, Read]:
     try:
+        if not path.is_dir() and path.exists() and not is_file(path):
+            raise OSError("not a plain file")
         archive = zipfile.ZipFile(path)
     except IsADirectoryError:
         raise BadInput(
@@ -257,11 +260,30 @@ def _below(root: Path, path: str) -> dict[str, Read]:
     return {name: partial(_read_file, root / name) for name in names}
 
 
+def is_file(path: Path) -> bool:
+    """Whether this is a plain file, behind whatever links, and none that a system makes up."""
+    try:
+        about = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(about.st_mode) and not _is_made_up(about)
+
+
+def _is_made_up(about: os.stat_result) -> bool:
+    # such a file may have no end, or wait for ever for what is to come
+    return about.st_dev in MADE_UP
+
+
 def _is_readable(path: Path) -> bool:
-    """Whether this is a plain file, behind whatever links; ``Unusable`` where it is too large."""
+    """Whether this is a plain file, behind whatever links.
+
+    ``Unusable`` where it is too large, or made up by the system.
+    """
     about = path.stat()
     if about.st_size > MAX_BYTES:
         raise Unusable(OVERSIZED, f"{about.st_size:,} bytes, more than {MAX_BYTES:,}")
+    if stat.S_ISREG(about.st_mode) and _is_made_up(about):
+        raise Unusable(UNREADABLE, "of the system, not a file on a disk")
     return stat.S_ISREG(about.st_mode)
 
 

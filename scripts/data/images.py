@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -47,6 +49,11 @@ MAX_ASPECT = 50
 MAX_SCANNED = 2_000_000_000
 # pieces that a file may be read in: each takes microseconds in Pillow, and need not hold a byte
 MAX_PIECES = 100_000
+# notes of a JPEG, each of which Pillow puts behind a copy of all before it; a camera makes one
+MAX_NOTES, JPEG_NOTE = 100, re.compile(rb"\xff\xe1..Exif\0\0", re.DOTALL)
+# parts of a TIFF that hold their own number of bytes, and those that tell where its pixels lie,
+# of which Pillow makes an object each, in whatever way they are written
+TIFF_BYTES, TIFF_PLACES = (1, 2, 6, 7), (273, 324)
 # numbers written as text, which Pillow reads at a megabyte in a second
 PLAIN, MAX_PLAIN_BYTES, MAX_PLAIN_COMMENTS = (b"P1", b"P2", b"P3"), 4 * 2**20, 100
 # but for those that divide the pixels of a scan; few stand alone, what has another tells its length
@@ -129,6 +136,8 @@ def _opened(content: bytes, max_pixels: int, max_aspect: float) -> Iterator[Imag
         raise Unusable(UNREADABLE, "an empty file")
     if content.startswith(PLAIN):
         _check_plain(content)
+    _check_notes(content)
+    _check_tags(content)
     try:
         with Image.open(Pieces(content), formats=FORMATS) as image:
             width, height = image.size
@@ -163,6 +172,33 @@ def _check_plain(content: bytes) -> None:
         raise Unusable(OVERSIZED, size)
     if content.count(b"#") > MAX_PLAIN_COMMENTS:
         raise Unusable(OVERSIZED, f"more than {MAX_PLAIN_COMMENTS} comments")
+
+
+def _check_notes(content: bytes) -> None:
+    if not content.startswith(b"\xff\xd8"):
+        return
+    if next(islice(JPEG_NOTE.finditer(content), MAX_NOTES, None), None):
+        raise Unusable(OVERSIZED, f"more than {MAX_NOTES} EXIF segments")
+
+
+def _check_tags(content: bytes) -> None:
+    """Refuse a TIFF of which a tag has more values than Pillow should make objects of."""
+    order = {b"II": "<", b"MM": ">"}.get(content[:2])
+    if order is None or len(content) < 16:
+        return
+    # of BigTIFF, as Pillow tells it: places and counts are of 8 bytes
+    large = content[2] == 43
+    count, entry = (f"{order}Q", f"{order}HHQ8x") if large else (f"{order}H", f"{order}HHI4x")
+    (place,) = struct.unpack_from(f"{order}Q" if large else f"{order}I", content, 8 if large else 4)
+    table = memoryview(content)[place:]
+    if len(table) < struct.calcsize(count):
+        return
+    (entries,) = struct.unpack_from(count, table)
+    table = table[struct.calcsize(count) :][: min(entries, MAX_PIECES) * struct.calcsize(entry)]
+    table = table[: len(table) // struct.calcsize(entry) * struct.calcsize(entry)]
+    for tag, kind, values in struct.iter_unpack(entry, table):
+        if values > MAX_PIECES and (kind not in TIFF_BYTES or tag in TIFF_PLACES):
+            raise Unusable(OVERSIZED, f"{values:,} values of tag {tag}, more than {MAX_PIECES:,}")
 
 
 def _scans(content: bytes) -> int:

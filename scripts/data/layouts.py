@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ from scripts.data.files import (
     MAX_TEXT_BYTES,
     MAX_TOTAL_BYTES,
     Read,
+    is_file,
+    is_litter,
     open_files,
     why_unsafe,
 )
@@ -51,6 +54,8 @@ LISTS = {
 }
 KAGGLE_CAPTIONS = "captions.txt"
 OWN_SPLIT = "splits.json"
+# whatever has such a name, in any case, tells a split
+OF_SPLITS = {name.casefold() for name in (OWN_SPLIT, "split.json", *LISTS.values())}
 # folders in which a widely copied layout has Kaggle's photos and the text files
 COPIES = ("", "Flickr_Data/", "Flickr_Data/Flickr_Data/")
 OTHER_NAMES_OF_SPLITS = {"validation": "val", "valid": "val", "dev": "val"}
@@ -88,11 +93,13 @@ class Layout:
     ----------
     expected : the layout in words
     find : folder -> paths of the files below it that make up the layout, or None
+    split : where its split stands, in words
     read : root, paths, findings -> number of records, and the records. The findings are complete
         when all records have been taken.
     """
 
     expected: str
+    split: str
     find: Callable[[Path], list[str] | None]
     read: Callable[[Path, list[str], Findings], tuple[int, Iterable[Record]]]
 
@@ -140,20 +147,50 @@ def _official_split(files: dict[str, Read], root: Path) -> dict[str, str]:
 
 def find_kaggle(root: Path) -> list[str] | None:
     images = images_folder(root)
-    if images and (root / KAGGLE_CAPTIONS).is_file():
-        return [images, KAGGLE_CAPTIONS, *_splits_beside(root)]
-    for path in sorted(root.glob("*.zip")):
-        if path.name not in (PHOTOS[0], TEXTS[0]) and is_kaggle_archive(path):
-            return [path.name, *_splits_beside(root)]
-    return None
+    loose = [[images, KAGGLE_CAPTIONS]] if images and (root / KAGGLE_CAPTIONS).is_file() else []
+    packed = [
+        [path.name]
+        for path in sorted(root.iterdir())
+        if path.suffix.lower() == ".zip"
+        and path.name not in (PHOTOS[0], TEXTS[0])
+        and not is_litter(path.name)
+        and is_kaggle_archive(path)
+    ]
+    datasets = [*loose, *packed]
+    # an archive may stand beside what was unpacked of it
+    if len(datasets) > 1 and len({_contents(root, paths) for paths in datasets}) > 1:
+        raise BadInput(
+            root.absolute(),
+            f"{' and '.join(paths[0] for paths in datasets[:5])}, with other images or captions",
+            "one dataset",
+            "take away what is not meant",
+        )
+    return [*datasets[0], *_splits_beside(root)] if datasets else None
+
+
+def _contents(root: Path, paths: list[str]) -> tuple[str, frozenset[str]]:
+    """Captions, and names of images, of Kaggle's files."""
+    files, _ = open_files(root, paths)
+    captions, _ = text_of(files, KAGGLE_CAPTIONS, root)
+    return captions, frozenset(_below(files, "images"))
 
 
 def images_folder(root: Path) -> str | None:
     """Name of the folder "images" in ``root``, which may be written in another case."""
     if not root.is_dir():
         return None
-    folders = sorted(path.name for path in root.iterdir() if path.name.casefold() == "images")
-    return next((name for name in ("images", *folders) if (root / name).is_dir()), None)
+    named_so = sorted(path for path in root.iterdir() if path.name.casefold() == "images")
+    # where names may differ in case alone, links may lead from one to the other
+    folders = {os.path.realpath(path): path.name for path in named_so if path.is_dir()}
+    full = [name for name in folders.values() if any(open_files(root, [name])[0])]
+    if len(full) > 1:
+        raise BadInput(
+            root.absolute(),
+            f"the folders {' and '.join(full)}, both with files",
+            "one folder of images",
+            "put all images into one of them, or take away the one that is not meant",
+        )
+    return next(iter(full or folders.values()), None)
 
 
 def _splits_beside(root: Path) -> list[str]:
@@ -210,10 +247,10 @@ def find_folder(root: Path) -> list[str] | None:
     if images is None or "captions.json" not in names:
         return None
     for name in names:
-        if not (root / name).is_file():
+        if not is_file(root / name):
             raise BadInput(
                 root / name,
-                "a folder, a pipe, or a link that leads nowhere",
+                "a folder, a pipe, or a link that leads nowhere or to the system's own",
                 "a JSON file",
                 "put the file there, or take away what has its name",
             )
@@ -239,7 +276,8 @@ def _own_split(root: Path) -> dict[str, str]:
 
 
 def find_parquet(root: Path) -> list[str] | None:
-    tables = [*root.glob("*.parquet"), *root.glob("data/*.parquet")]
+    below = [*root.iterdir(), *(root.glob("data/*"))]
+    tables = [one for one in below if one.suffix.lower() == ".parquet" and not is_litter(one.name)]
     return sorted(path.relative_to(root).as_posix() for path in tables) or None
 
 
@@ -249,15 +287,10 @@ def read_parquet(root: Path, paths: list[str], findings: Findings) -> tuple[int,
     from pyarrow.parquet import ParquetFile
 
     tables: list[tuple[str, ParquetFile]] = []
+    split_of = {path: _split_of_table(root, path) for path in paths}
+    for split in SPLITS:
+        _check_parts(root, split, [path for path in paths if split_of[path] == split])
     for path in paths:
-        split = re.match(r"(train|validation|valid|val|dev|test)(?=[-_.])", Path(path).name)
-        if split is None:
-            raise BadInput(
-                root / path,
-                "a name that tells no split",
-                "train-*.parquet, validation-*.parquet and test-*.parquet",
-                "rename it",
-            )
         try:
             table = ParquetFile(root / path)
         except (pyarrow.ArrowException, OSError) as error:
@@ -271,30 +304,101 @@ def read_parquet(root: Path, paths: list[str], findings: Findings) -> tuple[int,
                 "image (bytes, or a struct with bytes), caption_0, caption_1, ... (texts)",
                 "take the files of the configured dataset repository",
             )
-        tables.append((OTHER_NAMES_OF_SPLITS.get(split[0], split[0]), table))
+        tables.append((split_of[path], table))
     total = sum(table.metadata.num_rows for _, table in tables)
     return total, _parquet_records(root, paths, tables, findings)
 
 
 LAYOUTS = {
     "archives": Layout(
-        f"{' and '.join((PHOTOS[0], TEXTS[0]))}, or both unpacked", find_archives, read_archives
+        f"{' and '.join((PHOTOS[0], TEXTS[0]))}, or both unpacked",
+        f"the three lists of {TEXTS[0]}",
+        find_archives,
+        read_archives,
     ),
     "parquet": Layout(
         "train-*.parquet, validation-*.parquet and test-*.parquet, here or in data/",
+        "the names of the parquet files",
         find_parquet,
         read_parquet,
     ),
     "kaggle": Layout(
         f"Images/ and {KAGGLE_CAPTIONS}, or a zip archive of both; for the official split with the "
         f"lists of {TEXTS[0]} beside it",
+        f"{OWN_SPLIT} beside Images/ or the archive; or {', '.join(LISTS.values())}, beside them "
+        f"too or in {', '.join(TEXTS)}",
         find_kaggle,
         read_kaggle,
     ),
     "folder": Layout(
-        "images/, captions.json and, if you like, splits.json", find_folder, read_folder
+        "images/, captions.json and, if you like, splits.json",
+        "splits.json beside captions.json",
+        find_folder,
+        read_folder,
     ),
 }
+
+
+def check_splits(layout: str, root: Path, paths: list[str]) -> None:
+    """``BadInput`` where a split stands at ``root`` that the layout does not read from ``paths``.
+
+    It may stand there twice if both say the same.
+    """
+    packed = [f"{copy}{name}" for copy in COPIES for name in TEXTS if (root / copy / name).exists()]
+    # what is read comes first: the others are held against it
+    places = dict.fromkeys([*paths, *packed, *_named_like_splits(root)])
+    read: dict[str, tuple[str, list[bytes] | None]] = {}
+    for place in places:
+        for name, content in open_files(root, [place])[0].items():
+            base = name.split("/")[-1]
+            if base.casefold() not in OF_SPLITS:
+                continue
+            where = f"{place}, {name}" if place.lower().endswith(".zip") else name
+            told = _lines(content)
+            if place in paths and _is_read(layout, place, base):
+                first, same = read.setdefault(base.casefold(), (where, told))
+            elif base.casefold() in read:
+                first, same = read[base.casefold()]
+            else:
+                raise BadInput(
+                    root.absolute() / where,
+                    "a split that is not read there",
+                    LAYOUTS[layout].split,
+                    "write it so, and there, if it is meant; or else take it away",
+                )
+            if told != same:
+                raise BadInput(
+                    root.absolute() / where,
+                    f"another split than in {first}",
+                    "one split",
+                    "take away the one that is not meant",
+                )
+
+
+def _is_read(layout: str, place: str, base: str) -> bool:
+    if base == OWN_SPLIT:
+        return place == OWN_SPLIT and layout in ("kaggle", "folder")
+    return base in LISTS.values() and layout in ("archives", "kaggle")
+
+
+def _named_like_splits(root: Path) -> Iterator[str]:
+    """Files called like a split, and archives like those of the texts, here and a folder below."""
+    for path in sorted(root.iterdir()):
+        # what may not be entered is no part of the dataset, or told where that is read
+        inner = path.iterdir() if path.is_dir() and os.access(path, os.R_OK | os.X_OK) else ()
+        for one in (path, *sorted(inner)):
+            name = one.relative_to(root).as_posix()
+            of_splits = one.name.casefold() in (*OF_SPLITS, TEXTS[0].casefold())
+            if of_splits and not is_litter(name) and not one.is_dir():
+                yield name
+
+
+def _lines(read: Read) -> list[bytes] | None:
+    """Lines of a text in an order that does not tell; None where it cannot be read."""
+    try:
+        return sorted(filter(None, map(bytes.strip, read().split(b"\n"))))
+    except Unusable:
+        return None
 
 
 def _below(files: dict[str, Read], folder: str) -> dict[str, Read]:
@@ -377,7 +481,8 @@ def _paired(
         detail[image] = f"{len(texts)} captions{doubts.get(name, '')}"
     split_of_image: dict[str, str] = {}
     if split_of is not None:
-        found, doubts = _as_there(split_of, images.keys() | captions_of.keys())
+        captioned = [image for image in images if captions_of.get(image)]
+        found, doubts = _as_there(split_of, images.keys() | captions_of.keys(), captioned)
         note = "names in lists that are written otherwise than the image's, taken as it"
         findings.note(note, _otherwise(found))
         for name, split in split_of.items():
@@ -410,15 +515,57 @@ def _otherwise(found: dict[str, str]) -> list[str]:
     return [f"{name} is {file}" for name, file in found.items() if not same_text(name, file)]
 
 
-def _as_there(names: Iterable[str], there: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+def _as_there(
+    names: Iterable[str], there: Iterable[str], preferred: Iterable[str] = ()
+) -> tuple[dict[str, str], dict[str, str]]:
     """Name -> the image that it means; and for the others what is like them, in words."""
     names, there = list(names), sorted(there)
-    found, doubts = matched(names, there)
+    found, doubts = matched(names, there, preferred)
     lost = sorted(set(names) - found.keys() - doubts.keys())[:SHOWN]
     alike = {name: like for name in lost if (like := nearest(name, there))}
     return found, {name: f"; {why}" for name, why in doubts.items()} | {
         name: f"; most like it is {like}" for name, like in alike.items()
     }
+
+
+def _split_of_table(root: Path, path: str) -> str:
+    split = re.match(r"(train|validation|valid|val|dev|test)(?=[-_.])", Path(path).name)
+    if split is None:
+        raise BadInput(
+            root / path,
+            "a name that tells no split",
+            "train-*.parquet, validation-*.parquet and test-*.parquet",
+            "rename it",
+        )
+    return OTHER_NAMES_OF_SPLITS.get(split[0], split[0])
+
+
+def _check_parts(root: Path, split: str, paths: list[str]) -> None:
+    """``BadInput`` unless the tables of a split are, by their names, each there and there once."""
+    expected = f"the tables of {split}, each once; of those in parts, all parts of one set"
+    todo = "get the parts that are missing, and take away what is of another set"
+    names: dict[str, str] = {}
+    parts: dict[str, set[int]] = {}
+    for path in paths:
+        name = Path(path).name
+        numbers = re.search(r"-([0-9]+)-of-([0-9]+)(?=[-._])", name)
+        part, of = numbers.groups() if numbers else (name, "")
+        # an export has a sum of its own after the number of the part
+        called = f"part {part} of {of}" if of else name
+        if called in names:
+            raise BadInput(root / path, f"{called}, as {names[called]} is", expected, todo)
+        names[called] = path
+        parts.setdefault(of, set()).add(int(part) if of else 0)
+    if len(parts) > 1:
+        raise BadInput(root, " and ".join(path for path in paths[:5]), expected, todo)
+    for of, there in parts.items():
+        missing = islice((n for n in range(int(of or 0)) if n not in there), SHOWN)
+        missing = [f"{split}-{n:0{len(of)}d}-of-{of}.parquet" for n in missing]
+        beyond = of and max(there) >= int(of)
+        if missing or beyond:
+            found = f"{', '.join(paths[:SHOWN])}, and not {', '.join(missing)}"
+            found = found if missing else f"part {max(there)} of {of}"
+            raise BadInput(root, found, expected, todo)
 
 
 def _caption_number(column: str) -> str | None:

@@ -15,6 +15,8 @@ from itertools import islice
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
+from scripts.data.files import MAX_PATH
+
 SUFFIX = re.compile(r"\.(jpe?g|jpe|png|webp|gif|bmp|tiff?|p[bgpn]m|avif)$", re.IGNORECASE)
 # names that are compared with every other are few, short, and not of millions
 ALIKE, LONGEST, MOST = 0.8, 200, 20_000
@@ -22,12 +24,16 @@ ALIKE, LONGEST, MOST = 0.8, 200, 20_000
 Key = tuple[str, ...]
 
 
-def matched(names: Iterable[str], there: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+def matched(
+    names: Iterable[str], there: Iterable[str], preferred: Iterable[str] = ()
+) -> tuple[dict[str, str], dict[str, str]]:
     """Find what each of ``names`` means of what is ``there``.
 
     First by the name as it is; else where it differs only in how its accents are encoded, in
     folders in front (of either), in slashes and percent signs, in case or in the suffix of an
-    image: the least of these differences goes first, and it must tell one name and one file.
+    image: the least of these differences goes first, and it must tell one name and one file; of
+    two files, the one that is ``preferred``. A name that is longer than any path is only
+    compared as it is.
 
     Returns
     -------
@@ -37,13 +43,17 @@ def matched(names: Iterable[str], there: Iterable[str]) -> tuple[dict[str, str],
     names, there = list(dict.fromkeys(names)), dict.fromkeys(there)
     found = {name: name for name in names if name in there}
     doubts: dict[str, str] = {}
-    left = [name for name in names if name not in found]
+    left = [name for name in names if name not in found and _is_path(name)]
+    there, preferred = list(filter(_is_path, there)), list(filter(_is_path, preferred))
     taken = set(found)
     for form in FORMS:
         if not left:
             break
-        candidates_of = _candidates(there, form)
+        candidates_of, preferred_of = _candidates(there, form), _candidates(preferred, form)
         claims = {name: claim for name in left if (claim := candidates_of(form(name)))}
+        for name, claim in claims.items():
+            if len(claim) > 1:
+                claims[name] = preferred_of(form(name)) or claim
         wanted = Counter(claim[0] for claim in claims.values() if len(claim) == 1)
         for name, claim in claims.items():
             if len(claim) > 1:
@@ -76,6 +86,11 @@ def nearest(name: str, there: Iterable[str]) -> str:
         if alike:
             return named[alike[0]]
     return ""
+
+
+def _is_path(name: str) -> bool:
+    # each folder of a name is compared with what follows: of thousands, none ends
+    return len(name.encode("utf-8", "surrogatepass")) <= MAX_PATH
 
 
 def _last(name: str) -> str:

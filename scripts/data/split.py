@@ -36,10 +36,12 @@ def split_images(
             "the split",
             f"{counts}, of {len(official)} images",
             "at least one image in each",
-            "name images of each split in the dataset's own list (splits.json)"
+            "name images of each split where the dataset has its own: in splits.json beside "
+            "the captions, in the three lists of Flickr8k, or by the names of the parquet files"
             if any(official.values())
-            else "add images, say yourself which are which in splits.json beside captions.json, or "
-            "take other split.shares or another split.seed in the config",
+            else "add images, say yourself which are which in splits.json beside captions.json "
+            "(or Kaggle's captions.txt or archive), or take other split.shares or another "
+            "split.seed in the config",
         )
     return splits
 

@@ -287,6 +287,41 @@ def test_the_scans_of_a_jpeg_are_counted_and_not_what_looks_like_one(monkeypatch
             take()
 
 
+def test_a_jpeg_of_endless_notes_is_refused_before_it_is_opened(monkeypatch):
+    content = saved(halves(), "JPEG")
+    note = b"\xff\xe1\0\x0cExif\0\0abcd"
+    assert take_in(content[:2] + note * 100 + content[2:], "a.jpg", 1000).width == 16
+    monkeypatch.setattr("PIL.Image.open", None)
+    with pytest.raises(Unusable, match="oversized: more than 100 EXIF segments"):
+        take_in(content[:2] + note * 101 + content[2:], "a.jpg", 1000)
+
+
+@pytest.mark.parametrize(("order", "large"), [("<", False), (">", False), ("<", True)])
+@pytest.mark.parametrize(("tag", "kind"), [(273, 4), (273, 1), (324, 16), (258, 3)])
+def test_a_tiff_of_endless_values_is_refused_before_it_is_opened(
+    monkeypatch, order, large, tag, kind
+):
+    head = {"<": b"II", ">": b"MM"}[order]
+    if large:
+        head += struct.pack(f"{order}HHHQQ", 43, 8, 0, 16, 1)
+    else:
+        head += struct.pack(f"{order}HIH", 42, 8, 1)
+    values = struct.pack(f"{order}HHQQ" if large else f"{order}HHII", tag, kind, 100_001, 0)
+    monkeypatch.setattr("PIL.Image.open", None)
+    with pytest.raises(Unusable, match=f"oversized: 100,001 values of tag {tag}, more than"):
+        take_in(head + values + bytes(400_000), "a.tif", 1000)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("big_tiff", [False, True])
+def test_a_tiff_with_a_large_profile_of_bytes_is_read(big_tiff):
+    content = saved(halves(), "TIFF", icc_profile=bytes(200_000), big_tiff=big_tiff)
+    assert take_in(content, "a.tif", 1000).converted == "TIFF"
+    for end in range(200):
+        with pytest.raises(Unusable):
+            take_in(content[:end], "a.tif", 1000)
+
+
 def test_a_jpeg_that_can_be_taken_up_anywhere_is_no_worse_for_it():
     values = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     content = saved(Image.fromarray(values), "JPEG", restart_marker_blocks=1)

@@ -247,6 +247,34 @@ def test_parquet_rows_are_named_by_split_and_number_with_a_suffix_from_their_byt
     assert (findings.images_found, findings.captions_found) == (6, 41)
 
 
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["test-00000-of-00004"], r"and not test-00001-of-00004.parquet, test-00002-of-00004"),
+        (["test-00001-of-00002-a"], r"and not test-00000-of-00002\.parquet"),
+        (["val-00000-of-00002", "validation-00000-of-00002"], "part 00000 of 00002, as val-"),
+        (["test-00000-of-00001-old", "test-00000-of-00001-new"], "part 00000 of 00001, as test-"),
+        (["test-00000-of-00001", "test-00000-of-00002", "test-00001-of-00002"], "test-00000-of-00"),
+        (["test-00000-of-00001", "test"], "test-00000-of-00001.parquet and test.parquet"),
+        (["test-0", "data/test-0"], "test-0.parquet, as data/test-0.parquet is"),
+        (["test-00000-of-00001", "data/test-00000-of-00001"], "part 00000 of 00001, as data/test-"),
+        (["test-00000-of-00001", "test-00001-of-00001"], "part 1 of 00001"),
+        (["train-00000-of-00001", f"test-0-of-{'9' * 99}"], "and not test-"),
+    ],
+)
+def test_tables_of_which_parts_are_missing_or_of_two_sets_are_told(tmp_path, make, names, told):
+    for name in names:
+        make.parquet(tmp_path / f"{name}.parquet", [None])
+    with pytest.raises(BadInput, match=f"(?s){told}.*each once; of those in parts, all"):
+        read("parquet", tmp_path)
+
+
+def test_the_suffix_of_a_table_may_be_in_capitals_and_litter_is_none(tmp_path, make, photos):
+    make.parquet(tmp_path / "test-0.PARQUET", [min(photos.values())])
+    make.write_files(tmp_path, {"._test-0.parquet": b"x", "data/._test-0.parquet": b"x"})
+    assert [record.split for record in read("parquet", tmp_path)[0]] == ["test"]
+
+
 def test_parquet_files_that_are_cut_or_of_another_kind_are_told(tmp_path, make, photos):
     path = tmp_path / "test-0.parquet"
     make.parquet(path, list(photos.values()))
@@ -373,11 +401,15 @@ def test_what_a_link_leads_to_is_read_wherever_it_is_if_it_is_a_plain_file(tmp_p
     make.write_files(tmp_path, {"kept.jpg": other})
     os.mkfifo(tmp_path / "pipe")
     names = ["a.jpg", "device.jpg", "in.jpg", "loop.jpg", "nowhere.jpg", "out.jpg", "pipe.jpg"]
+    names += ["log.jpg", "system.jpg"]
     captions = {name: ["x"] for name in names}
     root = make.write_folder(tmp_path / "mine", {"a.jpg": photo}, captions)
     (root / "images/in.jpg").symlink_to("a.jpg")
     (root / "images/out.jpg").symlink_to(tmp_path / "kept.jpg")
     (root / "images/device.jpg").symlink_to("/dev/zero")
+    # which waits for ever for what a system will tell, and one that leads to all such files
+    (root / "images/log.jpg").symlink_to("/proc/kmsg")
+    (root / "images/system.jpg").symlink_to("/proc")
     (root / "images/pipe.jpg").symlink_to(tmp_path / "pipe")
     (root / "images/nowhere.jpg").symlink_to("gone")
     (root / "images/loop.jpg").symlink_to("loop.jpg")
@@ -391,10 +423,12 @@ def test_what_a_link_leads_to_is_read_wherever_it_is_if_it_is_a_plain_file(tmp_p
         reasons[image] = str(told.value)
     assert reasons == {
         "device.jpg": "unreadable: not a plain file",
+        "log.jpg": "unreadable: of the system, not a file on a disk",
         "loop.jpg": "unreadable: a loop of links",
         "nowhere.jpg": "missing file: a link that leads nowhere (if a tool keeps your data, get it: "
         "dvc pull, git annex get)",
         "pipe.jpg": "unreadable: not a plain file",
+        "system.jpg": "unreadable: not a plain file",
     }
 
 
@@ -463,6 +497,35 @@ def test_what_no_reader_sees_within_a_caption_becomes_a_space(odd):
     findings = Findings()
     assert usable("1.jpg", [f"{odd}a dog{odd}runs{odd}", "a cat"], findings) == ["a dog runs", "a cat"]
     assert findings.spaced == ["1.jpg: caption 0"]
+
+
+@pytest.mark.parametrize(
+    "blank", ["\u200b", "\ufeff\u2060 \xad", "\u3164", "\u2800\u2003", "\ufffe\ue000"]
+)
+def test_a_caption_in_which_nothing_shows_is_empty(blank):
+    findings = Findings()
+    assert usable("1.jpg", [blank, f"a{blank}"], findings) == [f"a{blank}".strip()]
+    assert findings.aside == [("1.jpg", "empty caption", "caption 0")]
+
+
+def test_a_list_means_the_image_that_has_captions(tmp_path, make, photos):
+    images = dict(zip(["9.jpg", "9.png"], photos.values(), strict=False))
+    root = make.write_folder(tmp_path / "mine", images, {"9.jpg": ["x"]})
+    (root / "splits.json").write_text('{"test": ["9"]}')
+    records, findings = read("folder", root)
+    assert [(record.image, record.split) for record in records] == [("9.jpg", "test")]
+    assert findings.lost() == []
+
+
+def test_a_name_of_any_length_is_set_aside_in_a_few_characters():
+    findings = Findings()
+    for end in "ab":
+        findings.set_aside("x" * 50_000 + end, "missing file", "y" * 50_000, "test")
+    findings.note("odd", ["z" * 50_000])
+    told = [*findings.aside[0], *findings.aside[1], *findings.notes[0]["items"]]
+    assert max(map(len, told)) < 5_000
+    # and is still one of its own
+    assert len(findings.split_of) == len({item for item, _, _ in findings.aside}) == 2
 
 
 def entry(name: str, **changes) -> zipfile.ZipInfo:

@@ -37,7 +37,8 @@ def test_a_prefix_a_suffix_or_case_leads_to_the_one_file(name, file):
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "/", "..", "a/../x.jpg", "train/x.jpg.1", "test/y.jpg", "xx.jpg", "\ud83d", "%00"]
+    "name",
+    ["", ".", "/", "..", "a/../x.jpg", "train/x.jpg.1", "test/y.jpg", "xx.jpg", "\ud83d", "%00"],
 )
 def test_what_is_another_name_finds_nothing(name):
     assert matched([name], THERE) == ({}, {})
@@ -76,6 +77,21 @@ def test_every_file_of_a_folder_each_is_found_by_its_way():
     there = [f"{number}/image.jpg" for number in range(200)]
     found, _ = matched((f"data/images/{name}" for name in there), there)
     assert list(found.values()) == there
+
+
+def test_of_two_files_that_a_name_may_mean_the_preferred_one_is_meant():
+    assert matched(["9"], ["9.jpg", "9.png"], ["9.jpg"]) == ({"9": "9.jpg"}, {})
+    assert matched(["9.png"], ["9.jpg", "9.png"], ["9.jpg"])[0] == {"9.png": "9.png"}
+    assert matched(["9"], ["9.jpg", "9.png"], ["9.jpg", "9.png"])[0] == {}
+    # what is preferred is still one file for one name
+    assert matched(["9", "9.JPG"], ["9.jpg", "9.png"], ["9.jpg"])[0] == {"9.JPG": "9.jpg"}
+
+
+def test_a_name_longer_than_any_path_means_the_file_of_that_name_alone(monkeypatch):
+    deep, path = "a/" * 448 + "x.jpg", "a/" * 447 + "x.jpg"
+    assert matched([deep, path], ["x.jpg", deep])[0] == {deep: deep, path: "x.jpg"}
+    assert matched(["x.jpg"], [deep]) == ({}, {})
+    assert matched(["x.jpg"], [path])[0] == {"x.jpg": path}
 
 
 def test_the_nearest_name_is_a_slip_away():

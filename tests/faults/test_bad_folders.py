@@ -23,6 +23,9 @@ from bad_input import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scripts.data.audit import Findings
+from scripts.data.caption_files import usable
+
 PINK = saved(picture("pink"))
 
 
@@ -291,6 +294,7 @@ PARTS = [
             "a folder": lambda path: path.mkdir(),
             "a pipe": os.mkfifo,
             "a link that leads nowhere": link("gone.json"),
+            "a link to what the system tells, without an end": link("/proc/kmsg"),
             "a link to itself": lambda path: path.symlink_to(path.name),
         }.items()
     ),
@@ -323,7 +327,7 @@ def test_a_dataset_whose_parts_are_something_else_is_told(steps, case):
 
 LOCATIONS = [
     Case("is not there", "gone", "no such folder"),
-    Case("is a file", "mine/captions.json", "no such folder"),
+    Case("is a file", "mine/captions.json", "a file, not a folder"),
     Case("is an empty folder", "mine/empty", "an empty folder"),
     Case("is the images", "mine/images", "good 1.png"),
     Case("is longer than any name", "x" * 5000, "no such folder"),
@@ -420,7 +424,8 @@ def test_captions_are_read_rightly_or_the_record_is_told(steps, case):
     else:
         assert not ended.message and set(ended.captions) == set(GOOD)
         records = json.loads(case.make.decode("utf-8-sig"))
-        assert {one["image"]: one["captions"] for one in records} == ended.captions
+        told = {one["image"]: usable("", one["captions"], Findings()) for one in records}
+        assert told == ended.captions
 
 
 # ---- splits.json ----
