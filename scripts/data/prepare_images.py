@@ -260,7 +260,11 @@ def main(snakemake) -> None:
     )
     log.info("%d of %d images used", len(kept), findings.images_found)
     for reason, count in sorted(findings.reasons().items()):
-        log.info("set aside: %d times %s", count, reason)
+        log.info("set aside: %s (%d)", reason, count)
+    for note in findings.notes:
+        log.info("%s (%d)", note["note"], note["count"])
+    if findings.aside or findings.notes:
+        log.info("%s names each", snakemake.output.audit)
 
 
 if __name__ == "__main__":
