@@ -26,7 +26,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
-from scripts.data.files import MAX_BYTES
+from scripts.data.files import MADE_UP, MAX_BYTES
 from scripts.job import BadInput, digest_of_file, printable, whole
 from scripts.models.weights import PICKLED
 
@@ -38,9 +38,6 @@ IN_PIECES = (".zip", ".parquet")
 # what a training run keeps for itself, often larger than the model
 OF_TRAINING = ("optimizer.*", "scheduler.*", "rng_state*", "trainer_state.json")
 UNREADABLE = "unreadable"
-# disks whose files are made up as they are read, some without an end
-MADE_UP = {Path(p).stat().st_dev for p in ("/proc", "/sys", "/dev") if Path(p).is_dir()}
-MADE_UP -= {Path("/").stat().st_dev}
 # a file that was changed so shortly before it was read may change again within one tick of its
 # clock, 2 s on a memory card, without a trace in the system's notes: it is read once more
 TICK = 3 * 10**9

@@ -23,7 +23,6 @@ from pathlib import Path
 
 from scripts.data.audit import MISSING, OVERSIZED, UNREADABLE, Unusable
 from scripts.job import BadInput, digest_of_file
-from scripts.watched import MADE_UP
 
 # Flickr8k has 8,000 photos in 1.1 GB; these leave room for much more, and none for a bomb
 MAX_MEMBERS = 200_000
@@ -35,6 +34,10 @@ MAX_LINKED = 1_000_000
 MAX_TEXT_BYTES = 64 * 2**20
 # of a part of a path, and of a path below a folder of ours, which is some way down itself
 MAX_NAME, MAX_PATH = 240, 900
+
+# disks whose files are made up as they are read, some without an end
+MADE_UP = {Path(p).stat().st_dev for p in ("/proc", "/sys", "/dev") if Path(p).is_dir()}
+MADE_UP -= {Path("/").stat().st_dev}
 
 # what reading a zip archive raises where its bytes are not as they should be
 BROKEN_ARCHIVE = (
