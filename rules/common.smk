@@ -7,6 +7,8 @@ import json
 import os
 import re
 import sys
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -34,6 +36,15 @@ try:
     checked(config, workflow.configfiles)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
+
+
+def setting(path: str):
+    """What the configuration holds at ``path``; where that names wildcards, a function of them."""
+    if "{" in path:
+        return lookup(path, within=config)
+    # `lookup` would go through all of the configuration each time
+    return reduce(getitem, path.split("/"), config)
+
 
 RUN = config["run"]
 DATASET = RUN["dataset"]

@@ -21,7 +21,7 @@ rule download:
         "../envs/data.yaml"
     params:
         code=fingerprint("scripts/data/download.py"),
-        entry=lookup("datasets/{dataset}", within=config),
+        entry=setting("datasets/{dataset}"),
         contents=contents_of_location,
     script:
         "../scripts/data/download.py"
@@ -42,7 +42,7 @@ rule draw_scenes:
     threads: 8
     params:
         code=fingerprint("scripts/data/draw_scenes.py"),
-        entry=lookup("datasets/{dataset}", within=config),
+        entry=setting("datasets/{dataset}"),
     script:
         "../scripts/data/draw_scenes.py"
 
@@ -70,9 +70,9 @@ rule prepare_images:
     threads: 8
     params:
         code=fingerprint("scripts/data/prepare_images.py"),
-        max_aspect=lookup("prepare/max_aspect", within=config),
-        max_lost=lookup("prepare/max_lost", within=config),
-        max_pixels=lookup("prepare/max_pixels", within=config),
+        max_aspect=setting("prepare/max_aspect"),
+        max_lost=setting("prepare/max_lost"),
+        max_pixels=setting("prepare/max_pixels"),
     script:
         "../scripts/data/prepare_images.py"
 
@@ -91,8 +91,8 @@ rule split:
         "../envs/data.yaml"
     params:
         code=fingerprint("scripts/data/split.py"),
-        seed=lookup("split/seed", within=config),
-        shares=lookup("split/shares", within=config),
+        seed=setting("split/seed"),
+        shares=setting("split/shares"),
     script:
         "../scripts/data/split.py"
 
@@ -114,7 +114,7 @@ rule judgments:
     params:
         code=fingerprint("scripts/data/judgments.py"),
         contents=contents_of_location,
-        entry=lookup("datasets/{dataset}", within=config),
+        entry=setting("datasets/{dataset}"),
     script:
         "../scripts/data/judgments.py"
 

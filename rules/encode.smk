@@ -22,14 +22,14 @@ rule choose_precision:
         "results/benchmarks/choose_precision/{dataset}.{model}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: lookup("encode/threads", within=config)
+    threads: setting("encode/threads")
     resources:
         gpu=gpus_to_encode,
     params:
         code=fingerprint("scripts/encode/choose_precision.py"),
-        batch_size=lookup("encode/batch_size", within=config),
-        precision=lookup("encode/precision", within=config),
-        device=lookup("encode/device", within=config),
+        batch_size=setting("encode/batch_size"),
+        precision=setting("encode/precision"),
+        device=setting("encode/device"),
     script:
         "../scripts/encode/choose_precision.py"
 
@@ -52,15 +52,15 @@ rule encode_images:
         "results/benchmarks/encode_images/{dataset}.{model}.{split}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: lookup("encode/threads", within=config)
+    threads: setting("encode/threads")
     resources:
         gpu=gpus_to_encode,
     params:
         code=fingerprint("scripts/encode/encode_images.py"),
-        batch_size=lookup("encode/batch_size", within=config),
-        precision=lookup("encode/precision", within=config),
-        device=lookup("encode/device", within=config),
-        shard_size=lookup("encode/shard_size", within=config),
+        batch_size=setting("encode/batch_size"),
+        precision=setting("encode/precision"),
+        device=setting("encode/device"),
+        shard_size=setting("encode/shard_size"),
     script:
         "../scripts/encode/encode_images.py"
 
@@ -83,16 +83,16 @@ rule encode_texts:
         prompt=one_of(prompt for prompt in config["prompts"] if prompt not in AVERAGED),
     conda:
         "../envs/models.yaml"
-    threads: lookup("encode/threads", within=config)
+    threads: setting("encode/threads")
     resources:
         gpu=gpus_to_encode,
     params:
         code=fingerprint("scripts/encode/encode_texts.py"),
-        templates=lookup("prompts/{prompt}", within=config),
-        batch_size=lookup("encode/batch_size", within=config),
-        precision=lookup("encode/precision", within=config),
-        device=lookup("encode/device", within=config),
-        shard_size=lookup("encode/shard_size", within=config),
+        templates=setting("prompts/{prompt}"),
+        batch_size=setting("encode/batch_size"),
+        precision=setting("encode/precision"),
+        device=setting("encode/device"),
+        shard_size=setting("encode/shard_size"),
     script:
         "../scripts/encode/encode_texts.py"
 
@@ -117,7 +117,7 @@ rule average_texts:
         "../envs/analysis.yaml"
     params:
         code=fingerprint("scripts/encode/average_texts.py"),
-        templates=lookup("prompts/{prompt}", within=config),
+        templates=setting("prompts/{prompt}"),
     script:
         "../scripts/encode/average_texts.py"
 
@@ -138,18 +138,18 @@ rule encode_damaged:
         "results/benchmarks/encode_damaged/{dataset}.{model}.{split}.{prompt}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: lookup("encode/threads", within=config)
+    threads: setting("encode/threads")
     resources:
         gpu=gpus_to_encode,
     params:
         code=fingerprint("scripts/encode/encode_damaged.py"),
-        templates=lookup("prompts/{prompt}", within=config),
-        kinds=lookup("studies/robustness/kinds", within=config),
-        strengths=lookup("studies/robustness/strengths", within=config),
-        seed=lookup("statistics/seed", within=config),
-        batch_size=lookup("encode/batch_size", within=config),
-        precision=lookup("encode/precision", within=config),
-        device=lookup("encode/device", within=config),
+        templates=setting("prompts/{prompt}"),
+        kinds=setting("studies/robustness/kinds"),
+        strengths=setting("studies/robustness/strengths"),
+        seed=setting("statistics/seed"),
+        batch_size=setting("encode/batch_size"),
+        precision=setting("encode/precision"),
+        device=setting("encode/device"),
     script:
         "../scripts/encode/encode_damaged.py"
 
@@ -199,7 +199,7 @@ if SHARD_SIZE:
             "../envs/analysis.yaml"
         params:
             code=fingerprint("scripts/encode/plan_shards.py"),
-            shard_size=lookup("encode/shard_size", within=config),
+            shard_size=setting("encode/shard_size"),
         script:
             "../scripts/encode/plan_shards.py"
 
@@ -242,6 +242,6 @@ if SHARD_SIZE:
             "../envs/analysis.yaml"
         params:
             code=fingerprint("scripts/encode/gather_features.py"),
-            shard_size=lookup("encode/shard_size", within=config),
+            shard_size=setting("encode/shard_size"),
         script:
             "../scripts/encode/gather_features.py"

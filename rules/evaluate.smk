@@ -28,8 +28,8 @@ rule metrics:
     params:
         code=fingerprint("scripts/evaluate/metrics.py"),
         split="test",
-        resamples=lookup("statistics/resamples", within=config),
-        seed=lookup("statistics/seed", within=config),
+        resamples=setting("statistics/resamples"),
+        seed=setting("statistics/seed"),
     script:
         "../scripts/evaluate/metrics.py"
 
@@ -95,9 +95,9 @@ rule pairs:
     params:
         code=fingerprint("scripts/evaluate/pairs.py"),
         split="test",
-        resamples=lookup("statistics/resamples", within=config),
-        flips=lookup("statistics/flips", within=config),
-        seed=lookup("statistics/seed", within=config),
+        resamples=setting("statistics/resamples"),
+        flips=setting("statistics/flips"),
+        seed=setting("statistics/seed"),
     script:
         "../scripts/evaluate/pairs.py"
 

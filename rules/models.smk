@@ -21,7 +21,7 @@ rule fetch_model:
     params:
         code=fingerprint("scripts/models/fetch_model.py"),
         contents=contents_of_path,
-        entry=lookup("models/{model}", within=config),
+        entry=setting("models/{model}"),
     script:
         "../scripts/models/fetch_model.py"
 
@@ -47,7 +47,7 @@ rule train_model:
         gpu=gpus_to_encode,
     params:
         code=fingerprint("scripts/models/train_model.py"),
-        entry=lookup("models/{model}", within=config),
-        device=lookup("encode/device", within=config),
+        entry=setting("models/{model}"),
+        device=setting("encode/device"),
     script:
         "../scripts/models/train_model.py"

@@ -25,7 +25,7 @@ rule plot_flow:
     params:
         code=fingerprint("scripts/report/plot_flow.py"),
         languages=LANGUAGES,
-        style=lookup("figures/flow", within=config),
+        style=setting("figures/flow"),
     script:
         "../scripts/report/plot_flow.py"
 
@@ -59,7 +59,7 @@ rule plot_recall:
     params:
         code=fingerprint("scripts/report/plot_recall.py"),
         languages=LANGUAGES,
-        style=lookup("figures/recall", within=config),
+        style=setting("figures/recall"),
     script:
         "../scripts/report/plot_recall.py"
 
@@ -96,9 +96,9 @@ rule plot_ranks:
         code=fingerprint("scripts/report/plot_ranks.py"),
         languages=LANGUAGES,
         split="test",
-        resamples=lookup("statistics/resamples", within=config),
-        seed=lookup("statistics/seed", within=config),
-        style=lookup("figures/ranks", within=config),
+        resamples=setting("statistics/resamples"),
+        seed=setting("statistics/seed"),
+        style=setting("figures/ranks"),
     script:
         "../scripts/report/plot_ranks.py"
 
@@ -141,12 +141,12 @@ rule plot_gallery:
         languages=LANGUAGES,
         split="test",
         direction="{direction}",
-        top_k=lookup("figures/gallery/top_k", within=config),
-        successes=lookup("figures/gallery/successes", within=config),
-        near_misses=lookup("figures/gallery/near_misses", within=config),
-        failures=lookup("figures/gallery/failures", within=config),
-        seed=lookup("figures/gallery/seed", within=config),
-        style=lookup("figures/gallery/style", within=config),
+        top_k=setting("figures/gallery/top_k"),
+        successes=setting("figures/gallery/successes"),
+        near_misses=setting("figures/gallery/near_misses"),
+        failures=setting("figures/gallery/failures"),
+        seed=setting("figures/gallery/seed"),
+        style=setting("figures/gallery/style"),
     script:
         "../scripts/report/plot_gallery.py"
 
@@ -179,7 +179,7 @@ rule plot_training:
     params:
         code=fingerprint("scripts/report/plot_training.py"),
         languages=LANGUAGES,
-        style=lookup("figures/training", within=config),
+        style=setting("figures/training"),
     script:
         "../scripts/report/plot_training.py"
 
@@ -213,8 +213,8 @@ rule plot_study:
     params:
         code=fingerprint("scripts/report/plot_study.py", *LABELS),
         languages=LANGUAGES,
-        settings=lookup("studies/{study}/figure", within=config),
-        style=lookup("figures/studies", within=config),
+        settings=setting("studies/{study}/figure"),
+        style=setting("figures/studies"),
     script:
         "../scripts/report/plot_study.py"
 
@@ -250,7 +250,7 @@ rule plot_hubs:
     params:
         code=fingerprint("scripts/report/plot_hubs.py"),
         languages=LANGUAGES,
-        style=lookup("figures/pictures", within=config),
+        style=setting("figures/pictures"),
     script:
         "../scripts/report/plot_hubs.py"
 
@@ -286,7 +286,7 @@ rule plot_failures:
     params:
         code=fingerprint("scripts/report/plot_failures.py"),
         languages=LANGUAGES,
-        style=lookup("figures/pictures", within=config),
+        style=setting("figures/pictures"),
     script:
         "../scripts/report/plot_failures.py"
 
@@ -320,7 +320,7 @@ rule plot_index_tradeoff:
     params:
         code=fingerprint("scripts/report/plot_index_tradeoff.py", *LABELS),
         languages=LANGUAGES,
-        style=lookup("figures/studies", within=config),
+        style=setting("figures/studies"),
     script:
         "../scripts/report/plot_index_tradeoff.py"
 
@@ -383,7 +383,7 @@ rule report_page:
         split="test",
         studies={name: shown_of_study(name) for name in RUN["studies"]},
         scorers={name: config["scorers"][name] for name in RUN["scorers"]},
-        statistics=lookup("statistics", within=config),
+        statistics=setting("statistics"),
         listings=SHOWN_LISTINGS,
         commands=commands_to_reproduce(),
     script:
@@ -440,7 +440,7 @@ rule explorer:
         code=fingerprint("scripts/report/explorer.py", *EXPLORER_PARTS, *LABELS),
         split="test",
         reference=[FIRST_PROMPT, FIRST_SCORER],
-        lexicon=lookup("lexicon/categories", within=config),
+        lexicon=setting("lexicon/categories"),
     script:
         "../scripts/report/explorer.py"
 

@@ -23,7 +23,7 @@ rule fit_scorer:
         "../envs/analysis.yaml"
     params:
         code=fingerprint("scripts/retrieve/fit_scorer.py"),
-        entry=lookup("scorers/{scorer}", within=config),
+        entry=setting("scorers/{scorer}"),
     script:
         "../scripts/retrieve/fit_scorer.py"
 
@@ -45,7 +45,7 @@ rule fit_adapter:
     threads: 4
     params:
         code=fingerprint("scripts/retrieve/fit_adapter.py"),
-        entry=lookup("scorers/{scorer}", within=config),
+        entry=setting("scorers/{scorer}"),
     script:
         "../scripts/retrieve/fit_adapter.py"
 
@@ -71,10 +71,10 @@ rule similarity:
     params:
         code=fingerprint("scripts/retrieve/similarity.py"),
         split="test",
-        top_k=lookup("similarity/top_k", within=config),
-        block_mb=lookup("similarity/block_mb", within=config),
-        device=lookup("similarity/device", within=config),
-        shards=lookup("similarity/shards", within=config),
+        top_k=setting("similarity/top_k"),
+        block_mb=setting("similarity/block_mb"),
+        device=setting("similarity/device"),
+        shards=setting("similarity/shards"),
     script:
         "../scripts/retrieve/similarity.py"
 
@@ -111,7 +111,7 @@ if RANKING_SHARDS > 1:
         params:
             code=fingerprint("scripts/retrieve/gather_rankings.py"),
             split="test",
-            top_k=lookup("similarity/top_k", within=config),
+            top_k=setting("similarity/top_k"),
         script:
             "../scripts/retrieve/gather_rankings.py"
 
@@ -138,6 +138,6 @@ rule build_index:
     params:
         code=fingerprint("scripts/retrieve/build_index.py"),
         split="test",
-        entry=lookup("indexes/{index}", within=config),
+        entry=setting("indexes/{index}"),
     script:
         "../scripts/retrieve/build_index.py"

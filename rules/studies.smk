@@ -43,8 +43,8 @@ rule study_relevance:
     params:
         code=fingerprint("scripts/studies/study_relevance.py"),
         split="test",
-        resamples=lookup("statistics/resamples", within=config),
-        seed=lookup("statistics/seed", within=config),
+        resamples=setting("statistics/resamples"),
+        seed=setting("statistics/seed"),
     script:
         "../scripts/studies/study_relevance.py"
 
@@ -56,12 +56,12 @@ rule study_judgments:
         texts_judged=collect(
             "results/{{dataset}}/{model}/test/texts.{prompt}.npy",
             model=ENCODED_AGAIN,
-            prompt=lookup("studies/judgments/prompt", within=config),
+            prompt=setting("studies/judgments/prompt"),
         ),
         texts_judged_sidecars=collect(
             "results/{{dataset}}/{model}/test/texts.{prompt}.json",
             model=ENCODED_AGAIN,
-            prompt=lookup("studies/judgments/prompt", within=config),
+            prompt=setting("studies/judgments/prompt"),
         ),
         judgments="data/{dataset}/judgments.csv",
     output:
@@ -81,9 +81,9 @@ rule study_judgments:
     params:
         code=fingerprint("scripts/studies/study_judgments.py"),
         split="test",
-        resamples=lookup("statistics/resamples", within=config),
-        seed=lookup("statistics/seed", within=config),
-        prompt=lookup("studies/judgments/prompt", within=config),
+        resamples=setting("statistics/resamples"),
+        seed=setting("statistics/seed"),
+        prompt=setting("studies/judgments/prompt"),
     script:
         "../scripts/studies/study_judgments.py"
 
@@ -117,7 +117,7 @@ rule study_published:
         "../envs/analysis.yaml"
     params:
         code=fingerprint("scripts/studies/study_published.py"),
-        source=lookup("datasets/{dataset}/source", within=config),
+        source=setting("datasets/{dataset}/source"),
         cosines=[name for name, entry in config["scorers"].items() if entry["kind"] == "cosine"],
     script:
         "../scripts/studies/study_published.py"
@@ -195,8 +195,8 @@ rule study_seeds:
     params:
         code=fingerprint("scripts/studies/study_seeds.py"),
         split="test",
-        resamples=lookup("statistics/resamples", within=config),
-        seed=lookup("statistics/seed", within=config),
+        resamples=setting("statistics/resamples"),
+        seed=setting("statistics/seed"),
     script:
         "../scripts/studies/study_seeds.py"
 
@@ -222,9 +222,9 @@ rule study_gallery:
     params:
         code=fingerprint("scripts/studies/study_gallery.py"),
         split="test",
-        resamples=lookup("statistics/resamples", within=config),
-        seed=lookup("statistics/seed", within=config),
-        sizes=lookup("studies/gallery/sizes", within=config),
+        resamples=setting("statistics/resamples"),
+        seed=setting("statistics/seed"),
+        sizes=setting("studies/gallery/sizes"),
     script:
         "../scripts/studies/study_gallery.py"
 
@@ -250,10 +250,10 @@ rule study_captions:
     params:
         code=fingerprint("scripts/studies/study_captions.py"),
         split="test",
-        resamples=lookup("statistics/resamples", within=config),
-        seed=lookup("statistics/seed", within=config),
-        parts=lookup("studies/captions/parts", within=config),
-        draws=lookup("studies/captions/draws", within=config),
+        resamples=setting("statistics/resamples"),
+        seed=setting("statistics/seed"),
+        parts=setting("studies/captions/parts"),
+        draws=setting("studies/captions/draws"),
     script:
         "../scripts/studies/study_captions.py"
 
@@ -286,12 +286,12 @@ rule study_categories:
     params:
         code=fingerprint("scripts/studies/study_categories.py"),
         split="test",
-        resamples=lookup("statistics/resamples", within=config),
-        seed=lookup("statistics/seed", within=config),
-        clusters=lookup("studies/categories/clusters", within=config),
-        words=lookup("studies/categories/words", within=config),
-        least=lookup("studies/categories/least", within=config),
-        lexicon=lookup("lexicon/categories", within=config),
+        resamples=setting("statistics/resamples"),
+        seed=setting("statistics/seed"),
+        clusters=setting("studies/categories/clusters"),
+        words=setting("studies/categories/words"),
+        least=setting("studies/categories/least"),
+        lexicon=setting("lexicon/categories"),
     script:
         "../scripts/studies/study_categories.py"
 
@@ -327,8 +327,8 @@ rule study_robustness:
     params:
         code=fingerprint("scripts/studies/study_robustness.py"),
         split="test",
-        resamples=lookup("statistics/resamples", within=config),
-        seed=lookup("statistics/seed", within=config),
+        resamples=setting("statistics/resamples"),
+        seed=setting("statistics/seed"),
     script:
         "../scripts/studies/study_robustness.py"
 
@@ -362,10 +362,10 @@ rule study_geometry:
     params:
         code=fingerprint("scripts/studies/study_geometry.py"),
         split="test",
-        resamples=lookup("statistics/resamples", within=config),
-        seed=lookup("statistics/seed", within=config),
-        neighbours=lookup("studies/geometry/neighbours", within=config),
-        hubs=lookup("studies/geometry/hubs", within=config),
+        resamples=setting("statistics/resamples"),
+        seed=setting("statistics/seed"),
+        neighbours=setting("studies/geometry/neighbours"),
+        hubs=setting("studies/geometry/hubs"),
     script:
         "../scripts/studies/study_geometry.py"
 
@@ -399,11 +399,11 @@ rule study_errors:
     params:
         code=fingerprint("scripts/studies/study_errors.py"),
         split="test",
-        resamples=lookup("statistics/resamples", within=config),
-        seed=lookup("statistics/seed", within=config),
-        examples=lookup("studies/errors/examples", within=config),
-        far=lookup("studies/errors/far", within=config),
-        lexicon=lookup("lexicon", within=config),
+        resamples=setting("statistics/resamples"),
+        seed=setting("statistics/seed"),
+        examples=setting("studies/errors/examples"),
+        far=setting("studies/errors/far"),
+        lexicon=setting("lexicon"),
     script:
         "../scripts/studies/study_errors.py"
 
@@ -447,9 +447,9 @@ rule study_leakage:
     params:
         code=fingerprint("scripts/studies/study_leakage.py"),
         split="test",
-        resamples=lookup("statistics/resamples", within=config),
-        seed=lookup("statistics/seed", within=config),
-        threshold=lookup("studies/leakage/threshold", within=config),
+        resamples=setting("statistics/resamples"),
+        seed=setting("statistics/seed"),
+        threshold=setting("studies/leakage/threshold"),
     script:
         "../scripts/studies/study_leakage.py"
 
@@ -484,11 +484,11 @@ rule study_indexes:
     params:
         code=fingerprint("scripts/studies/study_indexes.py"),
         split="test",
-        resamples=lookup("statistics/resamples", within=config),
-        seed=lookup("statistics/seed", within=config),
+        resamples=setting("statistics/resamples"),
+        seed=setting("statistics/seed"),
         indexes={name: config["indexes"][name] for name in RUN["indexes"]},
-        sizes=lookup("studies/indexes/sizes", within=config),
-        spread=lookup("studies/indexes/spread", within=config),
+        sizes=setting("studies/indexes/sizes"),
+        spread=setting("studies/indexes/spread"),
     script:
         "../scripts/studies/study_indexes.py"
 
@@ -514,9 +514,9 @@ rule study_precision:
     params:
         code=fingerprint("scripts/studies/study_precision.py"),
         split="test",
-        resamples=lookup("statistics/resamples", within=config),
-        flips=lookup("statistics/flips", within=config),
-        seed=lookup("statistics/seed", within=config),
+        resamples=setting("statistics/resamples"),
+        flips=setting("statistics/flips"),
+        seed=setting("statistics/seed"),
         models=ENCODED_AGAIN,
         prompt=FIRST_PROMPT,
         scorer=FIRST_SCORER,

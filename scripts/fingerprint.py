@@ -9,11 +9,17 @@ changes in meaning. Comments, docstrings and layout are not part of it.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
+import json
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from scripts.job import BadInput, whole
+
+KEPT = Path(".snakemake/meanings")
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -54,20 +60,46 @@ class _Content(NamedTuple):
 
 @functools.cache
 def _content(path: Path, root: Path) -> _Content:
-    """What a file says, but for comments, docstrings and layout; each is parsed once a run."""
-    content, names = path.read_bytes(), set()
-    if path.suffix == ".py":
-        tree = ast.parse(content, filename=str(path))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                names.update(alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-                # "from scripts.data import rows" names a module by its last word
-                names.add(node.module)
-                names.update(f"{node.module}.{alias.name}" for alias in node.names)
-            elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-                node.body = node.body[1:] or [ast.Pass()]
-        content = ast.dump(tree).encode()
+    """What a file says, but for comments, docstrings and layout; each is looked at once a run."""
+    content = path.read_bytes()
+    if path.suffix != ".py":
+        return _Content(hashlib.sha256(content).hexdigest(), frozenset())
+    digest, names = _kept(content) or _meant(content)
     paths = {name.replace(".", "/") + ".py" for name in names if name.startswith("scripts.")}
-    imports = frozenset(file for file in paths if (root / file).is_file())
-    return _Content(hashlib.sha256(content).hexdigest(), imports)
+    return _Content(digest, frozenset(file for file in paths if (root / file).is_file()))
+
+
+def _meant(content: bytes) -> tuple[str, list[str]]:
+    """Digest of what Python makes of a module, and the names that it imports."""
+    tree, names = ast.parse(content), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            # "from scripts.data import rows" names a module by its last word
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    meant = hashlib.sha256(ast.dump(tree).encode()).hexdigest(), sorted(names)
+    with contextlib.suppress(OSError, BadInput), whole(_place(content)) as draft:
+        draft.write_text(json.dumps(meant), "utf-8")
+    return meant
+
+
+def _kept(content: bytes) -> tuple[str, list[str]] | None:
+    """What ``_meant`` said of the same bytes before: to find it anew would take half of a plan."""
+    try:
+        digest, names = json.loads(_place(content).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return digest, names
+
+
+def _place(content: bytes) -> Path:
+    # what the syntax tree looks like is the Python version's own
+    return KEPT / hashlib.sha256(sys.version.encode() + OWN + content).hexdigest()
+
+
+# this module's own bytes: another way to look at a file keeps nothing of before
+OWN = Path(__file__).read_bytes()

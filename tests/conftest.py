@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import re
@@ -44,6 +45,11 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def copy(self, folder: Path, made: bool = True) -> Project:
+        """All of it elsewhere, time stamps kept; or without what its runs ``made``."""
+        kept = None if made else _what_was_made
+        return Project(shutil.copytree(self.folder, folder, symlinks=True, ignore=kept))
+
     def snakemake(self, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake as a user does; fail the test with its words unless it ends as expected."""
         done = subprocess.run(
@@ -75,6 +81,11 @@ class Project:
         path.write_text(text.replace(old, new), "utf-8")
 
 
+def _what_was_made(folder: str, names: list[str]) -> set[str]:
+    there = {"data", "results", ".snakemake"} if "Snakefile" in names else set()
+    return there | {"__pycache__"}
+
+
 def copy_of_the_repository(folder: Path) -> Project:
     """What git tracks and a run needs, in ``folder``."""
     for part in PARTS:
@@ -95,16 +106,26 @@ def fresh(tmp_path) -> Project:
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory) -> Project:
-    """The demo at small scale, run to its report."""
-    project = copy_of_the_repository(tmp_path_factory.mktemp("finished") / "clone")
-    shutil.copy(ROOT / "tests" / "small.yaml", project.folder / "config" / "small.yaml")
-    project.snakemake("--configfile", "config/small.yaml")
-    return project
+    """The demo at small scale, run to its report; to be copied, not touched.
+
+    Tests that run side by side, each with a part of them, share one where SHARED_RUNS names a
+    folder: the first to come makes it, the others wait for it.
+    """
+    shared = os.environ.get("SHARED_RUNS")
+    folder = Path(shared) if shared else tmp_path_factory.mktemp("finished")
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            shutil.rmtree(folder / "clone", ignore_errors=True)
+            project = copy_of_the_repository(folder / "clone")
+            for config in ("small.yaml", "few.yaml"):
+                shutil.copy(ROOT / "tests" / config, project.folder / "config")
+            project.snakemake("--configfile", "config/small.yaml")
+            (folder / "done").touch()
+    return Project(folder / "clone")
 
 
 @pytest.fixture
 def finished(finished_run, tmp_path) -> Project:
     """A copy of the finished small run for one test to spoil."""
-    folder = tmp_path / "clone"
-    shutil.copytree(finished_run.folder, folder, symlinks=True)  # keeps time stamps
-    return Project(folder)
+    return finished_run.copy(tmp_path / "clone")

@@ -1,10 +1,11 @@
 """A fingerprint changes when the meaning of a step's code changes, and only then."""
 
+import ast
 from pathlib import Path
 
 import pytest
 
-from scripts.fingerprint import _content, fingerprint, reached
+from scripts.fingerprint import KEPT, _content, fingerprint, reached
 
 ROOT = Path(__file__).parent.parent
 
@@ -52,6 +53,38 @@ def test_a_template_counts_with_its_bytes(tree):
     before = of(root, "a/user.py", "scripts/a/page.html")
     write("a/page.html", "<b>")
     assert of(root, "a/user.py", "scripts/a/page.html") != before
+
+
+def test_what_a_file_means_is_kept_by_its_bytes_and_a_broken_note_is_not_believed(
+    tree, tmp_path_factory, monkeypatch
+):
+    root, write = tree
+    monkeypatch.chdir(tmp_path_factory.mktemp("work"))
+    before, other = of(root, "a/user.py"), of(root, "a/other.py")
+    with monkeypatch.context() as patched:
+        patched.setattr(ast, "parse", None)
+        _content.cache_clear()
+        assert (of(root, "a/user.py"), of(root, "a/other.py")) == (before, other)
+        with pytest.raises(TypeError):
+            write("shared.py", "x = 2\n")
+            of(root, "a/user.py")
+    write("shared.py", '"""Doc."""\n\nx = 1\n')
+    notes = list(KEPT.iterdir())
+    assert len(notes) == 4  # the user, what it reaches, and the other
+    for note in notes:
+        note.write_text("[")
+    _content.cache_clear()
+    assert of(root, "a/user.py") == before
+
+
+def test_where_nothing_can_be_kept_the_fingerprint_is_the_same(tree, tmp_path_factory, monkeypatch):
+    root, _ = tree
+    before = of(root, "a/user.py")
+    folder = tmp_path_factory.mktemp("work")
+    monkeypatch.chdir(folder)
+    (folder / ".snakemake").write_text("a file where a folder should be")
+    _content.cache_clear()
+    assert of(root, "a/user.py") == before
 
 
 def test_where_the_repository_stands_does_not_count(tree, tmp_path_factory):

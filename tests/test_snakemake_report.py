@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 from browser import browser
+from small_runs import RUN, SMALL
 
-SMALL = ("--configfile", "config/small.yaml")
-RUN = "results/scenes"
 CATEGORIES = ["1 Report", "2 Method and data", "3 Results", "4 Examples", "5 Studies"]
 LANGUAGES = {"zh": "Chinese (中文)", "en": "English"}
 
@@ -21,7 +20,8 @@ LANGUAGES = {"zh": "Chinese (中文)", "en": "English"}
 def archive(finished_run, tmp_path_factory) -> Path:
     """The report of the finished small run, unpacked."""
     folder = tmp_path_factory.mktemp("archive")
-    finished_run.snakemake(*SMALL, "--report", str(folder / "report.zip"))
+    run = finished_run.copy(folder / "clone")
+    run.snakemake(*SMALL, "--report", str(folder / "report.zip"))
     with zipfile.ZipFile(folder / "report.zip") as packed:
         packed.extractall(folder)
     return folder / "report"

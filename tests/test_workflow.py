@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from small_runs import RUN, SMALL, outcome
 
 from scripts.config import checked
 
 ROOT = Path(__file__).parent.parent
-SMALL = ("--configfile", "config/small.yaml")
-RUN = "results/scenes"
 CONFIG = checked(yaml.safe_load((ROOT / "config" / "config.yaml").read_text("utf-8")))
 STUDIES = CONFIG["run"]["studies"]
 
@@ -81,35 +80,13 @@ def test_metrics_follow_from_the_features_by_a_plain_sort(finished_run):
         assert found["image_to_text"][f"recall@{k}"] == pytest.approx(expected)
 
 
-def tables_of(project) -> dict[str, bytes]:
-    """Every table of a run but those of run times, every choice that a scorer made, every index."""
-    run = project.folder / RUN
-    paths = [*(run / "tables").glob("*.csv"), *run.glob("*/*/*/scorer.npz")]
-    paths += run.glob("*/*/*/index.*")
-    timed = ("steps", "index_costs")
-    return {str(one.relative_to(run)): one.read_bytes() for one in paths if one.stem not in timed}
-
-
-def test_the_same_run_elsewhere_makes_the_same_features_and_tables(finished_run, fresh):
-    import shutil
-
-    shutil.copy(finished_run.folder / "config/small.yaml", fresh.folder / "config/small.yaml")
-    fresh.snakemake("tables", *SMALL)
-    assert len([*(fresh.folder / RUN).glob("*/*/*/index.*.faiss")]) == 6
-    for file in (f"{RUN}/clip-tiny/test/images.npy", f"{RUN}/clip-tiny/test/texts.plain.npy"):
-        assert (fresh.folder / file).read_bytes() == (finished_run.folder / file).read_bytes(), file
-    found, expected = tables_of(fresh), tables_of(finished_run)
-    assert len(expected) > 20 and set(found) == set(expected)
-    assert [name for name in expected if found[name] != expected[name]] == []
-
-
 def test_one_core_makes_the_same_tables_as_two(finished):
-    expected = tables_of(finished)
+    expected = outcome(finished.folder)
     targets = ["study_gallery", "study_captions", "study_categories", "study_geometry", "pairs"]
     targets += ["build_index", "study_indexes"]
     forced = ["--forcerun", "fit_scorer", "fit_adapter", "similarity", *targets]
     finished.snakemake("tables", *SMALL, "--cores", "1", *forced)
-    found = tables_of(finished)
+    found = outcome(finished.folder)
     assert [name for name in expected if found[name] != expected[name]] == []
 
 

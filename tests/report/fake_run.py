@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from fake_studies import STUDIES, settings_of, write_studies
@@ -28,6 +30,7 @@ from scripts.report import (
     plot_study,
     plot_training,
     report_page,
+    style,
 )
 from scripts.retrieve.arrays import write_arrays
 from scripts.retrieve.similarity import write_rankings
@@ -39,6 +42,9 @@ from scripts.studies.study_relevance import (
 )
 from scripts.studies.table import write_rows
 
+PLOTS = (plot_flow, plot_gallery, plot_index_tradeoff, plot_ranks, plot_recall)
+PLOTS += (plot_study, plot_training)
+SKETCH = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0L9 9"/></svg>'
 LANGUAGES = ("en", "zh")
 DIRECTIONS = ("text_to_image", "image_to_text")
 STATISTICS = {"resamples": 300, "flips": 999, "seed": 0}
@@ -419,6 +425,13 @@ class FakeRun:
                 plot_gallery.main(job(inputs, self.figure("gallery", model, way), params | counts))
         return self
 
+    def sketch(self) -> FakeRun:
+        """As ``draw``, with one line in place of each drawing: for what a report says in words."""
+        with ExitStack() as patched:
+            for script in PLOTS:
+                patched.enter_context(mock.patch.object(script, "draw", sketched))
+            return self.draw(examples=1)
+
     def report(self, lang: str, name: str = "report") -> str:
         """The report in one language, by the rule's own ``main``."""
         figures = self.results / "figures"
@@ -488,6 +501,13 @@ class FakeRun:
         wildcards = {"dataset": self.dataset, "lang": lang}
         report_page.main(job(inputs, {"html": str(output)}, params, wildcards))
         return output.read_text("utf-8")
+
+
+def sketched(snakemake: Any, _: Any) -> None:
+    """Each figure of a job as one line."""
+    for path in style.listed(snakemake.output.svg):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(SKETCH, "utf-8")
 
 
 def job(
