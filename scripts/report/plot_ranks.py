@@ -27,8 +27,8 @@ from scripts.report.style import (
     SMALL,
     WIDTH,
     draw,
+    drawable,
     palette_of,
-    printable,
     sheet,
     write_table,
 )
@@ -185,7 +185,7 @@ def plot_ranks(table: pd.DataFrame, language: str, style: dict[str, Any]) -> Fig
                     mew=0.6,
                     clip_on=False,
                 )
-                handles[" · ".join(map(printable, run))] = line
+                handles[" · ".join(map(drawable, run))] = line
             handles.setdefault(words["chance"], last)
         chance_line = handles.pop(words["chance"])
         handles[words["chance"]] = chance_line

@@ -16,8 +16,8 @@ from scripts.report.style import (
     SMALL,
     WIDTH,
     draw,
+    drawable,
     palette_of,
-    printable,
     sheet,
     width_of,
     wrap,
@@ -85,7 +85,7 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
     body = y - pitch + 0.26
 
     def name(run: tuple[str, str, str]) -> str:
-        return printable(f"{run[1]} · {run[2]}" if many_scorers else run[1])
+        return drawable(f"{run[1]} · {run[2]}" if many_scorers else run[1])
 
     texts = [width_of(name(run), SMALL + 0.5) for run in runs]
     left = min(max([0.9, *(width + 0.22 for width in texts)]), 2.3)
@@ -171,7 +171,7 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
             for model, line in heads.items():
                 if number == 0:
                     axes.annotate(
-                        printable(model),
+                        drawable(model),
                         ((0.1 - left) * limit / panel, line),
                         va="center",
                         size=SMALL + 0.5,
