@@ -131,6 +131,12 @@ RANKING_SHARDS = config["similarity"]["shards"]
 # elsewhere scores are made by torch
 RANKED_ON_CPU = config["similarity"]["device"] == "cpu"
 
+
+def words_of(*names) -> list[str]:
+    """Files of what readers see, which is no code and part of what a step's result depends on."""
+    return [f"scripts/words/{name}.{lang}.yaml" for name in names for lang in LANGUAGES]
+
+
 # functions that the report shows as its key code, and what it is made of beside Python
 SHOWN_LISTINGS = [
     "scripts/encode/encode_texts.py:encode_prompt",
@@ -140,11 +146,10 @@ SHOWN_LISTINGS = [
 ]
 SHOWN_CODE = [listing.split(":")[0] for listing in SHOWN_LISTINGS]
 REPORT_PARTS = [
-    f"scripts/report/{part}"
-    for part in ("report.html.j2", "report.css", "words.en.yaml", "words.zh.yaml")
+    "scripts/report/report.html.j2",
+    "scripts/report/report.css",
+    *words_of("report", "labels"),
 ]
-# what groups and measures of studies are called, in figures and tables
-LABELS = [f"scripts/report/labels.{lang}.yaml" for lang in LANGUAGES]
 # figures of their own kind, each of a study
 PICTURES = [
     picture
@@ -162,7 +167,8 @@ LISTS = [
     *(["index_costs"] if "indexes" in RUN["studies"] else []),
 ]
 EXPLORER_PARTS = [
-    f"scripts/report/explorer.{part}" for part in ("html.j2", "css", "js", "en.yaml", "zh.yaml")
+    *(f"scripts/report/explorer.{part}" for part in ("html.j2", "css", "js")),
+    *words_of("explorer", "labels"),
 ]
 # kinds of failure, where they are studied
 FAILURES = (

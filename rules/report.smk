@@ -211,7 +211,7 @@ rule plot_study:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_study.py", *LABELS),
+        code=fingerprint("scripts/report/plot_study.py", *words_of("labels")),
         languages=LANGUAGES,
         settings=setting("studies/{study}/figure"),
         style=setting("figures/studies"),
@@ -318,7 +318,7 @@ rule plot_index_tradeoff:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_index_tradeoff.py", *LABELS),
+        code=fingerprint("scripts/report/plot_index_tradeoff.py", *words_of("labels")),
         languages=LANGUAGES,
         style=setting("figures/studies"),
     script:
@@ -379,7 +379,7 @@ rule report_page:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/report_page.py", *REPORT_PARTS, *LABELS, *SHOWN_CODE),
+        code=fingerprint("scripts/report/report_page.py", *REPORT_PARTS, *SHOWN_CODE),
         split="test",
         studies={name: shown_of_study(name) for name in RUN["studies"]},
         scorers={name: config["scorers"][name] for name in RUN["scorers"]},
@@ -437,7 +437,7 @@ rule explorer:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/explorer.py", *EXPLORER_PARTS, *LABELS),
+        code=fingerprint("scripts/report/explorer.py", *EXPLORER_PARTS),
         split="test",
         reference=[FIRST_PROMPT, FIRST_SCORER],
         lexicon=setting("lexicon/categories"),

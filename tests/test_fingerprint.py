@@ -40,6 +40,15 @@ def test_an_edit_of_a_module_reached_through_another_changes_the_users_digest_on
     assert of(root, "a/other.py") == other
 
 
+def test_what_a_folder_itself_holds_counts_for_those_who_import_it(tree):
+    root, write = tree
+    write("words/__init__.py", "x = 1\n")
+    write("a/user.py", "from scripts.words import x\n")
+    before = of(root, "a/user.py")
+    write("words/__init__.py", "x = 2\n")
+    assert of(root, "a/user.py") != before
+
+
 def test_comments_docstrings_and_layout_do_not_count(tree):
     root, write = tree
     before = of(root, "a/user.py")

@@ -1,18 +1,16 @@
 """What groups, measures and axes of study tables are called, in each language.
 
-A label that ``labels.<language>.yaml`` does not know stands as it is, so that a study of a user's
-own needs no words here.
+A label that the words of labels do not know stands as it is, so that a study of a user's own needs
+none.
 """
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
-import yaml
+from scripts.words import read_words
 
-FOLDER = Path(__file__).resolve().parent
 # between the parts of a group's label: "drop, loss", "cluster: sand, beach", "people / all queries"
 BETWEEN = re.compile(r"( / |, |: )")
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -20,7 +18,7 @@ NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 def read_labels(language: str) -> Labels:
     """The labels of one language."""
-    return Labels(yaml.safe_load((FOLDER / f"labels.{language}.yaml").read_text("utf-8")))
+    return Labels(read_words("labels", language))
 
 
 class Labels:
@@ -28,7 +26,7 @@ class Labels:
 
     Parameters
     ----------
-    words : what ``labels.<language>.yaml`` holds
+    words : of ``read_words("labels", ...)``
     """
 
     def __init__(self, words: dict[str, Any]) -> None:

@@ -10,7 +10,6 @@ import tokenize
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -35,17 +34,12 @@ INKS = {
 }
 
 
-def read_words(language: str) -> dict[str, Any]:
-    """The words of one language."""
-    return yaml.safe_load((FOLDER / f"words.{language}.yaml").read_text("utf-8"))
-
-
 class Speaker:
     """Says things in one language: looks words up, fills in numbers, escapes what comes from data.
 
     Parameters
     ----------
-    words : from ``read_words``; they may hold markup of their own
+    words : of the report; they may hold markup of their own
     labels : of what stands in studies' tables
     figures, tables : names in the order in which they stand in the report, for their numbers
     """

@@ -20,7 +20,6 @@ from scripts.report.page import (
     inline_svg,
     listing,
     picture,
-    read_words,
 )
 from scripts.report.sections import (
     PICTURES,
@@ -36,6 +35,7 @@ from scripts.report.study import Study, sentences, study
 from scripts.report.tables import tables_of
 from scripts.report.webfont import font_faces
 from scripts.studies.words import split_at
+from scripts.words import read_words
 
 PICTURE = 208  # pixels: twice what a screen shows
 UNSAID = 3  # words that are listed under a picture: on paper, two lines
@@ -97,7 +97,7 @@ def render(
     commands : what reproduces the run
     code : functions to show, "scripts/retrieve/ranking.py:rank"
     """
-    words, labels = read_words(language), read_labels(language)
+    words, labels = read_words("report", language), read_labels(language)
     studied = study(material)
     tables = tables_of(material, studied, words, labels)
     training = [f"training-{model}" for model in drawings["training"]]
