@@ -23,7 +23,7 @@ rule plot_flow:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_flow.py"),
+        code=fingerprint("scripts/report/plot_flow.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
         style=setting("figures/flow"),
     script:
@@ -57,7 +57,7 @@ rule plot_recall:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_recall.py"),
+        code=fingerprint("scripts/report/plot_recall.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
         style=setting("figures/recall"),
     script:
@@ -93,7 +93,7 @@ rule plot_ranks:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_ranks.py"),
+        code=fingerprint("scripts/report/plot_ranks.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
         split="test",
         resamples=setting("statistics/resamples"),
@@ -137,7 +137,7 @@ rule plot_gallery:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_gallery.py"),
+        code=fingerprint("scripts/report/plot_gallery.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
         split="test",
         direction="{direction}",
@@ -177,7 +177,7 @@ rule plot_training:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_training.py"),
+        code=fingerprint("scripts/report/plot_training.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
         style=setting("figures/training"),
     script:
@@ -248,7 +248,7 @@ rule plot_hubs:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_hubs.py"),
+        code=fingerprint("scripts/report/plot_hubs.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
         style=setting("figures/pictures"),
     script:
@@ -284,7 +284,7 @@ rule plot_failures:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_failures.py"),
+        code=fingerprint("scripts/report/plot_failures.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
         style=setting("figures/pictures"),
     script:
