@@ -62,7 +62,7 @@ def test_every_rule_that_makes_something_names_its_environment_log_and_fingerpri
             if "script:" not in rule:
                 continue
             name = rule.split(":")[0]
-            for part in ("conda:", "log:", "benchmark:", "code=fingerprint("):
+            for part in ("conda:", "log:", "code=fingerprint("):
                 assert part in rule, f"{path.name}: {name} has no {part}"
             script = re.search(r'script:\s+"\.\./(scripts/\w+/(\w+)\.py)"', rule)
             assert script and f'"{script[1]}"' in rule.split("script:")[0]
