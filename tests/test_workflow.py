@@ -455,7 +455,9 @@ def own_photos(finished, monkeypatch) -> Path:
     splits = {"train": names[:4], "val": names[4:6], "test": names[6:]}
     (folder / "splits.json").write_text(json.dumps(splits), "utf-8")
     (folder.parent / "my.yaml").write_text(
-        "run: {dataset: mine, models: [clip-tiny], prompts: [plain], scorers: [cosine]}\n"
+        # studies for which it matters how many captions an image has, and how few images there are
+        "run: {dataset: mine, models: [clip-tiny], prompts: [plain], scorers: [cosine], studies: "
+        "[relevance, gallery, captions, categories, robustness, geometry, errors]}\n"
         "datasets: {mine: {source: folder, location: ~/my photos}}\n"
     )
     return folder
