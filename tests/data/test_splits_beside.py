@@ -8,13 +8,12 @@ from scripts.data.download import from_location
 from scripts.job import BadInput
 
 LISTS = ("Flickr_8k.trainImages.txt", "Flickr_8k.devImages.txt", "Flickr_8k.testImages.txt")
-LAYOUTS = {"folder": ("folder",)}
 
 
 def looked_at(root, layout="flickr8k"):
     """What the dataset's files are taken for, by their paths."""
-    layouts = LAYOUTS.get(layout, ("archives", "parquet", "kaggle"))
-    about = from_location(root, layouts, "location", {})
+    source = "folder" if layout == "folder" else "flickr8k"
+    about = from_location({"source": source, "location": str(root)})
     return about["layout"], [file["path"] for file in about["files"]]
 
 
