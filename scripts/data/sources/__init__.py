@@ -1,23 +1,13 @@
-"""Every way in which a dataset may come: one module each, all with the face of ``Source``.
+"""Every way in which a dataset may come: a module each, all with the one face of ``Source``.
 
-To add one is to write a module beside these and to name it below. It ends in ``SOURCE``, a
-``Source`` of a few functions:
+To add one is to write a module beside these that ends in ``SOURCE`` and to name it below. Most need
+``find`` and ``read`` alone: ``scripts.data.files`` opens folders and archives safely, and
+``scripts.data.records.paired`` brings captions, names of images and a split together and accounts
+for what is left over.
 
-``find(root)``
-    Which files below a folder make up such a dataset, by what stands there; None for a folder of
-    another kind. It opens as little as tells them apart.
-``read(root, paths, findings)``
-    The images of these files one by one, each a ``Record`` of its captions, its split and a way to
-    read its bytes. ``findings`` takes what is odd or set aside. Most sources read captions and
-    names of images and leave the pairing to ``scripts.data.records.paired``.
-``split_files``
-    Names of the files that its own split is read from.
-``home``
-    How it is fetched, where it comes from the net.
-
-``download`` finds and fetches, ``prepare_images`` reads, and ``splits_beside`` holds what tells a
-split against what is read; none of them knows one source from another, and no later step knows
-that there are any. ``scripts.data.files`` opens folders and archives safely.
+``download`` finds and fetches, ``prepare_images`` reads, and ``splits_beside`` holds each split
+that stands there against the one that is read. They know no source by name, and no later step
+knows that there are any.
 """
 
 from scripts.data.sources import archives, folder, kaggle, parquet
