@@ -33,7 +33,7 @@ def check_splits(source: Source, root: Path, paths: list[str]) -> None:
                 continue
             where = f"{place}, {name}" if place.lower().endswith(".zip") else name
             said = _said(content)
-            in_place = place == OWN_SPLIT if base == OWN_SPLIT else place in paths
+            in_place = place in paths and (base != OWN_SPLIT or place == base)
             if in_place and base in source.split_files:
                 first, same = read.setdefault(base.casefold(), (where, said))
             elif base.casefold() in read:

@@ -59,9 +59,10 @@ def find(root: Path) -> list[str] | None:
     if not datasets:
         return None
     beside = _splits_beside(root)
-    # or hold a split that was not unpacked of it
-    own = () if beside else (paths for paths in datasets if _holds(root, paths, SPLIT_FILES))
-    return [*next(iter(own), datasets[0]), *beside]
+    if len(datasets) > 1 and not beside:
+        # and hold a split that was not unpacked
+        datasets.sort(key=lambda paths: not _holds(root, paths, SPLIT_FILES))
+    return [*datasets[0], *beside]
 
 
 def read(root: Path, paths: list[str], findings: Findings) -> tuple[int, Iterable[Record]]:
