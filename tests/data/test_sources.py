@@ -8,7 +8,6 @@ import zipfile
 import pytest
 
 from scripts.data.audit import Findings, Unusable
-from scripts.data.caption_files import usable
 from scripts.data.files import digest_of_folder, paths_below
 from scripts.data.sources import SOURCES
 from scripts.job import BadInput
@@ -480,25 +479,6 @@ def test_a_caption_longer_than_anyone_reads_is_set_aside_in_every_layout(
     assert read("parquet", tmp_path / "parquet")[1].reasons()["overlong caption"] == 5
 
 
-@pytest.mark.parametrize(
-    "odd", [*"\u2028\u2029\x85\v\f\x1c\x1d\x1e\r\t", "\x1b\x07", "\r\n \u2028"]
-)
-def test_what_no_reader_sees_within_a_caption_becomes_a_space(odd):
-    findings = Findings()
-    told = usable("1.jpg", [f"{odd}a dog{odd}runs{odd}", "a cat"], findings)
-    assert told == ["a dog runs", "a cat"]
-    assert findings.spaced == ["1.jpg: caption 0"]
-
-
-@pytest.mark.parametrize(
-    "blank", ["\u200b", "\ufeff\u2060 \xad", "\u3164", "\u2800\u2003", "\ufffe\ue000"]
-)
-def test_a_caption_in_which_nothing_shows_is_empty(blank):
-    findings = Findings()
-    assert usable("1.jpg", [blank, f"a{blank}"], findings) == [f"a{blank}".strip()]
-    assert findings.aside == [("1.jpg", "empty caption", "caption 0")]
-
-
 def test_a_list_means_the_image_that_has_captions(tmp_path, make, photos):
     images = dict(zip(["9.jpg", "9.png"], photos.values(), strict=False))
     root = make.write_folder(tmp_path / "mine", images, {"9.jpg": ["x"]})
@@ -506,14 +486,3 @@ def test_a_list_means_the_image_that_has_captions(tmp_path, make, photos):
     records, findings = read("folder", root)
     assert [(record.image, record.split) for record in records] == [("9.jpg", "test")]
     assert findings.lost() == []
-
-
-def test_a_name_of_any_length_is_set_aside_in_a_few_characters():
-    findings = Findings()
-    for end in "ab":
-        findings.set_aside("x" * 50_000 + end, "missing file", "y" * 50_000, "test")
-    findings.note("odd", ["z" * 50_000])
-    told = [*findings.aside[0], *findings.aside[1], *findings.notes[0]["items"]]
-    assert max(map(len, told)) < 5_000
-    # and is still one of its own
-    assert len(findings.split_of) == len({item for item, _, _ in findings.aside}) == 2

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from scripts.data import web
 from scripts.data.audit import Findings
 from scripts.data.caption_files import token_captions
 from scripts.data.files import Read, images_folder, in_folder, open_files, text_of
 from scripts.data.records import Record, paired
 from scripts.data.sources.face import Home, Source
-from scripts.data.web import fetch as fetch_file
 from scripts.job import BadInput, digest_of_file
 
 PHOTOS = ("Flickr8k_Dataset.zip", "Flicker8k_Dataset", "Flickr8k_Dataset")
@@ -83,7 +83,7 @@ def fetch(home: dict[str, Any], raw: Path) -> list[str]:
     """Download the release archives that are not in ``raw`` yet."""
     for name, md5 in home["md5"].items():
         if not _is_archive(raw / name, md5):
-            fetch_file(f"{home['url'].rstrip('/')}/{name}", raw / name, md5)
+            web.fetch(f"{home['url'].rstrip('/')}/{name}", raw / name, md5)
     return list(home["md5"])
 
 

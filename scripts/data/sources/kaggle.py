@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from scripts.data import web
 from scripts.data.audit import Findings
 from scripts.data.caption_files import table_captions
 from scripts.data.files import (
@@ -28,8 +29,6 @@ from scripts.data.sources.archives import (
     texts_at,
 )
 from scripts.data.sources.face import Home, Source
-from scripts.data.web import Unavailable
-from scripts.data.web import fetch as fetch_file
 from scripts.job import BadInput
 
 ARCHIVE = "kaggle.zip"
@@ -129,12 +128,12 @@ def fetch(home: dict[str, Any], raw: Path) -> list[str]:
     """Download Kaggle's archive, as the user that KAGGLE_USERNAME and KAGGLE_KEY name, if any."""
     user, key = os.environ.get("KAGGLE_USERNAME"), os.environ.get("KAGGLE_KEY")
     unchecked = raw / f"unchecked-{ARCHIVE}"
-    fetch_file(home["url"], unchecked, auth=(user, key) if user and key else None)
+    web.fetch(home["url"], unchecked, auth=(user, key) if user and key else None)
     try:
         # Kaggle tells no checksum of the archive, but the archive has one for each of its members
         check_archive(unchecked)
         if not _is_archive(unchecked):
-            raise Unavailable(f"{home['url']}: an archive without Images/ and captions.txt")
+            raise web.Unavailable(f"{home['url']}: an archive without Images/ and captions.txt")
         unchecked.replace(raw / ARCHIVE)
     finally:
         unchecked.unlink(missing_ok=True)

@@ -110,9 +110,9 @@ def _check_parts(root: Path, split: str, paths: list[str]) -> None:
             raise BadInput(root, found, expected, todo)
 
 
-def _caption_number(column: str) -> str | None:
+def _caption_number(column: str) -> str:
     match = re.fullmatch(r"caption_(\d+)", column)
-    return match and match[1]
+    return match[1] if match else ""
 
 
 def _check_sizes(path: Path, table: ParquetFile) -> None:
@@ -135,20 +135,23 @@ def _check_sizes(path: Path, table: ParquetFile) -> None:
             )
 
 
-def _records(root, paths, tables, findings: Findings) -> Iterator[Record]:
+def _records(
+    root: Path, paths: list[str], tables: list[tuple[str, ParquetFile]], findings: Findings
+) -> Iterator[Record]:
     import pyarrow
 
     counts = dict.fromkeys(SPLITS, 0)
     for path, (split, table) in zip(paths, tables, strict=True):
-        columns = sorted(filter(_caption_number, table.schema_arrow.names), key=_caption_order)
+        captions = filter(_caption_number, table.schema_arrow.names)
+        columns = sorted(captions, key=lambda column: int(_caption_number(column)))
         try:
             # row by row: an image that stands in many, once in the file, unfolds in each
             for batch in table.iter_batches(batch_size=1, columns=["image", *columns]):
                 for row in batch.to_pylist():
                     stem = f"{split}-{counts[split]:05d}"
                     counts[split] += 1
-                    captions = [row[column] or "" for column in columns]
-                    record = _record(stem, split, row["image"], captions, findings)
+                    texts = [row[column] or "" for column in columns]
+                    record = _record(stem, split, row["image"], texts, findings)
                     if record is not None:
                         yield record
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -180,10 +183,6 @@ def _has_images_and_captions(schema: pyarrow.Schema) -> bool:
         and 0 < len(captions) == len(numbers)
         and all(any(is_kind(column.type) for is_kind in are_text) for column in captions)
     )
-
-
-def _caption_order(column: str) -> int:
-    return int(_caption_number(column) or 0)
 
 
 def _record(
