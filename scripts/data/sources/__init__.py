@@ -5,9 +5,9 @@ To add one is to write a module beside these that ends in ``SOURCE`` and to name
 ``scripts.data.records.paired`` brings captions, names of images and a split together and accounts
 for what is left over.
 
-``download`` finds and fetches, ``prepare_images`` reads, and ``splits_beside`` holds each split
-that stands there against the one that is read. They know no source by name, and no later step
-knows that there are any.
+``download`` finds and fetches, ``prepare_images`` reads, and neither knows one source from another;
+``splits_beside`` holds each split that stands there against the one that is read. No later step
+knows that there are any sources.
 """
 
 from scripts.data.sources import archives, folder, kaggle, parquet
