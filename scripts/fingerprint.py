@@ -65,7 +65,8 @@ def _content(path: Path, root: Path) -> _Content:
     if path.suffix != ".py":
         return _Content(hashlib.sha256(content).hexdigest(), frozenset())
     digest, names = _kept(content) or _meant(content)
-    paths = {name.replace(".", "/") + ".py" for name in names if name.startswith("scripts.")}
+    places = {name.replace(".", "/") for name in names if name.startswith("scripts.")}
+    paths = (f"{place}{end}" for place in places for end in (".py", "/__init__.py"))
     return _Content(digest, frozenset(file for file in paths if (root / file).is_file()))
 
 

@@ -84,8 +84,9 @@ def bindings(node: ast.ImportFrom) -> dict[str, tuple[str, str]]:
 
 @functools.cache
 def module_of(name: str) -> Module | None:
-    path = ROOT / (name.replace(".", "/") + ".py")
-    return Module(path) if path.is_file() else None
+    place = ROOT / name.replace(".", "/")
+    paths = (place.with_suffix(".py"), place / "__init__.py")
+    return next((Module(path) for path in paths if path.is_file()), None)
 
 
 def packages_used_by(script: str) -> dict[str, str]:
