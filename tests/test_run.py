@@ -144,7 +144,18 @@ def test_an_unknown_command_shows_what_there_is(clone):
     done = call(clone, "serch")
     assert done.returncode == 2 and "./run search" in done.stderr
     assert "./run verify" in done.stderr and "./run test" in done.stderr
+    assert done.stderr.endswith("such as for an image\n")
     assert call(clone, "--help").returncode == 0
+
+
+def test_it_can_install_and_do_nothing_else(clone, tmp_path):
+    (clone / ".venv/requirements.lock").unlink()
+    write_tool(clone / ".venv/bin/python", WITHOUT_UV)
+    path = few_tools(tmp_path / "bin", "exit 0")
+    done = call(clone, "install", path=path)
+    assert done.returncode == 0 and done.stderr.endswith("Ready.\n")
+    done = call(clone, "install", path=path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_failing_step_fails_the_run(clone):

@@ -3,7 +3,6 @@
 import os
 import platform
 import subprocess
-import tomllib
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +14,7 @@ from scripts.fingerprint import ROOT
 from scripts.job import log, read_json, run, whole, write_json
 from scripts.provenance.crate import CONFIG, NAME, Recorded, Run, all_below, crate, described
 from scripts.provenance.privacy import secrets, told
+from scripts.version import version_of_workflow
 
 
 def code_version(root: Path = ROOT) -> dict[str, Any]:
@@ -23,9 +23,7 @@ def code_version(root: Path = ROOT) -> dict[str, Any]:
     A repository that merely surrounds the workflow, such as one of a home folder, says nothing of
     it.
     """
-    project = root / "pyproject.toml"
-    version = tomllib.loads(project.read_text("utf-8"))["project"]["version"]
-    found: dict[str, Any] = {"version": version}
+    found: dict[str, Any] = {"version": version_of_workflow(root)}
     if _git(root, "ls-files", "--error-unmatch", "Snakefile") is None:
         return found
     commit = _git(root, "log", "-1", "--format=%H %cs")
