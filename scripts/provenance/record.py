@@ -3,7 +3,6 @@
 import os
 import platform
 import subprocess
-import tomllib
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +15,7 @@ from scripts.job import log, read_json, run, whole, write_json
 from scripts.jobs import checked, jobs_behind
 from scripts.provenance.crate import CONFIG, NAME, Recorded, Run, all_below, crate, described
 from scripts.provenance.privacy import secrets, told
+from scripts.version import version_of_workflow
 
 # beginnings of the names of rules that make features, each with a sidecar
 ENCODING = ("encode", "average", "gather_features")
@@ -27,9 +27,7 @@ def code_version(root: Path = ROOT) -> dict[str, Any]:
     A repository that merely surrounds the workflow, such as one of a home folder, says nothing of
     it.
     """
-    project = root / "pyproject.toml"
-    version = tomllib.loads(project.read_text("utf-8"))["project"]["version"]
-    found: dict[str, Any] = {"version": version}
+    found: dict[str, Any] = {"version": version_of_workflow(root)}
     if _git(root, "ls-files", "--error-unmatch", "Snakefile") is None:
         return found
     commit = _git(root, "log", "-1", "--format=%H %cs")

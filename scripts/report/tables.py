@@ -25,6 +25,7 @@ from scripts.report.study_tables import costs_of_indexes, relevance_lists, study
 from scripts.report.table import Table, with_interval
 from scripts.studies.table import P_OF
 from scripts.studies.words import words_in
+from scripts.version import version_of_workflow
 
 METRICS = ("R@1 (%)", "R@5 (%)", "R@10 (%)", "rsum")
 # what scorers take from val, as the formulas call it
@@ -505,7 +506,7 @@ def _statistics_table(material: Material, words: dict[str, Any]) -> Table:
 
 
 def _versions_table() -> Table:
-    rows = []
+    rows = [["clip-retrieval", version_of_workflow()]]
     for package in PACKAGES:
         try:
             rows.append([package, metadata.version(package)])
