@@ -135,7 +135,7 @@ RANKED_ON_CPU = config["similarity"]["device"] == "cpu"
 SHOWN_LISTINGS = [
     "scripts/encode/encode_texts.py:encode_prompt",
     "scripts/retrieve/ranking.py:rank_part",
-    "scripts/evaluate/measures.py:hits",
+    "scripts/measures.py:hits",
     "scripts/evaluate/intervals.py:bootstrap_means",
 ]
 SHOWN_CODE = [listing.split(":")[0] for listing in SHOWN_LISTINGS]
@@ -144,7 +144,10 @@ REPORT_PARTS = [
     for part in ("report.html.j2", "report.css", "words.en.yaml", "words.zh.yaml")
 ]
 # what groups and measures of studies are called, in figures and tables
-LABELS = [f"scripts/report/labels.{lang}.yaml" for lang in LANGUAGES]
+LABELS = [
+    *(f"scripts/report/labels.{lang}.yaml" for lang in LANGUAGES),
+    *(f"scripts/words/measures.{lang}.yaml" for lang in LANGUAGES),
+]
 # figures of their own kind, each of a study
 PICTURES = [
     picture

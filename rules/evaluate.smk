@@ -65,9 +65,9 @@ rule compare:
     benchmark:
         "results/benchmarks/compare/{dataset}.tsv"
     conda:
-        "../envs/analysis.yaml"
+        "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/evaluate/compare.py"),
+        code=fingerprint("scripts/evaluate/compare.py", "scripts/words/measures.en.yaml"),
     script:
         "../scripts/evaluate/compare.py"
 

@@ -418,6 +418,7 @@ rule explorer:
     input:
         **FAILURES,
         rankings=RANKINGS,
+        metrics="results/{dataset}/tables/metrics.csv",
         captions="data/{dataset}/captions.json",
         splits="data/{dataset}/splits.json",
         judgments="data/{dataset}/judgments.csv",

@@ -442,6 +442,7 @@ function showControls(almost) {
   }
   document.body.classList.toggle("compared", state.b !== null);
   if (document.activeElement !== byId("find")) byId("find").value = state.find;
+  showMeasures();
   showOutcomes(almost.outcomes);
   showKinds(almost.kind);
   showCategories(almost.category);
@@ -461,6 +462,27 @@ function showControls(almost) {
   down.setAttribute("aria-label", down.title);
   down.setAttribute("aria-pressed", state.down);
   showFilters();
+}
+
+// What all queries of the chosen runs come to.
+function showMeasures() {
+  const runs = chosenRuns();
+  const rows = Object.entries(phrases[language].measures).map(([name, head]) => {
+    const row = element("tr");
+    row.append(element("th", "", head));
+    row.append(...runs.map((run) => element("td", "", held.runs[run].measures[state.way][name])));
+    row.firstChild.scope = "row";
+    return row;
+  });
+  if (state.b !== null) {
+    const head = element("tr");
+    head.append(element("td"), ...["a", "b"].map((name) => element("td")));
+    for (const [place, name] of ["a", "b"].entries()) {
+      head.cells[place + 1].append(element("b", name, name.toUpperCase()));
+    }
+    rows.unshift(head);
+  }
+  byId("measures").querySelector("table").replaceChildren(...rows);
 }
 
 function showOutcomes(queries) {

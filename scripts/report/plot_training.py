@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from scripts.job import BadInput, read_json
+from scripts.protocol import DEPTHS
 from scripts.report.style import (
     MUTED,
     PAPER,
@@ -69,7 +70,7 @@ def plot_training(
     words, colours = WORDS[language], palette_of(style)
     panels = {
         "loss": {"train_loss": words["train_loss"], "val_loss": words["val_loss"]},
-        "recall": {f"val_recall@{k}": f"Recall@{k}" for k in (1, 5, 10)},
+        "recall": {f"val_recall@{k}": f"Recall@{k}" for k in DEPTHS},
     }
     height, panel, bottom = 3.1, 1.85, 0.55
     with sheet():
