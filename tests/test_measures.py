@@ -178,10 +178,8 @@ def another(tmp_path_factory) -> Path:
     assert text.count(BEFORE) == 1
     table.write_text(text.replace(BEFORE, ENTRY + BEFORE), "utf-8")
     for language, words in WORDS.items():
-        with (folder / f"scripts/words/measures.{language}.yaml").open(
-            "a", encoding="utf-8"
-        ) as stream:
-            stream.write(words)
+        file = folder / "scripts" / "words" / f"measures.{language}.yaml"
+        file.write_text(file.read_text("utf-8") + words, "utf-8")
     path = os.pathsep.join(map(str, (folder, root / "tests" / "report")))
     done = subprocess.run(
         [sys.executable, "-c", STEPS],

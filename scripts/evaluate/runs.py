@@ -9,11 +9,8 @@ import numpy as np
 
 from scripts.data.rows import Rows
 from scripts.measures import best_ranks, per_query
-from scripts.protocol import DEPTHS
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve.similarity import read_rankings
-
-DIRECTIONS = ("text_to_image", "image_to_text")
-DEPTHS = DEPTHS
 
 
 @dataclass(frozen=True)
