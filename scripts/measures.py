@@ -8,10 +8,9 @@ right answer. Ties count against the model, and other right answers do not count
 right answers has R ranks; sorted, the j-th of them stands at place r_j + j - 1 of the full list,
 so every measure below follows from ranks and none needs the score matrix.
 
-"Recall@K" is what papers on image-text retrieval report under that name since Hodosh, Young and
-Hockenmaier (2013), "Framing image description as a ranking task", JAIR 47: the share of queries
-with at least one right answer in the top K. Elsewhere that is called hit rate or success@K; the
-recall of information retrieval would divide by the number of right answers.
+"Recall@K" is what papers on image-text retrieval report under that name: the share of queries with
+at least one right answer in the top K. Elsewhere that is called hit rate or success@K; the recall
+of information retrieval would divide by the number of right answers.
 """
 
 from __future__ import annotations
@@ -76,6 +75,11 @@ def reciprocal(ranks: np.ndarray) -> np.ndarray:
     return 1.0 / ranks
 
 
+def headline(ranks: np.ndarray) -> np.ndarray:
+    """(q, len(HEADLINE)) hits at each depth, and their mean, of each query's best rank."""
+    return np.stack([*(hits(ranks, depth) for depth in DEPTHS), mean_hits(ranks)], axis=1)
+
+
 def best_ranks(ranks: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Smallest rank of each query.
 
@@ -135,20 +139,21 @@ def ndcg(ranks: np.ndarray, starts: np.ndarray, depth: int) -> np.ndarray:
     return np.add.reduceat(gains, starts[:-1]) / ideal[np.minimum(counts, depth) - 1]
 
 
+RECALLS = tuple(f"recall@{depth}" for depth in DEPTHS)
 HITS = (
     'Hodosh, Young and Hockenmaier (2013), "Framing image description as a ranking task", JAIR 47'
 )
 # in the order in which tables have them
 MEASURES = {
     **{
-        f"recall@{depth}": Measure(hits, source=HITS, depth=depth, unit="share") for depth in DEPTHS
+        name: Measure(hits, source=HITS, depth=depth, unit="share")
+        for name, depth in zip(RECALLS, DEPTHS, strict=True)
     },
     "mean": Measure(
         mean_hits,
         source="rsum of one direction, over the number of its depths",
         unit="share",
         in_metrics=False,  # but in comparisons, where one number has to decide
-        printed=False,
     ),
     "median_rank": Measure(as_they_are, source=HITS, better="lower", unit="rank", median=True),
     "mean_rank": Measure(
@@ -185,11 +190,10 @@ MEASURES = {
         None,
         source='Faghri et al. (2018), "VSE++", BMVC',
         unit="share",
-        sum_of=tuple(f"recall@{depth}" for depth in DEPTHS),
+        sum_of=RECALLS,
     ),
 }
 
-RECALLS = tuple(f"recall@{depth}" for depth in DEPTHS)
 # what runs are compared by
 HEADLINE = (*RECALLS, "mean")
 # by how values of queries become one number
@@ -209,18 +213,10 @@ def per_query(ranks: np.ndarray, starts: np.ndarray) -> dict[str, np.ndarray]:
     starts : (q + 1,) where each query's answers begin, and r; each query has one at least
     """
     best = best_ranks(ranks, starts)
-    return {
-        name: _value(one, *((ranks, starts) if one.of_all else (best,)))
-        for name, one in MEASURES.items()
-        if one.of_query
-    }
-
-
-def headline(ranks: np.ndarray) -> np.ndarray:
-    """(q, len(HEADLINE)) hits at each depth, and their mean, of each query's best rank."""
-    return np.stack([_value(MEASURES[name], ranks) for name in HEADLINE], axis=1)
-
-
-def _value(measure: Measure, *ranks: np.ndarray) -> np.ndarray:
-    at = () if measure.depth is None else (measure.depth,)
-    return measure.of_query(*ranks, *at)
+    found = {}
+    for name, one in MEASURES.items():
+        if one.of_query is not None:
+            answers = (ranks, starts) if one.of_all else (best,)
+            depth = () if one.depth is None else (one.depth,)
+            found[name] = one.of_query(*answers, *depth)
+    return found

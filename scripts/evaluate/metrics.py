@@ -36,7 +36,7 @@ def metrics_of(
     Returns
     -------
     "text_to_image", "image_to_text" : queries, gallery, and each of ``METRICS`` by name
-    "rsum" : a sum over both directions, as a fraction: here from 0 to 6
+    "rsum" : the sum of the recalls of both directions, as a fraction, from 0 to 6
     "intervals" : the same names, each with its lower and upper bound
     """
     values = measures_of(rankings["text_to_image_rank"], rankings["image_to_text_rank"], rows)

@@ -467,22 +467,20 @@ function showControls(almost) {
 // What all queries of the chosen runs come to.
 function showMeasures() {
   const runs = chosenRuns();
-  const rows = Object.entries(phrases[language].measures).map(([name, head]) => {
+  const line = (head, cells) => {
     const row = element("tr");
-    row.append(element("th", "", head));
-    row.append(...runs.map((run) => element("td", "", held.runs[run].measures[state.way][name])));
+    row.append(element("th", "", head), ...cells.map(() => element("td")));
     row.firstChild.scope = "row";
+    cells.forEach((cell, place) => row.cells[place + 1].append(cell));
     return row;
-  });
-  if (state.b !== null) {
-    const head = element("tr");
-    head.append(element("td"), ...["a", "b"].map((name) => element("td")));
-    for (const [place, name] of ["a", "b"].entries()) {
-      head.cells[place + 1].append(element("b", name, name.toUpperCase()));
-    }
-    rows.unshift(head);
-  }
-  byId("measures").querySelector("table").replaceChildren(...rows);
+  };
+  const letters = ["a", "b"].map((name) => element("b", name, name.toUpperCase()));
+  byId("measures").querySelector("table").replaceChildren(
+    ...(runs.length > 1 ? [line(say("run"), letters)] : []),
+    ...Object.entries(phrases[language].measures).map(([name, head]) =>
+      line(head, runs.map((run) => held.runs[run].measures[state.way][name])),
+    ),
+  );
 }
 
 function showOutcomes(queries) {

@@ -721,9 +721,13 @@ def test_the_measures_of_both_runs_stand_side_by_side(reader, made, file):
     )
     held = json.loads(block(file, "held"))
     one, _, other = (run["measures"]["image_to_text"] for run in held["runs"])
-    assert told[0] == ["R@1 (%)", one["recall@1"], other["recall@1"]]
-    assert [row[0] for row in told[3:5]] == ["名次中位数", "平均名次"]
-    assert len(told) == len(METRICS)
+    assert told[:2] == [["实验", "A", "B"], ["R@1 (%)", one["recall@1"], other["recall@1"]]]
+    assert [row[0] for row in told[4:6]] == ["名次中位数", "平均名次"]
+    assert len(told) == 1 + len(METRICS)
+    reader.open(file)
+    reader.click("#measures summary")
+    own = held["runs"][0]["measures"]["text_to_image"]
+    assert reader.text("#measures tr:last-child") == f"rsum {own['rsum']}"
 
 
 def test_a_link_shows_the_same_view_to_another_reader(reader, file):
