@@ -144,10 +144,8 @@ REPORT_PARTS = [
     for part in ("report.html.j2", "report.css", "words.en.yaml", "words.zh.yaml")
 ]
 # what groups and measures of studies are called, in figures and tables
-LABELS = [
-    *(f"scripts/report/labels.{lang}.yaml" for lang in LANGUAGES),
-    *(f"scripts/words/measures.{lang}.yaml" for lang in LANGUAGES),
-]
+NAMES_OF_MEASURES = [f"scripts/words/measures.{lang}.yaml" for lang in LANGUAGES]
+LABELS = [*(f"scripts/report/labels.{lang}.yaml" for lang in LANGUAGES), *NAMES_OF_MEASURES]
 # figures of their own kind, each of a study
 PICTURES = [
     picture

@@ -24,6 +24,7 @@ from scripts.report.style import (
     wrap,
     write_table,
 )
+from scripts.words import read_words
 
 WORDS = {
     "en": {
@@ -67,6 +68,7 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
     metrics : one row per model, prompt, scorer and direction; fractions, each with its interval
     """
     words, colours = WORDS[language], palette_of(style)
+    measures = read_words("measures", language)
     table = with_chance(metrics)
     runs = list(dict.fromkeys(zip(table.model, table.prompt, table.scorer, strict=True)))
     many_scorers = table.scorer.nunique() > 1
@@ -197,7 +199,7 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
                 color=colour,
                 mec=PAPER,
                 ms=5,
-                label=f"Recall@{k}",
+                label=measures[f"recall@{k}"]["name"],
             )
             for k, colour in zip(DEPTHS, colours, strict=False)
         ]
