@@ -131,6 +131,12 @@ RANKING_SHARDS = config["similarity"]["shards"]
 # elsewhere scores are made by torch
 RANKED_ON_CPU = config["similarity"]["device"] == "cpu"
 
+
+def words_of(*names) -> list[str]:
+    """Files of what readers see, which is no code and part of what a step's result depends on."""
+    return [f"scripts/words/{name}.{lang}.yaml" for name in names for lang in LANGUAGES]
+
+
 # functions that the report shows as its key code, and what it is made of beside Python
 SHOWN_LISTINGS = [
     "scripts/encode/encode_texts.py:encode_prompt",
@@ -144,8 +150,10 @@ REPORT_PARTS = [
     for part in ("report.html.j2", "report.css", "words.en.yaml", "words.zh.yaml")
 ]
 # what groups and measures of studies are called, in figures and tables
-NAMES_OF_MEASURES = [f"scripts/words/measures.{lang}.yaml" for lang in LANGUAGES]
-LABELS = [*(f"scripts/report/labels.{lang}.yaml" for lang in LANGUAGES), *NAMES_OF_MEASURES]
+LABELS = [
+    *(f"scripts/report/labels.{lang}.yaml" for lang in LANGUAGES),
+    *words_of("measures"),
+]
 # figures of their own kind, each of a study
 PICTURES = [
     picture

@@ -67,7 +67,7 @@ rule compare:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/evaluate/compare.py", "scripts/words/measures.en.yaml"),
+        code=fingerprint("scripts/evaluate/compare.py", *words_of("measures")),
     script:
         "../scripts/evaluate/compare.py"
 

@@ -57,7 +57,7 @@ rule plot_recall:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_recall.py", *NAMES_OF_MEASURES),
+        code=fingerprint("scripts/report/plot_recall.py", *words_of("measures")),
         languages=LANGUAGES,
         style=setting("figures/recall"),
     script:
@@ -177,7 +177,7 @@ rule plot_training:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_training.py", *NAMES_OF_MEASURES),
+        code=fingerprint("scripts/report/plot_training.py", *words_of("measures")),
         languages=LANGUAGES,
         style=setting("figures/training"),
     script:
