@@ -464,6 +464,9 @@ function showControls(almost) {
   showFilters();
 }
 
+// An interval stays in one piece where there is no room for it beside its value.
+const unbroken = (text) => text.replace(", ", ",\u00a0");
+
 // What all queries of the chosen runs come to.
 function showMeasures() {
   const runs = chosenRuns();
@@ -478,7 +481,7 @@ function showMeasures() {
   byId("measures").querySelector("table").replaceChildren(
     ...(runs.length > 1 ? [line(say("run"), letters)] : []),
     ...Object.entries(phrases[language].measures).map(([name, head]) =>
-      line(head, runs.map((run) => held.runs[run].measures[state.way][name])),
+      line(head, runs.map((run) => unbroken(held.runs[run].measures[state.way][name]))),
     ),
   );
 }

@@ -717,7 +717,7 @@ def test_the_measures_of_both_runs_stand_side_by_side(reader, made, file):
     assert reader.text("#measures summary") == "各项指标与 95% 区间"
     told = reader.js(
         "return [...document.querySelectorAll('#measures tr')]"
-        ".map((row) => [...row.cells].map((cell) => cell.textContent))"
+        ".map((row) => [...row.cells].map((cell) => cell.textContent.replace('\\u00a0', ' ')))"
     )
     held = json.loads(block(file, "held"))
     one, _, other = (run["measures"]["image_to_text"] for run in held["runs"])
