@@ -22,6 +22,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.getenv(
 from scripts.config import ConfigError, checked, over_defaults
 from scripts.fingerprint import fingerprint
 from scripts.one_run import guard
+from scripts.protocol import DIRECTIONS
 from scripts.provenance.privacy import told
 from scripts.watched import contents_of_dataset, contents_of_model
 
@@ -50,7 +51,6 @@ RUN = config["run"]
 DATASET = RUN["dataset"]
 TRAINED = [model for model in RUN["models"] if config["models"][model]["source"] == "train"]
 LANGUAGES = ["zh", "en"]
-DIRECTIONS = ["text_to_image", "image_to_text"]
 FIRST_PROMPT, FIRST_SCORER = RUN["prompts"][0], RUN["scorers"][0]
 # the run of each model that examples and studies look at: of the first prompt and the first scorer
 REFERENCE = f"results/{{dataset}}/{{model}}/{FIRST_PROMPT}/{FIRST_SCORER}"
@@ -188,7 +188,7 @@ wildcard_constraints:
     precision="float32|bfloat16|float16",
     split="train|val|test",
     shard="[0-9]+",
-    direction="text_to_image|image_to_text",
+    direction=one_of(DIRECTIONS),
     study=one_of(config["studies"]),
     lang="zh|en",
 

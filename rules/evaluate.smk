@@ -58,9 +58,9 @@ rule compare:
     log:
         "results/logs/compare/{dataset}.log",
     conda:
-        "../envs/analysis.yaml"
+        "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/evaluate/compare.py"),
+        code=fingerprint("scripts/evaluate/compare.py", *words_of("measures")),
     script:
         "../scripts/evaluate/compare.py"
 

@@ -33,7 +33,7 @@ rule plot_recall:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_recall.py"),
+        code=fingerprint("scripts/report/plot_recall.py", *words_of("measures")),
         languages=LANGUAGES,
         style=setting("figures/recall"),
     script:
@@ -106,7 +106,7 @@ rule plot_training:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_training.py"),
+        code=fingerprint("scripts/report/plot_training.py", *words_of("measures")),
         languages=LANGUAGES,
         style=setting("figures/training"),
     script:
@@ -279,6 +279,7 @@ rule explorer:
         **FAILURES,
         **ROWS,
         rankings=RANKINGS,
+        metrics="results/{dataset}/tables/metrics.csv",
         judgments="data/{dataset}/judgments.csv",
         images=ancient("data/{dataset}/images"),
         table="data/{dataset}/images.csv",

@@ -4,6 +4,11 @@ Comes in: what rules/common.smk knows. Goes out: nothing is made here.
 """
 
 
+def words_of(*names) -> list[str]:
+    """Files of what readers see, which is no code and part of what a step's result depends on."""
+    return [f"scripts/words/{name}.{lang}.yaml" for name in names for lang in LANGUAGES]
+
+
 def table_of(study: str, holds: str, name: str = ""):
     """A table of a study, under its own name where that is another."""
     name = name or study
@@ -22,7 +27,7 @@ LANGUAGE_NAMES = {"zh": "Chinese (中文)", "en": "English"}
 SHOWN_LISTINGS = [
     "scripts/encode/encode_texts.py:encode_prompt",
     "scripts/retrieve/ranking.py:rank_part",
-    "scripts/evaluate/measures.py:hits",
+    "scripts/measures.py:hits",
     "scripts/evaluate/intervals.py:bootstrap_means",
 ]
 SHOWN_CODE = [listing.split(":")[0] for listing in SHOWN_LISTINGS]
@@ -31,7 +36,7 @@ REPORT_PARTS = [
     for part in ("report.html.j2", "report.css", "words.en.yaml", "words.zh.yaml")
 ]
 # what groups and measures of studies are called, in figures and tables
-LABELS = [f"scripts/report/labels.{lang}.yaml" for lang in LANGUAGES]
+LABELS = [*(f"scripts/report/labels.{lang}.yaml" for lang in LANGUAGES), *words_of("measures")]
 EXPLORER_PARTS = [
     f"scripts/report/explorer.{part}" for part in ("html.j2", "css", "js", "en.yaml", "zh.yaml")
 ]

@@ -1,4 +1,4 @@
-"""What groups, measures and axes of study tables are called, in each language.
+"""What measures, and groups and axes of study tables, are called in each language.
 
 A label that ``labels.<language>.yaml`` does not know stands as it is, so that a study of a user's
 own needs no words here.
@@ -12,6 +12,9 @@ from typing import Any
 
 import yaml
 
+from scripts.measures import MEASURES
+from scripts.words import read_words
+
 FOLDER = Path(__file__).resolve().parent
 # between the parts of a group's label: "drop, loss", "cluster: sand, beach", "people / all queries"
 BETWEEN = re.compile(r"( / |, |: )")
@@ -20,7 +23,8 @@ NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 def read_labels(language: str) -> Labels:
     """The labels of one language."""
-    return Labels(yaml.safe_load((FOLDER / f"labels.{language}.yaml").read_text("utf-8")))
+    words = yaml.safe_load((FOLDER / f"labels.{language}.yaml").read_text("utf-8"))
+    return Labels(words, read_words("measures", language))
 
 
 class Labels:
@@ -29,10 +33,11 @@ class Labels:
     Parameters
     ----------
     words : what ``labels.<language>.yaml`` holds
+    measures : what ``words/measures.<language>.yaml`` holds
     """
 
-    def __init__(self, words: dict[str, Any]) -> None:
-        self.words = words
+    def __init__(self, words: dict[str, Any], measures: dict[str, Any]) -> None:
+        self.words, self.measures = words, measures
 
     def direction(self, direction: str) -> str:
         """ "Text → image"."""
@@ -40,7 +45,21 @@ class Labels:
 
     def measure(self, measure: str) -> str:
         """ "recall@1" -> "Recall@1"."""
+        if measure in self.measures:
+            return self.measures[measure]["name"]
         return self.words["measures"].get(measure, measure)
+
+    def short(self, measure: str) -> str:
+        """Of one of ``MEASURES``, where there is little room: "recall@1" -> "R@1"."""
+        own = self.measures[measure]
+        return own.get("short", own["name"])
+
+    def head(self, measure: str) -> str:
+        """Of one of ``MEASURES``, over a column of its values: "recall@1" -> "R@1 (%)"."""
+        own = MEASURES[measure]
+        # what adds up several says itself what it counts
+        percent = own.unit == "share" and not own.sum_of
+        return f"{self.short(measure)} (%)" if percent else self.short(measure)
 
     def group(self, study: str, group: str) -> str:
         """A group's label, known as a whole or part by part."""

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from scripts.evaluate.runs import DIRECTIONS
 from scripts.job import run, whole
+from scripts.protocol import DIRECTIONS
 from scripts.report import formats
-from scripts.report.labels import read_labels
+from scripts.report.labels import Labels, read_labels
 from scripts.report.material import Material, read_material
 from scripts.report.optimisations import Gain
 from scripts.report.page import (
@@ -144,7 +144,7 @@ def render(
                 for name, finding in studied.savings
             ],
             best=studied.best,
-            tiles=_tiles(studied),
+            tiles=_tiles(studied, labels),
             bars=[
                 (way, part.to_dict("records"))
                 for way, part in studied.outcomes.groupby("direction", sort=False)
@@ -265,12 +265,12 @@ def _training_notes(material: Material, speaker: Speaker, names: list[str]) -> l
     return notes
 
 
-def _tiles(studied: Study) -> list[dict[str, str]]:
+def _tiles(studied: Study, labels: Labels) -> list[dict[str, str]]:
     """The four numbers that a reader wants first, with their intervals."""
     return [
         {
             "direction": way,
-            "name": f"Recall@{k}",
+            "name": labels.measure(f"recall@{k}"),
             "value": formats.percent(own[f"recall@{k}"]),
             "interval": formats.bracket(own[f"recall@{k}_low"], own[f"recall@{k}_high"]),
         }
