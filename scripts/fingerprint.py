@@ -65,8 +65,8 @@ def _content(path: Path, root: Path) -> _Content:
     if path.suffix != ".py":
         return _Content(hashlib.sha256(content).hexdigest(), frozenset())
     digest, names = _kept(content) or _meant(content)
-    places = {name.replace(".", "/") for name in names if name.startswith("scripts.")}
-    paths = (f"{place}{end}" for place in places for end in (".py", "/__init__.py"))
+    stems = [name.replace(".", "/") for name in names if name.startswith("scripts.")]
+    paths = {stem + end for stem in stems for end in (".py", "/__init__.py")}
     return _Content(digest, frozenset(file for file in paths if (root / file).is_file()))
 
 

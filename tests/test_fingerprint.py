@@ -40,17 +40,13 @@ def test_an_edit_of_a_module_reached_through_another_changes_the_users_digest_on
     assert of(root, "a/other.py") == other
 
 
-def test_an_edit_of_what_a_package_says_of_itself_changes_its_users_digest(tree):
+def test_what_a_folder_itself_holds_counts_for_those_who_import_it(tree):
     root, write = tree
-    write("a/kinds/__init__.py", "from scripts.a.kinds import one\nKINDS = [one]\n")
-    write("a/kinds/one.py", "x = 1\n")
-    write("a/reader.py", "from scripts.a.kinds import KINDS\n")
-    before = of(root, "a/reader.py")
-    write("a/kinds/one.py", "x = 2\n")
-    changed = of(root, "a/reader.py")
-    assert changed != before
-    write("a/kinds/__init__.py", "from scripts.a.kinds import one\nKINDS = [one, one]\n")
-    assert of(root, "a/reader.py") not in (before, changed)
+    write("words/__init__.py", "x = 1\n")
+    write("a/user.py", "from scripts.words import x\n")
+    before = of(root, "a/user.py")
+    write("words/__init__.py", "x = 2\n")
+    assert of(root, "a/user.py") != before
 
 
 def test_comments_docstrings_and_layout_do_not_count(tree):

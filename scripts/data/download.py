@@ -155,10 +155,11 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     about = read_json(path)
     for file in about["files"]:
         found = Path(about["root"]) / file["path"]
+        sha256 = None
         if found.is_dir():
             sha256 = digest_of_folder(found)[2]
-        else:
-            sha256 = digest_of_file(found) if found.is_file() else None
+        elif found.is_file():
+            sha256 = digest_of_file(found)
         if sha256 != file["sha256"]:
             raise BadInput(
                 found,

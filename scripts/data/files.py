@@ -329,7 +329,8 @@ def images_folder(root: Path) -> str | None:
 
 def in_folder(files: dict[str, Read], folder: str) -> dict[str, Read]:
     """Files below a folder of this name, whatever its case, by their path in it."""
-    found, full_name = {}, {}
+    found: dict[str, Read] = {}
+    full_name: dict[str, str] = {}
     for name, read in files.items():
         parts = name.split("/")
         folders = [part.casefold() for part in parts[:-1]]

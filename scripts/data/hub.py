@@ -51,6 +51,7 @@ def fetch(home: dict[str, Any], raw: Path, suffix: str) -> list[str]:
         raise Unavailable(f"{repo} at {revision} has no {suffix[1:]} files")
     sha256 = {}
     for file in files:
+        expected = file.lfs and file.lfs.sha256
         for again in (False, True):
             path = api.hf_hub_download(
                 repo,
@@ -61,11 +62,11 @@ def fetch(home: dict[str, Any], raw: Path, suffix: str) -> list[str]:
                 force_download=again,
             )
             sha256[file.path] = digest_of_file(path)
-            if file.lfs is None or sha256[file.path] == file.lfs.sha256:
+            if expected in (None, sha256[file.path]):
                 break
         else:
             Path(path).unlink()
-            found, expected = sha256[file.path], file.lfs.sha256
+            found = sha256[file.path]
             raise Unavailable(f"{file.path}: found sha256 {found}, expected {expected}")
     write_json(raw / LISTING, {"repo": repo, "revision": revision, "sha256": sha256})
     return sorted(sha256)

@@ -101,8 +101,8 @@ def _check_parts(root: Path, split: str, paths: list[str]) -> None:
     if len(parts) > 1:
         raise BadInput(root, " and ".join(path for path in paths[:5]), expected, todo)
     for of, there in parts.items():
-        missing = islice((n for n in range(int(of or 0)) if n not in there), SHOWN)
-        missing = [f"{split}-{n:0{len(of)}d}-of-{of}.parquet" for n in missing]
+        lost = islice((n for n in range(int(of or 0)) if n not in there), SHOWN)
+        missing = [f"{split}-{n:0{len(of)}d}-of-{of}.parquet" for n in lost]
         beyond = of and max(there) >= int(of)
         if missing or beyond:
             found = f"{', '.join(paths[:SHOWN])}, and not {', '.join(missing)}"
