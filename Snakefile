@@ -15,6 +15,8 @@ report: "scripts/report/captions/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/inputs.smk"
+include: "rules/shown.smk"
 include: "rules/data.smk"
 include: "rules/models.smk"
 include: "rules/encode.smk"

@@ -12,8 +12,6 @@ rule download:
         manifest="data/{dataset}/raw/source.json",
     log:
         "results/logs/download/{dataset}.log",
-    benchmark:
-        "results/benchmarks/download/{dataset}.tsv"
     wildcard_constraints:
         dataset=datasets_from("flickr8k", "folder"),
     localrule: True
@@ -33,8 +31,6 @@ rule draw_scenes:
         manifest="data/{dataset}/raw/source.json",
     log:
         "results/logs/draw_scenes/{dataset}.log",
-    benchmark:
-        "results/benchmarks/draw_scenes/{dataset}.tsv"
     wildcard_constraints:
         dataset=datasets_from("scenes"),
     conda:
@@ -63,8 +59,6 @@ rule prepare_images:
         ),
     log:
         "results/logs/prepare_images/{dataset}.log",
-    benchmark:
-        "results/benchmarks/prepare_images/{dataset}.tsv"
     conda:
         "../envs/data.yaml"
     threads: 8
@@ -85,8 +79,6 @@ rule split:
         splits="data/{dataset}/splits.json",
     log:
         "results/logs/split/{dataset}.log",
-    benchmark:
-        "results/benchmarks/split/{dataset}.tsv"
     conda:
         "../envs/data.yaml"
     params:
@@ -100,15 +92,12 @@ rule split:
 rule judgments:
     """What people said of which caption fits which image, where the dataset has it."""
     input:
+        **ROWS,
         manifest="data/{dataset}/raw/source.json",
-        captions="data/{dataset}/captions.json",
-        splits="data/{dataset}/splits.json",
     output:
         judgments="data/{dataset}/judgments.csv",
     log:
         "results/logs/judgments/{dataset}.log",
-    benchmark:
-        "results/benchmarks/judgments/{dataset}.tsv"
     conda:
         "../envs/data.yaml"
     params:

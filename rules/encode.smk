@@ -9,17 +9,14 @@ is encoded in jobs of so many images, with their captions, and joined.
 rule choose_precision:
     """What "auto" stands for with this model: the fast precision where a sample allows it."""
     input:
+        **ROWS,
         images=ancient("data/{dataset}/images"),
         table="data/{dataset}/images.csv",
-        captions="data/{dataset}/captions.json",
-        splits="data/{dataset}/splits.json",
         model="data/models/{model}/model.json",
     output:
         precision="results/{dataset}/{model}/precision.json",
     log:
         "results/logs/choose_precision/{dataset}.{model}.log",
-    benchmark:
-        "results/benchmarks/choose_precision/{dataset}.{model}.tsv"
     conda:
         "../envs/models.yaml"
     threads: setting("encode/threads")
@@ -38,18 +35,15 @@ rule encode_images:
     """Encode the images of one split, once per model."""
     input:
         unpack(precision_found),
+        **ROWS,
         images=ancient("data/{dataset}/images"),
         table="data/{dataset}/images.csv",
-        captions="data/{dataset}/captions.json",
-        splits="data/{dataset}/splits.json",
         model="data/models/{model}/model.json",
     output:
         features="results/{dataset}/{model}/{split}/images.npy",
         sidecar="results/{dataset}/{model}/{split}/images.json",
     log:
         "results/logs/encode_images/{dataset}.{model}.{split}.log",
-    benchmark:
-        "results/benchmarks/encode_images/{dataset}.{model}.{split}.tsv"
     conda:
         "../envs/models.yaml"
     threads: setting("encode/threads")
@@ -69,16 +63,13 @@ rule encode_texts:
     """Encode the captions of one split under one prompt."""
     input:
         unpack(precision_found),
-        captions="data/{dataset}/captions.json",
-        splits="data/{dataset}/splits.json",
+        **ROWS,
         model="data/models/{model}/model.json",
     output:
         features="results/{dataset}/{model}/{split}/texts.{prompt}.npy",
         sidecar="results/{dataset}/{model}/{split}/texts.{prompt}.json",
     log:
         "results/logs/encode_texts/{dataset}.{model}.{split}.{prompt}.log",
-    benchmark:
-        "results/benchmarks/encode_texts/{dataset}.{model}.{split}.{prompt}.tsv"
     wildcard_constraints:
         prompt=one_of(prompt for prompt in config["prompts"] if prompt not in AVERAGED),
     conda:
@@ -101,16 +92,13 @@ rule average_texts:
     """Make the features of an ensemble from those of its templates, which are prompts, too."""
     input:
         unpack(features_to_average),
-        captions="data/{dataset}/captions.json",
-        splits="data/{dataset}/splits.json",
+        **ROWS,
         model="data/models/{model}/model.json",
     output:
         features="results/{dataset}/{model}/{split}/texts.{prompt}.npy",
         sidecar="results/{dataset}/{model}/{split}/texts.{prompt}.json",
     log:
         "results/logs/average_texts/{dataset}.{model}.{split}.{prompt}.log",
-    benchmark:
-        "results/benchmarks/average_texts/{dataset}.{model}.{split}.{prompt}.tsv"
     wildcard_constraints:
         prompt=one_of(AVERAGED),
     conda:
@@ -126,16 +114,13 @@ rule encode_damaged:
     """Encode captions with words dropped, words shuffled and typos, all in one job."""
     input:
         unpack(precision_found),
-        captions="data/{dataset}/captions.json",
-        splits="data/{dataset}/splits.json",
+        **ROWS,
         model="data/models/{model}/model.json",
     output:
         features="results/{dataset}/{model}/{split}/damaged.{prompt}.npy",
         sidecar="results/{dataset}/{model}/{split}/damaged.{prompt}.json",
     log:
         "results/logs/encode_damaged/{dataset}.{model}.{split}.{prompt}.log",
-    benchmark:
-        "results/benchmarks/encode_damaged/{dataset}.{model}.{split}.{prompt}.tsv"
     conda:
         "../envs/models.yaml"
     threads: setting("encode/threads")
@@ -160,8 +145,6 @@ use rule encode_images as encode_images_in with:
         sidecar="results/{dataset}/{model}/{split}/{precision}/images.json",
     log:
         "results/logs/encode_images_in/{dataset}.{model}.{split}.{precision}.log",
-    benchmark:
-        "results/benchmarks/encode_images_in/{dataset}.{model}.{split}.{precision}.tsv"
     params:
         precision="{precision}",
 
@@ -172,8 +155,6 @@ use rule encode_texts as encode_texts_in with:
         sidecar="results/{dataset}/{model}/{split}/{precision}/texts.{prompt}.json",
     log:
         "results/logs/encode_texts_in/{dataset}.{model}.{split}.{precision}.{prompt}.log",
-    benchmark:
-        "results/benchmarks/encode_texts_in/{dataset}.{model}.{split}.{precision}.{prompt}.tsv"
     wildcard_constraints:
         prompt=one_of(config["prompts"]),
     params:
@@ -192,8 +173,6 @@ if SHARD_SIZE:
             plan="results/{dataset}/shards.json",
         log:
             "results/logs/plan_shards/{dataset}.log",
-        benchmark:
-            "results/benchmarks/plan_shards/{dataset}.tsv"
         localrule: True
         conda:
             "../envs/analysis.yaml"
@@ -209,8 +188,6 @@ if SHARD_SIZE:
             sidecar=temp("results/{dataset}/{model}/{split}/shards/images.{shard}.json"),
         log:
             "results/logs/encode_images/{dataset}.{model}.{split}.{shard}.log",
-        benchmark:
-            "results/benchmarks/encode_images/{dataset}.{model}.{split}.{shard}.tsv"
 
     use rule encode_texts as encode_texts_shard with:
         output:
@@ -218,8 +195,6 @@ if SHARD_SIZE:
             sidecar=temp("results/{dataset}/{model}/{split}/shards/texts.{prompt}.{shard}.json"),
         log:
             "results/logs/encode_texts/{dataset}.{model}.{split}.{prompt}.{shard}.log",
-        benchmark:
-            "results/benchmarks/encode_texts/{dataset}.{model}.{split}.{prompt}.{shard}.tsv"
 
     rule gather_features:
         """Join the shards of a split, in its order."""
@@ -234,8 +209,6 @@ if SHARD_SIZE:
             sidecar="results/{dataset}/{model}/{split}/{side}.json",
         log:
             "results/logs/gather_features/{dataset}.{model}.{split}.{side}.log",
-        benchmark:
-            "results/benchmarks/gather_features/{dataset}.{model}.{split}.{side}.tsv"
         wildcard_constraints:
             side=f"images|texts\\.({one_of(p for p in config['prompts'] if p not in AVERAGED)})",
         conda:

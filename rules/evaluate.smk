@@ -8,9 +8,8 @@ the runs side by side and says which differences are more than noise.
 rule metrics:
     """All metrics of one run, both ways, each with its interval."""
     input:
+        **ROWS,
         rankings="results/{dataset}/{model}/{prompt}/{scorer}/rankings.npz",
-        captions="data/{dataset}/captions.json",
-        splits="data/{dataset}/splits.json",
     output:
         metrics=report(
             "results/{dataset}/{model}/{prompt}/{scorer}/metrics.json",
@@ -21,15 +20,11 @@ rule metrics:
         ),
     log:
         "results/logs/metrics/{dataset}.{model}.{prompt}.{scorer}.log",
-    benchmark:
-        "results/benchmarks/metrics/{dataset}.{model}.{prompt}.{scorer}.tsv"
     conda:
         "../envs/analysis.yaml"
     params:
+        **ON_TEST,
         code=fingerprint("scripts/evaluate/metrics.py"),
-        split="test",
-        resamples=setting("statistics/resamples"),
-        seed=setting("statistics/seed"),
     script:
         "../scripts/evaluate/metrics.py"
 
@@ -62,12 +57,10 @@ rule compare:
         ),
     log:
         "results/logs/compare/{dataset}.log",
-    benchmark:
-        "results/benchmarks/compare/{dataset}.tsv"
     conda:
-        "../envs/analysis.yaml"
+        "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/evaluate/compare.py"),
+        code=fingerprint("scripts/evaluate/compare.py", *words_of("measures")),
     script:
         "../scripts/evaluate/compare.py"
 
@@ -75,9 +68,8 @@ rule compare:
 rule pairs:
     """Any two runs on the same queries: the difference, its interval, and whether it is noise."""
     input:
+        **ROWS,
         rankings=RANKINGS,
-        captions="data/{dataset}/captions.json",
-        splits="data/{dataset}/splits.json",
     output:
         csv=report(
             "results/{dataset}/tables/pairs.csv",
@@ -88,24 +80,20 @@ rule pairs:
         ),
     log:
         "results/logs/pairs/{dataset}.log",
-    benchmark:
-        "results/benchmarks/pairs/{dataset}.tsv"
     conda:
         "../envs/analysis.yaml"
     params:
+        **ON_TEST,
         code=fingerprint("scripts/evaluate/pairs.py"),
-        split="test",
-        resamples=setting("statistics/resamples"),
         flips=setting("statistics/flips"),
-        seed=setting("statistics/seed"),
     script:
         "../scripts/evaluate/pairs.py"
 
 
 rule steps:
-    """Run time and memory of every step of this run, from its benchmark files."""
+    """Run time and memory of every step of this run, from what its jobs said of themselves."""
     input:
-        benchmarks=benchmarks_of_run,
+        metrics=of_runs("results/{dataset}/{model}/{prompt}/{scorer}/metrics.json"),
     output:
         csv=report(
             "results/{dataset}/tables/steps.csv",
@@ -115,8 +103,6 @@ rule steps:
         ),
     log:
         "results/logs/steps/{dataset}.log",
-    benchmark:
-        "results/benchmarks/steps/{dataset}.tsv"
     conda:
         "../envs/analysis.yaml"
     params:
@@ -129,8 +115,11 @@ rule tables:
     """All tables of the run."""
     input:
         collect(
-            "results/{dataset}/tables/{name}.csv",
+            "results/{dataset}/tables/{name}",
             dataset=DATASET,
-            name=["metrics", "pairs", "steps", *RUN["studies"]],
+            name=[
+                *("metrics.csv", "metrics.md", "metrics.tex", "pairs.csv", "steps.csv"),
+                *collect("{study}.csv", study=[*RUN["studies"], *LISTS]),
+            ],
         ),
     localrule: True

@@ -11,8 +11,6 @@ rule fetch_model:
         provenance="data/models/{model}/model.json",
     log:
         "results/logs/fetch_model/{model}.log",
-    benchmark:
-        "results/benchmarks/fetch_model/{model}.tsv"
     wildcard_constraints:
         model=models_from(trained=False),
     localrule: True
@@ -36,8 +34,6 @@ rule train_model:
         log="data/models/{model}/training.csv",
     log:
         "results/logs/train_model/{model}.log",
-    benchmark:
-        "results/benchmarks/train_model/{model}.tsv"
     wildcard_constraints:
         model=models_from(trained=True),
     conda:

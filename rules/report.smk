@@ -9,17 +9,9 @@ Later forms of the report, and the explorer, stand here.
 rule plot_flow:
     """The way from image and text to a ranking, as a flow chart."""
     output:
-        svg=in_each_language(
-            "results/{dataset}/figures/flow.{lang}.svg",
-            caption="../scripts/report/captions/flow.rst",
-            category="2 Method and data",
-            labels={"result": "Figure: from input to ranking"},
-        ),
-        png=collect("results/{{dataset}}/figures/flow.{lang}.png", lang=LANGUAGES),
+        **figure("flow", "from input to ranking", "2 Method and data", numbers=False),
     log:
         "results/logs/plot_flow/{dataset}.log",
-    benchmark:
-        "results/benchmarks/plot_flow/{dataset}.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -35,29 +27,15 @@ rule plot_recall:
     input:
         metrics="results/{dataset}/tables/metrics.csv",
     output:
-        svg=in_each_language(
-            "results/{dataset}/figures/recall.{lang}.svg",
-            caption="../scripts/report/captions/recall.rst",
-            category="3 Results",
-            subcategory="Figures",
-            labels={"result": "Figure: Recall@1, @5 and @10"},
-        ),
-        png=collect("results/{{dataset}}/figures/recall.{lang}.png", lang=LANGUAGES),
-        table=report(
-            "results/{dataset}/figures/recall.csv",
-            caption="../scripts/report/captions/numbers.rst",
-            category="3 Results",
-            subcategory="Figures",
-            labels={"result": "Numbers: Recall@1, @5 and @10"},
-        ),
+        **figure("recall", "Recall@1, @5 and @10", "3 Results", "Figures"),
     log:
         "results/logs/plot_recall/{dataset}.log",
-    benchmark:
-        "results/benchmarks/plot_recall/{dataset}.tsv"
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_recall.py", *words_of("figures", "labels")),
+        code=fingerprint(
+            "scripts/report/plot_recall.py", *words_of("figures", "labels", "measures")
+        ),
         languages=LANGUAGES,
         style=setting("figures/recall"),
     script:
@@ -67,37 +45,18 @@ rule plot_recall:
 rule plot_ranks:
     """The share of queries that are answered within K, for every K."""
     input:
+        **ROWS,
         rankings=RANKINGS,
-        captions="data/{dataset}/captions.json",
-        splits="data/{dataset}/splits.json",
     output:
-        svg=in_each_language(
-            "results/{dataset}/figures/ranks.{lang}.svg",
-            caption="../scripts/report/captions/ranks.rst",
-            category="3 Results",
-            subcategory="Figures",
-            labels={"result": "Figure: Recall@K for every K"},
-        ),
-        png=collect("results/{{dataset}}/figures/ranks.{lang}.png", lang=LANGUAGES),
-        table=report(
-            "results/{dataset}/figures/ranks.csv",
-            caption="../scripts/report/captions/numbers.rst",
-            category="3 Results",
-            subcategory="Figures",
-            labels={"result": "Numbers: Recall@K for every K"},
-        ),
+        **figure("ranks", "Recall@K for every K", "3 Results", "Figures"),
     log:
         "results/logs/plot_ranks/{dataset}.log",
-    benchmark:
-        "results/benchmarks/plot_ranks/{dataset}.tsv"
     conda:
         "../envs/report.yaml"
     params:
+        **ON_TEST,
         code=fingerprint("scripts/report/plot_ranks.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
-        split="test",
-        resamples=setting("statistics/resamples"),
-        seed=setting("statistics/seed"),
         style=setting("figures/ranks"),
     script:
         "../scripts/report/plot_ranks.py"
@@ -106,34 +65,20 @@ rule plot_ranks:
 rule plot_gallery:
     """Queries drawn by a seeded rule, with their top results; right answers are framed."""
     input:
-        rankings=REFERENCE,
-        captions="data/{dataset}/captions.json",
-        splits="data/{dataset}/splits.json",
+        **ROWS,
+        rankings=f"{REFERENCE}/rankings.npz",
         images=ancient("data/{dataset}/images"),
         table="data/{dataset}/images.csv",
     output:
-        svg=in_each_language(
-            "results/{dataset}/figures/gallery.{model}.{direction}.{lang}.svg",
-            caption="../scripts/report/captions/gallery.rst",
-            category="4 Examples",
-            subcategory="{model}",
-            labels={"result": "Figure: top results", "direction": "{direction}"},
-        ),
-        png=collect(
-            "results/{{dataset}}/figures/gallery.{{model}}.{{direction}}.{lang}.png",
-            lang=LANGUAGES,
-        ),
-        table=report(
-            "results/{dataset}/figures/gallery.{model}.{direction}.csv",
-            caption="../scripts/report/captions/numbers.rst",
-            category="4 Examples",
-            subcategory="{model}",
-            labels={"result": "Numbers: top results", "direction": "{direction}"},
+        **figure(
+            "gallery.{model}.{direction}",
+            "top results",
+            "4 Examples",
+            "{model}",
+            direction="{direction}",
         ),
     log:
         "results/logs/plot_gallery/{dataset}.{model}.{direction}.log",
-    benchmark:
-        "results/benchmarks/plot_gallery/{dataset}.{model}.{direction}.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -157,27 +102,15 @@ rule plot_training:
         log="data/models/{model}/training.csv",
         model="data/models/{model}/model.json",
     output:
-        svg=in_each_language(
-            "results/{dataset}/figures/training.{model}.{lang}.svg",
-            caption="../scripts/report/captions/training.rst",
-            category="2 Method and data",
-            labels={"result": "Figure: training of {model}"},
-        ),
-        png=collect("results/{{dataset}}/figures/training.{{model}}.{lang}.png", lang=LANGUAGES),
-        table=report(
-            "results/{dataset}/figures/training.{model}.csv",
-            caption="../scripts/report/captions/numbers.rst",
-            category="2 Method and data",
-            labels={"result": "Numbers: training of {model}"},
-        ),
+        **figure("training.{model}", "training of {model}", "2 Method and data"),
     log:
         "results/logs/plot_training/{dataset}.{model}.log",
-    benchmark:
-        "results/benchmarks/plot_training/{dataset}.{model}.tsv"
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_training.py", *words_of("figures", "labels")),
+        code=fingerprint(
+            "scripts/report/plot_training.py", *words_of("figures", "labels", "measures")
+        ),
         languages=LANGUAGES,
         style=setting("figures/training"),
     script:
@@ -189,29 +122,13 @@ rule plot_study:
     input:
         table="results/{dataset}/tables/{study}.csv",
     output:
-        svg=in_each_language(
-            "results/{dataset}/figures/study.{study}.{lang}.svg",
-            caption="../scripts/report/captions/study.rst",
-            category="5 Studies",
-            subcategory="{study}",
-            labels={"result": "Figure"},
-        ),
-        png=collect("results/{{dataset}}/figures/study.{{study}}.{lang}.png", lang=LANGUAGES),
-        table=report(
-            "results/{dataset}/figures/study.{study}.csv",
-            caption="../scripts/report/captions/numbers.rst",
-            category="5 Studies",
-            subcategory="{study}",
-            labels={"result": "Numbers of the figure"},
-        ),
+        **figure("study.{study}", "{study}", "5 Studies", "{study}"),
     log:
         "results/logs/plot_study/{dataset}.{study}.log",
-    benchmark:
-        "results/benchmarks/plot_study/{dataset}.{study}.tsv"
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_study.py", *words_of("labels")),
+        code=fingerprint("scripts/report/plot_study.py", *words_of("labels", "measures")),
         languages=LANGUAGES,
         settings=setting("studies/{study}/figure"),
         style=setting("figures/studies"),
@@ -226,25 +143,9 @@ rule plot_hubs:
         images=ancient("data/{dataset}/images"),
         table="data/{dataset}/images.csv",
     output:
-        svg=in_each_language(
-            "results/{dataset}/figures/hubs.{lang}.svg",
-            caption="../scripts/report/captions/hubs.rst",
-            category="5 Studies",
-            subcategory="geometry",
-            labels={"result": "Figure: the worst hubs"},
-        ),
-        png=collect("results/{{dataset}}/figures/hubs.{lang}.png", lang=LANGUAGES),
-        table=report(
-            "results/{dataset}/figures/hubs.csv",
-            caption="../scripts/report/captions/numbers.rst",
-            category="5 Studies",
-            subcategory="geometry",
-            labels={"result": "Numbers: the worst hubs"},
-        ),
+        **figure("hubs", "the worst hubs", "5 Studies", "geometry"),
     log:
         "results/logs/plot_hubs/{dataset}.log",
-    benchmark:
-        "results/benchmarks/plot_hubs/{dataset}.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -262,25 +163,9 @@ rule plot_failures:
         images=ancient("data/{dataset}/images"),
         table="data/{dataset}/images.csv",
     output:
-        svg=in_each_language(
-            "results/{dataset}/figures/failures.{lang}.svg",
-            caption="../scripts/report/captions/failures.rst",
-            category="5 Studies",
-            subcategory="errors",
-            labels={"result": "Figure: failures of each kind"},
-        ),
-        png=collect("results/{{dataset}}/figures/failures.{lang}.png", lang=LANGUAGES),
-        table=report(
-            "results/{dataset}/figures/failures.csv",
-            caption="../scripts/report/captions/numbers.rst",
-            category="5 Studies",
-            subcategory="errors",
-            labels={"result": "Numbers: failures of each kind"},
-        ),
+        **figure("failures", "failures of each kind", "5 Studies", "errors"),
     log:
         "results/logs/plot_failures/{dataset}.log",
-    benchmark:
-        "results/benchmarks/plot_failures/{dataset}.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -296,29 +181,13 @@ rule plot_index_tradeoff:
     input:
         table="results/{dataset}/tables/index_costs.csv",
     output:
-        svg=in_each_language(
-            "results/{dataset}/figures/index_tradeoff.{lang}.svg",
-            caption="../scripts/report/captions/index_tradeoff.rst",
-            category="5 Studies",
-            subcategory="indexes",
-            labels={"result": "Figure: what indexes find and cost"},
-        ),
-        png=collect("results/{{dataset}}/figures/index_tradeoff.{lang}.png", lang=LANGUAGES),
-        table=report(
-            "results/{dataset}/figures/index_tradeoff.csv",
-            caption="../scripts/report/captions/numbers.rst",
-            category="5 Studies",
-            subcategory="indexes",
-            labels={"result": "Numbers: what indexes find and cost"},
-        ),
+        **figure("index_tradeoff", "what indexes find and cost", "5 Studies", "indexes"),
     log:
         "results/logs/plot_index_tradeoff/{dataset}.log",
-    benchmark:
-        "results/benchmarks/plot_index_tradeoff/{dataset}.tsv"
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_index_tradeoff.py", *words_of("labels")),
+        code=fingerprint("scripts/report/plot_index_tradeoff.py", *words_of("labels", "measures")),
         languages=LANGUAGES,
         style=setting("figures/studies"),
     script:
@@ -330,6 +199,7 @@ rule report_page:
     input:
         **{name: f"results/{{dataset}}/figures/{name}.{{lang}}.svg" for name in PICTURES},
         **{name: f"results/{{dataset}}/tables/{name}.csv" for name in LISTS},
+        **ROWS,
         metrics="results/{dataset}/tables/metrics.csv",
         pairs="results/{dataset}/tables/pairs.csv",
         steps="results/{dataset}/tables/steps.csv",
@@ -352,8 +222,6 @@ rule report_page:
         models=collect("data/models/{model}/model.json", model=RUN["models"]),
         source="data/{dataset}/raw/source.json",
         audit="results/{dataset}/audit.json",
-        captions="data/{dataset}/captions.json",
-        splits="data/{dataset}/splits.json",
         images=ancient("data/{dataset}/images"),
         flow="results/{dataset}/figures/flow.{lang}.svg",
         recall="results/{dataset}/figures/recall.{lang}.svg",
@@ -374,8 +242,6 @@ rule report_page:
         ),
     log:
         "results/logs/report_page/{dataset}.{lang}.log",
-    benchmark:
-        "results/benchmarks/report_page/{dataset}.{lang}.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -403,8 +269,6 @@ rule report_pdf:
         ),
     log:
         "results/logs/report_pdf/{dataset}.{lang}.log",
-    benchmark:
-        "results/benchmarks/report_pdf/{dataset}.{lang}.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -417,9 +281,9 @@ rule explorer:
     """Every query of every run, both ways, as one page that opens from disk."""
     input:
         **FAILURES,
+        **ROWS,
         rankings=RANKINGS,
-        captions="data/{dataset}/captions.json",
-        splits="data/{dataset}/splits.json",
+        metrics="results/{dataset}/tables/metrics.csv",
         judgments="data/{dataset}/judgments.csv",
         images=ancient("data/{dataset}/images"),
         table="data/{dataset}/images.csv",
@@ -432,8 +296,6 @@ rule explorer:
         ),
     log:
         "results/logs/explorer/{dataset}.log",
-    benchmark:
-        "results/benchmarks/explorer/{dataset}.tsv"
     conda:
         "../envs/report.yaml"
     params:
@@ -451,15 +313,11 @@ rule figures:
         collect(
             "results/{dataset}/figures/{name}.{lang}.{kind}",
             dataset=DATASET,
-            name=[
-                *("flow", "recall", "ranks", *PICTURES),
-                *collect("study.{study}", study=DRAWN),
-                *collect("training.{model}", model=TRAINED),
-                *collect("gallery.{model}.{direction}", model=RUN["models"], direction=DIRECTIONS),
-            ],
+            name=["flow", *DRAWINGS],
             lang=LANGUAGES,
             kind=["svg", "png"],
         ),
+        collect("results/{dataset}/figures/{name}.csv", dataset=DATASET, name=DRAWINGS),
     localrule: True
 
 

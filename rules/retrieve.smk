@@ -15,8 +15,6 @@ rule fit_scorer:
         scorer="results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz",
     log:
         "results/logs/fit_scorer/{dataset}.{model}.{prompt}.{scorer}.log",
-    benchmark:
-        "results/benchmarks/fit_scorer/{dataset}.{model}.{prompt}.{scorer}.tsv"
     wildcard_constraints:
         scorer=scorers_not_of("adapter"),
     conda:
@@ -36,8 +34,6 @@ rule fit_adapter:
         scorer="results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz",
     log:
         "results/logs/fit_adapter/{dataset}.{model}.{prompt}.{scorer}.log",
-    benchmark:
-        "results/benchmarks/fit_adapter/{dataset}.{model}.{prompt}.{scorer}.tsv"
     wildcard_constraints:
         scorer=scorers_of("adapter"),
     conda:
@@ -54,15 +50,12 @@ rule similarity:
     """Rank the gallery for every query, both ways, block by block."""
     input:
         unpack(features_to_rank),
-        captions="data/{dataset}/captions.json",
-        splits="data/{dataset}/splits.json",
+        **ROWS,
         scorer="results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz",
     output:
         rankings="results/{dataset}/{model}/{prompt}/{scorer}/rankings.npz",
     log:
         "results/logs/similarity/{dataset}.{model}.{prompt}.{scorer}.log",
-    benchmark:
-        "results/benchmarks/similarity/{dataset}.{model}.{prompt}.{scorer}.tsv"
     conda:
         "../envs/analysis.yaml" if RANKED_ON_CPU else "../envs/models.yaml"
     threads: 4
@@ -88,8 +81,6 @@ if RANKING_SHARDS > 1:
             part=temp("results/{dataset}/{model}/{prompt}/{scorer}/shards/rankings.{shard}.npz"),
         log:
             "results/logs/similarity/{dataset}.{model}.{prompt}.{scorer}.{shard}.log",
-        benchmark:
-            "results/benchmarks/similarity/{dataset}.{model}.{prompt}.{scorer}.{shard}.tsv"
 
     rule gather_rankings:
         """Add up the ranks of all shards of the gallery, and merge their lists."""
@@ -104,8 +95,6 @@ if RANKING_SHARDS > 1:
             rankings="results/{dataset}/{model}/{prompt}/{scorer}/rankings.npz",
         log:
             "results/logs/gather_rankings/{dataset}.{model}.{prompt}.{scorer}.log",
-        benchmark:
-            "results/benchmarks/gather_rankings/{dataset}.{model}.{prompt}.{scorer}.tsv"
         conda:
             "../envs/analysis.yaml"
         params:
@@ -120,8 +109,7 @@ rule build_index:
     """Build a FAISS index of what each direction looks for, after the scorer's map."""
     input:
         unpack(features_to_rank),
-        captions="data/{dataset}/captions.json",
-        splits="data/{dataset}/splits.json",
+        **ROWS,
         scorer="results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz",
     output:
         text_to_image="results/{dataset}/{model}/{prompt}/{scorer}/index.{index}.text_to_image.faiss",
@@ -131,8 +119,6 @@ rule build_index:
     log:
         # in a folder: a file's name has no room for five names
         "results/logs/build_index/{dataset}.{model}.{prompt}.{scorer}/{index}.log",
-    benchmark:
-        "results/benchmarks/build_index/{dataset}.{model}.{prompt}.{scorer}/{index}.tsv"
     conda:
         "../envs/analysis.yaml"
     params:

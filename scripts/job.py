@@ -25,8 +25,6 @@ log = logging.getLogger("clip-retrieval")
 REFUSED_BY_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 # less than this is left where a disk is full: what is written last may have been too large for it
 FULL = 2**16
-# sums of what the workflow made, each file's under the sum of its name
-SEALS = Path(".snakemake/sums")
 # environment variable by which a job knows its run: "<run>@<file that names the run at work>"
 RUN = "CLIP_RETRIEVAL_RUN"
 
@@ -65,6 +63,8 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
     Whatever the rule, its inputs must be as the steps before made them: a table that lost its end
     is still a table, and features under another's name are still features.
     """
+    from scripts import jobs  # which stands on this module
+
     values = ".".join(str(value) for value in snakemake.wildcards)
     name = f"{snakemake.rule} {values}".strip()
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
@@ -86,9 +86,9 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
     ):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        check_seals(snakemake.input)
+        inputs = jobs.checked(snakemake.input)
         main(snakemake)
-        seal(snakemake.output)
+        jobs.note(snakemake, inputs)
     except BadInput as error:
         log.error("ERROR in %s", error)
         raise SystemExit(1) from None
@@ -178,42 +178,6 @@ def check_run(path: Path) -> None:
     if at_work != run:
         todo = "nothing: the later run makes it"
         raise BadInput(path, "a later run at work", "the run of this job", todo)
-
-
-def seal(outputs: Iterable[str]) -> None:
-    """Note the sums of files that a step of the workflow has made."""
-    for path in outputs:
-        # relative to Snakemake's working directory, as all that rules make
-        if SEALS.parent.is_dir() and not Path(path).is_absolute() and Path(path).is_file():
-            with whole(_seal_of(path)) as draft:
-                draft.write_text(digest_of_file(path), "ascii")
-
-
-def check_seals(inputs: Iterable[str]) -> None:
-    """Raise ``BadInput`` where files are not as the workflow made them, naming each.
-
-    What it did not make, or before it noted sums, may hold anything.
-    """
-    changed = [path for path in dict.fromkeys(inputs) if _is_changed(path)]
-    if changed:
-        raise BadInput(
-            ", ".join(changed),
-            "changed after the workflow made it",
-            "as it was made",
-            f"delete {' and '.join(changed)} and run again: the workflow makes it anew",
-        )
-
-
-def _is_changed(path: str) -> bool:
-    try:
-        made = _seal_of(path).read_text("ascii")
-    except OSError:
-        return False
-    return Path(path).is_file() and digest_of_file(path) != made
-
-
-def _seal_of(path: str) -> Path:
-    return SEALS / hashlib.sha256(os.fsencode(path)).hexdigest()
 
 
 def is_folder(path: Path) -> bool:

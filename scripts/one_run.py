@@ -9,6 +9,7 @@ what it had finished is kept.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime
 import errno
@@ -151,6 +152,7 @@ def _clear(before: dict[str, Any], folder: Path, say: Any) -> None:
             raise Told(_at_work(before, folder.parent))
     count = _end_processes(before["run"])
     shutil.rmtree(folder / "locks", ignore_errors=True)
+    _remove_half_made(folder)
     jobs = f" {count} process(es) of its jobs were still at work and were ended." if count else ""
     say(f"The run of {before['since']} was killed.{jobs} Going on from what it had finished.")
 
@@ -239,6 +241,23 @@ def _processes_of(run: str) -> list[Any]:
             if ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
+
+
+def _remove_half_made(folder: Path) -> None:
+    """Remove files that jobs were at when their run was killed, as Snakemake does where it sees it.
+
+    It looks at its marks before it knows the jobs behind a checkpoint, and so not at those of what
+    they alone need.
+    """
+    marks = folder / "incomplete"
+    for mark in [path for path in marks.rglob("*") if path.is_file()]:
+        # names too long for a file are cut into folders, which begin with @
+        coded = "".join(part.removeprefix("@") for part in mark.relative_to(marks).parts)
+        with contextlib.suppress(OSError, ValueError):
+            file = folder.parent / base64.urlsafe_b64decode(coded).decode()
+            if not file.is_dir():
+                file.unlink(missing_ok=True)
+                mark.unlink()
 
 
 def _remove_drafts(folder: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
-PARTS += ("run", "requirements.lock", "pyproject.toml")
+PARTS += ("run", "requirements.lock", "requirements-tests.lock", "pyproject.toml")
 
 # a shell that starts the tests in the background lets them, and all they start, ignore Ctrl-C
 signal.signal(signal.SIGINT, signal.default_int_handler)

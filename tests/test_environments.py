@@ -1,10 +1,15 @@
-"""Each conda environment has what the scripts of its rules import, and no more than they need."""
+"""What is pinned is all that is needed and no more: for a run, for tests, for each kind of rule.
+
+Two locks, one over the other, are what ``./run`` and ``./run test`` install; of the first, each
+conda environment has what the scripts of its rules import.
+"""
 
 import ast
 import functools
 import re
 import sys
-from importlib.metadata import packages_distributions, requires
+import tomllib
+from importlib.metadata import packages_distributions, requires, version
 from pathlib import Path
 
 import pytest
@@ -13,6 +18,10 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 LOCK = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split())
+LAYER, *PINS = (ROOT / "requirements-tests.lock").read_text().splitlines()
+TESTS = dict(line.split("==") for line in PINS)
+BOTH = LOCK | TESTS
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 ENVS = sorted(path.stem for path in (ROOT / "envs").glob("*.yaml"))
 DISTRIBUTIONS = packages_distributions()
 
@@ -84,8 +93,9 @@ def bindings(node: ast.ImportFrom) -> dict[str, tuple[str, str]]:
 
 @functools.cache
 def module_of(name: str) -> Module | None:
-    path = ROOT / (name.replace(".", "/") + ".py")
-    return Module(path) if path.is_file() else None
+    place = ROOT / name.replace(".", "/")
+    paths = (place.with_suffix(".py"), place / "__init__.py")
+    return next((Module(path) for path in paths if path.is_file()), None)
 
 
 def packages_used_by(script: str) -> dict[str, str]:
@@ -137,13 +147,12 @@ def packages_used_by(script: str) -> dict[str, str]:
                 for top in {name.split(".")[0] for name in names}:
                     if top != "scripts" and top not in sys.stdlib_module_names:
                         (package,) = DISTRIBUTIONS[top][:1]
-                        name = re.sub(r"[-_.]+", "-", package).lower()
-                        used.setdefault(name, f"{place[0]}, line {part.lineno}")
+                        used.setdefault(plain(package), f"{place[0]}, line {part.lineno}")
     return used
 
 
-def needed_with(names: list[str]) -> set[str]:
-    """``names`` and every package that they need here, by their own metadata."""
+def needed_with(names: list[str], pins: dict[str, str] = LOCK) -> set[str]:
+    """``names`` and every package of ``pins`` that they need here, by their own metadata."""
     found: set[tuple[str, tuple[str, ...]]] = set()
     waiting = [(name, ()) for name in names]
     while waiting:
@@ -151,17 +160,57 @@ def needed_with(names: list[str]) -> set[str]:
         if (name, extras) in found:
             continue
         found.add((name, extras))
-        for line in requires(name) or []:
-            need = Requirement(line)
-            if need.marker and not any(
-                need.marker.evaluate({"extra": extra}) for extra in ("", *extras)
-            ):
-                continue
-            # what the CPU build of torch does without is pinned by the other builds themselves
-            named = re.sub(r"[-_.]+", "-", need.name).lower()
-            if named in LOCK:
-                waiting.append((named, tuple(sorted(need.extras))))
+        for named, wanted in needs_of(name, extras):
+            if named in pins:
+                waiting.append((named, wanted))
     return {name for name, _ in found}
+
+
+def needs_of(name: str, extras: tuple[str, ...] = ()) -> list[tuple[str, tuple[str, ...]]]:
+    """Packages that an installed one needs on this system, and which extras of each."""
+    needs = [Requirement(line) for line in requires(name) or []]
+    return [
+        (plain(need.name), tuple(sorted(need.extras)))
+        for need in needs
+        if not need.marker or any(need.marker.evaluate({"extra": extra}) for extra in ("", *extras))
+    ]
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def named_in(requirements: list[str]) -> list[str]:
+    return [plain(Requirement(line).name) for line in requirements]
+
+
+def test_a_lock_is_a_list_of_names_and_versions_and_that_of_the_tests_lies_over_the_other():
+    assert LAYER == "-r requirements.lock"
+    for pins in (LOCK, TESTS):
+        assert list(pins) == sorted(pins)
+        assert not [pin for pin in pins.items() if not re.fullmatch(r"\d[\w.]*", pin[1])]
+    # a package in both could have two versions
+    assert not set(LOCK) & set(TESTS)
+
+
+def test_the_two_locks_are_what_the_project_names_and_all_that_it_needs_and_no_more():
+    of_runs = needed_with(named_in(PROJECT["project"]["dependencies"]), BOTH)
+    of_tests = needed_with(named_in(PROJECT["dependency-groups"]["dev"]), BOTH)
+    assert of_runs == set(LOCK)
+    assert of_tests - of_runs == set(TESTS)
+
+
+@pytest.mark.parametrize("pins", [LOCK, BOTH], ids=["a run", "tests"])
+def test_a_lock_needs_no_package_that_it_does_not_pin_and_is_what_is_installed(pins):
+    missing = {
+        name: needs
+        for name in pins
+        # what the CPU build of torch does without is pinned by the other builds themselves
+        if name != "torch" and (needs := {need for need, _ in needs_of(name)} - set(pins))
+    }
+    assert missing == {}
+    installed = {name: version(name).partition("+")[0] for name in pins}
+    assert installed == pins
 
 
 def test_every_rule_with_a_script_has_one_of_these_environments():

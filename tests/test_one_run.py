@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from snakemake.persistence.file import FilePersistence
 
 from scripts import one_run
 from scripts.job import RUN, BadInput, whole
@@ -63,6 +64,27 @@ def test_what_a_killed_run_of_this_machine_left_is_cleared_and_finished_files_st
         assert not list((folder.parent).rglob("*.lock"))
         assert kept.exists() and not draft.exists() and not folder_draft.exists()
     assert "was killed. 1 process(es)" in said[0]
+
+
+@pytest.mark.parametrize("length", [10, 300])
+def test_what_a_killed_run_was_at_is_made_again_also_behind_a_checkpoint(folder, length):
+    left(folder, **one_run._machine())
+    name = f"results/set/{'x' * (length // 2)}/{'y' * (length // 2)}.npy"
+    half, whole_one = folder.parent / name, folder.parent / "results/set/images.npy"
+    images = folder.parent / "data/set/images"
+    half.parent.mkdir(parents=True)
+    images.mkdir(parents=True)
+    for path in (half, whole_one, images / "a.jpg"):
+        path.write_bytes(b"x")
+    notes = FilePersistence(path=str(folder))
+    for made in (name, "data/set/images", "results/set/never-came.npy"):
+        notes._mark_incomplete(made, None)
+    (folder / "incomplete/no mark!").touch()
+    with alone(folder, lambda _: None):
+        assert not half.exists() and whole_one.exists()
+        assert not FilePersistence(path=str(folder))._filter_incomplete_keys([name])
+        # a folder is Snakemake's own to remove
+        assert (images / "a.jpg").exists()
 
 
 def test_a_killed_run_leaves_the_processes_of_others_alone(folder):

@@ -1,12 +1,17 @@
 """The repository as its visitors find it: clean, pinned, and true to its README."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
+
+from scripts.version import version_of_workflow
 
 ROOT = Path(__file__).parent.parent
 LOCK = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split())
@@ -33,17 +38,6 @@ def test_the_linters_have_nothing_to_say(command):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_package_that_we_name_is_pinned():
-    project = (ROOT / "pyproject.toml").read_text()
-    named = re.findall(r'^\s+"([a-z0-9-]+)(?:[=<>]+[^"]*)?",$', project, re.M)
-    assert len(named) > 15
-    assert not set(named) - set(LOCK)
-
-
-def test_the_lock_is_a_list_of_names_and_versions():
-    assert not [pin for pin in LOCK.items() if not re.fullmatch(r"\d[\w.]*", pin[1])]
-
-
 @pytest.mark.parametrize("path", ENVS, ids=[path.stem for path in ENVS])
 def test_conda_environments_have_the_pins_of_the_lock(path):
     env = yaml.safe_load(path.read_text("utf-8"))
@@ -62,7 +56,7 @@ def test_every_rule_that_makes_something_names_its_environment_log_and_fingerpri
             if "script:" not in rule:
                 continue
             name = rule.split(":")[0]
-            for part in ("conda:", "log:", "benchmark:", "code=fingerprint("):
+            for part in ("conda:", "log:", "code=fingerprint("):
                 assert part in rule, f"{path.name}: {name} has no {part}"
             script = re.search(r'script:\s+"\.\./(scripts/\w+/(\w+)\.py)"', rule)
             assert script and f'"{script[1]}"' in rule.split("script:")[0]
@@ -105,7 +99,7 @@ def test_no_script_loads_a_heavy_package_before_its_work_begins(stage):
     assert done.stdout.splitlines() == [f"{name} []" for name in names], done.stderr
 
 
-PAGES = ["README.md", "README.zh.md", "config/README.md", "results/README.md"]
+PAGES = ["README.md", "README.zh.md", "CONTRIBUTING.md", "config/README.md", "results/README.md"]
 PAGES += ["SECURITY.md", "docs/benchmarks.md", "docs/clusters.md", "docs/dependencies.md"]
 PAGES += ["docs/marking.md", "docs/models.md"]
 
@@ -179,3 +173,108 @@ def test_the_picture_of_the_rules_has_all_that_the_default_run_uses():
     assert sorted(drawn) == sorted(made), (
         "draw docs/rulegraph.svg again by the command in README.md"
     )
+
+
+# --- what tools and people look for first
+
+
+def read_yaml(path: str):
+    return yaml.safe_load((ROOT / path).read_text("utf-8"))
+
+
+# the workflow and what is told of it; then what tools look for here and nowhere else
+OURS = {"Snakefile", "rules", "scripts", "config", "envs", "profiles", "tests", "docs", "data"}
+OURS |= {"results", "run", "README.md", "README.zh.md", "SECURITY.md", "CONTRIBUTING.md"}
+OURS |= {"CHANGELOG.md", "LICENSE", "requirements.lock", "requirements-tests.lock"}
+OF_TOOLS = {"pyproject.toml", "CITATION.cff", "Containerfile", ".ci", ".github", ".gitignore"}
+OF_TOOLS |= {".pre-commit-config.yaml", ".snakemake-workflow-catalog.yml"}
+
+
+def test_nothing_else_stands_at_the_top():
+    tracked = run("git", "ls-files", "--cached", "--others", "--exclude-standard").stdout
+    assert {path.partition("/")[0] for path in tracked.splitlines()} == OURS | OF_TOOLS
+
+
+def test_one_version_stands_in_the_changelog_and_the_citation():
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    unreleased, newest = re.findall(r"^## (.+)$", changes, re.M)[:2]
+    assert unreleased == "Unreleased"
+    cited = read_yaml("CITATION.cff")
+    assert newest == f"{cited['version']} ({cited['date-released']})"
+    assert cited["version"] == version_of_workflow()
+
+
+def test_the_citation_says_what_its_schema_asks_for_and_invents_no_one():
+    cited = read_yaml("CITATION.cff")
+    assert cited["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= set(cited)
+    holder = re.search(r"Copyright \(c\) \d+ (.+)", (ROOT / "LICENSE").read_text())[1]
+    assert cited["authors"] == [{"name": holder}]
+    assert cited["license"] == (ROOT / "LICENSE").read_text().partition(" ")[0]
+
+
+def test_actions_are_pinned_and_may_only_read():
+    for path in (ROOT / ".github/workflows").iterdir():
+        flow = read_yaml(path)
+        assert flow["permissions"] == {"contents": "read"} and flow["concurrency"]
+        for job in flow["jobs"].values():
+            assert "permissions" not in job and job["timeout-minutes"]
+            for step in job["steps"]:
+                used = step.get("uses")
+                assert used is None or re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", used)
+
+
+def test_the_oldest_python_that_is_promised_is_tested():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    jobs = read_yaml(".github/workflows/tests.yml")["jobs"]
+    tested = jobs["tests"]["strategy"]["matrix"]["python"]
+    assert project["requires-python"] == f">={tested[0]}" and len(tested) > 1
+    assert "bash .ci/run" in [step.get("run") for step in jobs["tests"]["steps"]]
+
+
+def test_hooks_run_tools_of_the_lock_alone():
+    pins = (ROOT / "requirements-tests.lock").read_text()
+    (repository,) = read_yaml(".pre-commit-config.yaml")["repos"]
+    assert repository["repo"] == "local"
+    for hook in repository["hooks"]:
+        tool = hook["entry"].split()[0].removeprefix(".venv/bin/")
+        assert f"\n{tool}==" in pins and hook["language"] == "system"
+
+
+def test_the_catalog_is_told_what_the_workflow_can_do():
+    told = read_yaml(".snakemake-workflow-catalog.yml")["usage"]["software-stack-deployment"]
+    in_rules = "".join(path.read_text("utf-8") for path in (ROOT / "rules").glob("*.smk"))
+    for way, word in (("conda", "conda:"), ("apptainer", "container:"), ("report", "report(")):
+        assert told[way] == (word in in_rules)
+
+
+def test_the_container_has_what_a_run_needs_and_runs_as_nobody_special(fresh, tmp_path):
+    """Its steps, one by one, as far as they can be followed without an image."""
+    steps = re.findall(r"^([A-Z]+) (.+)$", (ROOT / "Containerfile").read_text("utf-8"), re.M)
+    kinds = [kind for kind, _ in steps]
+    assert steps[0] == ("FROM", "python:3.11-slim") and steps[-1] == ("ENTRYPOINT", '["./run"]')
+    copied, image = [], tmp_path / "image"
+    image.mkdir()
+    for kind, words in steps:
+        if kind == "COPY":
+            assert kinds.index("USER") < kinds.index("COPY") and words.startswith("--chown=clip ")
+            *names, to = words.split()[1:]
+            copied += names
+            for name in names:
+                if (ROOT / name).is_dir():
+                    kept = shutil.ignore_patterns("__pycache__")
+                    shutil.copytree(ROOT / name, image / to, ignore=kept)
+                else:
+                    shutil.copy(ROOT / name, image / to)
+        elif kind == "RUN" and "./run" in words:
+            installed, command = {path.name for path in image.iterdir()}, words
+    # what is installed hangs on the lock, and not on code that changes every day
+    assert installed == {"run", "requirements.lock"}
+    parts = {path.name for path in fresh.folder.iterdir()}
+    assert sorted(copied) == sorted(parts - {"requirements-tests.lock"})
+    (image / "run").write_text('#!/bin/sh\necho "$1 ${UV_TORCH_BACKEND-}"\n')
+    for torch, told in (("cpu", "install cpu\n"), ("cuda", "install \n")):
+        plain = {"PATH": os.environ["PATH"], "TORCH": torch}
+        done = subprocess.run(["sh", "-c", command], cwd=image, env=plain, capture_output=True)
+        assert done.stdout.decode() == told
+    type(fresh)(image).planned("--configfile", "config/demo.yaml")

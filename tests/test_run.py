@@ -23,10 +23,12 @@ def clone(tmp_path):
     """``run`` and an environment that is set up, of tools that tell how they were called."""
     shutil.copy(ROOT / "run", tmp_path / "run")
     (tmp_path / "requirements.lock").write_text("six==1.17.0\n")
+    (tmp_path / "requirements-tests.lock").write_text("iniconfig==2.3.1\n")
     (tmp_path / "config").mkdir()
     for tool in ("snakemake", "python"):
         write_tool(tmp_path / ".venv/bin" / tool, f'echo "{tool} in $PWD:" "$@"')
-    shutil.copy(tmp_path / "requirements.lock", tmp_path / ".venv/installed.lock")
+    for lock in ("requirements.lock", "requirements-tests.lock"):
+        shutil.copy(tmp_path / lock, tmp_path / ".venv")
     return tmp_path
 
 
@@ -142,7 +144,18 @@ def test_an_unknown_command_shows_what_there_is(clone):
     done = call(clone, "serch")
     assert done.returncode == 2 and "./run search" in done.stderr
     assert "./run verify" in done.stderr and "./run test" in done.stderr
+    assert done.stderr.endswith("such as for an image\n")
     assert call(clone, "--help").returncode == 0
+
+
+def test_it_can_install_and_do_nothing_else(clone, tmp_path):
+    (clone / ".venv/requirements.lock").unlink()
+    write_tool(clone / ".venv/bin/python", WITHOUT_UV)
+    path = few_tools(tmp_path / "bin", "exit 0")
+    done = call(clone, "install", path=path)
+    assert done.returncode == 0 and done.stderr.endswith("Ready.\n")
+    done = call(clone, "install", path=path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_failing_step_fails_the_run(clone):
@@ -151,7 +164,7 @@ def test_a_failing_step_fails_the_run(clone):
 
 
 def test_without_a_new_enough_python_it_says_which_is_needed(clone, tmp_path):
-    (clone / ".venv/installed.lock").unlink()
+    (clone / ".venv/requirements.lock").unlink()
     bin_ = tmp_path / "bin"
     for tool in ("dirname", "sh", "cmp"):
         (bin_ / tool).parent.mkdir(exist_ok=True)
@@ -162,16 +175,85 @@ def test_without_a_new_enough_python_it_says_which_is_needed(clone, tmp_path):
     assert "No Python 3.11 or newer found" in done.stderr
 
 
+# a python whose pip can install a lock but not uv
+WITHOUT_UV = 'case "$*" in *uv*) exit 1;; *) echo "pip: $*";; esac'
+
+
+def few_tools(folder: Path, python3: str) -> str:
+    """A PATH on which there is no uv, and a ``python3`` that does as told."""
+    write_tool(folder / "python3", python3)
+    for tool in ("dirname", "sh", "cmp", "cp", "cat", "mkdir", "sleep"):
+        (folder / tool).symlink_to(shutil.which(tool))
+    return str(folder)
+
+
 def test_a_changed_lock_sets_up_again_and_falls_back_to_pip_without_uv(clone, tmp_path):
     (clone / "requirements.lock").write_text("six==1.16.0\n")
-    bin_ = tmp_path / "bin"
-    # a python whose venv is this stand-in, and whose pip can install a lock but not uv
-    write_tool(clone / ".venv/bin/python", 'case "$*" in *uv*) exit 1;; *) echo "pip: $*";; esac')
-    write_tool(bin_ / "python3", "exit 0")
-    for tool in ("dirname", "sh", "cmp", "cp", "cat"):
-        (bin_ / tool).symlink_to(shutil.which(tool))
-    done = call(clone, path=str(bin_))
+    write_tool(clone / ".venv/bin/python", WITHOUT_UV)
+    done = call(clone, path=few_tools(tmp_path / "bin", "exit 0"))
     assert done.returncode == 0
     assert "going on with pip" in done.stderr and "Setting up .venv" in done.stderr
     assert "pip install" in done.stdout and "requirements.lock" in done.stdout
-    assert (clone / ".venv/installed.lock").read_text() == "six==1.16.0\n"
+    assert (clone / ".venv/requirements.lock").read_text() == "six==1.16.0\n"
+    assert "requirements-tests" not in done.stdout + done.stderr
+
+
+def test_only_the_tests_install_what_only_they_need_and_say_so_once(clone, tmp_path):
+    (clone / ".venv/requirements-tests.lock").unlink()
+    write_tool(clone / ".venv/bin/python", WITHOUT_UV)
+    path = few_tools(tmp_path / "bin", "exit 0")
+    for command in ((), ("verify",), ("bench",), ("snakemake", "-n")):
+        done = call(clone, *command, path=path)
+        assert done.returncode == 0 and "Adding" not in done.stderr
+    first, second = call(clone, "test", "-k", "a b", path=path), call(clone, "test", path=path)
+    assert first.stderr.count("from requirements-tests.lock; once.") == 1
+    assert f"pip install --quiet --disable-pip-version-check -r {clone}/requirements-" in (
+        first.stdout
+    )
+    assert first.stdout.endswith("pip: -m pytest -k a b\n")
+    assert second.stdout == "pip: -m pytest\n" and not second.stderr
+
+
+def test_an_installation_that_failed_is_begun_again(clone, tmp_path):
+    (clone / ".venv/requirements.lock").unlink()
+    write_tool(clone / ".venv/bin/python", "exit 1")
+    done = call(clone, "verify", path=few_tools(tmp_path / "bin", "exit 0"))
+    assert done.returncode == 1 and "Run ./run again" in done.stderr
+    assert not (clone / ".venv/requirements.lock").exists()
+
+
+def test_of_several_that_start_at_once_one_sets_up_and_the_others_wait(clone, tmp_path):
+    """As the three lanes of ``.ci/run`` do, each with the tests' lock to add."""
+    for lock in ("requirements.lock", "requirements-tests.lock"):
+        (clone / ".venv" / lock).unlink()
+    log, go = tmp_path / "log", tmp_path / "go"
+    real = f'*) exec {sys.executable} "$@";; esac'
+    path = few_tools(tmp_path / "bin", f'case "$*" in "-m venv"*) ;; {real}')
+    slow = f'echo "$*" >>{log}; until [ -e {go} ]; do sleep 0.02; done'
+    pip = f'case "$*" in *uv*) exit 1;; *" -r "*) {slow};; *pytest*) ;; {real}'
+    write_tool(clone / ".venv/bin/python", pip)
+    waiting = [
+        subprocess.Popen(
+            [str(clone / "run"), "test"], env=os.environ | {"PATH": path}, stderr=subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    told = [process.stderr for process in waiting]
+    first = [stream.readline().decode() for stream in told]
+    go.touch()
+    rest = [process.communicate()[1].decode() for process in waiting]
+    assert [process.returncode for process in waiting] == [0, 0, 0]
+    assert sum("Setting up" in line for line in first) == 1
+    assert sum("waiting for it" in line for line in first) == 2
+    assert sum(text.count("Adding to .venv") for text in rest) == 1
+    installed = [line.rpartition("/")[2] for line in log.read_text().splitlines()]
+    assert installed == ["requirements.lock", "requirements-tests.lock"]
+
+
+def test_where_python_has_no_venv_of_its_own_uv_makes_one(clone, tmp_path):
+    (clone / ".venv/requirements.lock").unlink()
+    path = few_tools(tmp_path / "bin", 'case "$*" in "-m venv"*) exit 1;; esac')
+    assert "apt install python3-venv" in call(clone, "verify", path=path).stderr
+    write_tool(tmp_path / "bin/uv", 'echo "uv: $*"')
+    done = call(clone, "verify", path=path)
+    assert done.returncode == 0 and done.stdout.startswith("uv: venv --quiet --seed"), done.stderr

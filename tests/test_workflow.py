@@ -122,61 +122,6 @@ def test_no_scorer_is_fitted_on_anything_of_the_test_split(finished):
     assert not [line for line in told if "/test/" in line or "rankings" in line]
 
 
-OWN_STUDY = '''
-"""How many captions an image has."""
-
-import numpy as np
-
-from scripts.data.rows import read_rows
-from scripts.job import run
-from scripts.studies.table import row, write_rows
-
-
-def main(snakemake):
-    rows = read_rows(snakemake.input.captions, snakemake.input.splits, "test")
-    counts = np.bincount(rows.image_of_caption)
-    key = ("any <b>model</b>", "", "")
-    many = row(key, "image_to_text", "captions", counts.mean(), len(counts), group="all images")
-    write_rows(snakemake.output.table, [many])
-
-
-if __name__ == "__main__":
-    run(main, snakemake)
-'''
-OWN_RULE = '''
-
-rule study_mine:
-    """How many captions an image has."""
-    input:
-        captions="data/{dataset}/captions.json",
-        splits="data/{dataset}/splits.json",
-    output:
-        table="results/{dataset}/tables/mine.csv",
-    params:
-        code=fingerprint("scripts/studies/study_mine.py"),
-    script:
-        "../scripts/studies/study_mine.py"
-'''
-
-
-def test_a_further_study_is_one_script_one_rule_and_one_entry(finished):
-    (finished.folder / "scripts/studies/study_mine.py").write_text(OWN_STUDY.lstrip())
-    with (finished.folder / "rules/studies.smk").open("a") as stream:
-        stream.write(OWN_RULE)
-    finished.edit(
-        "config/small.yaml", "studies:\n", "studies:\n  mine: {title: {en: Captions & images}}\n"
-    )
-    finished.edit(
-        "config/small.yaml", "  combinations", "  studies: [gallery, mine]\n  combinations"
-    )
-    finished.snakemake(*SMALL)
-    run = finished.folder / RUN
-    assert "all images,,captions,32,5.0" in (run / "tables/mine.csv").read_text("utf-8")
-    assert (run / "figures/study.mine.zh.png").stat().st_size > 1000
-    page = (run / "report.en.html").read_text("utf-8")
-    assert "Captions &amp; images" in page and "any <b>model" not in page
-
-
 # --- what runs again
 
 
@@ -455,7 +400,9 @@ def own_photos(finished, monkeypatch) -> Path:
     splits = {"train": names[:4], "val": names[4:6], "test": names[6:]}
     (folder / "splits.json").write_text(json.dumps(splits), "utf-8")
     (folder.parent / "my.yaml").write_text(
-        "run: {dataset: mine, models: [clip-tiny], prompts: [plain], scorers: [cosine]}\n"
+        # studies for which it matters how many captions an image has, and how few images there are
+        "run: {dataset: mine, models: [clip-tiny], prompts: [plain], scorers: [cosine], studies: "
+        "[relevance, gallery, captions, categories, robustness, geometry, errors]}\n"
         "datasets: {mine: {source: folder, location: ~/my photos}}\n"
     )
     return folder

@@ -14,7 +14,7 @@ from scripts.data.rows import SPLITS
 from scripts.data.scene_captions import captions
 from scripts.data.scene_pictures import draw
 from scripts.data.scenes import Lot, scene
-from scripts.job import digest_of_file, progress, run, write_json
+from scripts.job import progress, run, write_json
 
 
 def captions_of_scene(seed: int, split: str, index: int) -> list[str]:

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from scripts.data.audit import MISSING, OVERSIZED, UNREADABLE, Unusable
-from scripts.job import BadInput, digest_of_file
+from scripts.job import BadInput, digest_of_file, is_folder
 
 # Flickr8k has 8,000 photos in 1.1 GB; these leave room for much more, and none for a bomb
 MAX_MEMBERS = 200_000
@@ -169,8 +169,8 @@ def paths_below(folder: Path) -> Iterator[str]:
             name, target, way = f"{inner}{entry.name}", entry.path, links_at
             if entry.is_symlink():
                 target, way = os.path.realpath(entry.path), (*links_at, real)
-            is_folder = os.path.isdir(target) and not _is_made_up(Path(target).stat())
-            if is_folder and not (entry.is_symlink() and any(_holds(target, at) for at in way)):
+            inside = is_folder(Path(target)) and not _is_made_up(Path(target).stat())
+            if inside and not (entry.is_symlink() and any(_holds(target, at) for at in way)):
                 waiting.append((f"{name}/", target, way))
             else:
                 yield name
@@ -307,3 +307,71 @@ def _read_file(path: Path) -> bytes:
         loop = error.errno == errno.ELOOP
         why = "a loop of links" if loop else error.strerror or type(error).__name__
         raise Unusable(UNREADABLE, why) from None
+
+
+def images_folder(root: Path) -> str | None:
+    """Name of the folder "images" in ``root``, which may be written in another case."""
+    if not root.is_dir():
+        return None
+    named_so = sorted(path for path in root.iterdir() if path.name.casefold() == "images")
+    # where names may differ in case alone, links may lead from one to the other
+    folders = {os.path.realpath(path): path.name for path in named_so if path.is_dir()}
+    full = [name for name in folders.values() if any(open_files(root, [name])[0])]
+    if len(full) > 1:
+        raise BadInput(
+            root.absolute(),
+            f"the folders {' and '.join(full)}, both with files",
+            "one folder of images",
+            "put all images into one of them, or take away the one that is not meant",
+        )
+    return next(iter(full or folders.values()), None)
+
+
+def in_folder(files: dict[str, Read], folder: str) -> dict[str, Read]:
+    """Files below a folder of this name, whatever its case, by their path in it."""
+    found: dict[str, Read] = {}
+    full_name: dict[str, str] = {}
+    for name, read in files.items():
+        parts = name.split("/")
+        folders = [part.casefold() for part in parts[:-1]]
+        if folder.casefold() in folders:
+            short = "/".join(parts[folders.index(folder.casefold()) + 1 :])
+            if short in found:
+                raise BadInput(
+                    name,
+                    f"the same name in {folder} as {full_name[short]}",
+                    "each image once",
+                    "take one of the two out",
+                )
+            found[short], full_name[short] = read, name
+    return found
+
+
+def named(files: dict[str, Read], name: str) -> str | None:
+    """The file of this name that lies least deep."""
+    found = [path for path in files if path.split("/")[-1] == name]
+    return min(found, key=lambda path: (path.count("/"), path), default=None)
+
+
+def text_of(files: dict[str, Read], name: str, root: Path) -> tuple[str, str]:
+    """Contents of the text file ``name``, and how to call it in a message."""
+    where = f"{root}, {name}"
+    path = named(files, name)
+    if path is None:
+        raise BadInput(where, "no such file", "one of the dataset's files", "get the whole dataset")
+    try:
+        content = files[path]()
+        if len(content) > MAX_TEXT_BYTES:
+            size = f"{len(content):,} bytes, more than {MAX_TEXT_BYTES:,}"
+            raise Unusable(OVERSIZED, size)
+        return content.decode("utf-8-sig"), where
+    except Unusable as error:
+        raise BadInput(where, str(error), "a text file", "get the archive again") from None
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise BadInput(
+            f"{where}, line {line}",
+            f"byte {content[error.start]:#04x}",
+            "UTF-8 text",
+            "get the file again, or save it as UTF-8",
+        ) from None

@@ -37,7 +37,7 @@ UPRIGHT = {
 
 # pictures of 16 megapixels and more are decoded one by one, whatever the number of threads
 LARGE = 16_000_000
-# pixels that are turned into red, green and blue at once: on the way they need many times the memory
+# pixels that are turned into red, green and blue at once: on the way they need many times that
 BAND = 4_000_000
 one_large_at_a_time = threading.Lock()
 
@@ -154,7 +154,8 @@ def _opened(content: bytes, max_pixels: int, max_aspect: float) -> Iterator[Imag
             if scans * width * height > MAX_SCANNED:
                 raise Unusable(
                     OVERSIZED,
-                    f"{scans:,} scans of {width} x {height} pixels, more than {MAX_SCANNED:,} in all",
+                    f"{scans:,} scans of {width} x {height} pixels, "
+                    f"more than {MAX_SCANNED:,} in all",
                 )
             large = width * height >= LARGE
             with one_large_at_a_time if large else contextlib.nullcontext():

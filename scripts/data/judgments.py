@@ -11,13 +11,13 @@ from typing import Any
 
 from scripts.data.caption_files import token_lines
 from scripts.data.draw_scenes import image_name
-from scripts.data.files import open_files
-from scripts.data.layouts import PHOTOS, TOKENS, named, text_of
+from scripts.data.files import named, open_files, text_of
 from scripts.data.names import matched
 from scripts.data.ratings import Rating, write_ratings
 from scripts.data.rows import read_captions, read_splits
 from scripts.data.scene_claims import grades
 from scripts.data.scenes import Lot, scene
+from scripts.data.sources.archives import PHOTOS, TOKENS
 from scripts.job import BadInput, log, read_json, run
 
 EXPERTS = "ExpertAnnotations.txt"

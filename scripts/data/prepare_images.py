@@ -18,8 +18,9 @@ from scripts.data.audit import Findings, Unusable
 from scripts.data.download import read_manifest
 from scripts.data.files import MAX_NAME
 from scripts.data.images import Picture, take_in
-from scripts.data.layouts import LAYOUTS, Record
+from scripts.data.records import Record
 from scripts.data.rows import SPLITS
+from scripts.data.sources import SOURCES
 from scripts.job import BadInput, log, progress, run, whole, write_json
 
 COLUMNS = ("image", "width", "height", "bytes", "sha256", "split")
@@ -91,9 +92,9 @@ def prepare_images(
     """
     for note in manifest["notes"]:
         findings.notes.append({"note": note, "count": 1, "items": []})
-    layout = LAYOUTS[manifest["layout"]]
+    source = SOURCES[manifest["layout"]]
     paths = [file["path"] for file in manifest["files"]]
-    total, records = layout.read(Path(manifest["root"]), paths, findings)
+    total, records = source.read(Path(manifest["root"]), paths, findings)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     watched = progress(records, "images", total=total, unit="img")

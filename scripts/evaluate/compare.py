@@ -6,42 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from scripts.job import read_json, run, whole
+from scripts.measures import MEASURES, METRICS, RECALLS, SUMS
+from scripts.protocol import DIRECTIONS
+from scripts.words import read_words
 
-DIRECTIONS = {"text_to_image": "text → image", "image_to_text": "image → text"}
+ARROWS = {"text_to_image": "text → image", "image_to_text": "image → text"}
 NAMES = ("dataset", "model", "prompt", "scorer", "split", "direction")
 COUNTS = ("queries", "gallery")
-# whether more is better, for each column that is compared
-MEASURES = {
-    "recall@1": True,
-    "recall@5": True,
-    "recall@10": True,
-    "median_rank": False,
-    "mean_rank": False,
-    "mrr": True,
-    "r_precision": True,
-    "map@r": True,
-    "ndcg@10": True,
-    "rsum": True,
-}
-BOUNDS = tuple(f"{measure}_{end}" for measure in MEASURES for end in ("low", "high"))
+BOUNDS = tuple(f"{measure}_{end}" for measure in METRICS for end in ("low", "high"))
 # the headline, printed with intervals; the CSV has those of all measures
-HEADLINE = ("recall@1", "recall@5", "recall@10", "rsum")
-COLUMNS = (*NAMES, *COUNTS, *MEASURES, *BOUNDS)
+WITH_INTERVAL = (*RECALLS, *SUMS)
+COLUMNS = (*NAMES, *COUNTS, *METRICS, *BOUNDS)
 # what a page has room for; the dataset and the split are the same all through
-PRINTED = {
-    "model": "Model",
-    "prompt": "Prompt",
-    "scorer": "Scorer",
-    "recall@1": "R@1",
-    "recall@5": "R@5",
-    "recall@10": "R@10",
-    "median_rank": "Median rank",
-    "mrr": "MRR",
-    "r_precision": "R-Precision",
-    "map@r": "mAP@R",
-    "ndcg@10": "nDCG@10",
-    "rsum": "rsum",
-}
+PRINTED = (
+    *("model", "prompt", "scorer"),
+    *(name for name in METRICS if MEASURES[name].printed),
+)
 
 NOTE = (
     "Recall@K (R@K) means the hit rate that CLIP papers report: at least one right answer in the "
@@ -63,33 +43,35 @@ def rows_of_runs(runs: Iterable[dict[str, Any]]) -> list[Row]:
 
 
 def _row(metrics: dict[str, Any], direction: str) -> Row:
-    """One direction of a run; rsum belongs to both and stands with either."""
-    own = metrics[direction] | {"rsum": metrics["rsum"]}
-    bounds = metrics["intervals"][direction] | {"rsum": metrics["intervals"]["rsum"]}
+    """One direction of a run; a sum belongs to both and stands with either."""
+    own = metrics[direction] | {name: metrics[name] for name in SUMS}
+    intervals = metrics["intervals"]
+    bounds = intervals[direction] | {name: intervals[name] for name in SUMS}
     return {
         **{name: metrics[name] for name in NAMES if name != "direction"},
         "direction": direction,
-        **{column: own[column] for column in (*COUNTS, *MEASURES)},
+        **{column: own[column] for column in (*COUNTS, *METRICS)},
         **{
             f"{measure}_{end}": bounds[measure][place]
-            for measure in MEASURES
+            for measure in METRICS
             for place, end in enumerate(("low", "high"))
         },
     }
 
 
 def shown(column: str, value: Any) -> str:
-    """A value as a reader gets it: shares in percent, ranks with one decimal, MRR with three."""
-    if column in ("mrr", "ndcg@10"):
-        return f"{value:.3f}"
-    if column in ("median_rank", "mean_rank"):
-        return f"{value:.1f}"
-    return f"{100 * value:.1f}" if column in MEASURES else str(value)
+    """A value as a reader gets it: shares in percent, ranks with one decimal, others with three."""
+    if column not in MEASURES:
+        return str(value)
+    unit = MEASURES[column].unit
+    if unit == "share":
+        return f"{100 * value:.1f}"
+    return f"{value:.1f}" if unit == "rank" else f"{value:.3f}"
 
 
 def shown_with_interval(column: str, row: Row) -> str:
     """A value, and behind a headline its 95% interval: "16.3 [15.1, 17.5]"."""
-    if column not in HEADLINE:
+    if column not in WITH_INTERVAL:
         return shown(column, row[column])
     low, high = (shown(column, row[f"{column}_{end}"]) for end in ("low", "high"))
     return f"{shown(column, row[column])} [{low}, {high}]"
@@ -103,7 +85,7 @@ def best_of(rows: Sequence[Row], column: str) -> set[str]:
     """
     if column not in MEASURES or len(rows) < 2:
         return set()
-    best = max if MEASURES[column] else min
+    best = max if MEASURES[column].better == "higher" else min
     return {shown(column, best(row[column] for row in rows))}
 
 
@@ -132,7 +114,7 @@ def to_markdown(rows: Sequence[Row]) -> str:
     parts = []
     for direction, group in _by_direction(rows):
         alignment = [":--" if column not in MEASURES else "--:" for column in PRINTED]
-        lines = [list(PRINTED.values()), alignment, *cells(group, "**{}**", _markdown)]
+        lines = [_heads(), alignment, *cells(group, "**{}**", _markdown)]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         parts.append(f"{_caption(direction, group[0])}:\n\n{table}\n")
     return "\n".join([*parts, NOTE + "\n"])
@@ -146,7 +128,7 @@ def to_latex(rows: Sequence[Row]) -> str:
         f"% {NOTE}",
         f"\\begin{{tabular}}{{{alignment}}}",
         "\\toprule",
-        " & ".join(PRINTED.values()) + r" \\",
+        " & ".join(_heads()) + r" \\",
     ]
     for direction, group in _by_direction(rows):
         heading = _caption(direction, group[0]).replace("→", r"$\rightarrow$")
@@ -171,8 +153,15 @@ def _by_direction(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
     return [(direction, group) for direction, group in groups if group]
 
 
+def _heads() -> list[str]:
+    """What stands over each column of ``PRINTED``."""
+    words = read_words("measures", "en")
+    own = [words[name].get("short", words[name]["name"]) for name in PRINTED if name in MEASURES]
+    return ["Model", "Prompt", "Scorer", *own]
+
+
 def _caption(direction: str, row: Row) -> str:
-    return f"{DIRECTIONS[direction]} ({row['queries']:,} queries, gallery of {row['gallery']:,})"
+    return f"{ARROWS[direction]} ({row['queries']:,} queries, gallery of {row['gallery']:,})"
 
 
 def _markdown(text: str) -> str:

@@ -1,6 +1,6 @@
 """Metrics of one run with their intervals, from its ranks.
 
-The definitions stand in ``measures.py``, how sure they are in ``intervals.py``.
+The definitions stand in ``scripts/measures.py``, how sure they are in ``intervals.py``.
 """
 
 from typing import Any
@@ -15,9 +15,10 @@ from scripts.evaluate.intervals import (
     bootstrap_medians,
     percentile_interval,
 )
-from scripts.evaluate.measures import MEANS, RECALLS
-from scripts.evaluate.runs import DIRECTIONS, images_of_queries, measures_of
+from scripts.evaluate.runs import images_of_queries, measures_of
 from scripts.job import log, run, write_json
+from scripts.measures import MEANS, MEASURES, MEDIANS, METRICS, RECALLS, SUMS
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve.similarity import read_rankings
 
 
@@ -34,37 +35,39 @@ def metrics_of(
 
     Returns
     -------
-    "text_to_image", "image_to_text" : queries, gallery, and each measure by name
-    "rsum" : the sum of Recall@1, @5 and @10 of both directions, as a fraction, from 0 to 6
-        (Faghri et al. 2018, "VSE++", BMVC, and after them most papers on image-text retrieval)
+    "text_to_image", "image_to_text" : queries, gallery, and each of ``METRICS`` by name
+    "rsum" : the sum of the recalls of both directions, as a fraction, from 0 to 6
     "intervals" : the same names, each with its lower and upper bound
     """
     values = measures_of(rankings["text_to_image_rank"], rankings["image_to_text_rank"], rows)
     gallery = {"text_to_image": len(rows.images), "image_to_text": len(rows.captions)}
     found: dict[str, Any] = {}
     intervals: dict[str, Any] = {}
-    rsum, rsum_samples = 0.0, np.zeros(resampling.resamples)
+    means, medians = ([name for name in some if name in METRICS] for some in (MEANS, MEDIANS))
+    samples: dict[str, np.ndarray] = {}
     for way in DIRECTIONS:
         own, images = values[way], images_of_queries(way, rows)
-        ranks = own["mean_rank"].astype(np.int64)
-        samples = bootstrap_means(
-            np.stack([own[name] for name in MEANS], axis=1), images, resampling
+        samples[way] = bootstrap_means(
+            np.stack([own[name] for name in means], axis=1), images, resampling
         )
-        medians = bootstrap_medians(ranks, images, resampling)
         found[way] = {
-            "queries": len(ranks),
+            "queries": len(images),
             "gallery": gallery[way],
-            **{name: round(float(own[name].mean()), DIGITS) for name in MEANS},
-            "median_rank": float(np.median(ranks)),
+            **{name: round(float(own[name].mean()), DIGITS) for name in means},
+            **{name: float(np.median(own[name])) for name in medians},
         }
-        bounds = percentile_interval(np.column_stack([samples, medians])).tolist()
-        intervals[way] = dict(zip((*MEANS, "median_rank"), bounds, strict=True))
-        recalls = [MEANS.index(name) for name in RECALLS]
-        rsum += sum(found[way][name] for name in RECALLS)
+        middles = [bootstrap_medians(own[name], images, resampling) for name in medians]
+        bounds = percentile_interval(np.column_stack([samples[way], *middles])).tolist()
+        intervals[way] = dict(zip((*means, *medians), bounds, strict=True))
+    for name in SUMS:
+        parts = MEASURES[name].sum_of
+        found[name] = round(
+            sum(sum(found[way][part] for part in parts) for way in DIRECTIONS), DIGITS
+        )
         # the same images are drawn for both directions, so their sum may be taken draw by draw
-        rsum_samples += samples[:, recalls].sum(axis=1)
-    found["rsum"] = round(rsum, DIGITS)
-    intervals["rsum"] = percentile_interval(rsum_samples[:, None])[0].tolist()
+        places = [means.index(part) for part in parts]
+        summed = sum(samples[way][:, places].sum(axis=1) for way in DIRECTIONS)
+        intervals[name] = percentile_interval(summed[:, None])[0].tolist()
     return {**found, "intervals": intervals}
 
 

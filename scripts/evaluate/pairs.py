@@ -22,9 +22,10 @@ from scripts.evaluate.intervals import (
     percentile_interval,
     randomisation_p,
 )
-from scripts.evaluate.measures import HEADLINE, headline
-from scripts.evaluate.runs import DIRECTIONS, Run, images_of_queries, read_run
+from scripts.evaluate.runs import Run, images_of_queries, read_run
 from scripts.job import run, whole
+from scripts.measures import HEADLINE, headline
+from scripts.protocol import DIRECTIONS
 
 FAMILIES = ("prompt", "scorer", "model", "other")
 BOUNDS = tuple(f"{measure}_{end}" for measure in HEADLINE for end in ("low", "high"))

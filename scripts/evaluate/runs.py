@@ -8,11 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from scripts.data.rows import Rows
-from scripts.evaluate.measures import DEPTHS, best_ranks, per_query
+from scripts.measures import best_ranks, per_query
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve.similarity import read_rankings
-
-DIRECTIONS = ("text_to_image", "image_to_text")
-KS = DEPTHS
 
 
 @dataclass(frozen=True)

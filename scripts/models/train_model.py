@@ -25,6 +25,7 @@ from scripts.models.fetch_model import (
 )
 from scripts.models.new_clip import write_new_clip
 from scripts.models.probe import probe
+from scripts.protocol import reaches
 
 if TYPE_CHECKING:
     import torch
@@ -47,8 +48,6 @@ TEXTS_AT_ONCE = 64
 # Sums are shared out among threads, so another number gives other last bits, and by the end of a
 # training other weights. So it is always this number, on as many cores as there are.
 THREADS = 8
-# the rounding of a product of unit vectors, as in the ranks that are reported
-TOLERANCE = 1e-6
 
 
 @dataclass
@@ -379,7 +378,7 @@ def evaluate(encoder: Encoder, held_out: Examples, batch_size: int) -> dict[str,
             losses.append(loss.item())
         scores = texts @ images.T
         own = scores.gather(1, torch.from_numpy(rows.image_of_caption)[:, None].to(scores.device))
-        ranks = (scores >= own - TOLERANCE).sum(dim=1)
+        ranks = reaches(scores, own).sum(dim=1)
     return {
         "val_loss": float(np.mean(losses)),
         "val_recall@1": (ranks <= 1).float().mean().item(),

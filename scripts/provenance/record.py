@@ -3,7 +3,6 @@
 import os
 import platform
 import subprocess
-import tomllib
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -13,8 +12,13 @@ import yaml
 
 from scripts.fingerprint import ROOT
 from scripts.job import log, read_json, run, whole, write_json
+from scripts.jobs import checked, jobs_behind
 from scripts.provenance.crate import CONFIG, NAME, Recorded, Run, all_below, crate, described
 from scripts.provenance.privacy import secrets, told
+from scripts.version import version_of_workflow
+
+# beginnings of the names of rules that make features, each with a sidecar
+ENCODING = ("encode", "average", "gather_features")
 
 
 def code_version(root: Path = ROOT) -> dict[str, Any]:
@@ -23,9 +27,7 @@ def code_version(root: Path = ROOT) -> dict[str, Any]:
     A repository that merely surrounds the workflow, such as one of a home folder, says nothing of
     it.
     """
-    project = root / "pyproject.toml"
-    version = tomllib.loads(project.read_text("utf-8"))["project"]["version"]
-    found: dict[str, Any] = {"version": version}
+    found: dict[str, Any] = {"version": version_of_workflow(root)}
     if _git(root, "ls-files", "--error-unmatch", "Snakefile") is None:
         return found
     commit = _git(root, "log", "-1", "--format=%H %cs")
@@ -157,9 +159,12 @@ def main(snakemake) -> None:
     folder = Path(snakemake.output.crate).parent
     settings = told(snakemake.params.settings, here, hidden)
     write_settings(Path(snakemake.output.config), settings)
-    made = {Path(path).relative_to(folder).as_posix() for path in snakemake.input.results} | {
-        CONFIG
-    }
+    jobs = list(jobs_behind(snakemake.input))
+    # shards of features are gone, once they have been gathered
+    maker = {path: job.rule for job in jobs for path in job.outputs if Path(path).exists()}
+    results = [path for path in maker if Path(path).is_relative_to(folder)]
+    checked(results)
+    made = {Path(path).relative_to(folder).as_posix() for path in results} | {CONFIG}
     there = all_below(folder, but=NAME)
     beside = [name for name in there.files if name not in made]
     for name, what in there.odd.items():
@@ -176,15 +181,20 @@ def main(snakemake) -> None:
         beside=[described(folder / name, name) for name in beside],
         datasets={
             name: dataset_facts(name, here, hidden)
-            for name in sorted(Path(path).parts[1] for path in snakemake.input.sources)
+            for name in sorted(Path(p).parts[1] for p in maker if p.endswith("/raw/source.json"))
         },
-        models=[model_facts(here / path, here, hidden) for path in sorted(snakemake.input.models)],
+        models=[
+            model_facts(here / path, here, hidden)
+            for path in sorted(maker)
+            if path.startswith("data/models/") and path.endswith("/model.json")
+        ],
         encodings={
             Path(path).relative_to(folder).with_suffix(".npy").as_posix(): read_json(path)
-            for path in sorted(snakemake.input.sidecars)
+            for path in sorted(results)
+            if maker[path].startswith(ENCODING) and path.endswith(".json")
         },
         seeds=seeds_in(settings),
-        fingerprints=snakemake.params.fingerprints,
+        fingerprints=dict(sorted({job.rule: job.code for job in jobs}.items())),
         code=code,
         packages=packages(),
         platform=platform_facts(),

@@ -19,8 +19,9 @@ from scripts.evaluate.intervals import (
     resample_counts,
     sums_by_image,
 )
-from scripts.evaluate.measures import mean_hits
-from scripts.evaluate.runs import DIRECTIONS, Run
+from scripts.evaluate.runs import Run
+from scripts.measures import mean_hits
+from scripts.protocol import DIRECTIONS
 from scripts.studies.words import words_in
 
 # ranks in classes: first, in the top 5, in the top 10, in the top 100, beyond

@@ -442,6 +442,7 @@ function showControls(almost) {
   }
   document.body.classList.toggle("compared", state.b !== null);
   if (document.activeElement !== byId("find")) byId("find").value = state.find;
+  showMeasures();
   showOutcomes(almost.outcomes);
   showKinds(almost.kind);
   showCategories(almost.category);
@@ -461,6 +462,28 @@ function showControls(almost) {
   down.setAttribute("aria-label", down.title);
   down.setAttribute("aria-pressed", state.down);
   showFilters();
+}
+
+// An interval stays in one piece where there is no room for it beside its value.
+const unbroken = (text) => text.replace(", ", ",\u00a0");
+
+// What all queries of the chosen runs come to.
+function showMeasures() {
+  const runs = chosenRuns();
+  const line = (head, cells) => {
+    const row = element("tr");
+    row.append(element("th", "", head), ...cells.map(() => element("td")));
+    row.firstChild.scope = "row";
+    cells.forEach((cell, place) => row.cells[place + 1].append(cell));
+    return row;
+  };
+  const letters = ["a", "b"].map((name) => element("b", name, name.toUpperCase()));
+  byId("measures").querySelector("table").replaceChildren(
+    ...(runs.length > 1 ? [line(say("run"), letters)] : []),
+    ...Object.entries(phrases[language].measures).map(([name, head]) =>
+      line(head, runs.map((run) => unbroken(held.runs[run].measures[state.way][name]))),
+    ),
+  );
 }
 
 function showOutcomes(queries) {

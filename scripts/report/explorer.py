@@ -21,8 +21,11 @@ from markupsafe import Markup
 from PIL import Image
 
 from scripts.data.rows import Rows, read_rows
-from scripts.evaluate.runs import DIRECTIONS, Run, images_of_queries, read_run
+from scripts.evaluate.compare import shown
+from scripts.evaluate.runs import Run, images_of_queries, read_run
 from scripts.job import log, progress, run, whole
+from scripts.measures import METRICS
+from scripts.protocol import DIRECTIONS
 from scripts.report.labels import read_labels
 from scripts.report.page import FOLDER, environment
 from scripts.report.style import thumbnail
@@ -103,9 +106,30 @@ def _steps(scores: np.ndarray) -> list[int]:
     return np.concatenate([units[:, :1], units[:, :-1] - units[:, 1:]], axis=1).ravel().tolist()
 
 
+def measured(metrics: Sequence[Mapping[str, str]], run_: Run) -> dict[str, dict[str, str]]:
+    """Every measure of a run with its interval, as tables print them: direction -> name -> text.
+
+    Parameters
+    ----------
+    metrics : rows of metrics.csv
+    """
+    found = {}
+    for row in metrics:
+        if (row["model"], row["prompt"], row["scorer"]) == run_.key:
+            texts = {
+                name: [shown(name, float(row[f"{name}{end}"])) for end in ("", "_low", "_high")]
+                for name in METRICS
+            }
+            found[row["direction"]] = {
+                name: f"{value} [{low}, {high}]" for name, (value, low, high) in texts.items()
+            }
+    return found
+
+
 def content(
     rows: Rows,
     runs: Sequence[Run],
+    metrics: Sequence[Mapping[str, str]],
     reference: tuple[str, str],
     lexicon: Mapping[str, Sequence[str]],
     failures: Sequence[Mapping[str, str]],
@@ -115,6 +139,7 @@ def content(
 
     Parameters
     ----------
+    metrics : rows of metrics.csv
     reference : prompt and scorer of the runs whose failures were looked at
     lexicon : category -> its words
     failures : rows of failures.csv
@@ -149,6 +174,7 @@ def content(
                 "prompt": run_.prompt,
                 "scorer": run_.scorer,
                 "reference": (run_.prompt, run_.scorer) == tuple(reference),
+                "measures": measured(metrics, run_),
             }
             for run_ in runs
         ],
@@ -157,11 +183,12 @@ def content(
 
 
 def read_phrases(kinds: Sequence[str], categories: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What the page says, by language; kinds and categories as the report calls them."""
+    """What the page says, by language; measures, kinds and categories as the report has them."""
     phrases = {}
     for language in LANGUAGES:
         own = read_words("explorer", language)
         labels = read_labels(language)
+        own["measures"] = {name: labels.head(name) for name in METRICS}
         own["kinds"] = {kind: labels.group("errors", kind) for kind in kinds}
         # the study's table has "lexicon: people", to tell words from clusters; here are words alone
         study = labels.group("categories", "lexicon: ")
@@ -236,8 +263,8 @@ def render(
     )
 
 
-def read_failures(path: str | Path | None) -> list[dict[str, str]]:
-    """Rows of failures.csv; none where the run does not look at them."""
+def read_table(path: str | Path | None) -> list[dict[str, str]]:
+    """Rows of a table; none where the run does not make it."""
     if not path:
         return []
     with Path(path).open(encoding="utf-8", newline="") as stream:
@@ -252,9 +279,10 @@ def main(snakemake) -> None:
     held = content(
         rows,
         runs,
+        read_table(files.metrics),
         tuple(params.reference),
         params.lexicon,
-        read_failures(files.get("failures")),
+        read_table(files.get("failures")),
         accepted(read_judgments(files.judgments, rows)),
     )
     side, folder = side_of(len(rows.images)), Path(files.images)

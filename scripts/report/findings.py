@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from scripts.evaluate.runs import DIRECTIONS, Run, chance, right_answers
+from scripts.evaluate.runs import Run, chance, right_answers
+from scripts.protocol import DIRECTIONS
 from scripts.report import formats
 
 

@@ -82,11 +82,11 @@ def close(cosine: float) -> str:
     return NOTHING if _missing(cosine) else decimal(math.floor(cosine * 1e5) / 1e5, 5)
 
 
-def change(measure: str, share: bool) -> Callable[[float], str]:
-    """How a difference of a measure is printed, signed: in points, in ranks, or as it is."""
-    if share:
+def change(unit: str) -> Callable[[float], str]:
+    """How a difference is printed, signed: of shares in points, of ranks, or as it is."""
+    if unit == "share":
         return points
-    places = 1 if measure.endswith("_rank") else 3
+    places = 1 if unit == "rank" else 3
     zero = f"{0:.{places}f}"
 
     def signed(difference: float) -> str:

@@ -1,4 +1,4 @@
-"""What groups, measures and axes of study tables are called, in each language.
+"""What measures, and groups and axes of study tables, are called in each language.
 
 A label that the words of labels do not know stands as it is, so that a study of a user's own needs
 none.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from scripts.measures import MEASURES
 from scripts.words import read_words
 
 # between the parts of a group's label: "drop, loss", "cluster: sand, beach", "people / all queries"
@@ -18,7 +19,7 @@ NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 def read_labels(language: str) -> Labels:
     """The labels of one language."""
-    return Labels(read_words("labels", language))
+    return Labels(read_words("labels", language), read_words("measures", language))
 
 
 class Labels:
@@ -27,10 +28,11 @@ class Labels:
     Parameters
     ----------
     words : of ``read_words("labels", ...)``
+    measures : of ``read_words("measures", ...)``
     """
 
-    def __init__(self, words: dict[str, Any]) -> None:
-        self.words = words
+    def __init__(self, words: dict[str, Any], measures: dict[str, Any]) -> None:
+        self.words, self.measures = words, measures
 
     def direction(self, direction: str) -> str:
         """ "Text → image"."""
@@ -38,7 +40,21 @@ class Labels:
 
     def measure(self, measure: str) -> str:
         """ "recall@1" -> "Recall@1"."""
+        if measure in self.measures:
+            return self.measures[measure]["name"]
         return self.words["measures"].get(measure, measure)
+
+    def short(self, measure: str) -> str:
+        """Of one of ``MEASURES``, where there is little room: "recall@1" -> "R@1"."""
+        own = self.measures[measure]
+        return own.get("short", own["name"])
+
+    def head(self, measure: str) -> str:
+        """Of one of ``MEASURES``, over a column of its values: "recall@1" -> "R@1 (%)"."""
+        own = MEASURES[measure]
+        # what adds up several says itself what it counts
+        percent = own.unit == "share" and not own.sum_of
+        return f"{self.short(measure)} (%)" if percent else self.short(measure)
 
     def group(self, study: str, group: str) -> str:
         """A group's label, known as a whole or part by part."""

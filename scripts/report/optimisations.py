@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scripts.evaluate.runs import DIRECTIONS
+from scripts.evaluate.pairs import BOUNDS
+from scripts.measures import HEADLINE
+from scripts.protocol import DIRECTIONS
 from scripts.report import analysis, formats, study_findings
 from scripts.report.findings import Finding, effect
 from scripts.report.material import Material
@@ -120,7 +122,7 @@ def turned(pairs: pd.DataFrame) -> pd.DataFrame:
     for one, other in _SIDES:
         result[one], result[other] = pairs[other], pairs[one]
     for column in pairs.columns:
-        if column == "mean" or column.startswith(("recall@", "mean_")):
+        if column in (*HEADLINE, *BOUNDS):
             opposite = column
             if column.endswith(("_low", "_high")):
                 name, end = column.rsplit("_", 1)

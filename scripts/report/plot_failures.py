@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from scripts.evaluate.runs import DIRECTIONS
+from scripts.protocol import DIRECTIONS
 from scripts.report.pictures import leading_of, mark_words, set_lines, set_picture
 from scripts.report.style import (
     INK,

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from scripts.evaluate.runs import DIRECTIONS
+from scripts.protocol import DIRECTIONS
 from scripts.report.pictures import leading_of, set_lines, set_picture
 from scripts.report.style import (
     INK,

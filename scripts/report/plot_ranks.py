@@ -11,14 +11,13 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from scripts.data.rows import Rows, read_rows
 from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
 from scripts.evaluate.runs import (
-    DIRECTIONS,
-    KS,
     Run,
     chance,
     images_of_queries,
     read_run,
     right_answers,
 )
+from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.report.style import (
     INK,
     LINE,
@@ -41,7 +40,7 @@ LEGEND = 6  # runs that a legend of one line each can still name
 def steps_of(gallery: int, count: int = 60) -> np.ndarray:
     """Whole numbers from 1 to ``gallery``, evenly spaced on a log scale, with the usual K."""
     spaced = np.unique(np.geomspace(1, gallery, count).round().astype(np.int64))
-    return np.union1d(spaced, [k for k in KS if k <= gallery])
+    return np.union1d(spaced, [k for k in DEPTHS if k <= gallery])
 
 
 def curves(
@@ -87,7 +86,7 @@ def plot_ranks(table: pd.DataFrame, language: str, style: dict[str, Any]) -> Fig
     runs = list(dict.fromkeys(map(tuple, table[keys].to_numpy())))
     models = list(dict.fromkeys(run[0] for run in runs))
     few = len(runs) <= LEGEND
-    area = table[table.k.isin(KS)].groupby(keys, sort=False).recall.mean()
+    area = table[table.k.isin(DEPTHS)].groupby(keys, sort=False).recall.mean()
     best = {
         model: max((r for r in runs if r[0] == model), key=lambda r: area[r]) for model in models
     }
@@ -120,7 +119,7 @@ def plot_ranks(table: pd.DataFrame, language: str, style: dict[str, Any]) -> Fig
             axes.xaxis.set_major_locator(FixedLocator([*ticks, gallery]))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
             axes.xaxis.set_minor_locator(NullLocator())
-            for k in KS:
+            for k in DEPTHS:
                 axes.axvline(k, color=LINE, lw=0.6, zorder=0)
             axes.text(0, 1.115, words["directions"][way], transform=axes.transAxes, weight="bold")
             axes.text(
@@ -153,7 +152,7 @@ def plot_ranks(table: pd.DataFrame, language: str, style: dict[str, Any]) -> Fig
                 axes.fill_between(
                     own.k, 100 * own.low, 100 * own.high, color=colour, alpha=0.18, lw=0
                 )
-                at = own[own.k.isin(KS)]
+                at = own[own.k.isin(DEPTHS)]
                 axes.plot(
                     at.k,
                     100 * at.recall,

@@ -7,7 +7,8 @@ from matplotlib import patheffects
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from scripts.evaluate.runs import DIRECTIONS, KS, chance, right_answers
+from scripts.evaluate.runs import chance, right_answers
+from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.report.style import (
     INK,
     LINE,
@@ -25,13 +26,13 @@ from scripts.report.style import (
 )
 from scripts.words import read_words
 
-MARKERS = dict(zip(KS, "osD", strict=True))
+MARKERS = dict(zip(DEPTHS, "osD", strict=True))
 
 
 def with_chance(metrics: pd.DataFrame) -> pd.DataFrame:
     """The metrics table with a column ``chance@K`` for each K."""
     table = metrics.copy()
-    for k in KS:
+    for k in DEPTHS:
         table[f"chance@{k}"] = [
             chance(int(row.gallery), right_answers(row.direction, row.queries, row.gallery), k)
             for row in metrics.itertuples()
@@ -47,6 +48,7 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
     metrics : one row per model, prompt, scorer and direction; fractions, each with its interval
     """
     words, colours = read_words("figures", language)["recall"], palette_of(style)
+    measures = read_words("measures", language)
     table = with_chance(metrics)
     runs = list(dict.fromkeys(zip(table.model, table.prompt, table.scorer, strict=True)))
     many_scorers = table.scorer.nunique() > 1
@@ -98,7 +100,7 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
                     queries=int(sizes.queries), gallery=int(sizes.gallery)
                 )
                 axes.text(0, -0.11, note, size=SMALL, color=MUTED, va="baseline")
-                for k, colour in zip(KS, colours, strict=False):
+                for k, colour in zip(DEPTHS, colours, strict=False):
                     axes.axvline(
                         100 * sizes[f"chance@{k}"], color=colour, lw=1, ls=(0, (1, 1.6)), zorder=1
                     )
@@ -112,7 +114,7 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
                     lw=1.2,
                     zorder=1.5,
                 )
-                for k, value, colour in zip(KS, values, colours, strict=False):
+                for k, value, colour in zip(DEPTHS, values, colours, strict=False):
                     bounds = [100 * bound for bound in _bounds(row, part.columns, k)]
                     axes.plot(
                         bounds,
@@ -177,9 +179,9 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
                 color=colour,
                 mec=PAPER,
                 ms=5,
-                label=f"Recall@{k}",
+                label=measures[f"recall@{k}"]["name"],
             )
-            for k, colour in zip(KS, colours, strict=False)
+            for k, colour in zip(DEPTHS, colours, strict=False)
         ]
         handles.append(Line2D([], [], color=MUTED, lw=3.4, alpha=0.45, label=words["interval"]))
         handles.append(Line2D([], [], color=MUTED, lw=1.2, ls=(0, (1, 1.6)), label=words["chance"]))
@@ -199,7 +201,7 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
 
 def _recalls(row: Any, columns: pd.Index) -> list[float]:
     # itertuples renames columns that are no identifiers, such as recall@1
-    return [row[columns.get_loc(f"recall@{k}")] for k in KS]
+    return [row[columns.get_loc(f"recall@{k}")] for k in DEPTHS]
 
 
 def _bounds(row: Any, columns: pd.Index, k: int) -> list[float]:
@@ -208,7 +210,7 @@ def _bounds(row: Any, columns: pd.Index, k: int) -> list[float]:
 
 def _limit(table: pd.DataFrame) -> float:
     """Right end of the axes in percent: full scale unless the recalls are far below it."""
-    highest = 100 * table[[f"recall@{k}" for k in KS]].to_numpy().max()
+    highest = 100 * table[[f"recall@{k}" for k in DEPTHS]].to_numpy().max()
     return next((end for end in (10, 20, 40, 60, 80) if highest <= 0.9 * end), 100)
 
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from scripts.job import BadInput, read_json
+from scripts.measures import RECALLS
 from scripts.report.style import (
     MUTED,
     PAPER,
@@ -43,9 +44,10 @@ def plot_training(
     best_epoch : the epoch whose weights were kept; not marked where it is not known
     """
     words, colours = read_words("figures", language)["training"], palette_of(style)
+    measures = read_words("measures", language)
     panels = {
         "loss": {f"{split}_loss": words["splits"][split] for split in ("train", "val")},
-        "recall": {f"val_recall@{k}": f"Recall@{k}" for k in (1, 5, 10)},
+        "recall": {f"val_{name}": measures[name]["name"] for name in RECALLS},
     }
     height, panel, bottom = 3.1, 1.85, 0.55
     with sheet():

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from scripts.evaluate.runs import DIRECTIONS
 from scripts.job import run, whole
+from scripts.protocol import DIRECTIONS
 from scripts.report import formats
-from scripts.report.labels import read_labels
+from scripts.report.labels import Labels, read_labels
 from scripts.report.material import Material, read_material
 from scripts.report.optimisations import Gain
 from scripts.report.page import (
@@ -39,6 +39,23 @@ from scripts.words import read_words
 
 PICTURE = 208  # pixels: twice what a screen shows
 UNSAID = 3  # words that are listed under a picture: on paper, two lines
+
+
+def words_of_report(language: str) -> dict[str, Any]:
+    """The words of the report in one language, the definitions of all measures among them."""
+    words = read_words("report", language)
+    return {**words, "definitions": definitions(language) | words["definitions"]}
+
+
+def definitions(language: str) -> dict[str, dict[str, str]]:
+    """Name and text of each definition of measures; what several are defined by stands once."""
+    found: dict[str, dict[str, str]] = {}
+    for measure, own in read_words("measures", language).items():
+        if "definition" in own:
+            name = own["definition"].get("term", own["name"])
+            if name not in {one["name"] for one in found.values()}:
+                found[measure] = {"name": name, "text": own["definition"]["text"]}
+    return found
 
 
 def gallery_blocks(table: pd.DataFrame, images: Path, cache: dict) -> list[dict[str, Any]]:
@@ -97,7 +114,7 @@ def render(
     commands : what reproduces the run
     code : functions to show, "scripts/retrieve/ranking.py:rank"
     """
-    words, labels = read_words("report", language), read_labels(language)
+    words, labels = words_of_report(language), read_labels(language)
     studied = study(material)
     tables = tables_of(material, studied, words, labels)
     training = [f"training-{model}" for model in drawings["training"]]
@@ -144,7 +161,7 @@ def render(
                 for name, finding in studied.savings
             ],
             best=studied.best,
-            tiles=_tiles(studied),
+            tiles=_tiles(studied, labels),
             bars=[
                 (way, part.to_dict("records"))
                 for way, part in studied.outcomes.groupby("direction", sort=False)
@@ -265,12 +282,12 @@ def _training_notes(material: Material, speaker: Speaker, names: list[str]) -> l
     return notes
 
 
-def _tiles(studied: Study) -> list[dict[str, str]]:
+def _tiles(studied: Study, labels: Labels) -> list[dict[str, str]]:
     """The four numbers that a reader wants first, with their intervals."""
     return [
         {
             "direction": way,
-            "name": f"Recall@{k}",
+            "name": labels.measure(f"recall@{k}"),
             "value": formats.percent(own[f"recall@{k}"]),
             "interval": formats.bracket(own[f"recall@{k}_low"], own[f"recall@{k}_high"]),
         }

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from scripts.evaluate.runs import DIRECTIONS
+from scripts.protocol import DIRECTIONS
 from scripts.report.material import Material, StudyTable
 from scripts.report.page import Speaker
 from scripts.report.study import AMONG_RESULTS

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from scripts.evaluate.pairs import FAMILIES
-from scripts.evaluate.runs import DIRECTIONS, Run
+from scripts.evaluate.runs import Run
+from scripts.protocol import DIRECTIONS
 from scripts.report import analysis, findings, formats, optimisations, study_findings
 from scripts.report.findings import Finding
 from scripts.report.material import Material

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scripts.evaluate.runs import DIRECTIONS
+from scripts.measures import SUMS
+from scripts.protocol import DIRECTIONS
 from scripts.report.labels import Labels
 from scripts.report.study_table import is_difference, is_share, unique
 from scripts.report.style import SMALL, WIDTH, width_of
@@ -75,7 +76,7 @@ def limits_of(facet: Facet) -> tuple[float, float]:
     room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
     bottom = low if low == 0 and not facet.difference else low - room
     top = high if high == 0 and not facet.difference else high + room
-    if facet.scale == 100 and not facet.difference and table.measure.ne("rsum").all():
+    if facet.scale == 100 and not facet.difference and not table.measure.isin(SUMS).any():
         top, bottom = min(top, 100.0), max(bottom, 0.0)
         if top - bottom < 1e-9:
             bottom = top - 1.0

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from scripts.evaluate.pairs import SIGNIFICANT
-from scripts.evaluate.runs import DIRECTIONS
+from scripts.protocol import DIRECTIONS
 from scripts.report import formats
 from scripts.report.findings import Finding, Label
 from scripts.report.study_table import is_share, printed, unique

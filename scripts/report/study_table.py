@@ -9,16 +9,14 @@ from typing import Any
 import pandas as pd
 
 from scripts.job import BadInput
+from scripts.measures import MEASURES
 from scripts.report import formats
 from scripts.studies.table import COLUMNS, P_OF
 
 TEXT = ("model", "prompt", "scorer", "direction", "group", "measure")
 NUMBERS = ("x", "queries", "value", "low", "high")
-# fractions, and so printed in percent
-SHARES = (
-    *("mean", "share", "found@10", "r_precision", "map@r", "rsum"),
-    *("published", "antihubs", "loss"),
-)
+# what studies of this repository have beside the measures: fractions, and so printed in percent
+SHARES = ("share", "found@10", "published", "antihubs", "loss")
 # what says something of other rows, and is no measure to draw or to table
 HIDDEN = ("within", "p_holm", "least_cosine")
 # studies whose every value is one run's lead over another
@@ -56,17 +54,24 @@ def selected(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     return table[table.measure.isin(measures) & table.value.notna()].reset_index(drop=True)
 
 
+def unit_of(measure: str) -> str:
+    """What a measure counts, "share", "rank" or nothing, as ``measures.Measure`` has it."""
+    if measure in MEASURES:
+        return MEASURES[measure].unit
+    # a study may look at other depths
+    return "share" if measure.startswith("recall@") or measure in SHARES else ""
+
+
 def is_share(measure: str) -> bool:
     """Whether a measure is a fraction, to be printed in percent."""
-    return measure.startswith("recall@") or measure in SHARES
+    return unit_of(measure) == "share"
 
 
 def printed(row: Mapping[str, Any]) -> Callable[[float], str]:
     """How the values of a row are printed, in its table and in sentences; shares without a sign."""
-    if is_share(row["measure"]):
-        return formats.share
-    if row["measure"].endswith("_rank"):
-        return formats.rank
+    unit = unit_of(row["measure"])
+    if unit:
+        return formats.share if unit == "share" else formats.rank
     # a count has no interval
     counted = pd.isna(row["low"]) and float(row["value"]).is_integer()
     return formats.count if counted else formats.score

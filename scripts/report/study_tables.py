@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from scripts.evaluate.runs import DIRECTIONS
+from scripts.protocol import DIRECTIONS
 from scripts.report import formats
 from scripts.report.labels import Labels
 from scripts.report.material import Material, StudyTable
@@ -251,9 +251,9 @@ def _study_list(study: str, table: pd.DataFrame, labels: Labels) -> Table:
     )
 
 
-def relevance_lists(material: Material, words: dict[str, Any]) -> dict[str, Table]:
+def relevance_lists(material: Material, words: dict[str, Any], labels: Labels) -> dict[str, Table]:
     """What ties cost the runs that have some, and captions that stand on several images."""
-    shares = ["Recall@1 (%)", "lucky"]
+    shares = [_heading("recall@1", labels), "lucky"]
     keys = ["model", "prompt", "scorer"]
     counts = material.ties.groupby("direction").queries.first()
     tied = material.ties.groupby(keys, sort=False).tied.sum()

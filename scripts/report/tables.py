@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,20 @@ from markupsafe import Markup
 
 from scripts.data.rows import SPLITS
 from scripts.evaluate.compare import best_of, shown
-from scripts.evaluate.measures import mean_hits
-from scripts.evaluate.runs import DIRECTIONS, KS
+from scripts.measures import HEADLINE, METRICS, RECALLS, SUMS, mean_hits
+from scripts.protocol import DIRECTIONS
 from scripts.report import formats
 from scripts.report.labels import Labels
 from scripts.report.material import Material
 from scripts.report.optimisations import Gain
 from scripts.report.study import AMONG_RESULTS, Study
-from scripts.report.study_table import is_share
+from scripts.report.study_table import unit_of
 from scripts.report.study_tables import costs_of_indexes, relevance_lists, study_tables
 from scripts.report.table import Table, with_interval
 from scripts.studies.table import P_OF
 from scripts.studies.words import words_in
+from scripts.version import version_of_workflow
 
-METRICS = ("R@1 (%)", "R@5 (%)", "R@10 (%)", "rsum")
 # what scorers take from val, as the formulas call it
 SYMBOLS = {
     "share": "α",
@@ -47,13 +47,13 @@ def tables_of(
         place = studies[one.name in AMONG_RESULTS]
         if one.name in ("prompts", "scorers"):
             family = one.name.removesuffix("s")
-            place[f"study_{one.name}"] = _pairs_table(studied.pairs[family], family, words)
+            place[f"study_{one.name}"] = _pairs_table(studied.pairs[family], family, words, labels)
         elif one.name == "precision":
             place["study_precision"] = _precision_table(one.table, words, labels)
         else:
             place |= study_tables(one, labels)
         if one.name == "relevance":
-            place |= relevance_lists(material, words)
+            place |= relevance_lists(material, words, labels)
         if one.name == "indexes":
             place |= costs_of_indexes(material, labels)
     tables = {
@@ -62,16 +62,16 @@ def tables_of(
         "models": _models_table(material, words),
         "preprocessing": _preprocessing_table(material, words),
         "cost": _cost_table(material),
-        "metrics": _metrics_table(material, words),
-        "depth": _depth_table(material, words),
-        "ways": _ways_table(material, studied, words),
-        "model_pairs": _pairs_table(studied.pairs["model"], "model", words),
+        "metrics": _metrics_table(material, words, labels),
+        "depth": _depth_table(material, words, labels),
+        "ways": _ways_table(material, studied, words, labels),
+        "model_pairs": _pairs_table(studied.pairs["model"], "model", words, labels),
         **studies[True],
         "outcomes": _outcome_table(studied, words),
         "failures": _failure_table(studied, words),
         "contrasts": _contrast_table(studied, words),
         **studies[False],
-        "gains": _gains_table(studied, words),
+        "gains": _gains_table(studied, words, labels),
         "effects": _effects_table(studied, words),
         "statistics": _statistics_table(material, words),
         "versions": _versions_table(),
@@ -232,46 +232,42 @@ def _cost_table(material: Material) -> Table:
     return Table(["step", "jobs", "seconds", "memory"], rows, {"jobs", "seconds", "memory"})
 
 
-def _metrics_table(material: Material, words: dict[str, Any]) -> Table:
+def _metrics_table(material: Material, words: dict[str, Any], labels: Labels) -> Table:
     """What papers report: the three recalls each way, and the sum of all six."""
-    recalls = dict(zip((f"recall@{k}" for k in KS), METRICS, strict=False))
-    cells = {way: _measured(material.metrics, way, recalls) for way in DIRECTIONS}
+    cells = {way: _measured(material.metrics, way, RECALLS) for way in DIRECTIONS}
     # one number for both directions
-    sums = _measured(material.metrics, DIRECTIONS[0], {"rsum": METRICS[-1]})
+    sums = _measured(material.metrics, DIRECTIONS[0], SUMS)
+    each, none = len(RECALLS), [""] * len(RECALLS)
     rows = [
-        [*key, *(cell for way in DIRECTIONS for cell in cells[way].get(key, [""] * 3)), *sums[key]]
+        [*key, *(cell for way in DIRECTIONS for cell in cells[way].get(key, none)), *sums[key]]
         for key in sums
     ]
+    heads = [labels.head(name) for name in (*RECALLS * 2, *SUMS)]
+    arrows = words["names"]["arrows"]
     return Table(
-        ["model", "prompt", "scorer", *(METRICS[:-1] * 2), METRICS[-1]],
+        ["model", "prompt", "scorer", *heads],
         rows,
-        set(METRICS),
+        set(heads),
         grouped=True,
-        sides=(("", 2), *((words["names"]["arrows"][way], 3) for way in DIRECTIONS), ("", 1)),
+        sides=(("", 2), *((arrows[way], each) for way in DIRECTIONS), ("", len(SUMS))),
     )
 
 
-def _depth_table(material: Material, words: dict[str, Any]) -> Table:
-    """What looks at all ranks, or at all right answers."""
-    columns = {
-        "median_rank": "median_rank",
-        "mean_rank": "mean_rank",
-        "mrr": "MRR",
-        "r_precision": "R-Precision (%)",
-        "map@r": "mAP@R (%)",
-        "ndcg@10": "nDCG@10",
-    }
+def _depth_table(material: Material, words: dict[str, Any], labels: Labels) -> Table:
+    """All other measures: what looks at all ranks, or at all right answers."""
+    measures = [name for name in METRICS if name not in (*RECALLS, *SUMS)]
     rows = [
         [words["names"]["arrows"][way], *key, *cells]
         for way in DIRECTIONS
-        for key, cells in _measured(material.metrics, way, columns).items()
+        for key, cells in _measured(material.metrics, way, measures).items()
     ]
     names = ["direction", "model", "prompt", "scorer"]
-    return Table([*names, *columns.values()], rows, set(columns.values()), grouped=True)
+    heads = [labels.head(name) for name in measures]
+    return Table([*names, *heads], rows, set(heads), grouped=True)
 
 
 def _measured(
-    metrics: pd.DataFrame, way: str, columns: dict[str, str]
+    metrics: pd.DataFrame, way: str, columns: Sequence[str]
 ) -> dict[tuple[str, ...], list[Markup]]:
     """Some columns of metrics.csv with their intervals, the best bold, by run."""
     group = metrics[metrics.direction == way].to_dict("records")
@@ -288,7 +284,7 @@ def _measured(
     return measured
 
 
-def _ways_table(material: Material, studied: Study, words: dict[str, Any]) -> Table:
+def _ways_table(material: Material, studied: Study, words: dict[str, Any], labels: Labels) -> Table:
     rows = []
     for finding in studied.above:
         way = finding.numbers["direction"]
@@ -313,8 +309,9 @@ def _ways_table(material: Material, studied: Study, words: dict[str, Any]) -> Ta
             formats.with_interval(*difference, formats.points),
         ]
     )
-    columns = ["direction", "queries", "gallery", "Recall@10", "chance", "times", "mean_recall"]
-    return Table(columns, rows, set(columns[1:]))
+    counts = ["queries", "gallery", labels.measure("recall@10"), "chance", "times"]
+    numeric = [*counts, labels.short("mean")]
+    return Table(["direction", *numeric], rows, set(numeric))
 
 
 def _outcome_table(studied: Study, words: dict[str, Any]) -> Table:
@@ -374,16 +371,16 @@ def _contrast_table(studied: Study, words: dict[str, Any]) -> Table:
     return Table(columns, rows, set(columns[1:]))
 
 
-def _pairs_table(pairs: pd.DataFrame, family: str, words: dict[str, Any]) -> Table:
+def _pairs_table(pairs: pd.DataFrame, family: str, words: dict[str, Any], labels: Labels) -> Table:
     """Differences of one family of pairs.csv, in percentage points."""
-    numeric = [*(f"Δ\u00a0R@{k}" for k in KS), "mean_difference", "p_holm"]
+    recalls = [f"Δ\u00a0{labels.short(name)}" for name in RECALLS]
+    numeric = [*recalls, _mean_difference(labels), "p_holm"]
     rows = [
         [
             words["names"]["arrows"][row["direction"]],
             *([row["model"]] if family != "model" else []),
             f"{row[family]} − {row[f'other_{family}']}",
-            *(_lead(row, f"recall@{k}") for k in KS),
-            _lead(row, "mean"),
+            *(_lead(row, name) for name in HEADLINE),
             formats.p_value(row["p_holm"]),
             words["names"]["verdicts"][row["verdict"]],
         ]
@@ -410,7 +407,7 @@ def _precision_table(table: pd.DataFrame, words: dict[str, Any], labels: Labels)
         if measure == "least_cosine":
             value = formats.close(row["value"])
         else:
-            form = formats.change(measure, is_share(measure))
+            form = formats.change(unit_of(measure))
             bounds = formats.bracket(row["low"], row["high"], form)
             value = with_interval(form(row["value"]), bounds)
         values.setdefault((row["model"], name, measure), {})[row["direction"]] = value
@@ -442,7 +439,7 @@ def _lead(row: dict[str, Any], measure: str) -> Markup:
     return with_interval(formats.points(row[measure]), formats.bracket(*bounds, formats.points))
 
 
-def _gains_table(studied: Study, words: dict[str, Any]) -> Table:
+def _gains_table(studied: Study, words: dict[str, Any], labels: Labels) -> Table:
     """What each optimisation gains, or loses, in mean recall."""
     rows = [
         [
@@ -458,8 +455,13 @@ def _gains_table(studied: Study, words: dict[str, Any]) -> Table:
         for gain in studied.gains
         for row in gain.pair[gain.pair.direction == way].to_dict("records")
     ]
-    columns = ["direction", "optimisation", "compared", "chosen", "mean_difference", "p_holm"]
-    return Table([*columns, "verdict"], rows, {"mean_difference", "p_holm"}, grouped=True)
+    numeric = [_mean_difference(labels), "p_holm"]
+    names = ["direction", "optimisation", "compared", "chosen"]
+    return Table([*names, *numeric, "verdict"], rows, set(numeric), grouped=True)
+
+
+def _mean_difference(labels: Labels) -> str:
+    return f"Δ {labels.measure('mean')}"
 
 
 def _chosen_cell(gain: Gain, way: str) -> str:
@@ -505,7 +507,7 @@ def _statistics_table(material: Material, words: dict[str, Any]) -> Table:
 
 
 def _versions_table() -> Table:
-    rows = []
+    rows = [["clip-retrieval", version_of_workflow()]]
     for package in PACKAGES:
         try:
             rows.append([package, metadata.version(package)])

@@ -6,11 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from scripts.retrieve.kinds import DIRECTIONS
-from scripts.retrieve.ranking import TIE
-
-# what is averaged, as in the mean recall of papers
-DEPTHS = (1, 5, 10)
+from scripts.protocol import DEPTHS, DIRECTIONS, reaches
 
 
 def mean_recalls(
@@ -56,14 +52,14 @@ def mean_recalls(
         scores = texts[part] @ images.T
         place = image_of_caption[part]
         for option, bias in enumerate(image_bias):
-            bar = own[part] - bias[place] - TIE
-            # the right image is among those that reach the bar, so this is its rank
-            rank = np.count_nonzero(scores - bias >= bar[:, None], axis=1)
+            right = own[part] - bias[place]
+            # the right image is among those that reach itself, so this is its rank
+            rank = np.count_nonzero(reaches(scores - bias, right[:, None]), axis=1)
             hits[option] += _hits(rank)
         scores[np.arange(len(place)), place] = -np.inf
         for option, bias in enumerate(text_bias):
-            bar = best[option] - TIE
-            ahead[option] += np.count_nonzero(scores - bias[part, None] >= bar, axis=0)
+            reached = reaches(scores - bias[part, None], best[option])
+            ahead[option] += np.count_nonzero(reached, axis=0)
     return {
         "text_to_image": hits / (m * len(DEPTHS)),
         "image_to_text": np.array([_hits(1 + counts) for counts in ahead]) / (n * len(DEPTHS)),

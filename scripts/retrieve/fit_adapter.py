@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scripts.job import BadInput, log, run
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve.adapter import adapted
 from scripts.retrieve.arrays import Arrays
 from scripts.retrieve.banks import Banks, read_banks
 from scripts.retrieve.choose import mean_recalls
-from scripts.retrieve.kinds import DIRECTIONS
 from scripts.retrieve.scorers import save_scorer
 
 if TYPE_CHECKING:

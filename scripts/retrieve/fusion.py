@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from scripts.job import log
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve.arrays import Arrays
 from scripts.retrieve.banks import Banks
 from scripts.retrieve.choose import best_options, mean_recalls
-from scripts.retrieve.kinds import DIRECTIONS, Kind, of_direction
+from scripts.retrieve.kinds import Kind, of_direction
 
 
 def fit_fusion(params: Mapping[str, Any], banks: Banks) -> Arrays:

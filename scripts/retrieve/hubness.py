@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from scripts.job import log
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve.arrays import Arrays
 from scripts.retrieve.banks import Banks, drawn
 from scripts.retrieve.choose import best_options, mean_recalls
-from scripts.retrieve.kinds import DIRECTIONS, GALLERY, QUERIES, Kind, of_direction, unit
+from scripts.retrieve.kinds import GALLERY, QUERIES, Kind, of_direction, unit
 
 Bias = Callable[[Arrays, np.ndarray, str], np.ndarray]
 

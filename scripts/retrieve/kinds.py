@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve.arrays import Arrays
 from scripts.retrieve.banks import Banks
 
-DIRECTIONS = ("text_to_image", "image_to_text")
 # which side asks and which is looked for, in each direction
 QUERIES = {"text_to_image": "texts", "image_to_text": "images"}
 GALLERY = {"text_to_image": "images", "image_to_text": "texts"}

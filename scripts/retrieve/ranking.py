@@ -15,14 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scripts.protocol import TIE, reaches
 from scripts.retrieve.products import products_on
 
 if TYPE_CHECKING:
     from scipy import sparse
-
-# Items closer than this count as tied: float32 features, and products of them, are good to about
-# 1e-7, so what lies closer is told apart by rounding alone.
-TIE = 1e-6
 
 # Bound on the error of a float32 score of unit vectors. Up to 1,024 dimensions we measured 3e-7 for
 # features as models give them and 9e-7 for features that all point one way.
@@ -307,7 +304,7 @@ def _count_ahead(
         for entry, item in _set_pairs(reaching):
             pair = chosen[entry]
             exact = dots(queries, gallery, strip.query + rows[entry], strip.item + item)
-            reached = exact >= own[pair] - TIE
+            reached = reaches(exact, own[pair])
             ahead += np.bincount(pair[reached], minlength=len(own))
             reached &= exact <= own[pair] + TIE
             near += np.bincount(pair[reached], minlength=len(own))

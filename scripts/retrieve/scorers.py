@@ -4,7 +4,7 @@ A score is the inner product of a mapped query and a mapped gallery item. Cosine
 bias per gallery item is one more dimension; an adapter is a learned map; a fusion of two encoders
 is a weighted concatenation. So one exact ranker and one index serve every scorer. Mapped rows
 should keep scores of the order of one, because ties are told apart at a fixed distance
-(``ranking.TIE``).
+(``protocol.TIE``).
 
 A further scorer is one entry in ``KINDS``: what it learns from train and val, and two maps.
 """
@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 
 from scripts.job import BadInput
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve.adapter import ADAPTER
 from scripts.retrieve.arrays import Arrays, read_arrays, write_arrays
 from scripts.retrieve.banks import Banks
 from scripts.retrieve.fusion import FUSION
 from scripts.retrieve.hubness import CENTRING, INVERTED_SOFTMAX, NNN
-from scripts.retrieve.kinds import DIRECTIONS, Kind
+from scripts.retrieve.kinds import Kind
 
 
 def _fit_nothing(params: Mapping[str, Any], banks: Banks) -> Arrays:

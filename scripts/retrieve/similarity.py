@@ -10,8 +10,8 @@ from scipy import sparse
 from scripts.data.rows import Rows, read_rows
 from scripts.encode.stored import read_side_by_side
 from scripts.job import BadInput, log, run
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve.arrays import Arrays, made_anew, read_arrays, write_arrays
-from scripts.retrieve.kinds import DIRECTIONS
 from scripts.retrieve.ranking import Part, Ranking, merged, own_scores, rank_part
 from scripts.retrieve.scorers import load_scorer, transform
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from scripts.retrieve.ranking import DOUBT, TIE, dots
+from scripts.protocol import TIE, reaches
+from scripts.retrieve.ranking import DOUBT, dots
 
 # four bytes for a score, four for its copy, the rest for comparisons
 BYTES_PER_SCORE = 12
@@ -34,12 +35,12 @@ def ahead_of(
     """
     step = max(1, int(block_mb * 2**20) // (BYTES_PER_SCORE * len(gallery)))
     for start in range(0, len(bars), step):
-        bar, query = bars[start : start + step] - TIE, query_of_bar[start : start + step]
+        bar, query = bars[start : start + step], query_of_bar[start : start + step]
         scores = (queries[query[0] : query[-1] + 1] @ gallery.T)[query - query[0]]
-        ahead = scores > (bar + DOUBT).astype(np.float32)[:, None]
-        doubtful = (scores >= (bar - DOUBT).astype(np.float32)[:, None]) & ~ahead
+        ahead = scores > (bar - TIE + DOUBT).astype(np.float32)[:, None]
+        doubtful = (scores >= (bar - TIE - DOUBT).astype(np.float32)[:, None]) & ~ahead
         rows, columns = np.nonzero(doubtful)
-        ahead[rows, columns] = dots(queries, gallery, query[rows], columns) >= bar[rows]
+        ahead[rows, columns] = reaches(dots(queries, gallery, query[rows], columns), bar[rows])
         yield start, ahead
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.evaluate.measures import HEADLINE
+from scripts.measures import HEADLINE
 from scripts.studies.table import Row, row
 
 

@@ -18,9 +18,9 @@ from math import comb
 import numpy as np
 
 from scripts.evaluate.intervals import Resampling
-from scripts.evaluate.measures import HEADLINE, headline
 from scripts.evaluate.runs import first_captions
 from scripts.job import log, run
+from scripts.measures import HEADLINE, headline
 from scripts.retrieve.ranking import dots
 from scripts.retrieve.scorers import map_gallery, map_queries
 from scripts.studies.ahead import ahead_of, ranks_of_one

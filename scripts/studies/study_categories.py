@@ -13,8 +13,9 @@ import numpy as np
 
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import DIGITS, Resampling
-from scripts.evaluate.runs import DIRECTIONS, images_of_queries
+from scripts.evaluate.runs import images_of_queries
 from scripts.job import log, run
+from scripts.protocol import DIRECTIONS
 from scripts.studies.reference import Reference, read_references
 from scripts.studies.table import Row, recall_rows, write_rows
 from scripts.studies.words import pattern_of, words_of

@@ -33,9 +33,9 @@ import numpy as np
 
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
-from scripts.evaluate.runs import DIRECTIONS, images_of_queries
+from scripts.evaluate.runs import images_of_queries
 from scripts.job import log, run
-from scripts.retrieve.ranking import TIE
+from scripts.protocol import DIRECTIONS, TIE
 from scripts.studies.evidence import (
     Mentions,
     Words,

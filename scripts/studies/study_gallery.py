@@ -15,9 +15,10 @@ Intervals come from the bootstrap over query images; the expectation itself has 
 import numpy as np
 
 from scripts.evaluate.intervals import Resampling, interval_of_means
-from scripts.evaluate.measures import DEPTHS
-from scripts.evaluate.runs import DIRECTIONS, images_of_queries
+from scripts.evaluate.runs import images_of_queries
 from scripts.job import log, run
+from scripts.measures import RECALLS
+from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.retrieve.ranking import dots
 from scripts.studies.ahead import ahead_of
 from scripts.studies.reference import Reference, read_references
@@ -152,7 +153,7 @@ def gallery_rows(reference: Reference, sizes: list[int], resampling: Resampling)
     for way in DIRECTIONS:
         values = np.concatenate([expected_hits(others[way], images, n) for n in sizes], axis=1)
         bounds = interval_of_means(values, images_of_queries(way, rows), resampling)
-        labels = [(size, f"recall@{depth}") for size in sizes for depth in DEPTHS]
+        labels = [(size, measure) for size in sizes for measure in RECALLS]
         found += [
             row(reference.run, way, measure, column.mean(), len(values), "", size, interval)
             for (size, measure), column, interval in zip(labels, values.T, bounds, strict=True)

@@ -16,8 +16,9 @@ import numpy as np
 
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import Resampling
-from scripts.evaluate.runs import DIRECTIONS, Run, images_of_queries, read_run
+from scripts.evaluate.runs import Run, images_of_queries, read_run
 from scripts.job import BadInput, log, run
+from scripts.protocol import DIRECTIONS
 from scripts.studies.reference import Reference, read_references
 from scripts.studies.table import Row, mean_rows, row, write_rows
 

@@ -21,12 +21,13 @@ from typing import Any
 import numpy as np
 
 from scripts.evaluate.intervals import Resampling
-from scripts.evaluate.measures import DEPTHS, RECALLS, hits
-from scripts.evaluate.runs import DIRECTIONS, images_of_queries
+from scripts.evaluate.runs import images_of_queries
 from scripts.job import log, run
+from scripts.measures import RECALLS, hits
+from scripts.protocol import DEPTHS, DIRECTIONS, reaches
 from scripts.retrieve.indexes import build, memory_of, read_index, search
 from scripts.retrieve.kinds import GALLERY, unit
-from scripts.retrieve.ranking import TIE, dots, top_k
+from scripts.retrieve.ranking import dots, top_k
 from scripts.retrieve.scorers import map_gallery
 from scripts.studies.reference import Reference, read_references
 from scripts.studies.table import Row, mean_rows, write_rows
@@ -104,7 +105,7 @@ def found_of_exact(
     query, place = np.nonzero(rows >= 0)
     scores = np.full(rows.shape, -np.inf)
     scores[query, place] = dots(queries, gallery, query, rows[query, place])
-    return (scores >= exact[:, depth - 1 : depth] - TIE).mean(axis=1)
+    return reaches(scores, exact[:, depth - 1 : depth]).mean(axis=1)
 
 
 def ranks_in_lists(
@@ -123,7 +124,7 @@ def ranks_in_lists(
     there = rows >= 0
     right = there & (image_of_item[rows] == image_of_query[:, None])
     own = np.where(right, scores, -np.inf).max(axis=1)
-    ahead = (there & ~right & (scores >= own[:, None] - TIE)).sum(axis=1)
+    ahead = (there & ~right & reaches(scores, own[:, None])).sum(axis=1)
     return np.where(right.any(axis=1), 1 + ahead, rows.shape[1] + 1)
 
 

@@ -15,9 +15,10 @@ from scripts.data.prepared import read_checksums
 from scripts.data.rows import Rows, read_captions, read_splits, rows_of
 from scripts.encode.stored import read_features
 from scripts.evaluate.intervals import DIGITS, Resampling
-from scripts.evaluate.runs import DIRECTIONS, images_of_queries
+from scripts.evaluate.runs import images_of_queries
 from scripts.job import log, run
-from scripts.retrieve.ranking import BYTES_PER_SCORE, DOUBT, TIE, dots
+from scripts.protocol import DIRECTIONS, TIE, reaches
+from scripts.retrieve.ranking import BYTES_PER_SCORE, DOUBT, dots
 from scripts.studies.reference import Reference, read_references
 from scripts.studies.table import Row, recall_rows, row, write_rows
 
@@ -48,7 +49,7 @@ def near_pairs(
 ) -> Pairs:
     """For each image the ``LISTED`` nearest others whose cosine is at least ``threshold``.
 
-    What reaches the threshold to within ``ranking.TIE`` counts, so that equal features do at 1.
+    What reaches the threshold to within ``protocol.TIE`` counts, so that equal features do at 1.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def near_pairs(
         rows, columns = np.nonzero(scores >= bar[:, None])
         rows += start
         exact = dots(images, others, rows, columns)
-        near = exact >= threshold - TIE
+        near = reaches(exact, threshold)
         found.append((rows[near], columns[near], np.round(exact[near], DIGITS)))
     if not found:
         nothing = np.empty(0, dtype=np.int64)

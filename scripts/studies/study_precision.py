@@ -20,64 +20,64 @@ from scripts.evaluate.intervals import (
     percentile_interval,
     randomisation_p,
 )
-from scripts.evaluate.measures import HEADLINE, MEANS, RECALLS
-from scripts.evaluate.runs import DIRECTIONS, images_of_queries, measures_of
+from scripts.evaluate.runs import images_of_queries, measures_of
 from scripts.job import log, read_json, run
+from scripts.measures import MEANS, MEASURES, MEDIANS, SUMS
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve.arrays import Arrays
 from scripts.retrieve.scorers import load_scorer
 from scripts.retrieve.similarity import rankings_of
 from scripts.studies.table import P_OF, Row, row, write_rows
 
-# means over queries, in the order of the table, and a median
-MEAN_OF_QUERIES = (*HEADLINE, *(measure for measure in MEANS if measure not in HEADLINE))
-COMPARED = (*MEAN_OF_QUERIES, "median_rank")
+COMPARED = (*MEANS, *MEDIANS)
 
 # images (n, d) and texts (m, d), float32 rows of unit length
 Features = tuple[np.ndarray, np.ndarray]
-# by direction (q, c): each query's value of each of MEAN_OF_QUERIES
+# by direction (q, c): each query's value of each of COMPARED
 Values = dict[str, np.ndarray]
 # value (c,) of each measure, and (resamples, c) of them in resamples of the images
 Measured = tuple[np.ndarray, np.ndarray]
 
 
 def values_of(features: Features, rows: Rows, scorer: Arrays) -> Values:
-    """What each query has of each measure that is a mean over queries."""
+    """What each query has of each measure of ``COMPARED``."""
     ranks = rankings_of(*features, rows, scorer, k=1)
     of_queries = measures_of(ranks["text_to_image_rank"], ranks["image_to_text_rank"], rows)
-    for own in of_queries.values():
-        own["mean"] = np.mean([own[recall] for recall in RECALLS], axis=0)
     return {
-        way: np.stack([of_queries[way][measure] for measure in MEAN_OF_QUERIES], axis=1)
+        way: np.stack([of_queries[way][measure] for measure in COMPARED], axis=1)
         for way in DIRECTIONS
     }
 
 
 def measured(values: Values, rows: Rows, resampling: Resampling) -> dict[str, Measured]:
-    """The measures of ``COMPARED`` by direction, and rsum, which is of both, under ""."""
+    """The measures of ``COMPARED`` by direction, and sums, which are of both, under ""."""
     found: dict[str, Measured] = {}
-    rsum: Measured = np.zeros(1), np.zeros((resampling.resamples, 1))
     for way in DIRECTIONS:
-        own, images = values[way], images_of_queries(way, rows)
-        best = own[:, MEAN_OF_QUERIES.index("mean_rank")].astype(np.int64)
+        means, middles = np.split(values[way], [len(MEANS)], axis=1)
+        images = images_of_queries(way, rows)
         # the same images are drawn each time, so differences and sums may be taken draw by draw
-        samples = bootstrap_means(own, images, resampling)
-        medians = bootstrap_medians(best, images, resampling)
+        medians = [bootstrap_medians(own, images, resampling) for own in middles.T]
         found[way] = (
-            np.append(own.mean(axis=0), np.median(best)),
-            np.column_stack([samples, medians]),
+            np.append(means.mean(axis=0), np.median(middles, axis=0)),
+            np.column_stack([bootstrap_means(means, images, resampling), *medians]),
         )
-        recalls = [COMPARED.index(recall) for recall in RECALLS]
-        rsum = tuple(
-            whole + part[..., recalls].sum(axis=-1, keepdims=True)
-            for whole, part in zip(rsum, found[way], strict=True)
-        )
-    return found | {"": rsum}
+    return found | {"": tuple(map(_sums, *found.values()))}
+
+
+def _sums(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(..., s) each of ``SUMS`` from (..., c) values of ``COMPARED`` in both directions."""
+    places = [[COMPARED.index(part) for part in MEASURES[name].sum_of] for name in SUMS]
+    sums = [one[..., own].sum(axis=-1) + other[..., own].sum(axis=-1) for own in places]
+    return np.stack(sums, axis=-1)
 
 
 def adjusted_p(before: Values, after: Values, rows: Rows, flips: int, seed: int) -> Values:
     """By direction (c,): p of each mean difference, adjusted for all of them; see ``holm``."""
+    c = len(MEANS)
     p = [
-        randomisation_p(after[way] - before[way], images_of_queries(way, rows), flips, seed)
+        randomisation_p(
+            after[way][:, :c] - before[way][:, :c], images_of_queries(way, rows), flips, seed
+        )
         for way in DIRECTIONS
     ]
     halves = np.split(holm(np.concatenate(p)).round(DIGITS), len(DIRECTIONS))
@@ -124,13 +124,17 @@ def precision_rows(
             ]
             table += [
                 row(key, way, f"{P_OF}{measure}", value, queries[way], name)
-                for measure, value in zip(MEAN_OF_QUERIES, p[way].tolist(), strict=True)
+                for measure, value in zip(MEANS, p[way].tolist(), strict=True)
             ]
             table.append(row(key, way, "least_cosine", cosine, queries[way], name))
         values, samples = (new - old for new, old in zip(after[""], before[""], strict=True))
-        interval = percentile_interval(samples)[0]
         both = queries["image_to_text"]
-        table.append(row(key, "", "rsum", values[0], both, name, interval=interval))
+        table += [
+            row(key, "", measure, value, both, name, interval=interval)
+            for measure, value, interval in zip(
+                SUMS, values.tolist(), percentile_interval(samples), strict=True
+            )
+        ]
     return table
 
 

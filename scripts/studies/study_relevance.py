@@ -11,9 +11,10 @@ from scipy import sparse
 
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
-from scripts.evaluate.measures import DEPTHS, per_query
-from scripts.evaluate.runs import DIRECTIONS, Run, first_captions, images_of_queries, read_run
+from scripts.evaluate.runs import Run, first_captions, images_of_queries, read_run
 from scripts.job import log, run
+from scripts.measures import MEANS, MEASURES, METRICS, per_query
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve.ranking import rank
 from scripts.studies.judged import (
     Judgments,
@@ -25,7 +26,8 @@ from scripts.studies.judged import (
 from scripts.studies.reference import Reference, read_references
 from scripts.studies.table import Row, row, write_rows
 
-MEASURES = (*(f"recall@{depth}" for depth in DEPTHS), "r_precision", "map@r")
+# measures that can share an axis
+SHARES = tuple(name for name in METRICS if name in MEANS and MEASURES[name].unit == "share")
 DUPLICATE_COLUMNS = ("caption", "images", "count")
 TIE_COLUMNS = (
     *("model", "prompt", "scorer", "direction", "queries", "tied", "cost"),
@@ -58,11 +60,11 @@ def judged_queries(rows: Rows, judgments: Judgments) -> dict[str, np.ndarray]:
 
 
 def values_of(reference: Reference, direction: str, right: sparse.csr_array) -> np.ndarray:
-    """(q, c) every one of c ``MEASURES`` of every query, for these right answers."""
+    """(q, c) every one of c ``SHARES`` of every query, for these right answers."""
     queries, gallery = reference.sides(direction)
     ranks = rank(queries, gallery, right, k=1).rank
     values = per_query(ranks, right.indptr)
-    return np.stack([values[measure] for measure in MEASURES], axis=1)
+    return np.stack([values[measure] for measure in SHARES], axis=1)
 
 
 def relevance_rows(reference: Reference, judgments: Judgments, resampling: Resampling) -> list[Row]:
@@ -74,7 +76,7 @@ def relevance_rows(reference: Reference, judgments: Judgments, resampling: Resam
     for way in DIRECTIONS:
         values = np.concatenate([values_of(reference, way, right[name][way]) for name in right], 1)
         images = images_of_queries(way, rows)
-        labels = [(name, measure) for name in right for measure in MEASURES]
+        labels = [(name, measure) for name in right for measure in SHARES]
         for of, chosen in (
             ("all queries", np.ones(len(values), dtype=bool)),
             ("judged queries", judged[way]),

@@ -11,9 +11,10 @@ import numpy as np
 from scripts.data.rows import Rows
 from scripts.encode.stored import read_features
 from scripts.evaluate.intervals import Resampling, interval_of_means
-from scripts.evaluate.measures import HEADLINE, best_ranks, headline, mean_hits
-from scripts.evaluate.runs import DIRECTIONS, first_captions, images_of_queries
+from scripts.evaluate.runs import first_captions, images_of_queries
 from scripts.job import BadInput, log, read_json, run
+from scripts.measures import HEADLINE, best_ranks, headline, mean_hits
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve.ranking import rank
 from scripts.retrieve.scorers import transform
 from scripts.retrieve.similarity import right_captions, right_images

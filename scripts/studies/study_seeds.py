@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from scripts.evaluate.intervals import Resampling
-from scripts.evaluate.measures import best_ranks
-from scripts.evaluate.runs import DIRECTIONS, first_captions, images_of_queries
+from scripts.evaluate.runs import first_captions, images_of_queries
 from scripts.job import log, run
+from scripts.measures import best_ranks
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve.adapter import with_seed
 from scripts.retrieve.arrays import Arrays
 from scripts.retrieve.scorers import load_scorer

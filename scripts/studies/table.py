@@ -17,9 +17,9 @@ from typing import Any, TextIO
 import numpy as np
 
 from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
-from scripts.evaluate.measures import HEADLINE, headline
 from scripts.evaluate.runs import Run
 from scripts.job import whole
+from scripts.measures import HEADLINE, headline
 
 COLUMNS = (
     *("model", "prompt", "scorer", "direction", "group", "x"),

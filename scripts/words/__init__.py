@@ -18,12 +18,9 @@ TERM = "from labels"
 
 def read_words(name: str, language: str) -> dict[str, Any]:
     """The words of one name ("report") in one language, with the labels that they take."""
-    words = _read(name, language)
-    return words if name == "labels" else _with_labels(words, _read("labels", language))
-
-
-def _read(name: str, language: str) -> dict[str, Any]:
-    return yaml.safe_load((FOLDER / f"{name}.{language}.yaml").read_text("utf-8"))
+    text = (FOLDER / f"{name}.{language}.yaml").read_text("utf-8")
+    words = yaml.safe_load(text)
+    return _with_labels(words, read_words("labels", language)) if TERM in text else words
 
 
 def _with_labels(value: Any, labels: dict[str, Any]) -> Any:

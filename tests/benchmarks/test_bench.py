@@ -135,7 +135,7 @@ def test_run_hands_its_arguments_on(tmp_path):
     tool.parent.mkdir(parents=True)
     tool.write_text('#!/bin/sh\necho "$PYTHONPATH" "$@"\n')
     tool.chmod(0o755)
-    shutil.copy(tmp_path / "requirements.lock", tmp_path / ".venv" / "installed.lock")
+    shutil.copy(tmp_path / "requirements.lock", tmp_path / ".venv")
     done = subprocess.run(
         [str(tmp_path / "run"), "bench", "text", "--quick"],
         env=os.environ | {"PYTHONPATH": ""},

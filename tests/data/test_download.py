@@ -233,7 +233,7 @@ def test_a_full_disk_does_not_pass_for_a_source_that_cannot_be_had(
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("scripts.data.download.fetch", full)
+    monkeypatch.setattr("scripts.data.web.fetch", full)
     with pytest.raises(OSError, match="No space left"):
         obtain(entry, raw)
     assert site.asked == []

@@ -197,7 +197,10 @@ def test_the_share_that_may_be_lost_is_exact(prepare, folder, make):
     [
         (["0", "1", "2", "3"], ""),
         (["0", "1", "2", "l0.jpg"], ""),
-        (["0", "1", "l0.jpg", "l1.jpg"], "2 of 4 images of test .*l1.jpg: missing file .*most like it is 1.jpg"),
+        (
+            ["0", "1", "l0.jpg", "l1.jpg"],
+            "2 of 4 images of test .*l1.jpg: missing file .*most like it is 1.jpg",
+        ),
         (["l0.jpg"], "1 of 1 images of test"),
     ],
 )

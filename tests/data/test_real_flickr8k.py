@@ -9,7 +9,7 @@ import pytest
 from scripts.data.audit import Findings
 from scripts.data.files import open_files
 from scripts.data.images import take_in
-from scripts.data.layouts import LAYOUTS
+from scripts.data.sources import SOURCES
 from scripts.data.split import split_images
 
 FLICKR8K = Path(__file__).resolve().parents[3] / "shared" / "flickr8k"
@@ -25,7 +25,7 @@ LAYOUTS_OF_PEOPLE = FLICKR8K.parent / "layouts/make.py"
 @pytest.fixture(scope="module")
 def dataset():
     findings = Findings()
-    archives = LAYOUTS["archives"]
+    archives = SOURCES["archives"]
     _, records = archives.read(FLICKR8K, archives.find(FLICKR8K), findings)
     return list(records), findings
 
@@ -89,7 +89,7 @@ def test_names_and_lists_as_people_have_them_lose_nothing(tmp_path, name, layout
     rows = people.records()
     getattr(people, name)(tmp_path, rows)
     findings = Findings()
-    _, records = LAYOUTS[layout].read(tmp_path, LAYOUTS[layout].find(tmp_path), findings)
+    _, records = SOURCES[layout].read(tmp_path, SOURCES[layout].find(tmp_path), findings)
     assert Counter(record.split for record in records) == split
     assert findings.aside == []
     expected = {Path(image).stem: (captions, content) for image, captions, _, content in rows}

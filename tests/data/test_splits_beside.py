@@ -8,13 +8,12 @@ from scripts.data.download import from_location
 from scripts.job import BadInput
 
 LISTS = ("Flickr_8k.trainImages.txt", "Flickr_8k.devImages.txt", "Flickr_8k.testImages.txt")
-LAYOUTS = {"folder": ("folder",)}
 
 
 def looked_at(root, layout="flickr8k"):
     """What the dataset's files are taken for, by their paths."""
-    layouts = LAYOUTS.get(layout, ("archives", "parquet", "kaggle"))
-    about = from_location(root, layouts, "location", {})
+    source = "folder" if layout == "folder" else "flickr8k"
+    about = from_location({"source": source, "location": str(root)})
     return about["layout"], [file["path"] for file in about["files"]]
 
 
@@ -69,6 +68,12 @@ def test_a_split_in_its_place_is_read(homes, layout):
     assert "splits.json" in looked_at(homes / layout, layout)[1]
 
 
+def test_a_split_that_is_a_link_to_nowhere_is_told_and_no_other_drawn(homes):
+    (homes / "kaggle/splits.json").symlink_to("gone.json")
+    with pytest.raises(BadInput, match=r"(?s)splits\.json.*is not read there"):
+        looked_at(homes / "kaggle")
+
+
 def test_a_split_that_stands_there_twice_is_read_where_both_agree(homes, make, kaggle):
     lists = {name: b"a.jpg\n" for name in LISTS}
     packed = {"Flickr8k_text.zip": make.zipped(lists)}
@@ -87,6 +92,56 @@ def test_lists_in_the_archive_and_beside_it_must_agree(homes, make, kaggle):
     make.write_files(root, {LISTS[0]: b"b.jpg"})
     with pytest.raises(BadInput, match=f"(?s){LISTS[0]}.*another split than in a.zip"):
         looked_at(root)
+
+
+def test_a_split_that_is_written_otherwise_but_says_the_same_is_no_other(homes, make):
+    own = {"train": ["a.jpg", "b.jpg"], "val": [], "test": ["c.jpg"]}
+    backup = {"test": ["c.jpg"], "train": ["b.jpg", "a.jpg"]}
+    make.write_files(
+        homes / "folder",
+        {
+            "splits.json": json.dumps(own).encode(),
+            "raw/splits.json": b"\xef\xbb\xbf" + json.dumps(backup, indent=1).encode(),
+        },
+    )
+    assert "splits.json" in looked_at(homes / "folder", "folder")[1]
+    swapped = {"test": own["train"], "train": own["test"]}
+    make.write_files(homes / "folder", {"raw/splits.json": json.dumps(swapped).encode()})
+    with pytest.raises(BadInput, match=r"raw/splits\.json\n.*another split than in splits\.json"):
+        looked_at(homes / "folder", "folder")
+
+
+def test_a_list_that_has_a_mark_or_a_name_twice_is_no_other(homes, make):
+    # both are read without a word, so they are no reason to refuse the same list beside them
+    lists = {f"Flickr8k_text/{name}": b"\xef\xbb\xbfa.jpg\na.jpg\n" for name in LISTS}
+    packed = make.zipped(dict.fromkeys(LISTS, b"a.jpg"))
+    make.write_files(homes / "kaggle", lists | {"Flickr8k_text.zip": packed})
+    assert looked_at(homes / "kaggle")[0] == "kaggle"
+
+
+@pytest.mark.parametrize("broken", [b"[" * 100_000, b"[1]", b'{"test": 3}', b"\xff", b"3"])
+def test_a_split_that_is_none_is_left_to_its_reader_and_told_where_it_is_another(
+    homes, make, broken
+):
+    make.write_files(homes / "folder", {"splits.json": broken, "old/splits.json": broken})
+    assert "splits.json" in looked_at(homes / "folder", "folder")[1]
+    make.write_files(homes / "folder", {"old/splits.json": b"{}"})
+    with pytest.raises(BadInput, match="another split than in"):
+        looked_at(homes / "folder", "folder")
+
+
+@pytest.mark.parametrize("name", [LISTS[0], "splits.json"])
+def test_a_split_that_was_not_unpacked_of_an_archive_is_not_passed_over(homes, make, kaggle, name):
+    lists = dict.fromkeys(LISTS if name in LISTS else [name], b"{}")
+    make.write_files(homes / "zip", kaggle | {"a.zip": make.zipped(kaggle | lists)})
+    if name in LISTS:
+        assert looked_at(homes / "zip")[1] == ["a.zip"]
+    else:
+        with pytest.raises(BadInput, match=r"(?s)a\.zip, splits\.json.*is not read there"):
+            looked_at(homes / "zip")
+    # what one has beside the archive goes before what is in it
+    make.write_files(homes / "zip", dict.fromkeys(LISTS, b"a.jpg"))
+    assert looked_at(homes / "zip")[1] == ["Images", "captions.txt", *LISTS]
 
 
 def test_two_datasets_in_one_folder_are_told(homes, make, kaggle, photos):

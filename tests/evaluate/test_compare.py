@@ -10,6 +10,8 @@ import pytest
 
 from scripts.evaluate import compare
 from scripts.evaluate.compare import best_of, rows_of_runs, to_latex, to_markdown
+from scripts.measures import METRICS
+from scripts.protocol import DIRECTIONS
 
 
 def run_of(prompt: str, recall: float, rank: float, model: str = "clip") -> dict:
@@ -24,7 +26,7 @@ def run_of(prompt: str, recall: float, rank: float, model: str = "clip") -> dict
         if name not in ("queries", "gallery")
     }
     return {
-        "rsum": 2.5, "intervals": {"rsum": [2, 3], **dict.fromkeys(compare.DIRECTIONS, bounds)},
+        "rsum": 2.5, "intervals": {"rsum": [2, 3], **dict.fromkeys(DIRECTIONS, bounds)},
         "dataset": "toy", "model": model, "prompt": prompt, "scorer": "cosine", "split": "test",
         "images": 1000, "captions": 5000, "text_to_image": values, "image_to_text": dict(values),
     }  # fmt: skip
@@ -130,7 +132,7 @@ def test_the_rule_writes_full_precision_and_the_same_bytes_each_time(tmp_path):
         "recall@1", "recall@5", "recall@10", "median_rank", "mean_rank", "mrr",
         "r_precision", "map@r", "ndcg@10", "rsum",
     ] + [
-        f"{measure}_{end}" for measure in compare.MEASURES for end in ("low", "high")
+        f"{measure}_{end}" for measure in METRICS for end in ("low", "high")
     ]  # fmt: skip
     assert float(rows[0]["recall@1_low"]) == pytest.approx(0.3)
     assert rows[0]["rsum"] == rows[3]["rsum"] == "2.5"

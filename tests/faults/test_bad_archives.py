@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scripts.data import files
-from scripts.data.layouts import LISTS, PHOTOS, TEXTS, TOKENS
+from scripts.data.sources.archives import LISTS, PHOTOS, TEXTS, TOKENS
 
 NAMES = [*GOOD]
 PINK = saved(picture("pink"))

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scripts.data.judgments import CROWD, EXPERTS
-from scripts.data.layouts import LISTS, TOKENS
+from scripts.data.sources.archives import LISTS, TOKENS
 
 NAMES = [*GOOD]
 # long tails, so that a cut at an eighth leaves the colour or takes the line

@@ -9,7 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from scripts.jobs import note, sums_of
 from scripts.provenance.record import main
+
+CODE = "0123456789abcdef"
 
 
 def sha256(content: bytes) -> str:
@@ -76,24 +79,29 @@ class Recording:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
+    @staticmethod
+    def noted(rule: str, inputs: list[str], outputs: list[str]) -> None:
+        """What a job says of itself."""
+        given = SimpleNamespace(rule=rule, wildcards={}, output=outputs, params={"code": CODE})
+        note(given, sums_of(inputs))
+
     def record(self) -> dict:
         """Run the job; the record that it wrote."""
         results = [f"results/toy/{name}" for name in self.made]
+        features = [path for path in results if "/test/images." in path]
+        known = [f"data/toy/{name}" for name in ("captions.json", "images.csv", "raw/source.json")]
+        self.noted("download", [], [path for path in known if Path(path).exists()])
+        self.noted("fetch_model", [], ["data/models/tiny/model.json"])
+        self.noted("encode_images", [*known, "data/models/tiny/model.json"], features)
+        self.noted("report_page", features, [path for path in results if path not in features])
         main(
             SimpleNamespace(
                 wildcards=SimpleNamespace(dataset="toy"),
-                input=SimpleNamespace(
-                    results=results,
-                    sidecars=["results/toy/tiny/test/images.json"],
-                    sources=["data/toy/raw/source.json"],
-                    models=["data/models/tiny/model.json"],
-                ),
+                input=results,
                 output=SimpleNamespace(
                     crate="results/toy/ro-crate-metadata.json", config="results/toy/config.yaml"
                 ),
-                params=SimpleNamespace(
-                    fingerprints={"encode_images": "0123456789abcdef"}, settings=self.settings
-                ),
+                params=SimpleNamespace(settings=self.settings),
             )
         )
         return json.loads(self.crate.read_text("utf-8"))

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from scripts.evaluate.measures import HEADLINE
+from scripts.measures import HEADLINE, MEANS
 from scripts.studies.comparisons import comparison_rows, read_pairs
 from scripts.studies.study_indexes import COSTS
-from scripts.studies.study_precision import COMPARED, MEAN_OF_QUERIES
+from scripts.studies.study_precision import COMPARED
 from scripts.studies.table import Row, row, write_rows
 
 WAYS = ("text_to_image", "image_to_text")
@@ -217,7 +217,7 @@ def precision(key, queries: int, lot) -> Iterator[Row]:
             moved = lot.uniform(-0.004, 0.004)
             bounds = (moved - 0.003, moved + 0.003)
             yield row(key, way, name, moved, queries, "bfloat16", None, bounds)
-        for name in MEAN_OF_QUERIES:
+        for name in MEANS:
             yield row(key, way, f"p_holm:{name}", lot.uniform(0.1, 1), queries, "bfloat16")
         yield row(key, way, "least_cosine", 0.99871, queries, "bfloat16")
     yield row(key, "", "rsum", 0.001, queries, "bfloat16", None, (-0.002, 0.004))

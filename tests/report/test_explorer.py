@@ -20,11 +20,16 @@ from PIL import Image
 
 from scripts.data.ratings import Rating, write_ratings
 from scripts.data.rows import read_rows
-from scripts.evaluate.runs import DIRECTIONS, Run, images_of_queries, read_run
+from scripts.evaluate.compare import rows_of_runs, to_csv
+from scripts.evaluate.intervals import Resampling
+from scripts.evaluate.metrics import metrics_of
+from scripts.evaluate.runs import Run, images_of_queries, read_run
 from scripts.job import write_json
+from scripts.measures import METRICS
+from scripts.protocol import DIRECTIONS
 from scripts.report import explorer
 from scripts.retrieve.scorers import fit
-from scripts.retrieve.similarity import rankings_of, write_rankings
+from scripts.retrieve.similarity import rankings_of, read_rankings, write_rankings
 
 MARKUP = "<img src=x onerror=\"document.title='broken in'\"> a dog & a cat"
 SCRIPT = "</script><script>document.title='broken in'</script><!-- <script> a horse"
@@ -78,6 +83,8 @@ class Made:
             data / "judgments.csv",
             [Rating("expert", name, names[0], 0, 4.0) for name in (names[1], names[0])],
         )
+        self.metrics.parent.mkdir(parents=True)
+        to_csv(rows_of_runs(self.measured()), self.metrics)
         if failures:
             self.write_failures()
 
@@ -101,13 +108,26 @@ class Made:
     def run(self, number: int = 0) -> Run:
         return read_run(self.rankings(self.keys[number]), self.rows)
 
+    def measured(self) -> list[dict[str, Any]]:
+        """What metrics.json of each run holds."""
+        found = []
+        for key in self.keys:
+            about = dict(zip(("model", "prompt", "scorer"), key, strict=True))
+            rankings = read_rankings(self.rankings(key), self.rows)
+            metrics = metrics_of(rankings, self.rows, Resampling(50, 0))
+            found.append({"dataset": "toys", "split": "test", **about, **metrics})
+        return found
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "results" / "toys" / "tables" / "metrics.csv"
+
     @property
     def failures(self) -> Path:
         return self.folder / "results" / "toys" / "tables" / "failures.csv"
 
     def write_failures(self) -> None:
         """Each miss of the first run, its kind by turns."""
-        self.failures.parent.mkdir(parents=True)
         with self.failures.open("w", encoding="utf-8", newline="") as stream:
             table = csv.writer(stream)
             table.writerow(["model", "direction", "kind", "query", "rank", "differing"])
@@ -122,6 +142,7 @@ class Made:
         output = self.folder / name
         data = self.folder / "data"
         inputs = {
+            "metrics": self.metrics,
             "rankings": [str(self.rankings(key)) for key in self.keys],
             "captions": data / "captions.json",
             "splits": data / "splits.json",
@@ -241,6 +262,20 @@ def test_the_page_knows_captions_lengths_categories_failures_and_judgments(made,
     # the first caption was judged to fit the second image; that it fits its own goes without saying
     assert held["accepted"] == [[0, 1]]
     assert [run["reference"] for run in held["runs"]] == [True, False, True]
+
+
+def test_the_page_has_every_measure_of_every_run_as_tables_print_them(made, file):
+    held = json.loads(block(file, "held"))
+    for run, own in zip(held["runs"], made.measured(), strict=True):
+        for way in DIRECTIONS:
+            low, high = own["intervals"][way]["recall@1"]
+            recall = f"{100 * own[way]['recall@1']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+            assert run["measures"][way]["recall@1"] == recall
+            assert run["measures"][way]["median_rank"].startswith(f"{own[way]['median_rank']:.1f}")
+            assert run["measures"][way]["rsum"].startswith(f"{100 * own['rsum']:.1f} ")
+            assert list(run["measures"][way]) == list(METRICS)
+    heads = json.loads(block(file, "phrases"))["zh"]["measures"]
+    assert heads["r_precision"] == "R-Precision (%)" and heads["median_rank"] == "名次中位数"
 
 
 def test_the_same_run_gives_the_same_bytes(made, file):
@@ -645,6 +680,25 @@ def test_focus_can_be_seen(reader, file):
         assert style != "none", name
         seen.add(name)
     assert {"a", "b", "find", "kind", "sort", "list", "ask-help"} <= seen
+
+
+def test_the_measures_of_both_runs_stand_side_by_side(reader, made, file):
+    reader.open(file, "#way=image_to_text&run=tiny/plain/cosine&with=large/plain/cosine&lang=zh")
+    reader.click("#measures summary")
+    assert reader.text("#measures summary") == "各项指标与 95% 区间"
+    told = reader.js(
+        "return [...document.querySelectorAll('#measures tr')]"
+        ".map((row) => [...row.cells].map((cell) => cell.textContent.replace('\\u00a0', ' ')))"
+    )
+    held = json.loads(block(file, "held"))
+    one, _, other = (run["measures"]["image_to_text"] for run in held["runs"])
+    assert told[:2] == [["实验", "A", "B"], ["R@1 (%)", one["recall@1"], other["recall@1"]]]
+    assert [row[0] for row in told[4:6]] == ["名次中位数", "平均名次"]
+    assert len(told) == 1 + len(METRICS)
+    reader.open(file)
+    reader.click("#measures summary")
+    own = held["runs"][0]["measures"]["text_to_image"]
+    assert reader.text("#measures tr:last-child") == f"rsum {own['rsum']}"
 
 
 def test_a_link_shows_the_same_view_to_another_reader(reader, file):

@@ -22,6 +22,7 @@ from scripts.report.material import preprocessing_of
 from scripts.report.page import Speaker, highlighted, inline_svg, listing
 from scripts.report.report_page import UNSAID
 from scripts.studies.words import split_at
+from scripts.version import version_of_workflow
 from scripts.words import read_words
 
 VOID = {"wbr", "meta", "img", "br", "link", "mspace", "path", "use", "rect"}
@@ -284,6 +285,12 @@ def test_the_table_of_models_names_the_weights_that_were_taken(taken, told):
         words = read_words("report", lang)
         made = tables._models_table(material, words)
         assert dict(made.rows)[words["columns"]["weights"]] == expected
+
+
+def test_the_report_carries_the_version_of_the_workflow(pages):
+    row = rf"<td[^>]*>clip-retrieval</td>\s*<td[^>]*>{re.escape(version_of_workflow())}</td>"
+    for page in pages.values():
+        assert re.search(row, page.partition('id="tab_versions"')[2].partition("</table>")[0])
 
 
 def test_recall_is_defined_wherever_it_is_tabled_or_drawn(pages):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from toy_features import Named, mean_recall, ranks_by_loops, toy_banks
 
+from scripts.protocol import TIE
 from scripts.retrieve.choose import best_options, mean_recalls
-from scripts.retrieve.ranking import TIE, rank
+from scripts.retrieve.ranking import rank
 from scripts.retrieve.similarity import right_images
 
 

@@ -9,11 +9,11 @@ import pytest
 from toy_features import toy_banks, unit_rows
 
 from scripts.job import BadInput
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve import fit_adapter
 from scripts.retrieve.adapter import adapted, with_seed
 from scripts.retrieve.choose import mean_recalls
 from scripts.retrieve.fit_adapter import batches_of_epoch, multi_positive_loss, recall_on_val
-from scripts.retrieve.kinds import DIRECTIONS
 from scripts.retrieve.scorers import load_scorer, save_scorer, transform
 
 torch = pytest.importorskip("torch")

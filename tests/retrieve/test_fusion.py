@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from toy_features import mean_recall, ranks_by_loops, toy_banks
 
-from scripts.retrieve.kinds import DIRECTIONS
-from scripts.retrieve.ranking import TIE
+from scripts.protocol import DIRECTIONS, TIE
 from scripts.retrieve.scorers import fit, transform
 
 WEIGHTS = [0.5, 1, 0, 0.8, 0.2]

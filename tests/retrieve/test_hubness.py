@@ -7,10 +7,9 @@ import pytest
 from scipy.special import logsumexp
 from toy_features import mean_recall, ranks_by_loops, toy_banks, unit_rows
 
+from scripts.protocol import DIRECTIONS, TIE
 from scripts.retrieve.banks import drawn
 from scripts.retrieve.hubness import log_mean_exp, nearness
-from scripts.retrieve.kinds import DIRECTIONS
-from scripts.retrieve.ranking import TIE
 from scripts.retrieve.scorers import fit, transform
 
 PARAMS = {

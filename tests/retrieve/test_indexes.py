@@ -16,6 +16,7 @@ from toy_features import Named, unit_rows
 
 from scripts.data.rows import rows_of
 from scripts.job import BadInput, digest_of_file, write_json
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve import build_index
 from scripts.retrieve.indexes import (
     KINDS,
@@ -26,7 +27,6 @@ from scripts.retrieve.indexes import (
     search,
     write_index,
 )
-from scripts.retrieve.kinds import DIRECTIONS
 from scripts.retrieve.ranking import top_k
 from scripts.retrieve.scorers import fit, map_gallery, map_queries, save_scorer
 

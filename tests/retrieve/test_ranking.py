@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from scripts.protocol import TIE
 from scripts.retrieve import ranking
-from scripts.retrieve.ranking import TIE, dots, merged, own_scores, rank, rank_part, top_k
+from scripts.retrieve.ranking import dots, merged, own_scores, rank, rank_part, top_k
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

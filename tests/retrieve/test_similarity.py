@@ -13,8 +13,8 @@ from toy_features import Named, ranks_by_loops
 
 from scripts.data.rows import read_rows, rows_of
 from scripts.job import BadInput, digest_of_file
+from scripts.protocol import TIE
 from scripts.retrieve import gather_rankings, similarity
-from scripts.retrieve.ranking import TIE
 from scripts.retrieve.scorers import fit, save_scorer
 from scripts.retrieve.similarity import (
     KEYS,

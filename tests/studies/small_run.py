@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import numpy as np
 
 from scripts.data.rows import Rows, rows_of
-from scripts.evaluate.measures import best_ranks
-from scripts.evaluate.runs import DIRECTIONS, Run, first_captions
+from scripts.evaluate.runs import Run, first_captions
 from scripts.job import digest_of_file, write_json
+from scripts.measures import best_ranks
+from scripts.protocol import DIRECTIONS, TIE
 from scripts.retrieve.arrays import Arrays
-from scripts.retrieve.ranking import TIE
 from scripts.retrieve.scorers import fit, save_scorer
 from scripts.retrieve.similarity import rankings_of, write_rankings
 from scripts.studies.reference import Reference

@@ -20,7 +20,7 @@ from small_run import (
 
 from scripts.data.rows import rows_of
 from scripts.evaluate.intervals import Resampling
-from scripts.evaluate.measures import DEPTHS
+from scripts.protocol import DEPTHS
 from scripts.studies import study_captions
 from scripts.studies.ahead import ahead_of, ranks_of_one
 from scripts.studies.study_captions import (

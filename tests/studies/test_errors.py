@@ -11,7 +11,7 @@ from small_run import COUNTS, collection, job_of, read_table, reference_of, unit
 
 from scripts.data.rows import rows_of
 from scripts.evaluate.intervals import Resampling
-from scripts.retrieve.ranking import TIE
+from scripts.protocol import TIE
 from scripts.studies import study_errors
 from scripts.studies.evidence import differing, likeness, mentions_of, misses_of, same_words
 from scripts.studies.study_errors import (

@@ -11,7 +11,7 @@ import pytest
 from small_run import brute_rank, collection, job_of, read_table, reference_of
 
 from scripts.evaluate.intervals import Resampling
-from scripts.evaluate.measures import DEPTHS
+from scripts.protocol import DEPTHS
 from scripts.studies import study_gallery
 from scripts.studies.study_gallery import (
     expected_hits,

@@ -10,9 +10,9 @@ import pytest
 
 from scripts.data.audit import Findings
 from scripts.data.judgments import judgments_of
-from scripts.data.layouts import LAYOUTS
 from scripts.data.ratings import COLUMNS, Rating, write_ratings
 from scripts.data.rows import Rows, rows_of
+from scripts.data.sources import SOURCES
 from scripts.job import BadInput
 from scripts.studies.judged import (
     Judgments,
@@ -170,7 +170,7 @@ FLICKR8K = Path(__file__).resolve().parents[3] / "shared" / "flickr8k"
 
 @pytest.mark.skipif(not FLICKR8K.is_dir(), reason="needs the archives in ../shared/flickr8k")
 def test_the_counts_of_flickr8ks_judgments_are_the_known_ones(tmp_path):
-    archives = LAYOUTS["archives"]
+    archives = SOURCES["archives"]
     paths = archives.find(FLICKR8K)
     _, records = archives.read(FLICKR8K, paths, Findings())
     test = [record for record in records if record.split == "test"]

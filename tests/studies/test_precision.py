@@ -20,10 +20,11 @@ from scripts.evaluate.intervals import Resampling, interval_of_means
 from scripts.evaluate.metrics import metrics_of
 from scripts.evaluate.runs import images_of_queries
 from scripts.job import write_json
+from scripts.measures import MEANS
 from scripts.retrieve.scorers import fit
 from scripts.retrieve.similarity import rankings_of
 from scripts.studies import study_precision
-from scripts.studies.study_precision import COMPARED, MEAN_OF_QUERIES, precision_rows, values_of
+from scripts.studies.study_precision import COMPARED, precision_rows, values_of
 
 RESAMPLING = Resampling(400, 0)
 FLIPS = 999
@@ -96,7 +97,7 @@ def test_equal_features_change_nothing(run):
         for measure in COMPARED:
             row = table["bfloat16", way, measure]
             assert row["value"] == row["low"] == row["high"] == 0
-        for measure in MEAN_OF_QUERIES:
+        for measure in MEANS:
             assert table["bfloat16", way, f"p_holm:{measure}"]["value"] == 1
         assert table["bfloat16", way, "least_cosine"]["value"] == pytest.approx(1, abs=1e-6)
         assert table["float32", way, "least_cosine"]["value"] == 1
@@ -107,7 +108,7 @@ def test_p_is_that_of_turning_the_sign_of_each_image_adjusted_for_all_measures(r
     own = of(run, 1)
     table = table_of(run, {"float32": (run.images, run.texts), "bfloat16": own})
     columns = [
-        (after[way] - before[way], images_of_queries(way, run.rows))
+        ((after[way] - before[way])[:, : len(MEANS)], images_of_queries(way, run.rows))
         for before, after in [
             (values_of(one, run.rows, run.scorer) for one in ((run.images, run.texts), own))
         ]
@@ -126,7 +127,7 @@ def test_p_is_that_of_turning_the_sign_of_each_image_adjusted_for_all_measures(r
     for step, place in enumerate(np.argsort(raw, kind="stable")):
         last = max(last, min(1.0, (len(raw) - step) * raw[place]))
         expected[place] = last
-    names = [(way, measure) for way in WAYS for measure in MEAN_OF_QUERIES]
+    names = [(way, measure) for way in WAYS for measure in MEANS]
     for place, (way, measure) in enumerate(names):
         found = table["bfloat16", way, f"p_holm:{measure}"]["value"]
         assert found == pytest.approx(expected[place], abs=1e-8)
@@ -178,7 +179,7 @@ def test_the_rule_reads_each_precision_from_its_sidecars(run, tmp_path):
     table = read_table(job.output.table)
     assert list(dict.fromkeys(row["group"] for row in table)) == ["float32", "bfloat16"]
     assert {(row["model"], row["prompt"], row["scorer"]) for row in table} == {KEY}
-    assert len(table) == 2 + 2 * (len(COMPARED) + len(MEAN_OF_QUERIES) + 1) + 1
+    assert len(table) == 2 + 2 * (len(COMPARED) + len(MEANS) + 1) + 1
     # what is not what its sidecar describes is refused by all readers alike
     write_json(tmp_path / "bfloat16" / "images.json", {"precision": "bfloat16"})
     with pytest.raises(Exception, match=r"images\.json"):

@@ -13,8 +13,8 @@ from small_run import COUNTS, collection, job_of, read_table, reference_of
 from scripts.data.ratings import Rating, write_ratings
 from scripts.data.rows import Rows, rows_of
 from scripts.evaluate.intervals import Resampling
-from scripts.evaluate.runs import DIRECTIONS, Run
-from scripts.retrieve.ranking import TIE
+from scripts.evaluate.runs import Run
+from scripts.protocol import DIRECTIONS, TIE
 from scripts.studies import study_relevance
 from scripts.studies.judged import Judgments, read_judgments
 from scripts.studies.reference import Reference

@@ -18,8 +18,8 @@ from small_run import (
 )
 
 from scripts.evaluate.intervals import Resampling
-from scripts.evaluate.measures import DEPTHS
 from scripts.job import BadInput
+from scripts.protocol import DEPTHS
 from scripts.studies import study_robustness
 from scripts.studies.study_robustness import robustness_rows
 

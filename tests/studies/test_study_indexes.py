@@ -17,12 +17,12 @@ from small_run import (
     weigh_first,
 )
 
-from scripts.evaluate.measures import hits
 from scripts.job import BadInput
+from scripts.measures import hits
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve import scorers
 from scripts.retrieve.build_index import mapped_galleries
 from scripts.retrieve.indexes import build, write_index
-from scripts.retrieve.kinds import DIRECTIONS
 from scripts.retrieve.ranking import top_k
 from scripts.studies import study_indexes
 from scripts.studies.study_indexes import (

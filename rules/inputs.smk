@@ -1,0 +1,200 @@
+"""What rules read, and what else they are told: functions and lists, in the order of the walk.
+
+Comes in: what rules/common.smk knows. Goes out: nothing is made here.
+"""
+
+
+def contents_of_location(wildcards) -> str | None:
+    """Digest of what the user has where their dataset is; None where it is not the user's."""
+    location = config["datasets"][wildcards.dataset].get("location")
+    return contents_of_dataset(location) if location else None
+
+
+def contents_of_path(wildcards) -> str | None:
+    """Digest of what the user has where their model is; None where it is not the user's."""
+    path = config["models"][wildcards.model].get("path")
+    return contents_of_model(path) if path else None
+
+
+def training_inputs(wildcards) -> dict[str, str]:
+    """The dataset that a model is trained on, and the model that it starts from, if any."""
+    entry = config["models"][wildcards.model]
+    dataset, base = entry["dataset"], entry["base"]
+    inputs = {
+        "table": f"data/{dataset}/images.csv",
+        "captions": f"data/{dataset}/captions.json",
+        "splits": f"data/{dataset}/splits.json",
+    }
+    return inputs | ({"base": f"data/models/{base}/model.json"} if base else {})
+
+
+def training_images(wildcards) -> str:
+    """The pictures of the dataset that a model is trained on."""
+    return f"data/{config['models'][wildcards.model]['dataset']}/images"
+
+
+def features_to_average(wildcards) -> dict[str, list[str]]:
+    """The text features of an ensemble's templates, with their sidecars."""
+    texts = [
+        f"results/{wildcards.dataset}/{wildcards.model}/{wildcards.split}/texts.{prompt}"
+        for prompt in AVERAGED[wildcards.prompt]
+    ]
+    return {
+        "features": [f"{path}.npy" for path in texts],
+        "sidecars": [f"{path}.json" for path in texts],
+    }
+
+
+def precision_found(wildcards) -> dict[str, str]:
+    """What "auto" stands for, as an input of jobs that are told no precision."""
+    if config["encode"]["precision"] != "auto" or wildcards.get("precision"):
+        return {}
+    return {"precision": f"results/{wildcards.dataset}/{wildcards.model}/precision.json"}
+
+
+def shards(pattern: str):
+    """An input function: ``pattern`` for every shard of a split, once the split is known."""
+
+    def paths(wildcards) -> list[str]:
+        count = number_of_shards(wildcards.dataset, wildcards.split)
+        return [pattern.format(**wildcards, shard=shard) for shard in range(count)]
+
+    return paths
+
+
+def number_of_shards(dataset: str, split: str) -> int:
+    """Shards of a split, which Snakemake asks for again once the split is made."""
+    plan = checkpoints.plan_shards.get(dataset=dataset).output.plan
+    return json.loads(Path(plan).read_text("utf-8"))[split]
+
+
+def models_behind(wildcards) -> list[str]:
+    """The models whose features a run compares: its own, and for a fusion the other."""
+    other = config["scorers"][wildcards.scorer].get("with")
+    return [wildcards.model, *([other] if other else [])]
+
+
+def features_of_split(wildcards, split: str) -> dict[str, list[str]]:
+    """Images and texts of a run's models on one split, with their sidecars, model by model."""
+    folders = [f"results/{wildcards.dataset}/{model}/{split}" for model in models_behind(wildcards)]
+    texts = f"texts.{wildcards.prompt}"
+    return {
+        "images": [f"{folder}/images.npy" for folder in folders],
+        "images_sidecars": [f"{folder}/images.json" for folder in folders],
+        "texts": [f"{folder}/{texts}.npy" for folder in folders],
+        "texts_sidecars": [f"{folder}/{texts}.json" for folder in folders],
+    }
+
+
+def features_to_rank(wildcards) -> dict[str, list[str]]:
+    """What a run ranks: features of the test split."""
+    return features_of_split(wildcards, "test")
+
+
+def features_to_fit(wildcards) -> dict[str, list[str]]:
+    """What a scorer learns from: features of train and val, never of test; nothing for cosine."""
+    kind = config["scorers"][wildcards.scorer]["kind"]
+    inputs = {}
+    for split in LEARNT_FROM.get(kind, ["train", "val"]):
+        features = features_of_split(wildcards, split)
+        inputs |= {f"{split}_{name}": paths for name, paths in features.items()}
+    if inputs:
+        inputs["captions"] = f"data/{wildcards.dataset}/captions.json"
+        inputs["splits"] = f"data/{wildcards.dataset}/splits.json"
+    return inputs
+
+
+def gpus_to_rank(wildcards) -> int:
+    """One where scores may be made on a GPU."""
+    return int(not RANKED_ON_CPU)
+
+
+# what papers report, committed with their sources
+PUBLISHED = os.path.relpath(ROOT / "config" / "published.csv")
+
+
+def references(models=RUN["models"]) -> dict:
+    """The run of each model that studies look at: ranks, scorer and features of the test split."""
+    runs = [REFERENCE.format(dataset="{dataset}", model=model) for model in models]
+    tests = [f"results/{{dataset}}/{model}/test" for model in models]
+    return {
+        **ROWS,
+        "rankings": [f"{run}/rankings.npz" for run in runs],
+        "scorers": [f"{run}/scorer.npz" for run in runs],
+        "images": [f"{test}/images.npy" for test in tests],
+        "images_sidecars": [f"{test}/images.json" for test in tests],
+        "texts": [f"{test}/texts.{FIRST_PROMPT}.npy" for test in tests],
+        "texts_sidecars": [f"{test}/texts.{FIRST_PROMPT}.json" for test in tests],
+    }
+
+
+def encoded_again(name: str, files: str, **wildcards) -> dict[str, list[str]]:
+    """Features that a study has of its own, and their sidecars, of each model that it looks at."""
+    return {
+        key: collect(
+            f"results/{{{{dataset}}}}/{{model}}/{files}.{kind}", model=ENCODED_AGAIN, **wildcards
+        )
+        for key, kind in ((name, "npy"), (f"{name}_sidecars", "json"))
+    }
+
+
+def features_in_precisions() -> dict:
+    """Scorers of ``ENCODED_AGAIN``, and for each model its test features in every precision studied.
+
+    Those of the run itself where it names that precision; "auto" is known to its jobs alone.
+    """
+    tests = [f"results/{{dataset}}/{model}/test" for model in ENCODED_AGAIN]
+    folders = [
+        test if precision == setting("encode/precision") else f"{test}/{precision}"
+        for test in tests
+        for precision in setting("studies/precision/precisions")
+    ]
+    return {
+        **{name: references(ENCODED_AGAIN)[name] for name in ("captions", "splits", "scorers")},
+        "images": [f"{folder}/images.npy" for folder in folders],
+        "images_sidecars": [f"{folder}/images.json" for folder in folders],
+        "texts": [f"{folder}/texts.{FIRST_PROMPT}.npy" for folder in folders],
+        "texts_sidecars": [f"{folder}/texts.{FIRST_PROMPT}.json" for folder in folders],
+    }
+
+
+def adapters_of_run() -> list[str]:
+    """The scorers of this run that were trained from several seeds."""
+    return [
+        f"results/{{dataset}}/{model}/{prompt}/{scorer}/scorer.npz"
+        for model, prompt, scorer in RUNS
+        if config["scorers"][scorer]["kind"] == "adapter"
+    ]
+
+
+def built_indexes() -> dict[str, list[str]]:
+    """Indexes of the first model's reference run and their sidecars, each in both directions."""
+    folder = REFERENCE.format(dataset="{dataset}", model=RUN["models"][0])
+    paths = [f"{folder}/index.{index}.{way}" for index in RUN["indexes"] for way in DIRECTIONS]
+    return {
+        "indexes": [f"{path}.faiss" for path in paths],
+        "index_sidecars": [f"{path}.json" for path in paths],
+    }
+
+
+def settings_in_force(wildcards) -> dict:
+    """The configuration without what this run does not use, and without what changes no result."""
+    prompts = list(RUN["prompts"])
+    if "judgments" in RUN["studies"]:
+        prompts.append(config["studies"]["judgments"]["prompt"])
+    used = {
+        "datasets": datasets_in_use(wildcards.dataset),
+        "models": models_in_use(),
+        "prompts": list(
+            dict.fromkeys(part for name in prompts for part in [name, *AVERAGED.get(name, [])])
+        ),
+        "scorers": RUN["scorers"],
+        "indexes": RUN["indexes"],
+        "studies": RUN["studies"],
+    }
+    settings = {
+        key: {name: value[name] for name in used[key]} if key in used else value
+        for key, value in config.items()
+    }
+    settings["encode"] = {k: v for k, v in config["encode"].items() if k != "threads"}
+    return settings

@@ -1,0 +1,107 @@
+"""What Snakemake's report and ours show of the results, and what they call it.
+
+Comes in: what rules/common.smk knows. Goes out: nothing is made here.
+"""
+
+
+def words_of(*names) -> list[str]:
+    """Files of what readers see, which is no code and part of what a step's result depends on."""
+    return [f"scripts/words/{name}.{lang}.yaml" for name in names for lang in LANGUAGES]
+
+
+def table_of(study: str, holds: str, name: str = ""):
+    """A table of a study, under its own name where that is another."""
+    name = name or study
+    return report(
+        f"results/{{dataset}}/tables/{name}.csv",
+        caption=f"../scripts/report/captions/tables/{name}.rst",
+        category="5 Studies",
+        subcategory=study,
+        labels={"result": f"Table: {holds}"},
+    )
+
+
+# for the labels of Snakemake's report, which brings no Chinese font along
+LANGUAGE_NAMES = {"zh": "Chinese (中文)", "en": "English"}
+# functions that the report shows as its key code, and what it is made of beside Python
+SHOWN_LISTINGS = [
+    "scripts/encode/encode_texts.py:encode_prompt",
+    "scripts/retrieve/ranking.py:rank_part",
+    "scripts/measures.py:hits",
+    "scripts/evaluate/intervals.py:bootstrap_means",
+]
+SHOWN_CODE = [listing.split(":")[0] for listing in SHOWN_LISTINGS]
+REPORT_PARTS = [
+    "scripts/report/report.html.j2",
+    "scripts/report/report.css",
+    *words_of("report", "labels", "measures"),
+]
+EXPLORER_PARTS = [
+    *(f"scripts/report/explorer.{part}" for part in ("html.j2", "css", "js")),
+    *words_of("explorer", "labels", "measures"),
+]
+# kinds of failure, where they are studied
+FAILURES = (
+    {"failures": "results/{dataset}/tables/failures.csv"} if "errors" in RUN["studies"] else {}
+)
+
+
+def figure(
+    name: str, shows: str, category: str, part: str = "", numbers: bool = True, **labels
+) -> dict:
+    """A figure, drawn in each language as SVG and PNG, and the table of its numbers beside it.
+
+    Results of one folder with equal labels would hide each other in Snakemake's report, so each carries its
+    language.
+    """
+    path = f"results/{{dataset}}/figures/{name}"
+    place = {"category": category, **({"subcategory": part} if part else {})}
+
+    def told(file: str, caption: str, result: str, **own):
+        caption = f"../scripts/report/captions/{caption}.rst"
+        return report(file, caption=caption, labels={"result": result, **labels, **own}, **place)
+
+    kind = name.split(".")[0]
+    made = {
+        "svg": [
+            told(f"{path}.{lang}.svg", kind, f"Figure: {shows}", language=language)
+            for lang, language in LANGUAGE_NAMES.items()
+        ],
+        "png": [f"{path}.{lang}.png" for lang in LANGUAGES],
+    }
+    return made | (
+        {"table": told(f"{path}.csv", "numbers", f"Numbers: {shows}")} if numbers else {}
+    )
+
+
+# what is drawn from numbers, which stand in a table beside the drawing
+DRAWINGS = [
+    *("recall", "ranks", *PICTURES),
+    *collect("study.{study}", study=DRAWN),
+    *collect("training.{model}", model=TRAINED),
+    *collect("gallery.{model}.{direction}", model=RUN["models"], direction=DIRECTIONS),
+]
+
+
+def labels_of_report(wildcards, output) -> dict[str, str]:
+    """What Snakemake's report calls a page or PDF of the report."""
+    return {
+        "document": "Laboratory report",
+        "form": {".html": "page", ".pdf": "PDF"}[Path(output[0]).suffix],
+        "language": LANGUAGE_NAMES[wildcards.lang],
+    }
+
+
+def shown_of_study(study: str) -> dict:
+    """What figures and the report take of a study's settings."""
+    return {key: config["studies"][study][key] for key in ("figure", "title")}
+
+
+def commands_to_reproduce() -> list[str]:
+    """What to type to make this run again; where a configuration lies on a machine is not told."""
+    files = [
+        told(str(path), Path.cwd(), [], "path", Path(path).name)
+        for path in workflow.overwrite_configfiles
+    ]
+    options = f" --configfile {' '.join(files)}" if files else ""
+    return [f"./run snakemake --cores 8{options}"]

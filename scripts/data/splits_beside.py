@@ -1,0 +1,80 @@
+"""A split that stands beside a dataset is the one that is read, or it is told: never another."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.data.audit import Unusable
+from scripts.data.files import Read, is_litter, open_files
+from scripts.data.records import OWN_SPLIT
+from scripts.data.sources import SOURCES, Source
+from scripts.data.sources.archives import TEXTS, texts_at
+from scripts.job import BadInput
+
+
+def check_splits(source: Source, root: Path, paths: list[str]) -> None:
+    """``BadInput`` where a split stands at ``root`` that the source does not read from ``paths``.
+
+    It may stand there twice if both say the same.
+    """
+    # whatever has such a name, in any case, tells a split
+    names = {"split.json"}
+    names |= {name.casefold() for one in SOURCES.values() for name in one.split_files}
+    read: dict[str, tuple[str, object]] = {}
+    # what is read comes first: the others are held against it
+    for place in dict.fromkeys([*paths, *texts_at(root), *_named_so(root, names)]):
+        for name, content in open_files(root, [place])[0].items():
+            base = name.split("/")[-1]
+            if base.casefold() not in names:
+                continue
+            where = f"{place}, {name}" if place.lower().endswith(".zip") else name
+            said = _said(content)
+            in_place = place in paths and (base != OWN_SPLIT or place == base)
+            if in_place and base in source.split_files:
+                first, same = read.setdefault(base.casefold(), (where, said))
+            elif base.casefold() in read:
+                first, same = read[base.casefold()]
+            else:
+                raise BadInput(
+                    root.absolute() / where,
+                    "a split that is not read there",
+                    source.split,
+                    "write it so, and there, if it is meant; or else take it away",
+                )
+            if said != same:
+                raise BadInput(
+                    root.absolute() / where,
+                    f"another split than in {first}",
+                    "one split",
+                    "take away the one that is not meant",
+                )
+
+
+def _named_so(root: Path, names: set[str]) -> Iterator[str]:
+    """Files of these names, and archives like those of the texts, here and a folder below."""
+    for path in sorted(root.iterdir()):
+        # what may not be entered is no part of the dataset, or told where that is read
+        inner = path.iterdir() if path.is_dir() and os.access(path, os.R_OK | os.X_OK) else ()
+        for one in (path, *sorted(inner)):
+            name = one.relative_to(root).as_posix()
+            of_splits = one.name.casefold() in (*names, TEXTS[0].casefold())
+            if of_splits and not is_litter(name) and not one.is_dir():
+                yield name
+
+
+def _said(read: Read) -> object:
+    """What a split's file says, in whatever order and layout; None where it cannot be read."""
+    try:
+        content = read()
+    except Unusable:
+        return None
+    try:
+        return {split: set(images) for split, images in json.loads(content).items() if images}
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        # a list of names, or what its own reader will refuse
+        lines = content.removeprefix(codecs.BOM_UTF8).split(b"\n")
+        return set(map(bytes.strip, lines)) - {b""}
