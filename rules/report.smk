@@ -15,7 +15,7 @@ rule plot_flow:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_flow.py"),
+        code=fingerprint("scripts/report/plot_flow.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
         style=setting("figures/flow"),
     script:
@@ -33,7 +33,9 @@ rule plot_recall:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_recall.py", *words_of("measures")),
+        code=fingerprint(
+            "scripts/report/plot_recall.py", *words_of("figures", "labels", "measures")
+        ),
         languages=LANGUAGES,
         style=setting("figures/recall"),
     script:
@@ -53,7 +55,7 @@ rule plot_ranks:
         "../envs/report.yaml"
     params:
         **ON_TEST,
-        code=fingerprint("scripts/report/plot_ranks.py"),
+        code=fingerprint("scripts/report/plot_ranks.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
         style=setting("figures/ranks"),
     script:
@@ -80,7 +82,7 @@ rule plot_gallery:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_gallery.py"),
+        code=fingerprint("scripts/report/plot_gallery.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
         split="test",
         direction="{direction}",
@@ -106,7 +108,9 @@ rule plot_training:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_training.py", *words_of("measures")),
+        code=fingerprint(
+            "scripts/report/plot_training.py", *words_of("figures", "labels", "measures")
+        ),
         languages=LANGUAGES,
         style=setting("figures/training"),
     script:
@@ -124,7 +128,7 @@ rule plot_study:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_study.py", *LABELS),
+        code=fingerprint("scripts/report/plot_study.py", *words_of("labels", "measures")),
         languages=LANGUAGES,
         settings=setting("studies/{study}/figure"),
         style=setting("figures/studies"),
@@ -145,7 +149,7 @@ rule plot_hubs:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_hubs.py"),
+        code=fingerprint("scripts/report/plot_hubs.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
         style=setting("figures/pictures"),
     script:
@@ -165,7 +169,7 @@ rule plot_failures:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_failures.py"),
+        code=fingerprint("scripts/report/plot_failures.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
         style=setting("figures/pictures"),
     script:
@@ -183,7 +187,7 @@ rule plot_index_tradeoff:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/plot_index_tradeoff.py", *LABELS),
+        code=fingerprint("scripts/report/plot_index_tradeoff.py", *words_of("labels", "measures")),
         languages=LANGUAGES,
         style=setting("figures/studies"),
     script:
@@ -241,7 +245,7 @@ rule report_page:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/report_page.py", *REPORT_PARTS, *LABELS, *SHOWN_CODE),
+        code=fingerprint("scripts/report/report_page.py", *REPORT_PARTS, *SHOWN_CODE),
         split="test",
         studies={name: shown_of_study(name) for name in RUN["studies"]},
         scorers={name: config["scorers"][name] for name in RUN["scorers"]},
@@ -295,7 +299,7 @@ rule explorer:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/explorer.py", *EXPLORER_PARTS, *LABELS),
+        code=fingerprint("scripts/report/explorer.py", *EXPLORER_PARTS),
         split="test",
         reference=[FIRST_PROMPT, FIRST_SCORER],
         lexicon=setting("lexicon/categories"),

@@ -32,13 +32,13 @@ SHOWN_LISTINGS = [
 ]
 SHOWN_CODE = [listing.split(":")[0] for listing in SHOWN_LISTINGS]
 REPORT_PARTS = [
-    f"scripts/report/{part}"
-    for part in ("report.html.j2", "report.css", "words.en.yaml", "words.zh.yaml")
+    "scripts/report/report.html.j2",
+    "scripts/report/report.css",
+    *words_of("report", "labels", "measures"),
 ]
-# what groups and measures of studies are called, in figures and tables
-LABELS = [*(f"scripts/report/labels.{lang}.yaml" for lang in LANGUAGES), *words_of("measures")]
 EXPLORER_PARTS = [
-    f"scripts/report/explorer.{part}" for part in ("html.j2", "css", "js", "en.yaml", "zh.yaml")
+    *(f"scripts/report/explorer.{part}" for part in ("html.j2", "css", "js")),
+    *words_of("explorer", "labels", "measures"),
 ]
 # kinds of failure, where they are studied
 FAILURES = (

@@ -10,7 +10,6 @@ import difflib
 import math
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
-from scripts.job import printable
+from scripts.letters import printable
 
 # of the two that build nothing but plain values, the fast one where it is there
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -134,7 +133,7 @@ def _unusable(value: Any, key: str = "") -> Iterator[str]:
     elif isinstance(value, int) and abs(value) >= 2**63:
         yield f"{where}: a whole number of more than 63 bits"
     elif isinstance(value, str):
-        if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in value):
+        if printable(value, "\n\t") != value:
             yield f"{where}: {value!r:.80} holds a control character, or half of a character"
     elif isinstance(value, dict | list):
         parts = value.items() if isinstance(value, dict) else enumerate(value)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from scripts.letters import wrap
 
 THUMB = 240  # side of a thumbnail, pixels
 GAP = 20
@@ -16,10 +17,6 @@ COLUMNS = 5
 CAPTION_LINES = 4
 LINE_SPACING = 1.35
 INK, MUTED, PAPER = "#1c2430", "#5b6675", "#ffffff"
-
-# a line may break at a space, and before and after each Chinese or Japanese character
-CJK = r"\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"
-PIECES = re.compile(rf"[{CJK}]|[^\s{CJK}]+|\s+")
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ def contact_sheet(
     columns = max(1, min(COLUMNS, len(cells)))
     width = max(2 * (THUMB + GAP), columns * (THUMB + GAP)) + GAP
     beside = THUMB + GAP if query else 0
-    heading = wrap(title, large, width - 2 * GAP - beside, lines=6)
+    heading = _lines(title, large, width - 2 * GAP - beside, lines=6)
     top = GAP + max(THUMB if query else 0, _height(large) * len(heading)) + GAP
     below = _height(normal) + _height(small) * (1 + CAPTION_LINES)
     height = top + -(-len(cells) // columns) * (THUMB + below + GAP)
@@ -63,35 +60,9 @@ def contact_sheet(
         _paste(sheet, cell.picture, left, upper)
         under = upper + THUMB
         under = _write(draw, left, under, [cell.label], normal, INK)
-        under = _write(draw, left, under, wrap(cell.name, small, THUMB, lines=1), small, MUTED)
-        _write(draw, left, under, wrap(cell.caption, small, THUMB, CAPTION_LINES), small, INK)
+        under = _write(draw, left, under, _lines(cell.name, small, THUMB, lines=1), small, MUTED)
+        _write(draw, left, under, _lines(cell.caption, small, THUMB, CAPTION_LINES), small, INK)
     return sheet
-
-
-def wrap(text: str, font: ImageFont.FreeTypeFont, width: float, lines: int) -> list[str]:
-    """Break ``text`` into at most ``lines`` lines of ``width`` pixels; the last may end in "…"."""
-    done, line = [], ""
-    for piece in PIECES.findall(" ".join(text.split())):
-        if font.getlength(line + piece.rstrip()) <= width:
-            line += piece
-            continue
-        if line.strip():
-            done.append(line.strip())
-        # a word wider than a line, as a file name may be, breaks anywhere
-        line = ""
-        for character in piece.strip():
-            if line and font.getlength(line + character) > width:
-                done.append(line)
-                line = ""
-            line += character
-    if line.strip():
-        done.append(line.strip())
-    if len(done) > lines:
-        last = done[lines - 1]
-        while last and font.getlength(last + "…") > width:
-            last = last[:-1]
-        done = [*done[: lines - 1], last + "…"]
-    return done
 
 
 def font_file() -> Path:
@@ -105,6 +76,10 @@ def font_file() -> Path:
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(font_file()), size)
+
+
+def _lines(text: str, font: ImageFont.FreeTypeFont, width: float, lines: int) -> list[str]:
+    return wrap(" ".join(text.split()), width, font.getlength, lines)
 
 
 def _height(font: ImageFont.FreeTypeFont) -> int:

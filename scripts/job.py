@@ -13,10 +13,11 @@ import secrets
 import shutil
 import sys
 import traceback
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from scripts.letters import printable
 
 log = logging.getLogger("clip-retrieval")
 
@@ -43,15 +44,6 @@ class BadInput(Exception):
         super().__init__(
             printable(f"{where}\n  found:    {found}\n  expected: {expected}\n  to do:    {todo}")
         )
-
-
-def printable(text: str, keep: str = "\n") -> str:
-    """``text`` with escapes for what no terminal or UTF-8 file should get, but for ``keep``.
-
-    A name from elsewhere may hold bytes that are no text, or codes that drive a terminal.
-    """
-    odd = {c for c in text if c not in keep and unicodedata.category(c) in ("Cc", "Cs")}
-    return text.translate({ord(c): repr(c)[1:-1] for c in odd})
 
 
 class LogFile(logging.FileHandler):

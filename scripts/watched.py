@@ -27,7 +27,8 @@ from functools import cache
 from pathlib import Path
 
 from scripts.data.files import MADE_UP, MAX_BYTES
-from scripts.job import BadInput, digest_of_file, printable, whole
+from scripts.job import BadInput, digest_of_file, whole
+from scripts.letters import printable
 from scripts.models.weights import PICKLED
 
 KEPT = Path(".snakemake/contents")

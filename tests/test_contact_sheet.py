@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageDraw
 
-from scripts.contact_sheet import COLUMNS, THUMB, Cell, _font, contact_sheet, wrap
+from scripts.contact_sheet import COLUMNS, THUMB, Cell, _font, contact_sheet
 
 
 def cells(count: int, size: tuple[int, int] = (8, 8)) -> list[Cell]:
@@ -37,19 +37,3 @@ def test_chinese_has_glyphs_of_its_own_on_the_sheet():
 
     # a font without them draws the same box for every character
     assert len({drawn(character) for character in "狗在草地上跑\U0010ffff"}) == 7
-
-
-def test_text_is_wrapped_within_its_width_between_words_and_chinese_characters():
-    font = _font(15)
-    for text in (
-        "a dog running on the grass " * 6,
-        "一只狗在草地上奔跑" * 9,
-        "x" * 300,
-        "a 狗 " * 40,
-    ):
-        lines = wrap(text, font, 200, lines=3)
-        assert len(lines) == 3 and lines[-1].endswith("…")
-        assert all(font.getlength(line) <= 200 for line in lines)
-        every = wrap(text, font, 200, lines=999)
-        assert "".join(every).replace(" ", "") == text.replace(" ", "")
-    assert wrap("two words", font, 200, lines=3) == ["two words"]

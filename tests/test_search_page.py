@@ -20,7 +20,6 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-import yaml
 from browser import browser, resize
 from colour_run import CAPTIONS, ColourEncoder, build_indexes, folders, make_run
 from PIL import Image
@@ -520,7 +519,7 @@ def test_no_image_is_served_by_name_or_from_rows_that_no_open_run_has(client):
     sentence(client, "red")
     for address in ("/images/red.png", "/images/squares/red.png", f"/images/{'0' * 64}/0",
                     "/images/../../data/squares/captions.json", "/data/squares/images/red.png",
-                    "/page.py", "/page.words.yaml", "/page.html.j2"):  # fmt: skip
+                    "/page.py", "/search.en.yaml", "/page.html.j2"):  # fmt: skip
         error_of(client.get(address, headers=OWN), 404)
 
 
@@ -584,21 +583,6 @@ def test_nothing_of_the_page_is_elsewhere(client):
         text = client.get(address, headers=OWN).text
         assert not re.findall(r"(?:https?:)?//[a-z][\w.-]+\.\w+", text)
         assert "innerHTML" not in text and "style=" not in text and "onclick" not in text
-
-
-def test_both_languages_have_all_words_and_every_word_is_used():
-    words = yaml.safe_load((page.FOLDER / "page.words.yaml").read_text("utf-8"))
-    assert set(words["en"]) == set(words["zh"])
-    for key, text in words["en"].items():
-        places = [sorted(re.findall(r"\{\w+\}", one)) for one in (text, words["zh"][key])]
-        assert places[0] == places[1], key
-    template = (page.FOLDER / "page.html.j2").read_text("utf-8")
-    script = (page.FOLDER / "page.js").read_text("utf-8")
-    used = set(re.findall(r"say\.(\w+)|data-(?:say|name)=\"(\w+)\"", template))
-    used = {name for pair in used for name in pair if name}
-    used |= {key for key in words["en"] if f'"{key}"' in script}
-    used |= {f"found_{find}" for find in ("images", "captions")}
-    assert used == set(words["en"])
 
 
 # ---- the server ----

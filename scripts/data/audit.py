@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.job import printable
+from scripts.letters import printable
 
 UNREADABLE = "unreadable"  # corrupt, truncated, empty, or not an image
 OVERSIZED = "oversized"

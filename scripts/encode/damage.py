@@ -12,9 +12,9 @@ import random
 import re
 from collections.abc import Callable
 
-# Japanese kana and Chinese characters: written without spaces, each taken as a word
-_DENSE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_PIECE = re.compile(rf"[{_DENSE}]|[^\s{_DENSE}]+")
+from scripts.letters import UNSPACED
+
+_PIECE = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 
 _KEYBOARD = ("1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm")
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from markupsafe import Markup
 from PIL import Image
 
@@ -35,8 +34,8 @@ from scripts.studies.judged import accepted, read_judgments
 from scripts.studies.study_categories import members
 from scripts.studies.study_errors import KINDS
 from scripts.studies.words import words_in
+from scripts.words import LANGUAGES, read_words
 
-LANGUAGES = ("en", "zh")
 # scores are carried and shown in units of 0.0001, so that both are the same number
 UNIT = 10_000
 # pixels of a picture's longer side: as large as is shown, smaller where there are many
@@ -187,7 +186,7 @@ def read_phrases(kinds: Sequence[str], categories: Sequence[str]) -> dict[str, d
     """What the page says, by language; measures, kinds and categories as the report has them."""
     phrases = {}
     for language in LANGUAGES:
-        own = yaml.safe_load((FOLDER / f"explorer.{language}.yaml").read_text("utf-8"))
+        own = read_words("explorer", language)
         labels = read_labels(language)
         own["measures"] = {name: labels.head(name) for name in METRICS}
         own["kinds"] = {kind: labels.group("errors", kind) for kind in kinds}

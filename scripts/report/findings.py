@@ -1,7 +1,7 @@
 """What this run shows: from tables to findings, each a key and its numbers.
 
-A finding is chosen by what the tables hold. The words of each key stand in ``words.<lang>.yaml``;
-no number enters a sentence that is not in a table of the report, in the same form.
+A finding is chosen by what the tables hold. The sentence of each key stands among the
+words of the report; no number enters it that is not in a table of the report, in the same form.
 """
 
 from __future__ import annotations

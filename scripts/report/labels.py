@@ -1,21 +1,17 @@
 """What measures, and groups and axes of study tables, are called in each language.
 
-A label that ``labels.<language>.yaml`` does not know stands as it is, so that a study of a user's
-own needs no words here.
+A label that the words of labels do not know stands as it is, so that a study of a user's own needs
+none.
 """
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from scripts.measures import MEASURES
 from scripts.words import read_words
 
-FOLDER = Path(__file__).resolve().parent
 # between the parts of a group's label: "drop, loss", "cluster: sand, beach", "people / all queries"
 BETWEEN = re.compile(r"( / |, |: )")
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -23,8 +19,7 @@ NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 def read_labels(language: str) -> Labels:
     """The labels of one language."""
-    words = yaml.safe_load((FOLDER / f"labels.{language}.yaml").read_text("utf-8"))
-    return Labels(words, read_words("measures", language))
+    return Labels(read_words("labels", language), read_words("measures", language))
 
 
 class Labels:
@@ -32,8 +27,8 @@ class Labels:
 
     Parameters
     ----------
-    words : what ``labels.<language>.yaml`` holds
-    measures : what ``words/measures.<language>.yaml`` holds
+    words : of ``read_words("labels", ...)``
+    measures : of ``read_words("measures", ...)``
     """
 
     def __init__(self, words: dict[str, Any], measures: dict[str, Any]) -> None:

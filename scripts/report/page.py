@@ -10,7 +10,6 @@ import tokenize
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -19,7 +18,6 @@ from scripts.report import style
 from scripts.report.findings import Finding, Label
 from scripts.report.html_tree import line_starts
 from scripts.report.labels import Labels
-from scripts.words import read_words as words_of
 
 # the script itself runs from a copy that Snakemake makes: the files beside it are found from here
 FOLDER = Path(__file__).resolve().parent
@@ -36,29 +34,12 @@ INKS = {
 }
 
 
-def read_words(language: str) -> dict[str, Any]:
-    """The words of one language, the definitions of all measures among them."""
-    words = yaml.safe_load((FOLDER / f"words.{language}.yaml").read_text("utf-8"))
-    return {**words, "definitions": definitions(language) | words["definitions"]}
-
-
-def definitions(language: str) -> dict[str, dict[str, str]]:
-    """Name and text of each definition of measures; what several are defined by stands once."""
-    found: dict[str, dict[str, str]] = {}
-    for measure, own in words_of("measures", language).items():
-        if "definition" in own:
-            name = own["definition"].get("term", own["name"])
-            if name not in {one["name"] for one in found.values()}:
-                found[measure] = {"name": name, "text": own["definition"]["text"]}
-    return found
-
-
 class Speaker:
     """Says things in one language: looks words up, fills in numbers, escapes what comes from data.
 
     Parameters
     ----------
-    words : from ``read_words``; they may hold markup of their own
+    words : of the report; they may hold markup of their own
     labels : of what stands in studies' tables
     figures, tables : names in the order in which they stand in the report, for their numbers
     """

@@ -13,16 +13,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from scripts.letters import PART, WORD
 from scripts.report.pdf_fonts import width
 
 SIZES = (8.8, 8.4, 8.0, 7.6, 7.2, 6.8)  # points, the largest that fits is taken
 PORTRAIT, LANDSCAPE = 481.0, 700.0  # points, the width of the text on a page of A4
 PADDING = 8.0  # points, both sides of a column together
 SLACK = 1.03  # type runs a little wider than its letters: room between Chinese and Latin, kerning
-HAN = r"\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef"
-# a Chinese character stands alone with the punctuation after it; a word may end after a hyphen
-PIECE = re.compile(rf"[{HAN}][，。、；：？！）】》」』”’]*|[^\s{HAN}\u200b-]*-?")
-WORD = re.compile(rf"[{HAN}][，。、；：？！）】》」』”’]*|[^\s{HAN}\u200b]+")
 SHORT = 12.0  # ems up to which an entry counts as a name, and stays on one line
 FIRST = 4.0  # ems that a column of words has in any case: four Chinese characters
 # what is kept on one line, and the smallest letters that are worth it
@@ -71,7 +68,7 @@ class Cell:
         if self.whole or (keep == LINES and not self.head):
             return widest
         if keep == PIECES:
-            return self._longest(PIECE)
+            return self._longest(PART)
         words = max(self._longest(WORD), min(widest, FIRST))
         if keep == WORDS or self.head:
             return words
@@ -83,7 +80,7 @@ class Cell:
             one.width(piece)
             for line in self.lines
             for one in line
-            for piece in pieces_of(one.text, pattern)
+            for piece in pattern.findall(one.text)
         )
         return max(pieces, default=0.0)
 
@@ -101,11 +98,6 @@ class Layout:
     landscape: bool = False
     keep: int = PIECES
     broken: bool = False
-
-
-def pieces_of(text: str, pattern: re.Pattern = PIECE) -> list[str]:
-    """``text`` cut wherever a line may end."""
-    return [piece for piece in pattern.findall(text) if piece]
 
 
 def layout(rows: Iterable[list[Cell]]) -> Layout:

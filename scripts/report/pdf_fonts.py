@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import re
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from scripts import letters
 
 if TYPE_CHECKING:
     from fontTools.ttLib import TTFont
 
-MISSING = "\u25a1"
 SIGNS = "±×÷−≤≥≈≠∞"  # taken from DejaVu Sans: Noto draws them as wide as a Chinese character
-BREAK = "\u200b"  # a place where a line may end, of no width
-# what parts words and is no character of them, beside the spaces that have a width of their own
-SPACES = re.compile("[ \\t-\\r\\x1c-\\x1f\\x85\\u2028\\u2029]+")
 MONO = 0.602  # ems, the advance of every letter of DejaVu Sans Mono
 
 
@@ -51,34 +47,22 @@ def _letters(name: str) -> dict[int, str]:
     return _font(name).getBestCmap()
 
 
-def printable(text: str) -> str:
-    """``text`` with a box for each character that no font here can draw.
-
-    Line ends and tabs become spaces; other control and format characters are dropped. Composed
-    first, so that a letter and its accent are one character where such a character exists.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_drawn(one) for one in unicodedata.normalize("NFC", text))
+def drawable(text: str) -> str:
+    """``text`` with a box for each character that no font here can draw."""
+    return letters.drawable(text, _has)
 
 
 @functools.cache
-def _drawn(character: str) -> str:
-    if SPACES.fullmatch(character):
-        return " "
-    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn"):
-        return ""
-    code = ord(character)
+def _has(character: str) -> bool:
     names = ("NotoSansCJKsc-Regular.otf", "DejaVuSans.ttf")
-    return character if any(code in _letters(name) for name in names) else MISSING
+    return any(ord(character) in _letters(name) for name in names)
 
 
 def width(text: str, bold: bool = False, mono: bool = False) -> float:
     """Width of ``text`` on one line, in ems; no less than what Typst sets."""
-    text = text.replace(BREAK, "")
+    text = text.replace(letters.BREAK, "")
     if mono:
-        wide = sum(unicodedata.east_asian_width(one) in "WF" for one in text)
-        return len(text) * MONO + wide * (1 - MONO)
+        return len(text) * MONO + letters.wide_in(text) * (1 - MONO)
     return sum(_advance(one, bold) for one in text)
 
 

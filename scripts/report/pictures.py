@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from scripts.report.style import INK, TINT, printable, width_of
+from scripts.report.style import INK, TINT, drawable, width_of
 from scripts.studies.words import pattern_of
 
 
@@ -74,8 +74,8 @@ def marks(
     -------
     line, start and stop of each; a word that is broken between lines has a mark on both
     """
-    text = printable(text)
-    pattern = pattern_of(shown for word in words if (shown := printable(word)))
+    text = drawable(text)
+    pattern = pattern_of(shown for word in words if (shown := drawable(word)))
     spans = [match.span() for match in pattern.finditer(text, after)]
     found, upto = [], 0
     for number, line in enumerate(lines):

@@ -25,53 +25,9 @@ from scripts.report.style import (
     wrap,
     write_table,
 )
+from scripts.studies.study_errors import KINDS
+from scripts.words import read_words
 
-WORDS = {
-    "en": {
-        "text_to_image": "Text → image",
-        "image_to_text": "Image → text",
-        "text_to_image_note": "the sentence, the image found first, the right one",
-        "image_to_text_note": "the image, the sentence found first, the right one",
-        "kinds": {
-            "identical_caption": ("Same words", "the image has a caption of the same words"),
-            "tie": ("Tie", "no wrong answer scores higher, only as high"),
-            "accepted": ("Accepted", "people said that the two fit"),
-            "colour": ("Colour", "a colour that the image's captions lack"),
-            "number": ("Number", "a number that the image's captions lack"),
-            "action": ("Action", "an action that the image's captions lack"),
-            "object": ("Object", "a thing that the image's captions lack"),
-            "look_alike": ("Look-alike", "as close in words as the caption's own siblings"),
-            "vague": ("Vague", "a short caption, unlike its own siblings"),
-            "far": ("Far off", "the right answer is far down the list"),
-            "other": ("Other", "none of these"),
-        },
-        "marked": "marked: not in the image's captions",
-        "mark": ["marked"],
-        "evidence": "rank {rank:,} · margin {margin:.3f}",
-    },
-    "zh": {
-        "text_to_image": "以文搜图",
-        "image_to_text": "以图搜文",
-        "text_to_image_note": "描述、排第一的图像、正确图像",
-        "image_to_text_note": "图像、排第一的描述、正确描述",
-        "kinds": {
-            "identical_caption": ("描述相同", "图像有一条用词相同的描述"),
-            "tie": ("同分", "没有错误答案得分更高，只是相同"),
-            "accepted": ("人工认可", "人工判断认为二者相符"),
-            "colour": ("颜色", "图像描述没有的颜色"),
-            "number": ("数量", "图像描述没有的数量"),
-            "action": ("动作", "图像描述没有的动作"),
-            "object": ("物体", "图像描述没有的物体"),
-            "look_alike": ("相似", "文字上与该描述的同图描述同样接近"),
-            "vague": ("含糊", "描述很短，且不像同图的其他描述"),
-            "far": ("相差甚远", "正确答案排名十分靠后"),
-            "other": ("其他", "以上皆非"),
-        },
-        "marked": "带标记：图像描述没有的词",
-        "mark": ["带标记"],
-        "evidence": "第 {rank:,} 名 · 分差 {margin:.3f}",
-    },
-}
 # inches: the tallest figure that a page takes, the margin, the kind's column, between columns, a
 # picture, and the heights of the head and of a row
 TALLEST, EDGE, NAME, GAP = 9.6, 0.1, 1.0, 0.16
@@ -107,24 +63,25 @@ def plot_failures(
     failures : from ``drawn_failures``
     images : folder of the dataset's pictures
     """
-    words, marked = WORDS[language], palette_of(style)[3]
+    words, marked = read_words("figures", language)["failures"], palette_of(style)[3]
     cells = _cells(failures)
     with sheet():
         figure, axes = inches(WIDTH, _height(cells))
         for column, way in enumerate(DIRECTIONS):
             x = EDGE + NAME + GAP + column * (CELL + GAP)
-            axes.text(x, 0.14, words[way], weight="bold", va="center", size=SIZE)
-            axes.text(x, 0.315, words[f"{way}_note"], va="center", size=TEXT, color=MUTED)
+            axes.text(x, 0.14, words["directions"][way], weight="bold", va="center", size=SIZE)
+            axes.text(x, 0.315, words["notes"][way], va="center", size=TEXT, color=MUTED)
         if (failures.differing != "").any():
             told = wrap(words["marked"], NAME, TEXT, lines=3)
             set_lines(axes, EDGE, 0.02, told, TEXT, color=MUTED)
-            mark_words(axes, (EDGE, 0.02), words["marked"], told, words["mark"], TEXT, marked)
+            mark_words(axes, (EDGE, 0.02), words["marked"], told, [words["mark"]], TEXT, marked)
         y = HEAD - 0.06
         for kind, directions in cells.items():
             axes.plot([EDGE, WIDTH - EDGE], [y, y], color=LINE, lw=0.8)
-            name, note = words["kinds"][kind]
-            used = 0.07 + set_lines(axes, EDGE, y + 0.07, [name], SMALL + 0.5, weight="bold")
-            set_lines(axes, EDGE, y + used, wrap(note, NAME, TEXT, lines=4), TEXT, color=MUTED)
+            name = wrap(words["kinds"][kind], NAME, SMALL + 0.5, weight="bold")
+            note = wrap(words["kinds_in_full"][kind], NAME, TEXT)
+            used = 0.07 + set_lines(axes, EDGE, y + 0.07, name, SMALL + 0.5, weight="bold")
+            set_lines(axes, EDGE, y + used, note, TEXT, color=MUTED)
             for column, rows in enumerate(directions):
                 x = EDGE + NAME + GAP + column * (CELL + GAP)
                 for number, row in enumerate(rows):
@@ -141,7 +98,7 @@ def _cells(failures: pd.DataFrame) -> dict[str, list[list[Any]]]:
             [row for row in failures.itertuples() if (row.kind, row.direction) == (kind, way)]
             for way in DIRECTIONS
         ]
-        for kind in WORDS["en"]["kinds"]
+        for kind in KINDS
         if (failures.kind == kind).any()
     }
 

@@ -21,47 +21,14 @@ from scripts.report.style import (
     tick,
     wrap,
 )
+from scripts.words import read_words
 
-WORDS = {
-    "en": {
-        "image": "Images",
-        "text": "Texts",
-        "sentence": "“A dog runs through the snow.”",
-        "template": "prompt template",
-        "image_encoder": "Image encoder",
-        "text_encoder": "Text encoder",
-        "unit": "L2-normalise",
-        "features": "features",
-        "stored": "stored once,\nused by every run",
-        "similarity": "Similarity",
-        "cosine": "cosine of every\npair, block by block",
-        "ranking": "Ranking",
-        "rank": "best first; the rank of\nthe right answer counts",
-        "steps": ["input", "encode", "normalise", "compare", "rank"],
-    },
-    "zh": {
-        "image": "图像",
-        "text": "文本",
-        "sentence": "“一只狗跑过雪地。”",
-        "template": "套用提示模板",
-        "image_encoder": "图像编码器",
-        "text_encoder": "文本编码器",
-        "unit": "L2 归一化",
-        "features": "特征",
-        "stored": "只算一次并缓存，\n各组实验共用",
-        "similarity": "相似度",
-        "cosine": "逐块计算\n每一对的余弦",
-        "ranking": "排序",
-        "rank": "由高到低，\n看正确答案的名次",
-        "steps": ["输入", "编码", "归一化", "比较", "排序"],
-    },
-}
 UPPER, LOWER, MIDDLE = 1.02, 2.32, 1.67  # heights of the image row, the text row and the rest
 
 
 def plot_flow(language: str, style: dict[str, Any]) -> Figure:
     """Image or text, encoder, features, similarity, ranking."""
-    words, colours = WORDS[language], palette_of(style)
+    words, colours = read_words("figures", language)["flow"], palette_of(style)
     blue, orange = colours[0], colours[1]
     with sheet():
         figure, axes = inches(WIDTH, 3.2)

@@ -33,42 +33,9 @@ from scripts.report.style import (
     write_table,
 )
 from scripts.studies.words import unsaid
+from scripts.words import read_words
 
 OUTCOMES = ("success", "near_miss", "failure")
-WORDS = {
-    "en": {
-        "success": "Successes",
-        "success_note": "right answer first",
-        "near_miss": "Near misses",
-        "near_miss_note": "right answer at rank 2 to 5",
-        "failure": "Failures",
-        "failure_note": "right answer beyond rank 10, or the worst there are",
-        "rank": "right answer: rank {rank:,}",
-        "target": "rank {rank:,}",
-        "unsaid": "not said: ",
-        "comma": ", ",
-        "text_to_image_mark": (
-            "Marked, under a wrong image: words of the sentence that none of its captions says."
-        ),
-        "image_to_text_mark": (
-            "Marked, in a wrong sentence: words that none of the image's own captions says."
-        ),
-    },
-    "zh": {
-        "success": "成功",
-        "success_note": "正确答案居首",
-        "near_miss": "接近命中",
-        "near_miss_note": "正确答案在第 2 至 5 名",
-        "failure": "失败",
-        "failure_note": "正确答案在第 10 名之后，不足时取最差者",
-        "rank": "正确答案：第 {rank:,} 名",
-        "target": "第 {rank:,} 名",
-        "unsaid": "未提及：",
-        "comma": "、",
-        "text_to_image_mark": "错误图像下方带标记的词：查询说到，而该图像自己的描述都没有说到。",
-        "image_to_text_mark": "错误描述中带标记的词：该查询图像自己的描述都没有说到。",
-    },
-}
 
 
 def choose(ranks: np.ndarray, counts: dict[str, int], seed: int) -> dict[str, list[int]]:
@@ -180,7 +147,7 @@ def plot_gallery(table: pd.DataFrame, images: Path, language: str, style: dict[s
     images : folder of the dataset's pictures
     """
     by_text = (table.direction == "text_to_image").all()
-    marked = palette_of(style)[3]
+    words, marked = read_words("figures", language)["gallery"], palette_of(style)[3]
     blocks: list[tuple[str, pd.DataFrame]] = [
         (outcome, part)
         for outcome in OUTCOMES
@@ -188,19 +155,19 @@ def plot_gallery(table: pd.DataFrame, images: Path, language: str, style: dict[s
     ]
     with sheet():
         drawing = _pictures_for_text if by_text else _texts_for_picture
-        heights = [drawing(None, part, 0.0, images, language, marked) for _, part in blocks]
+        heights = [drawing(None, part, 0.0, images, words, marked) for _, part in blocks]
         heads = len({outcome for outcome, _ in blocks})
         way = "text_to_image" if by_text else "image_to_text"
-        told = WORDS[language][f"{way}_mark"] if (table.unsaid != "").any() else ""
+        told = words["marks"][way] if (table.unsaid != "").any() else ""
         foot = 0.22 if told else 0.0
         height = 0.1 + sum(heights) + 0.44 * heads + 0.02 + foot
         figure, axes = inches(_width(table) if by_text else WIDTH, max(height, 0.5))
         y, before = 0.1, None
         for (outcome, part), tall in zip(blocks, heights, strict=True):
             if outcome != before:
-                _heading(axes, y, outcome, language, palette_of(style))
+                _heading(axes, y, outcome, words, palette_of(style))
                 y, before = y + 0.44, outcome
-            drawing(axes, part, y, images, language, marked)
+            drawing(axes, part, y, images, words, marked)
             y += tall
         if told:
             set_lines(axes, 0.1, y, [told], SMALL, color=MUTED)
@@ -216,17 +183,18 @@ def _width(table: pd.DataFrame) -> float:
     return max(WIDTH, QUERY + most * (CELL + GAP) + 0.2)
 
 
-def _heading(axes: Any, y: float, outcome: str, language: str, colours: tuple[str, ...]) -> None:
-    words = WORDS[language]
+def _heading(
+    axes: Any, y: float, outcome: str, words: dict[str, Any], colours: tuple[str, ...]
+) -> None:
     width = axes.get_xlim()[1]
     colour = dict(zip(OUTCOMES, (RIGHT, colours[3], colours[1]), strict=True))[outcome]
     axes.plot([0.06, width - 0.06], [y + 0.3, y + 0.3], color=LINE, lw=0.8)
     axes.add_patch(Rectangle((0.06, y + 0.04), 0.05, 0.17, color=colour, lw=0))
-    axes.text(0.18, y + 0.13, words[outcome], weight="bold", va="center")
+    axes.text(0.18, y + 0.13, words["outcomes"][outcome], weight="bold", va="center")
     axes.text(
-        0.18 + width_of(words[outcome], SIZE, "bold") + 0.12,
+        0.18 + width_of(words["outcomes"][outcome], SIZE, "bold") + 0.12,
         y + 0.135,
-        words[f"{outcome}_note"],
+        words["notes"][outcome],
         size=SMALL,
         color=MUTED,
         va="center",
@@ -234,10 +202,10 @@ def _heading(axes: Any, y: float, outcome: str, language: str, colours: tuple[st
 
 
 def _pictures_for_text(
-    axes: Any, part: pd.DataFrame, y: float, images: Path, language: str, marked: str
+    axes: Any, part: pd.DataFrame, y: float, images: Path, words: dict[str, Any], marked: str
 ) -> float:
     """A sentence and the pictures found for it; its height in inches."""
-    first, words = part.iloc[0], WORDS[language]
+    first = part.iloc[0]
     lines = wrap(first.text, QUERY - 0.2, SMALL + 0.5, lines=9)
     rank = words["rank"].format(rank=first["rank"])
     used = set_lines(axes, 0.1, y, lines, SMALL + 0.5, color=INK)
@@ -247,7 +215,7 @@ def _pictures_for_text(
         beyond = item.place > item.top_k
         x = QUERY + number * (CELL + GAP) + (0.14 if beyond else 0)
         words_of_it = [word for word in item.unsaid.split("; ") if word]
-        tall = _lacking(axes, words_of_it, x, y + CELL + 0.22, language, marked)
+        tall = _lacking(axes, words_of_it, x, y + CELL + 0.22, words, marked)
         lacking = max(lacking, tall)
         if axes is not None:
             if beyond:
@@ -289,22 +257,23 @@ def _pictures_for_text(
     return max(used + 0.16, CELL + 0.34 + lacking)
 
 
-def _lacking(axes: Any, words: list[str], x: float, y: float, language: str, marked: str) -> float:
+def _lacking(
+    axes: Any, lacking: list[str], x: float, y: float, words: dict[str, Any], marked: str
+) -> float:
     """Words that are not said of a picture, below it; their height in inches."""
-    if not words:
+    if not lacking:
         return 0.0
-    before, comma = WORDS[language]["unsaid"], WORDS[language]["comma"]
-    text = before + comma.join(words)
+    text = words["unsaid"] + words["comma"].join(lacking)
     lines = wrap(text, CELL, LACKING, lines=3)
-    mark_words(axes, (x, y), text, lines, words, LACKING, marked, len(before))
+    mark_words(axes, (x, y), text, lines, lacking, LACKING, marked, len(words["unsaid"]))
     return set_lines(axes, x, y, lines, LACKING, color=INK)
 
 
 def _texts_for_picture(
-    axes: Any, part: pd.DataFrame, y: float, images: Path, language: str, marked: str
+    axes: Any, part: pd.DataFrame, y: float, images: Path, words: dict[str, Any], marked: str
 ) -> float:
     """A picture and the sentences found for it; its height in inches."""
-    first, words = part.iloc[0], WORDS[language]
+    first = part.iloc[0]
     side, x = 1.25, 1.85
     if axes is not None:
         set_picture(axes, np.asarray(thumbnail(images / first.image, 260)), 0.1, y, side)

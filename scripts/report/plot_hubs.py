@@ -26,33 +26,8 @@ from scripts.report.style import (
     wrap,
     write_table,
 )
+from scripts.words import read_words
 
-WORDS = {
-    "en": {
-        "text_to_image": "Text → image: the images found most often",
-        "image_to_text": "Image → text: the captions found most often",
-        "text_to_image_note": (
-            "in how many of {queries:,} captions' top {k}; dashed: {expected} for each, were all "
-            "images found alike"
-        ),
-        "image_to_text_note": (
-            "in how many of {queries:,} images' top {k}; dashed: {expected} for each, were all "
-            "captions found alike"
-        ),
-        "right": "right in {right:,}",
-    },
-    "zh": {
-        "text_to_image": "以文搜图：最常被检索到的图像",
-        "image_to_text": "以图搜文：最常被检索到的描述",
-        "text_to_image_note": (
-            "出现在 {queries:,} 条描述中多少条的前 {k} 名；虚线：各图像机会均等时的 {expected} 次"
-        ),
-        "image_to_text_note": (
-            "出现在 {queries:,} 张图像中多少张的前 {k} 名；虚线：各描述机会均等时的 {expected} 次"
-        ),
-        "right": "其中 {right:,} 次正确",
-    },
-}
 # inches: the tallest figure that a page takes, the margin, a column, between columns, a picture,
 # a bar's line, and the bars beside a picture and below a sentence
 TALLEST, EDGE, GAP = 9.6, 0.1, 0.3
@@ -85,6 +60,7 @@ def plot_hubs(hubs: pd.DataFrame, images: Path, language: str, style: dict[str, 
     hubs : from ``drawn_hubs``
     images : folder of the dataset's pictures
     """
+    words = read_words("figures", language)["hubs"]
     scorers = list(dict.fromkeys(hubs.scorer))
     with sheet():
         figure, axes = inches(WIDTH, _height(hubs))
@@ -92,7 +68,7 @@ def plot_hubs(hubs: pd.DataFrame, images: Path, language: str, style: dict[str, 
         for direction in DIRECTIONS:
             part = hubs[hubs.direction == direction]
             if len(part):
-                y = _draw_direction(axes, part, scorers, y, images, language, palette_of(style))
+                y = _draw_direction(axes, part, scorers, y, images, words, palette_of(style))
     return figure
 
 
@@ -130,15 +106,16 @@ def _draw_direction(
     scorers: list[str],
     y: float,
     images: Path,
-    language: str,
+    words: dict[str, Any],
     colours: tuple[str, ...],
 ) -> float:
     """One direction's hubs from ``y`` on; where they end."""
-    words, first = WORDS[language], part.iloc[0]
+    first = part.iloc[0]
     direction = first.direction
+    head = words["heads"][direction].format(direction=words["directions"][direction])
     axes.plot([EDGE, WIDTH - EDGE], [y + 0.43, y + 0.43], color=LINE, lw=0.8)
-    axes.text(EDGE, y + 0.15, words[direction], weight="bold", va="center", size=SIZE)
-    note = words[f"{direction}_note"].format(
+    axes.text(EDGE, y + 0.15, head, weight="bold", va="center", size=SIZE)
+    note = words["notes"][direction].format(
         queries=first.queries,
         k=first.neighbours,
         expected=f"{first.expected:,.1f}".removesuffix(".0"),

@@ -24,8 +24,8 @@ from scripts.report.style import (
     SMALL,
     WIDTH,
     draw,
+    drawable,
     palette_of,
-    printable,
     sheet,
     write_table,
 )
@@ -55,7 +55,7 @@ def plot_index_tradeoff(table: pd.DataFrame, labels: Labels, style: dict[str, An
     with sheet():
         handles = [
             Line2D([], [], lw=1.4, ms=5, mec=looks[name]["color"],
-                   label=printable(labels.group(STUDY, name)), **looks[name])
+                   label=drawable(labels.group(STUDY, name)), **looks[name])
             for name in names
         ]  # fmt: skip
         for key, face in (("own_gallery", MUTED), ("simulated", PAPER)):
@@ -104,7 +104,7 @@ def _above(own: pd.DataFrame, way: str, labels: Labels) -> list[tuple[str, dict[
     sizes = labels.text("and").join(formats.count(size) for size in unique(own["items"]))
     return [
         (labels.direction(way), {"weight": "bold"}),
-        (printable(labels.text("sizes", sizes=sizes)), {"size": SMALL, "color": MUTED}),
+        (drawable(labels.text("sizes", sizes=sizes)), {"size": SMALL, "color": MUTED}),
     ]
 
 

@@ -26,34 +26,13 @@ from scripts.report.style import (
     SMALL,
     WIDTH,
     draw,
+    drawable,
     palette_of,
-    printable,
     sheet,
     write_table,
 )
+from scripts.words import read_words
 
-WORDS = {
-    "en": {
-        "text_to_image": "Text → image",
-        "image_to_text": "Image → text",
-        "n": "{queries:,} queries, gallery of {gallery:,}",
-        "x": "K, log scale",
-        "y": "Recall@K (%)",
-        "chance": "chance",
-        "thin": "thin: its other prompts and scorers; bands: 95% intervals",
-        "band": "bands: 95% intervals",
-    },
-    "zh": {
-        "text_to_image": "以文搜图",
-        "image_to_text": "以图搜文",
-        "n": "{queries:,} 个查询，候选库 {gallery:,} 项",
-        "x": "K（对数刻度）",
-        "y": "Recall@K（%）",
-        "chance": "随机水平",
-        "thin": "细线：该模型的其他提示与打分方式；色带：95% 区间",
-        "band": "色带：95% 区间",
-    },
-}
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (2.5, 1)), (0, (8, 2)))
 LEGEND = 6  # runs that a legend of one line each can still name
 
@@ -102,7 +81,7 @@ def curves(
 
 def plot_ranks(table: pd.DataFrame, language: str, style: dict[str, Any]) -> Figure:
     """Draw the curves; with many runs the best of each model stands out and is named."""
-    words, colours = WORDS[language], palette_of(style)
+    words, colours = read_words("figures", language)["ranks"], palette_of(style)
     keys = ["model", "prompt", "scorer"]
     runs = list(dict.fromkeys(map(tuple, table[keys].to_numpy())))
     models = list(dict.fromkeys(run[0] for run in runs))
@@ -142,11 +121,11 @@ def plot_ranks(table: pd.DataFrame, language: str, style: dict[str, Any]) -> Fig
             axes.xaxis.set_minor_locator(NullLocator())
             for k in DEPTHS:
                 axes.axvline(k, color=LINE, lw=0.6, zorder=0)
-            axes.text(0, 1.115, words[way], transform=axes.transAxes, weight="bold")
+            axes.text(0, 1.115, words["directions"][way], transform=axes.transAxes, weight="bold")
             axes.text(
                 0,
                 1.03,
-                words["n"].format(queries=queries, gallery=gallery),
+                words["note"].format(queries=queries, gallery=gallery),
                 size=SMALL,
                 transform=axes.transAxes,
                 color=MUTED,
@@ -184,7 +163,7 @@ def plot_ranks(table: pd.DataFrame, language: str, style: dict[str, Any]) -> Fig
                     mew=0.6,
                     clip_on=False,
                 )
-                handles[" · ".join(map(printable, run))] = line
+                handles[" · ".join(map(drawable, run))] = line
             handles.setdefault(words["chance"], last)
         chance_line = handles.pop(words["chance"])
         handles[words["chance"]] = chance_line

@@ -17,8 +17,8 @@ from scripts.report.style import (
     SMALL,
     WIDTH,
     draw,
+    drawable,
     palette_of,
-    printable,
     sheet,
     width_of,
     wrap,
@@ -26,26 +26,6 @@ from scripts.report.style import (
 )
 from scripts.words import read_words
 
-WORDS = {
-    "en": {
-        "text_to_image": "Text → image",
-        "image_to_text": "Image → text",
-        "text_to_image_n": "{queries:,} captions ask, {gallery:,} images answer",
-        "image_to_text_n": "{queries:,} images ask, {gallery:,} captions answer",
-        "axis": "queries with a right answer in the top K (%)",
-        "chance": "chance",
-        "interval": "95% interval",
-    },
-    "zh": {
-        "text_to_image": "以文搜图",
-        "image_to_text": "以图搜文",
-        "text_to_image_n": "{queries:,} 条描述检索 {gallery:,} 张图像",
-        "image_to_text_n": "{queries:,} 张图像检索 {gallery:,} 条描述",
-        "axis": "前 K 名中有正确答案的查询（%）",
-        "chance": "随机水平",
-        "interval": "95% 区间",
-    },
-}
 MARKERS = dict(zip(DEPTHS, "osD", strict=True))
 
 
@@ -67,7 +47,7 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
     ----------
     metrics : one row per model, prompt, scorer and direction; fractions, each with its interval
     """
-    words, colours = WORDS[language], palette_of(style)
+    words, colours = read_words("figures", language)["recall"], palette_of(style)
     measures = read_words("measures", language)
     table = with_chance(metrics)
     runs = list(dict.fromkeys(zip(table.model, table.prompt, table.scorer, strict=True)))
@@ -88,7 +68,7 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
     body = y - pitch + 0.26
 
     def name(run: tuple[str, str, str]) -> str:
-        return printable(f"{run[1]} · {run[2]}" if many_scorers else run[1])
+        return drawable(f"{run[1]} · {run[2]}" if many_scorers else run[1])
 
     texts = [width_of(name(run), SMALL + 0.5) for run in runs]
     left = min(max([0.9, *(width + 0.22 for width in texts)]), 2.3)
@@ -114,9 +94,9 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
             axes.tick_params(axis="x", length=0)
             part = table[table.direction == direction]
             sizes = part.iloc[0] if len(part) else None
-            axes.text(0, -0.32, words[direction], weight="bold", va="baseline")
+            axes.text(0, -0.32, words["directions"][direction], weight="bold", va="baseline")
             if sizes is not None:
-                note = words[f"{direction}_n"].format(
+                note = words["notes"][direction].format(
                     queries=int(sizes.queries), gallery=int(sizes.gallery)
                 )
                 axes.text(0, -0.11, note, size=SMALL, color=MUTED, va="baseline")
@@ -174,7 +154,7 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
             for model, line in heads.items():
                 if number == 0:
                     axes.annotate(
-                        printable(model),
+                        drawable(model),
                         ((0.1 - left) * limit / panel, line),
                         va="center",
                         size=SMALL + 0.5,

@@ -21,31 +21,6 @@ from scripts.report.style import (
 )
 from scripts.words import read_words
 
-WORDS = {
-    "en": {
-        "loss": "Contrastive loss",
-        "loss_unit": "nats, lower is better",
-        "recall": "Recall on val, text → image",
-        "recall_unit": "queries with the right image in the top K (%)",
-        "x": "epoch",
-        "from_base": "epoch (0: the base model, not yet trained)",
-        "train_loss": "train",
-        "val_loss": "val",
-        "kept": "kept: epoch {epoch}",
-    },
-    "zh": {
-        "loss": "对比损失",
-        "loss_unit": "单位：奈特，越低越好",
-        "recall": "验证集召回（以文搜图）",
-        "recall_unit": "前 K 名中有正确图像的查询（%）",
-        "x": "训练轮次",
-        "from_base": "训练轮次（0 为训练前的基础模型）",
-        "train_loss": "训练集",
-        "val_loss": "验证集",
-        "kept": "保留第 {epoch} 轮",
-    },
-}
-
 
 def by_epoch(log: pd.DataFrame, where: str = "training.csv") -> pd.DataFrame:
     """The last row of each epoch.
@@ -68,10 +43,10 @@ def plot_training(
         last four missing where it was not measured; epoch 0 is the model before training
     best_epoch : the epoch whose weights were kept; not marked where it is not known
     """
-    words, colours = WORDS[language], palette_of(style)
+    words, colours = read_words("figures", language)["training"], palette_of(style)
     measures = read_words("measures", language)
     panels = {
-        "loss": {"train_loss": words["train_loss"], "val_loss": words["val_loss"]},
+        "loss": {f"{split}_loss": words["splits"][split] for split in ("train", "val")},
         "recall": {f"val_{name}": measures[name]["name"] for name in RECALLS},
     }
     height, panel, bottom = 3.1, 1.85, 0.55

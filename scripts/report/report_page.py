@@ -20,7 +20,6 @@ from scripts.report.page import (
     inline_svg,
     listing,
     picture,
-    read_words,
 )
 from scripts.report.sections import (
     PICTURES,
@@ -36,9 +35,27 @@ from scripts.report.study import Study, sentences, study
 from scripts.report.tables import tables_of
 from scripts.report.webfont import font_faces
 from scripts.studies.words import split_at
+from scripts.words import read_words
 
 PICTURE = 208  # pixels: twice what a screen shows
 UNSAID = 3  # words that are listed under a picture: on paper, two lines
+
+
+def words_of_report(language: str) -> dict[str, Any]:
+    """The words of the report in one language, the definitions of all measures among them."""
+    words = read_words("report", language)
+    return {**words, "definitions": definitions(language) | words["definitions"]}
+
+
+def definitions(language: str) -> dict[str, dict[str, str]]:
+    """Name and text of each definition of measures; what several are defined by stands once."""
+    found: dict[str, dict[str, str]] = {}
+    for measure, own in read_words("measures", language).items():
+        if "definition" in own:
+            name = own["definition"].get("term", own["name"])
+            if name not in {one["name"] for one in found.values()}:
+                found[measure] = {"name": name, "text": own["definition"]["text"]}
+    return found
 
 
 def gallery_blocks(table: pd.DataFrame, images: Path, cache: dict) -> list[dict[str, Any]]:
@@ -97,7 +114,7 @@ def render(
     commands : what reproduces the run
     code : functions to show, "scripts/retrieve/ranking.py:rank"
     """
-    words, labels = read_words(language), read_labels(language)
+    words, labels = words_of_report(language), read_labels(language)
     studied = study(material)
     tables = tables_of(material, studied, words, labels)
     training = [f"training-{model}" for model in drawings["training"]]

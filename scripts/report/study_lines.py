@@ -25,7 +25,7 @@ from scripts.report.study_axes import (
     signed,
 )
 from scripts.report.study_table import unique
-from scripts.report.style import MUTED, PAPER, SMALL, WIDTH, palette_of, printable, width_of
+from scripts.report.style import MUTED, PAPER, SMALL, WIDTH, drawable, palette_of, width_of
 
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (2.5, 1)), (0, (8, 2)))
 PANELS_ACROSS, PANEL_WIDTH, PANEL_HEIGHT = 2, 2.95, 1.9  # inches
@@ -110,7 +110,7 @@ def draw_lines(
             "group": lambda group: labels.group(study, group),
             "measure": labels.measure,
         }
-        return printable(" · ".join(filter(None, (told[part](own[part]) for part in varied))))
+        return drawable(" · ".join(filter(None, (told[part](own[part]) for part in varied))))
 
     handles = [
         Line2D([], [], lw=1.6, ms=4, mec=PAPER, mew=0.5, label=name(own), **look(own))
@@ -120,7 +120,7 @@ def draw_lines(
     def above_of(own: pd.DataFrame) -> str:
         group = labels.group(study, own.group.iloc[0]) if alone else ""
         told = [group, labels.text("n", n=count_of(own.queries))]
-        return printable(labels.text("and").join(filter(None, told)))
+        return drawable(labels.text("and").join(filter(None, told)))
 
     columns = legend_columns(handles) if handles else 1
     rows = -(-len(panels) // PANELS_ACROSS)

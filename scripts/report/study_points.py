@@ -33,8 +33,8 @@ from scripts.report.style import (
     PAPER,
     SMALL,
     WIDTH,
+    drawable,
     palette_of,
-    printable,
     width_of,
     wrap,
 )
@@ -111,12 +111,12 @@ class _Look:
     def legend(self, labels: Labels) -> list[Line2D]:
         """What there is more than one of."""
         told = [
-            ("s", self.of(model, self.measures[0])[0], printable(model)) for model in self.models
+            ("s", self.of(model, self.measures[0])[0], drawable(model)) for model in self.models
         ]
         if len(self.measures) > 1:
             for measure in self.measures:
                 colour, marker = self.of(self.models[0] if self.models else "", measure)
-                name = printable(labels.measure(measure))
+                name = drawable(labels.measure(measure))
                 told.append((marker, MUTED if self.models else colour, name))
         return [
             Line2D([], [], marker=marker, ls="", ms=5.5, color=colour, mec=PAPER, label=name)
@@ -141,7 +141,7 @@ def row_labels(table: pd.DataFrame, study: str, labels: Labels) -> tuple[list[st
     names = []
     for one in table.to_dict("records"):
         parts = [formats.quantity(one[key]) if key == "x" else one[key] for key in keys]
-        told = [printable(part) for part in (labels.group(study, one["group"]), *parts) if part]
+        told = [drawable(part) for part in (labels.group(study, one["group"]), *parts) if part]
         names.append(" · ".join(told) or one["model"])
     return names, named
 

@@ -12,7 +12,6 @@ import functools
 import importlib.util
 import io
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import LoadFlags
 from PIL import Image
 
+from scripts import letters
 from scripts.job import whole
 from scripts.studies.table import ROW_END, csv_file
 
@@ -36,11 +36,6 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#7
 RIGHT = "#009E73"
 
 FAMILIES = ("Noto Sans CJK SC", "DejaVu Sans")
-# what a line may break around: a Chinese character with the punctuation that must not open a
-# line, a word, a space
-HAN = r"\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef"
-CLOSING = "，。、；：？！）】》」』”’"
-PIECE = re.compile(rf"[{HAN}][{CLOSING}]*|[^\s{HAN}]+[{CLOSING}]*|\s+")
 # what no XML may hold, not even in the comments in which matplotlib repeats what it draws
 NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 WIDTH = 7.2  # inches, the width of a page's text
@@ -117,17 +112,15 @@ def palette_of(style: dict[str, Any]) -> tuple[str, ...]:
     return chosen + tuple(colour for colour in PALETTE if colour not in chosen)
 
 
-def printable(text: str) -> str:
+def drawable(text: str) -> str:
     """``text`` on one line, with a box for each character that our fonts cannot draw."""
-    text = unicodedata.normalize("NFC", text)
-    return "".join(_drawable(character) for character in " ".join(text.split()))
+    # matplotlib sets an accent that no letter has taken up beside the letter, not above it
+    return letters.drawable(" ".join(text.split()), _has, (*letters.UNSEEN, "Mn"))
 
 
 @functools.cache
-def _drawable(character: str) -> str:
-    if unicodedata.category(character) in ("Cf", "Mn", "Cc", "Cs", "Co", "Cn"):
-        return ""
-    return character if any(ord(character) in glyphs for glyphs in _charmaps()) else "\u25a1"
+def _has(character: str) -> bool:
+    return any(ord(character) in glyphs for glyphs in _charmaps())
 
 
 @functools.cache
@@ -154,36 +147,14 @@ def _advance(character: str, weight: str) -> float:
 
 
 def wrap(
-    text: str, width: float, size: float = SIZE, lines: int = 99, weight: str = "normal"
+    text: str, width: float, size: float = SIZE, lines: int | None = None, weight: str = "normal"
 ) -> list[str]:
-    """Break ``text`` into at most ``lines`` lines no wider than ``width`` inches.
+    """Break ``text`` into at most ``lines`` lines no wider than ``width`` inches."""
 
-    Breaks between words, between any two Chinese characters, and inside a word only where it is
-    wider than a line. What does not fit ends in an ellipsis.
-    """
-    pieces = PIECE.findall(printable(text))
-    done: list[str] = []
-    line = ""
-    for piece in pieces:
-        if width_of((line + piece).rstrip(), size, weight) <= width:
-            line += piece if line or piece.strip() else ""
-            continue
-        if line.strip():
-            done.append(line.rstrip())
-        line = ""
-        for character in piece.lstrip():
-            if line and width_of(line + character, size, weight) > width:
-                done.append(line)
-                line = ""
-            line += character
-    if line.strip():
-        done.append(line.rstrip())
-    if len(done) > lines:
-        last = done[lines - 1]
-        while last and width_of(last + "…", size, weight) > width:
-            last = last[:-1]
-        done = [*done[: lines - 1], last.rstrip() + "…"]
-    return done or [""]
+    def width_here(line: str) -> float:
+        return width_of(line, size, weight)
+
+    return letters.wrap(drawable(text), width, width_here, lines)
 
 
 def tick(axes: Any, x: float, y: float, size: float, **kwargs: Any) -> None:

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from scripts.job import BadInput
+from scripts.letters import BREAK, SPACES
 from scripts.report.html_tree import Element, tree_of
 from scripts.report.mathml import formula, literal
 from scripts.report.pdf_columns import NAMES, PIECES, Cell, Words, layout
-from scripts.report.pdf_fonts import BREAK, SPACES, printable, width
+from scripts.report.pdf_fonts import drawable, width
 
 TEMPLATE = Path(__file__).resolve().with_name("report.typ")  # the functions that markup calls
 # what serves a screen and nothing else, and why it is not on paper
@@ -76,7 +77,7 @@ PICTURES = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"GIF8": "gif", b"RIFF": 
 
 def text_literal(text: str) -> str:
     """Markup that shows ``text`` as it is, whatever it holds."""
-    return f"#{literal(printable(text))};"
+    return f"#{literal(drawable(text))};"
 
 
 @dataclass
@@ -204,7 +205,7 @@ class _Converter:
             for link in self._printed(body)
             if link.tag == "a" and link.attrs.get("href", "").startswith("#")
         }
-        title = printable(self._only(html, "title").text.strip())
+        title = drawable(self._only(html, "title").text.strip())
         markup = self.flow(body.children).replace(CONTENTS, self._contents())
         lost = sorted(set(self.targets) - self.labels)
         if lost:
@@ -561,7 +562,7 @@ class _Converter:
         """Text of a cell by its look; None where a new line begins."""
         for child in node.children:
             if isinstance(child, str):
-                text = softened(printable(SPACES.sub(" ", child)))
+                text = softened(drawable(SPACES.sub(" ", child)))
                 yield replace(look, text=text)
             elif child.tag == "br" or child.tag in BLOCKS or self._starts_a_line(child):
                 yield None
@@ -688,7 +689,7 @@ class _Converter:
             name, shown = self._drawing(node), node.attrs.get("aria-label", "")
         else:
             name, shown = self._photo(node), node.attrs.get("alt", "")
-        return f"{literal(name)}, {literal(printable(shown))}"
+        return f"{literal(name)}, {literal(drawable(shown))}"
 
     def _drawing(self, node: Element) -> str:
         """The file of a drawing, in the colours of light paper."""
@@ -779,7 +780,7 @@ class _Converter:
         if not text:
             return ""
         self.space = text.endswith(" ")
-        shown = softened(printable(text), self.in_cell)
+        shown = softened(drawable(text), self.in_cell)
         return unhyphened(shown) if self.in_cell and not self.hyphens else breaking(shown)
 
     def _code(self, node: Element) -> str:

@@ -8,10 +8,9 @@ import re
 
 from fontTools import subset
 
+from scripts.letters import EAST_ASIAN
 from scripts.report.style import register_fonts
 
-# Chinese, Japanese and Korean letters with their punctuation and full-width forms
-EAST_ASIAN = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef]")
 # punctuation that both writings use, and that stands in Chinese type inside Chinese text
 SHARED = "“”‘’—…·"
 FAMILY = "Report Han"
@@ -23,7 +22,7 @@ def font_faces(page: str) -> str:
     Of 17 MB a weight, a report uses some hundred letters: about 100 KB. A letter that the type
     lacks is left to the reader's machine.
     """
-    letters = "".join(sorted(set(EAST_ASIAN.findall(page))))
+    letters = "".join(sorted(set(re.findall(f"[{EAST_ASIAN}]", page))))
     if not letters:
         return ""
     weights = {"normal": 400, "bold": 700}

@@ -11,7 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scripts.job import BadInput, printable, whole
+from scripts.job import BadInput, whole
+from scripts.letters import printable
 from scripts.search.engine import (
     PARTS,
     Find,

@@ -25,7 +25,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from flask import Flask, Response, abort, render_template, request, send_file
 from werkzeug.exceptions import HTTPException
 
@@ -42,12 +41,12 @@ from scripts.search.engine import (
     missing_features,
 )
 from scripts.search.server import make_server
+from scripts.words import LANGUAGES, read_words
 
 if TYPE_CHECKING:
     import numpy as np
 
 FOLDER = Path(__file__).resolve().parent
-LANGUAGES = ("en", "zh")
 
 PORT = 8765
 PORTS_TRIED = 20
@@ -170,7 +169,7 @@ def make_app(
     app = Flask(__name__, static_folder=None, template_folder=str(FOLDER))
     app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-    words = yaml.safe_load((FOLDER / "page.words.yaml").read_text("utf-8"))
+    words = {language: read_words("search", language) for language in LANGUAGES}
     thumbnails: OrderedDict[tuple[str, int], bytes] = OrderedDict()
 
     @app.before_request

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-# Japanese kana, Chinese characters, Korean syllables: written without a space at each word's end
-_DENSE = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
-_LETTER = rf"[^\W{_DENSE}]"
-_WORD = re.compile(rf"[{_DENSE}]|{_LETTER}+(?:['’-]{_LETTER}+)*")
+from scripts.letters import DENSE
+
+_LETTER = rf"[^\W{DENSE}]"
+_WORD = re.compile(rf"[{DENSE}]|{_LETTER}+(?:['’-]{_LETTER}+)*")
 # words that tell nothing of what an image shows; numbers and places are told, and not among them
 _EMPTY = frozenset(
     _WORD.findall(
@@ -62,7 +62,7 @@ def unsaid(text: str, captions: Iterable[str]) -> list[str]:
         if _roots(match[0].casefold()) <= said:
             continue
         start, stop = match.span()
-        if spans and spans[-1][1] == start and re.match(f"[{_DENSE}]{{2}}", text[start - 1 : stop]):
+        if spans and spans[-1][1] == start and re.match(f"[{DENSE}]{{2}}", text[start - 1 : stop]):
             start = spans.pop()[0]
         spans.append((start, stop))
     words: dict[str, str] = {}
@@ -79,7 +79,7 @@ def pattern_of(words: Iterable[str]) -> re.Pattern[str]:
     """
     parts, spaced = [], []
     for word in words:
-        (parts if re.search(f"[{_DENSE}]", word) else spaced).append(re.escape(word))
+        (parts if re.search(f"[{DENSE}]", word) else spaced).append(re.escape(word))
     if spaced:  # one look to each side for all of them: five times as fast as one for each
         parts.append(rf"(?<!{_LETTER})(?:{'|'.join(spaced)})(?!{_LETTER})")
     return re.compile("|".join(parts) or "(?!)", re.IGNORECASE)

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from browser import browser, resize
 from fake_run import job
 from PIL import Image
@@ -307,34 +306,6 @@ def test_the_policy_names_the_one_style_and_the_one_script_and_allows_no_request
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
         assert rules[name] == f"'sha256-{digest}'"
     assert not re.search(r"https?://|@import|\burl\((?!data:)", page)
-
-
-def test_both_languages_have_the_same_phrases_with_the_same_gaps_and_all_are_used():
-    def gaps(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: gaps(inner) for key, inner in value.items()}
-        assert isinstance(value, str) and value.strip()
-        return sorted(re.findall(r"\{\w+\}", value))
-
-    words = {
-        language: yaml.safe_load((explorer.FOLDER / f"explorer.{language}.yaml").read_text("utf-8"))
-        for language in explorer.LANGUAGES
-    }
-    assert gaps(words["en"]) == gaps(words["zh"])
-    code = (explorer.FOLDER / "explorer.js").read_text("utf-8")
-    template = (explorer.FOLDER / "explorer.html.j2").read_text("utf-8")
-    in_code = set(re.findall(r'\bsay\(\s*"(\w+)"', code))
-    in_page = set(re.findall(r'data-(?:say|name|hint)="(\w+)"', template))
-    assert in_code | in_page <= set(words["en"])
-    # these are put together from parts
-    parts = ("lacking", "change_", "meaning_")
-    assert not [
-        name
-        for name in words["en"]
-        if f'"{name}"' not in code + template
-        and f"[language].{name}" not in code
-        and not name.startswith(parts)
-    ]
 
 
 def test_categories_and_kinds_are_called_as_in_the_report_and_others_by_their_own_name():

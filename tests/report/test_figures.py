@@ -21,6 +21,7 @@ from scripts.data.rows import rows_of
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import Run
 from scripts.job import BadInput
+from scripts.letters import CLOSING
 from scripts.report import style
 from scripts.report.plot_flow import plot_flow
 from scripts.report.plot_gallery import choose, plot_gallery
@@ -328,15 +329,15 @@ def test_pictures_in_an_svg_are_small(fake_run: FakeRun):
     ],
 )  # fmt: skip
 def test_text_that_no_font_can_draw_becomes_boxes_and_not_a_warning(text, shown):
-    assert style.printable(text) == shown
+    assert style.drawable(text) == shown
 
 
 @pytest.mark.parametrize("text", [*NASTY, "x" * 300, "", "，".join(["很长的描述"] * 20)])
 def test_lines_are_no_wider_than_asked_and_lose_nothing(text):
     lines = style.wrap(text, 1.5, 8)
     assert all(style.width_of(line, 8) <= 1.5 + 1e-9 for line in lines)
-    assert "".join(lines).replace(" ", "") == style.printable(text).replace(" ", "")
-    assert not any(line.startswith(tuple(style.CLOSING)) for line in lines)
+    assert "".join(lines).replace(" ", "") == style.drawable(text).replace(" ", "")
+    assert not any(line.startswith(tuple(CLOSING)) for line in lines)
 
 
 def test_what_does_not_fit_ends_in_an_ellipsis():

@@ -9,8 +9,8 @@ import pytest
 from fake_run import LANGUAGES, SCORERS, FakeRun
 
 from scripts.report.html_tree import Element, tree_of
-from scripts.report.page import read_words
 from scripts.report.typst_markup import document
+from scripts.words import read_words
 
 ROOT = Path(__file__).parents[2]
 MARKING = (ROOT / "docs" / "marking.md").read_text("utf-8")
@@ -110,7 +110,7 @@ def bold_in(node: Element) -> list[str]:
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_own_optimisations_are_in_bold_on_the_page_and_on_paper(whole_pages, lang):
-    words = read_words(lang)["optimisations"]
+    words = read_words("report", lang)["optimisations"]
     titles = {words[kind]["title"] for kind in KINDS | SAVINGS}
     assert len(titles) == len(words) == len(KINDS | SAVINGS)
     tree = tree_of(whole_pages[lang])

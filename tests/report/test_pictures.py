@@ -13,8 +13,9 @@ from PIL import Image
 from test_figures import assert_readable, texts_of
 
 from scripts.report import plot_failures, plot_hubs, style
+from scripts.report.labels import read_labels
 from scripts.report.pictures import marks
-from scripts.report.plot_failures import WORDS, drawn_failures, read_failures
+from scripts.report.plot_failures import drawn_failures, read_failures
 from scripts.report.plot_hubs import drawn_hubs, read_hubs
 from scripts.studies.study_errors import FAILURE_COLUMNS, KINDS
 from scripts.studies.study_geometry import HUB_COLUMNS
@@ -132,9 +133,11 @@ def test_failures_are_readable_and_fit_on_a_page(images, kinds, examples, langua
     assert_readable(figure)
     assert figure.get_size_inches()[1] <= plot_failures.TALLEST
     shown = [text.get_text() for text, _ in texts_of(figure)]
-    for kind in kinds:
-        assert WORDS[language]["kinds"][kind][0] in shown
     joined = "".join(shown).replace(" ", "")
+    # called as in the study's table, its figure and the explorer
+    labels = read_labels(language)
+    for kind in kinds:
+        assert labels.group("errors", kind).replace(" ", "") in joined
     if len(kinds) == len(KINDS):
         assert "<script>" in joined
         assert "$x_1$" in joined
@@ -155,12 +158,14 @@ def test_only_examples_of_the_first_model_are_shown(images):
     shown = [text.get_text() for text, _ in texts_of(figure)]
     assert "mine" in shown
     assert "theirs" not in shown
-    assert WORDS["en"]["kinds"][KINDS[0]][0] not in shown
+    assert read_labels("en").group("errors", KINDS[0]) not in " ".join(shown)
 
 
-def test_every_kind_has_its_words_in_the_order_of_the_study():
-    for language in LANGUAGES:
-        assert tuple(WORDS[language]["kinds"]) == KINDS
+def test_a_kind_without_words_is_an_error_and_not_left_out_of_the_figure(images, monkeypatch):
+    monkeypatch.setattr(plot_failures, "KINDS", (*KINDS, "new"))
+    table = failures_table(KINDS[:1], 1).assign(kind="new")
+    with pytest.raises(KeyError, match="new"):
+        draw_failures(table, images, "en", {})
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,11 @@ from scripts.job import BadInput, read_json, write_json
 from scripts.report import page as page_module
 from scripts.report import tables
 from scripts.report.material import preprocessing_of
-from scripts.report.page import Speaker, highlighted, inline_svg, listing, read_words
+from scripts.report.page import Speaker, highlighted, inline_svg, listing
 from scripts.report.report_page import UNSAID
 from scripts.studies.words import split_at
 from scripts.version import version_of_workflow
+from scripts.words import read_words
 
 VOID = {"wbr", "meta", "img", "br", "link", "mspace", "path", "use", "rect"}
 RESULTS = ("relevance", "judgments", "published")
@@ -281,7 +282,7 @@ def test_what_training_did_to_its_base_is_told_whichever_way_it_went(before, tol
 def test_the_table_of_models_names_the_weights_that_were_taken(taken, told):
     material = SimpleNamespace(models=[{"model": "own", "source": "local", **taken}])
     for lang, expected in zip(LANGUAGES, told, strict=True):
-        words = read_words(lang)
+        words = read_words("report", lang)
         made = tables._models_table(material, words)
         assert dict(made.rows)[words["columns"]["weights"]] == expected
 
@@ -392,7 +393,7 @@ def test_every_number_in_a_sentence_is_in_a_table(
 def test_sentences_hold_no_numbers_of_their_own():
     allowed = {"1", "2", "5", "10", "95"}  # depths, classes of rank, and the level of intervals
     for lang in LANGUAGES:
-        for key, phrase in read_words(lang)["findings"].items():
+        for key, phrase in read_words("report", lang)["findings"].items():
             assert set(re.findall(r"\d+", re.sub(r"\{\w+\}", "", phrase))) <= allowed, key
 
 

@@ -19,12 +19,13 @@ from fake_run import LANGUAGES, ODD
 from PIL import Image
 
 from scripts.job import BadInput
+from scripts.letters import BOX, BREAK
 from scripts.report import report_pdf
 from scripts.report.html_tree import Element, tree_of
 from scripts.report.mathml import formula, spoken
 from scripts.report.page import FOLDER
 from scripts.report.pdf_columns import LANDSCAPE, PORTRAIT, SIZES, Cell, Words, layout
-from scripts.report.pdf_fonts import BREAK, MISSING, folders, printable, width
+from scripts.report.pdf_fonts import drawable, folders, width
 from scripts.report.report_pdf import pdf
 from scripts.report.style import jpeg
 from scripts.report.typst_markup import LEFT_OUT, document, left_out
@@ -118,7 +119,7 @@ def printed(pages) -> dict[str, bytes]:
 def test_every_text_of_the_page_is_on_paper(pages, printed, lang: str):
     there = squeezed(text_of(printed[lang]) + run_poppler("pdftotext", printed[lang]))
     body = tree_of(pages[lang]).all("body")[0]
-    pieces = [squeezed(printable(one)) for one in texts(body)]
+    pieces = [squeezed(drawable(one)) for one in texts(body)]
     assert len([one for one in pieces if one]) > 500
     lost = [one for one in pieces if one and not stands_in(one, there)]
     assert lost == []
@@ -130,7 +131,7 @@ def test_every_text_of_the_page_is_on_paper(pages, printed, lang: str):
 def test_letters_are_as_many_on_paper_as_on_the_page(pages, printed, lang: str):
     # a word that stands twice on the page and once on paper is seen here
     body = tree_of(pages[lang]).all("body")[0]
-    page = squeezed(printable("".join(texts(body))))
+    page = squeezed(drawable("".join(texts(body))))
     colophon = body.all("footer")[-1].text
     assert squeezed(colophon) in squeezed(run_poppler("pdftotext", printed[lang]))
     paper = squeezed(text_of(printed[lang]) + colophon)
@@ -312,7 +313,7 @@ def test_a_letter_that_no_font_has_shows_as_a_box():
     text = text_of(
         pdf(page_of("<p>before 🫠 after, Ελλάδα, Київ, שלום, 汉字 ✓ −1 ± 2 × 3 ≥ ½</p>"))
     )
-    assert f"before{MISSING}after" in squeezed(text)
+    assert f"before{BOX}after" in squeezed(text)
     for word in ("Ελλάδα", "Київ", "汉字", "✓", "−1±2×3≥"):
         assert squeezed(word) in squeezed(text)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_run import LANGUAGES, NASTY
-from fake_studies import FIGURES, MAKERS, settings_of
+from fake_studies import MAKERS, settings_of
 from test_figures import assert_readable, texts_of
 
 from scripts.job import BadInput
@@ -239,17 +239,6 @@ def test_labels_that_no_language_knows_stand_as_they_are(tmp_path):
     # a word of a caption is no name of a category
     assert labels.group("categories", "cluster: water, beach") == "聚类：water，beach"
     assert labels.group("categories", "lexicon: water") == "词：水"
-
-
-@pytest.mark.parametrize("study", FIGURES)
-def test_both_languages_name_the_same_groups_and_measures(study):
-    english, chinese = (read_labels(language).words for language in LANGUAGES)
-    assert english["measures"].keys() == chinese["measures"].keys()
-    assert english["phrases"].keys() == chinese["phrases"].keys()
-    own = [words["studies"].get(study, {}) for words in (english, chinese)]
-    assert own[0].get("x", {}).keys() == own[1].get("x", {}).keys()
-    # the lexicon's own words are English already
-    assert set(own[0].get("groups", {})) <= set(own[1].get("groups", {}))
 
 
 def test_only_the_measures_asked_for_are_drawn_and_flags_never(tmp_path):

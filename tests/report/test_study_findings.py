@@ -9,17 +9,18 @@ from fake_run import LANGUAGES
 from fake_studies import MAKERS
 
 from scripts.report.labels import read_labels
-from scripts.report.page import Speaker, read_words
+from scripts.report.page import Speaker
 from scripts.report.study_findings import findings_of, index_costs
 from scripts.report.study_table import read_study
 from scripts.studies.table import row, write_rows
+from scripts.words import read_words
 
 KEY = ("m", "plain", "cosine")
 TEXT, IMAGE = "text_to_image", "image_to_text"
 
 
 def speaker(language: str) -> Speaker:
-    return Speaker(read_words(language), read_labels(language), [], [])
+    return Speaker(read_words("report", language), read_labels(language), [], [])
 
 
 def told(study: str, rows, tmp_path) -> list[str]:

@@ -55,7 +55,8 @@ def captions_of(rows, image: int) -> list[int]:
         ("A dog's toy, well-worn!", ["a", "dog's", "toy", "well-worn"]),
         ("两只狗在雪地里", list("两只狗在雪地里")),
         ("一只dog跑", ["一", "只", "dog", "跑"]),
-        ("  ... ", []),
+        ("𠮷野家", list("𠮷野家")),
+        ("  ... ䷀", []),
         ("ÉCOLE 3 Straße", ["école", "3", "strasse"]),
     ],
 )
