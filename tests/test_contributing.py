@@ -61,9 +61,9 @@ def test_a_study_brings_its_table_its_figure_and_a_section_of_the_report(finishe
 
 def test_a_figure_is_drawn_in_both_languages_with_its_table_beside_it(finished):
     follow("A figure", finished.folder)
-    planned = finished.planned(*SMALL, "figures")
+    planned = finished.planned("figures", *SMALL)
     assert planned.jobs == {"plot_lengths": 1, "figures": 1}
-    finished.snakemake(*SMALL, "figures")
+    finished.snakemake("figures", *SMALL)
     figures = finished.folder / RUN / "figures"
     assert pd.read_csv(figures / "lengths.csv").captions.sum() == 32 * 5
     drawn = [(figures / f"lengths.{language}.svg").read_bytes() for language in ("en", "zh")]

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from small_runs import RUN
+from small_runs import RUN, SMALL
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "docs/demo.ipynb"
@@ -17,16 +17,15 @@ NOTEBOOK = ROOT / "docs/demo.ipynb"
 
 @pytest.fixture
 def set_up(finished):
-    """The finished small run in place of the demo, under a ``.venv`` that is the present one."""
-    folder = finished.folder
-    shutil.copy(folder / "config/small.yaml", folder / "config/demo.yaml")
-    (folder / ".venv/bin").mkdir(parents=True)
-    for name, words in (("python", ""), ("snakemake", "-m snakemake")):
-        tool = folder / ".venv/bin" / name
-        tool.write_text(f'#!/bin/sh\nexec {sys.executable} {words} "$@"\n')
+    """The finished small run, under a ``.venv`` whose Snakemake takes it for the demo."""
+    (finished.folder / ".venv/bin").mkdir(parents=True)
+    small = f"-m snakemake --cores 2 {' '.join(SMALL)}"
+    for name, arguments in (("python", '"$@"'), ("snakemake", small)):
+        tool = finished.folder / ".venv/bin" / name
+        tool.write_text(f"#!/bin/sh\nexec {sys.executable} {arguments}\n")
         tool.chmod(0o755)
-    shutil.copy(folder / "requirements.lock", folder / ".venv")
-    return folder
+    shutil.copy(finished.folder / "requirements.lock", finished.folder / ".venv")
+    return finished.folder
 
 
 def test_the_notebook_makes_the_demo_and_shows_its_picture_its_report_and_that_all_is_as_recorded(
