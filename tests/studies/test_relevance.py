@@ -19,7 +19,7 @@ from scripts.studies import study_relevance
 from scripts.studies.judged import Judgments, read_judgments
 from scripts.studies.reference import Reference
 from scripts.studies.study_relevance import (
-    MEASURES,
+    SHARES,
     duplicate_rows,
     relevance_rows,
     tie_rows,
@@ -62,7 +62,7 @@ def judged(tmp_path) -> tuple[Reference, Judgments]:
 def by_hand(reference: Reference, way: str, right: np.ndarray) -> dict[str, np.ndarray]:
     """Measures of every query from the whole list of its scores, wrong items first among ties."""
     queries, gallery = reference.sides(way)
-    found: dict[str, list[float]] = {measure: [] for measure in MEASURES}
+    found: dict[str, list[float]] = {measure: [] for measure in SHARES}
     for query, fits in zip(queries.astype(float), right, strict=True):
         scores = np.array([float(np.sum(query * item)) for item in gallery.astype(float)])
         # ties are exact here but for rounding
@@ -107,7 +107,7 @@ def test_every_figure_equals_the_full_lists_read_by_hand(judged, biased):
     assert len({matrix.sum() for matrix in right.values()}) == 4
     for reference in (plain, reference_of(rows, plain.images, plain.texts, biased)):
         table = relevance_rows(reference, judgments, RESAMPLING)
-        assert len(table) == 4 * 2 * 2 * len(MEASURES)
+        assert len(table) == 4 * 2 * 2 * len(SHARES)
         for way, name in itertools.product(DIRECTIONS, right):
             fits = right[name] if way == "text_to_image" else right[name].T
             expected = by_hand(reference, way, fits)
