@@ -1,12 +1,15 @@
 """Each example of CONTRIBUTING.md, followed to the letter on a copy of the repository."""
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from small_runs import RUN, SMALL
 from tiny_models import SIDE, TOWER, clip_vocabulary, make_clip, save
 
@@ -46,7 +49,8 @@ def follow(section: str, folder: Path) -> None:
 
 
 def test_every_kind_of_addition_has_its_example():
-    assert list(SECTIONS) == ["A study", "A figure", "A scorer", "A model family"]
+    kinds = ["study", "figure", "metric", "dataset source", "scorer", "model family"]
+    assert list(SECTIONS) == [f"A {kind}" for kind in kinds]
 
 
 def test_a_study_brings_its_table_its_figure_and_a_section_of_the_report(finished):
@@ -68,6 +72,35 @@ def test_a_figure_is_drawn_in_both_languages_with_its_table_beside_it(finished):
     assert pd.read_csv(figures / "lengths.csv").captions.sum() == 32 * 5
     drawn = [(figures / f"lengths.{language}.svg").read_bytes() for language in ("en", "zh")]
     assert drawn[0] != drawn[1]
+
+
+def test_a_metric_stands_in_the_metrics_and_their_table(finished):
+    follow("A metric", finished.folder)
+    planned = finished.planned(*SMALL, f"{RUN}/tables/metrics.csv")
+    assert set(planned.jobs) == {"metrics", "compare"}
+    finished.snakemake(*SMALL, f"{RUN}/tables/metrics.csv")
+    run = finished.folder / RUN
+    with np.load(run / "clip-tiny/photo/cosine/rankings.npz") as found:
+        share = (found["text_to_image_rank"] <= 20).mean()
+    table = pd.read_csv(run / "tables/metrics.csv").query("prompt == 'photo'")
+    (value,) = table.query("direction == 'text_to_image'")["recall@20"]
+    assert value == pytest.approx(share)
+    assert "R@20" in (run / "tables/metrics.md").read_text("utf-8")
+
+
+def test_a_dataset_source_is_found_and_read(finished):
+    follow("A dataset source", finished.folder)
+    drawn = sorted((finished.folder / "data/scenes/images").glob("test-*.png"))
+    for split, picture in zip(("train", "val", "test"), drawn, strict=False):
+        folder = finished.folder / "my pictures/pictures" / split
+        folder.mkdir(parents=True)
+        shutil.copy(picture, folder / f"a picture of {split}.png")
+    data = finished.folder / "data/mine"
+    finished.snakemake("data/mine/splits.json", "data/mine/captions.json", *MINE)
+    splits = json.loads((data / "splits.json").read_text("utf-8"))
+    assert splits == {name: [f"a picture of {name}.png"] for name in ("train", "val", "test")}
+    records = json.loads((data / "captions.json").read_text("utf-8"))
+    assert {one["captions"][0] for one in records} == {f"a picture of {split}" for split in splits}
 
 
 def test_a_scorer_is_fitted_ranked_and_measured(finished):
