@@ -173,6 +173,7 @@ def another(tmp_path_factory) -> Path:
     root, folder = Path(__file__).parent.parent, tmp_path_factory.mktemp("another")
     copied = shutil.ignore_patterns("__pycache__")
     shutil.copytree(root / "scripts", folder / "scripts", ignore=copied)
+    shutil.copy(root / "pyproject.toml", folder)
     table = folder / "scripts" / "measures.py"
     text = table.read_text("utf-8")
     assert text.count(BEFORE) == 1
