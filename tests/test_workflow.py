@@ -235,8 +235,8 @@ FITTING = {"fit_scorer", "fit_adapter"}
         ),
         (
             "scripts/retrieve/ranking.py",
-            {"similarity"} | FITTING,
-            DATA | {"train_model"} | ENCODING,
+            {"similarity"},
+            DATA | {"train_model"} | ENCODING | FITTING,
         ),
         (
             "scripts/evaluate/metrics.py",
