@@ -235,7 +235,7 @@ FITTING = {"fit_scorer", "fit_adapter"}
         ),
         (
             "scripts/retrieve/ranking.py",
-            {"similarity"},
+            {"similarity", "study_precision"},
             DATA | {"train_model"} | ENCODING | FITTING,
         ),
         (
