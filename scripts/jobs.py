@@ -87,13 +87,17 @@ def _is_other(path: str, found: str | None) -> bool:
 
 def note(snakemake: Any, inputs: dict[str, str | None]) -> None:
     """Leave the record of the job that ends here, whose ``inputs`` had these sums."""
+    # relative to Snakemake's working directory, as all that rules make
+    made = sums_of(path for path in snakemake.output if not Path(path).is_absolute())
+    if not made:
+        return
     seconds = time.perf_counter() - BEGAN
     memory, cpu = _used()
     job = Job(
         rule=snakemake.rule,
         wildcards={name: str(value) for name, value in snakemake.wildcards.items()},
         inputs=inputs,
-        outputs=sums_of(snakemake.output),
+        outputs=made,
         code=snakemake.params.get("code", ""),
         seconds=round(seconds, 2),
         cpu_seconds=round(cpu, 2),
@@ -101,11 +105,9 @@ def note(snakemake: Any, inputs: dict[str, str | None]) -> None:
         device=_device(),
         versions=_versions(),
     )
-    for path in job.outputs:
-        # relative to Snakemake's working directory, as all that rules make
-        if not Path(path).is_absolute():
-            with whole(_place(path)) as draft:
-                draft.write_text(json.dumps(asdict(job), ensure_ascii=False, indent=1), "utf-8")
+    for path in made:
+        with whole(_place(path)) as draft:
+            draft.write_text(json.dumps(asdict(job), ensure_ascii=False, indent=1), "utf-8")
 
 
 def job_behind(path: str | Path) -> Job | None:
