@@ -1,6 +1,6 @@
 """No scorer sees test: fitting beside another test split gives the same parameters.
 
-The inputs are those that the rules name: their input function is read from rules/common.smk.
+The inputs are those that the rules name: their input function is read from rules/inputs.smk.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from scripts.retrieve import fit_adapter, fit_scorer
 from scripts.retrieve.scorers import KINDS
 
 ROOT = Path(__file__).parents[2]
+RULES = ("common", "inputs")
 MODELS = ("first", "second")
 WILDCARDS = Named(dataset="toys", model="first", prompt="plain", scorer="tried")
 # enough for a toy
@@ -37,8 +38,8 @@ def entry_of(kind: str) -> dict:
 
 
 def inputs_of(kind: str) -> dict[str, list[str] | str]:
-    """What rules/common.smk gives to the rules that fit."""
-    text = (ROOT / "rules" / "common.smk").read_text("utf-8")
+    """What rules/inputs.smk gives to the rules that fit."""
+    text = "\n".join((ROOT / "rules" / f"{name}.smk").read_text("utf-8") for name in RULES)
     names = ("models_behind", "features_of_split", "features_to_fit")
     functions = [re.search(rf"^def {name}\(.*?(?=^\S)", text, re.S | re.M)[0] for name in names]
     learnt = re.search(r"^LEARNT_FROM = .*$", text, re.M)[0]
