@@ -214,13 +214,7 @@ def read_json(path: str | Path) -> Any:
         todo = "check the path, and whether the file may be read"
         raise BadInput(path, error.strerror or str(error), "a JSON file", todo) from None
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise BadInput(
-            f"{path}, line {line}",
-            f"byte {error.object[error.start]:#04x}",
-            "UTF-8 text",
-            "save the file as UTF-8",
-        ) from None
+        raise not_utf8(path, error, "save the file as UTF-8") from None
     except json.JSONDecodeError as error:
         raise BadInput(
             f"{path}, line {error.lineno}, column {error.colno}",
@@ -232,6 +226,14 @@ def read_json(path: str | Path) -> Any:
         raise BadInput(path, "too deeply nested", "plain JSON", "correct the file") from None
     except ValueError as error:  # a key twice, or a number of thousands of digits
         raise BadInput(path, str(error), "plain JSON", "correct the file") from None
+
+
+def not_utf8(where: object, error: UnicodeDecodeError, todo: str) -> BadInput:
+    """The line and the byte at which a file stops being UTF-8."""
+    # what was decoded, which begins behind a byte order mark
+    line = error.object[: error.start].count(b"\n") + 1
+    found = f"byte {error.object[error.start]:#04x}"
+    return BadInput(f"{where}, line {line}", found, "UTF-8 text", todo)
 
 
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

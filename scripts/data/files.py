@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from scripts.data.audit import MISSING, OVERSIZED, UNREADABLE, Unusable
-from scripts.job import BadInput, digest_of_file, is_folder
+from scripts.job import BadInput, digest_of_file, is_folder, not_utf8
 
 # Flickr8k has 8,000 photos in 1.1 GB; these leave room for much more, and none for a bomb
 MAX_MEMBERS = 200_000
@@ -368,10 +368,4 @@ def text_of(files: dict[str, Read], name: str, root: Path) -> tuple[str, str]:
     except Unusable as error:
         raise BadInput(where, str(error), "a text file", "get the archive again") from None
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise BadInput(
-            f"{where}, line {line}",
-            f"byte {content[error.start]:#04x}",
-            "UTF-8 text",
-            "get the file again, or save it as UTF-8",
-        ) from None
+        raise not_utf8(where, error, "get the file again, or save it as UTF-8") from None

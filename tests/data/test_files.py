@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from scripts.data.audit import Unusable
-from scripts.data.files import open_files, why_unsafe
+from scripts.data.files import open_files, text_of, why_unsafe
 from scripts.job import BadInput
 
 
@@ -105,3 +105,10 @@ def test_names_that_people_give_are_safe(name):
 @pytest.mark.parametrize("name", ["", "a//b", "./a", "a/", "a\0b", "\udcff.jpg", "x" * 241])
 def test_names_that_no_path_should_have_are_not(name):
     assert why_unsafe(name) is not None
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_what_is_no_text_is_told_by_its_line_and_byte_behind_a_mark_too(tmp_path, mark):
+    content = mark + b"one\ntwo\xff\n"
+    with pytest.raises(BadInput, match=r"(?s)a\.txt, line 2.*byte 0xff"):
+        text_of({"a.txt": lambda: content}, "a.txt", tmp_path)
