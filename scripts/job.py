@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from scripts.letters import printable
 
@@ -27,6 +27,31 @@ REFUSED_BY_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, er
 FULL = 2**16
 # environment variable by which a job knows its run: "<run>@<file that names the run at work>"
 RUN = "CLIP_RETRIEVAL_RUN"
+
+
+class Named(Protocol):
+    """What a rule names of one kind: a value, or a list of them, by its name or in its order."""
+
+    def __getattr__(self, name: str) -> Any: ...
+    def __getitem__(self, key: int | str) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def get(self, name: str, default: Any = None) -> Any: ...
+    def items(self) -> Iterable[tuple[str, Any]]: ...
+
+
+class Snakemake(Protocol):
+    """What scripts use of the object that Snakemake hands them.
+
+    Its ``config`` is not among it: what a script depends on comes in its params, one by one.
+    """
+
+    rule: str
+    input: Named
+    output: Named
+    params: Named
+    wildcards: Named
+    log: Named
+    threads: int
 
 
 class BadInput(Exception):
@@ -54,7 +79,7 @@ class LogFile(logging.FileHandler):
             super().handleError(record)
 
 
-def run(main: Callable[[Any], None], snakemake: Any) -> None:
+def run(main: Callable[[Snakemake], None], snakemake: Snakemake) -> None:
     """Run a rule's ``main``, with its messages on the screen and in the rule's log file.
 
     A ``BadInput`` ends in its message alone and exit status 1; anything else is a bug of ours and

@@ -14,9 +14,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from scripts.job import BadInput, digest_of_file, whole
+from scripts.job import BadInput, Snakemake, digest_of_file, whole
 
 FOLDER = Path("results/jobs")
 # what Python itself took until here is time of the job, too
@@ -85,7 +84,7 @@ def _is_other(path: str, found: str | None) -> bool:
     return bool(found and made and found != made)
 
 
-def note(snakemake: Any, inputs: dict[str, str | None]) -> None:
+def note(snakemake: Snakemake, inputs: dict[str, str | None]) -> None:
     """Leave the record of the job that ends here, whose ``inputs`` had these sums."""
     # relative to Snakemake's working directory, as all that rules make
     made = sums_of(path for path in snakemake.output if not Path(path).is_absolute())

@@ -18,7 +18,7 @@ from scripts.data.rows import read_rows, read_splits
 from scripts.encode.encode_images import encode_images
 from scripts.encode.encode_texts import encode_captions
 from scripts.encode.features import batch_of, batches, open_encoders
-from scripts.job import BadInput, log, run, write_json
+from scripts.job import BadInput, Snakemake, log, run, write_json
 from scripts.models.encoders import Encoder, native_precision, pick_device
 
 # the smallest cosine with its float32 features that an image or a caption may have
@@ -153,7 +153,7 @@ def measured(given: Any, params: Any, native: str, threads: int) -> dict[str, An
     }
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     given, params = snakemake.input, snakemake.params
     about = {
         "asked": params.precision,

@@ -6,7 +6,7 @@ from scripts.data.rows import read_rows
 from scripts.encode.damage import damage
 from scripts.encode.encode_texts import check_templates, encode_captions
 from scripts.encode.features import batch_of, open_encoder, precision_of, write_features
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 
 
 def damaged_captions(
@@ -33,7 +33,7 @@ def damaged_captions(
     return variants, texts
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     given, params = snakemake.input, snakemake.params
     templates = list(params.templates)
     check_templates(templates, snakemake.wildcards.prompt)

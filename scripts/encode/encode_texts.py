@@ -16,7 +16,7 @@ from scripts.encode.features import (
     read_shard,
     write_features,
 )
-from scripts.job import BadInput, log, progress, run
+from scripts.job import BadInput, Snakemake, log, progress, run
 from scripts.models.encoders import Encoder
 
 # a CPU gains nothing from more at once where each text is computed whole, and pads less: with 64,
@@ -123,7 +123,7 @@ def check_templates(templates: list[str], prompt: str) -> None:
         raise BadInput(f"prompts.{prompt}", "no template", "one or more", 'write ["{}"]')
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     given, params = snakemake.input, snakemake.params
     templates = list(params.templates)
     check_templates(templates, snakemake.wildcards.prompt)

@@ -9,7 +9,7 @@ import numpy as np
 from scripts.data.rows import read_rows
 from scripts.encode.features import write_features
 from scripts.encode.stored import read_features
-from scripts.job import BadInput, digest_of_file, log, read_json, run
+from scripts.job import BadInput, Snakemake, digest_of_file, log, read_json, run
 
 
 def gathered(sidecars: list[str]) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def gathered(sidecars: list[str]) -> dict[str, Any]:
     return whole
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     given, params = snakemake.input, snakemake.params
     rows = read_rows(given.captions, given.splits, snakemake.wildcards.split)
     of: Literal["images", "captions"] = (

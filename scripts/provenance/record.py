@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from scripts.fingerprint import ROOT
-from scripts.job import log, read_json, run, whole, write_json
+from scripts.job import Snakemake, log, read_json, run, whole, write_json
 from scripts.jobs import checked, jobs_behind
 from scripts.provenance.crate import CONFIG, NAME, Recorded, Run, all_below, crate, described
 from scripts.provenance.privacy import secrets, told
@@ -153,7 +153,7 @@ def write_settings(path: Path, settings: dict[str, Any]) -> None:
         draft.write_text(words + text, "utf-8")
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     here = Path.cwd()
     hidden = secrets()
     folder = Path(snakemake.output.crate).parent

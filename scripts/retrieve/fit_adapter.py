@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scripts.job import BadInput, log, run
+from scripts.job import BadInput, Snakemake, log, run
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.adapter import adapted
 from scripts.retrieve.arrays import Arrays
@@ -190,7 +190,7 @@ def recall_on_val(residuals: Mapping[str, np.ndarray], banks: Banks) -> float:
     return float(np.mean([recalls[direction][0] for direction in DIRECTIONS]))
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     # read when torch is imported: a thread that waits must not burn the core that another needs
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

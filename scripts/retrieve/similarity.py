@@ -9,7 +9,7 @@ from scipy import sparse
 
 from scripts.data.rows import Rows, read_rows
 from scripts.encode.stored import read_side_by_side
-from scripts.job import BadInput, log, run
+from scripts.job import BadInput, Snakemake, log, run
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.arrays import Arrays, made_anew, read_arrays, write_arrays
 from scripts.retrieve.ranking import Part, Ranking, merged, own_scores, rank_part
@@ -143,7 +143,7 @@ def read_rankings(path: str | Path, rows: Rows) -> Arrays:
     return rankings
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job: all of the rankings, or the shard that its wildcards name."""
     files, params = snakemake.input, snakemake.params
     rows = read_rows(files.captions, files.splits, params.split)
