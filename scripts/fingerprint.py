@@ -72,7 +72,8 @@ def _content(path: Path, root: Path) -> _Content:
 
 def _meant(content: bytes) -> tuple[str, list[str]]:
     """Digest of what Python makes of a module, and the names that it imports."""
-    tree, names = ast.parse(content), set()
+    tree = ast.parse(content)
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
