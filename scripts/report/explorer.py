@@ -169,7 +169,7 @@ def content(
     fitting : (a, 2) rows of caption and image that people said fit each other
     """
     kinds = [kind for kind in KINDS if kind in {row["kind"] for row in failures}]
-    found: dict[str, dict[str, list]] = {}
+    found: dict[str, dict[str, list[Any]]] = {}
     for row in failures:
         ways = found.setdefault(row["model"], {way: [] for way in DIRECTIONS})
         ways[row["direction"]].append(

@@ -202,7 +202,7 @@ def save(figure: Figure, svg: str | Path, png: str | Path, style: dict[str, Any]
 def _with_jpegs(svg: str) -> str:
     """Pictures inside an SVG as JPEG: a photo as PNG is five times as large."""
 
-    def smaller(match: re.Match) -> str:
+    def smaller(match: re.Match[str]) -> str:
         picture = Image.open(io.BytesIO(base64.b64decode(match[1])))
         if picture.mode == "RGBA" and picture.getextrema()[3][0] < 255:
             return match[0]
