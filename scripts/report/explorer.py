@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from PIL import Image
 
 from scripts.data.rows import Rows, read_rows
 from scripts.evaluate.compare import shown
@@ -230,8 +229,7 @@ def packed(value: Any) -> str:
 def small_picture(path: Path, side: int) -> str:
     """A picture as WebP, in base64."""
     stream = io.BytesIO()
-    picture: Image.Image = thumbnail(path, side)
-    picture.save(stream, "WEBP", quality=QUALITY, method=EFFORT)
+    thumbnail(path, side).save(stream, "WEBP", quality=QUALITY, method=EFFORT)
     return base64.b64encode(stream.getvalue()).decode("ascii")
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from scripts.protocol import DIRECTIONS
 from scripts.report import formats
@@ -15,6 +14,9 @@ from scripts.report.labels import Labels
 from scripts.report.material import Material, StudyTable
 from scripts.report.study_table import is_measure, is_share, printed
 from scripts.report.table import Table, with_interval
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 # measures that stand beside those of a study's figure, for its sentences
 BESIDE = {"errors": ("median_rank",), "indexes": ("recall@1", "recall@5")}
@@ -102,10 +104,10 @@ def _blocks(table: pd.DataFrame, study: str, labels: Labels) -> list[Block]:
         own = lines.setdefault(key, {}).setdefault(row["direction"], {})
         own[row["measure"]] = row
     kinds: dict[tuple[Any, ...], Block] = {}
-    for (directed, *key), ways in lines.items():
+    for (directed, *line), ways in lines.items():
         measures = list(dict.fromkeys(measure for own in ways.values() for measure in own))
-        kind = directed, labels.x(study, [key[GROUP]]), frozenset(measures)
-        kinds.setdefault(kind, Block(measures)).lines[tuple(key)] = ways
+        kind = directed, labels.x(study, [line[GROUP]]), frozenset(measures)
+        kinds.setdefault(kind, Block(measures)).lines[tuple(line)] = ways
     blocks: dict[tuple[Any, ...], Block] = {}
     for kind, block in kinds.items():
         wider = [one for one in kinds if one[:2] == kind[:2] and one[2] >= kind[2]]
@@ -115,9 +117,9 @@ def _blocks(table: pd.DataFrame, study: str, labels: Labels) -> list[Block]:
     for block in blocks.values():
         # in the order of the study's table, whichever kind came first
         block.lines = {
-            tuple(key): ways
-            for (_, *key), ways in lines.items()
-            if block.lines.get(tuple(key)) is ways
+            tuple(line): ways
+            for (_, *line), ways in lines.items()
+            if block.lines.get(tuple(line)) is ways
         }
     return list(blocks.values())
 
