@@ -19,7 +19,7 @@ import numpy as np
 
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import first_captions
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 from scripts.measures import HEADLINE, headline
 from scripts.retrieve.ranking import dots
 from scripts.retrieve.scorers import map_gallery, map_queries
@@ -247,7 +247,7 @@ def number_rows(reference: Reference, draws: int, resampling: Resampling) -> lis
     return found
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     params = snakemake.params
     resampling = Resampling(params.resamples, params.seed)

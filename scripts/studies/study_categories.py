@@ -14,7 +14,7 @@ import numpy as np
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import DIGITS, Resampling
 from scripts.evaluate.runs import images_of_queries
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 from scripts.protocol import DIRECTIONS
 from scripts.studies.reference import Reference, read_references
 from scripts.studies.table import Row, recall_rows, write_rows
@@ -236,7 +236,7 @@ def _rows_of(
     return found
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     params = snakemake.params
     resampling = Resampling(params.resamples, params.seed)

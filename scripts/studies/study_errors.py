@@ -34,7 +34,7 @@ import numpy as np
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
 from scripts.evaluate.runs import images_of_queries
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 from scripts.protocol import DIRECTIONS, TIE
 from scripts.studies.evidence import (
     Mentions,
@@ -82,6 +82,7 @@ def failures_of(
 
     Parameters
     ----------
+    reference, direction : whose misses
     fitting : (a, 2) rows of a caption and of an image that people said it fits
     mentions : part of the lexicon (a key of ``PARTS``) -> what captions speak of
     far : share of the gallery beyond which a right answer is far off
@@ -216,7 +217,7 @@ def error_rows(
     return table
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     resampling = Resampling(params.resamples, params.seed)

@@ -16,7 +16,7 @@ import numpy as np
 
 from scripts.evaluate.intervals import Resampling, interval_of_means
 from scripts.evaluate.runs import images_of_queries
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 from scripts.measures import RECALLS
 from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.retrieve.ranking import dots
@@ -34,7 +34,8 @@ def others_of_captions(ranks: np.ndarray, images: int) -> np.ndarray:
 
     Parameters
     ----------
-    ranks : (m,) integers from 1, of each caption's own image among ``images``
+    ranks : (m,) integers from 1, of each caption's own image
+    images : how many there are
 
     Returns
     -------
@@ -161,7 +162,7 @@ def gallery_rows(reference: Reference, sizes: list[int], resampling: Resampling)
     return found
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     params = snakemake.params
     resampling = Resampling(params.resamples, params.seed)

@@ -17,7 +17,7 @@ import numpy as np
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import Run, images_of_queries, read_run
-from scripts.job import BadInput, log, run
+from scripts.job import BadInput, Snakemake, log, run
 from scripts.protocol import DIRECTIONS
 from scripts.studies.reference import Reference, read_references
 from scripts.studies.table import Row, mean_rows, row, write_rows
@@ -159,6 +159,8 @@ def hub_rows(
 
     Parameters
     ----------
+    run_, rows, direction : whose lists
+    neighbours : length of the lists
     hubs : how many
     reference : item -> its place among the hubs of the reference run; its own where not given
 
@@ -218,7 +220,7 @@ def all_hubs(references: list[Reference], runs: list[Run], neighbours: int, hubs
     return found
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     resampling = Resampling(params.resamples, params.seed)

@@ -21,7 +21,7 @@ from scripts.evaluate.intervals import (
     randomisation_p,
 )
 from scripts.evaluate.runs import images_of_queries, measures_of
-from scripts.job import log, read_json, run
+from scripts.job import Snakemake, log, read_json, run
 from scripts.measures import MEANS, MEASURES, MEDIANS, SUMS
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.arrays import Arrays
@@ -61,7 +61,8 @@ def measured(values: Values, rows: Rows, resampling: Resampling) -> dict[str, Me
             np.append(means.mean(axis=0), np.median(middles, axis=0)),
             np.column_stack([bootstrap_means(means, images, resampling), *medians]),
         )
-    return found | {"": tuple(map(_sums, *found.values()))}
+    sums, samples = (_sums(*pair) for pair in zip(*found.values(), strict=True))
+    return found | {"": (sums, samples)}
 
 
 def _sums(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -98,6 +99,8 @@ def precision_rows(
     ----------
     key : model, prompt and scorer of the run
     features : by precision
+    rows, scorer : of the run
+    resampling : of the intervals
     flips : draws of signs of a randomisation test, with the seed of ``resampling``
     """
     (first, reference), *others = features.items()
@@ -138,7 +141,7 @@ def precision_rows(
     return table
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     rows = read_rows(files.captions, files.splits, params.split)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.job import BadInput, log, read_json, run
+from scripts.job import BadInput, Snakemake, log, read_json, run
 from scripts.studies.table import Row, row, write_rows
 
 COLUMNS = (
@@ -113,6 +113,7 @@ def comparable(
 
     Parameters
     ----------
+    metrics : rows of metrics.csv
     templates : (model, prompt) -> the prompt's templates
     scorers : names of scorers that are plain cosines
     """
@@ -124,7 +125,7 @@ def comparable(
     ]
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     repos = {about["model"]: about["repo"] for about in map(read_json, files.models)}

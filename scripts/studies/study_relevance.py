@@ -12,7 +12,7 @@ from scipy import sparse
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
 from scripts.evaluate.runs import Run, first_captions, images_of_queries, read_run
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 from scripts.measures import MEANS, MEASURES, METRICS, per_query
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.ranking import rank
@@ -142,7 +142,7 @@ def tie_rows(one: Run, rows: Rows) -> list[Row]:
     return found
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params, output = snakemake.input, snakemake.params, snakemake.output
     references = read_references(files, params.split)

@@ -12,7 +12,7 @@ from scripts.data.rows import Rows
 from scripts.encode.stored import read_features
 from scripts.evaluate.intervals import Resampling, interval_of_means
 from scripts.evaluate.runs import first_captions, images_of_queries
-from scripts.job import BadInput, log, read_json, run
+from scripts.job import BadInput, Snakemake, log, read_json, run
 from scripts.measures import HEADLINE, best_ranks, headline, mean_hits
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.ranking import rank
@@ -63,7 +63,9 @@ def robustness_rows(
 
     Parameters
     ----------
+    reference : the run
     damaged : (kind, strength) -> (m, d) float32, rows of unit length in the order of the captions
+    resampling : of the intervals
     """
     kinds = list(dict.fromkeys(kind for kind, _ in damaged))
     found = {variant: ranks_with(reference, texts) for variant, texts in damaged.items()}
@@ -92,7 +94,7 @@ def robustness_rows(
     return table
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     resampling = Resampling(params.resamples, params.seed)

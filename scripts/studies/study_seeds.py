@@ -13,7 +13,7 @@ import numpy as np
 
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import first_captions, images_of_queries
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 from scripts.measures import best_ranks
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.adapter import with_seed
@@ -32,6 +32,7 @@ def seed_rows(reference: Reference, name: str, scorer: Arrays, resampling: Resam
     reference : the run whose features the scorer maps
     name : of the scorer
     scorer : what its training gave, with maps for each of its "seeds"
+    resampling : of the intervals
     """
     rows = reference.rows
     key = (reference.run.model, reference.run.prompt, name)
@@ -65,7 +66,7 @@ def mean_and_spread(of_seeds: list[Row], group: str) -> list[Row]:
     return found
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     resampling = Resampling(params.resamples, params.seed)
