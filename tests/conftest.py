@@ -9,12 +9,11 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from warm_python import snakemake
+import warm_python
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
@@ -52,9 +51,8 @@ class Project:
 
     def snakemake(self, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake as a user does; fail the test with its words unless it ends as expected."""
-        command = [sys.executable, "-m", "snakemake"] if "-n" in arguments else snakemake()
         done = subprocess.run(
-            [*command, "--cores", "2", *arguments],
+            [warm_python.python(), "-m", "snakemake", "--cores", "2", *arguments],
             cwd=self.folder,
             capture_output=True,
             text=True,

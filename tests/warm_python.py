@@ -1,10 +1,10 @@
-"""A Python that has torch and transformers imported already, for the many jobs of the tests' runs.
+"""A Python that has imported already what Snakemake and encoding need, for the runs of the tests.
 
-An encoding job of the small run takes four seconds of CPU, three of which are imports, and there
-are some hundred of them. ``warm_python`` starts one process that imports once and forks for each
-job. The program that it gives stands in for ``python`` in Snakemake: scripts that load a model it
-hands to that process, with their working directory, environment and streams, all else to Python
-itself. Runs under conda and on Slurm have Python itself for every job.
+An encoding job of the small run takes four seconds of CPU and a dry run more than two, most of
+which are imports; there are some hundred of each. For both a process imports once and then forks
+for whoever asks. The program that ``python`` gives stands in for Python: ``-m snakemake`` and
+scripts that load a model it hands to these processes, with their working directory, environment
+and streams, all else to Python itself. Runs under conda and on Slurm have nothing of this.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import gc
 import json
 import os
 import runpy
@@ -22,7 +23,6 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,62 +30,62 @@ from typing import NoReturn
 LOADS = ("encode_images", "encode_texts", "encode_damaged", "choose_precision", "train_model")
 CLIENT = f"""#!{sys.executable} -IS
 import json, os, socket, sys
-python, address = {sys.executable!r}, ADDRESS
+python, folder = {sys.executable!r}, FOLDER
+kind = "snakemake" if sys.argv[1:3] == ["-m", "snakemake"] else None
 if len(sys.argv) == 2 and sys.argv[1].split(".")[-2:-1] in {[[name] for name in LOADS]}:
-    about = dict(script=sys.argv[1], folder=os.getcwd(), environment=dict(os.environ))
+    kind = "torch"
+if kind:
+    about = dict(arguments=sys.argv[1:], folder=os.getcwd(), environment=dict(os.environ))
     with socket.socket(socket.AF_UNIX) as server:
-        server.connect(address)
+        server.connect(folder + "/" + kind)
         socket.send_fds(server, [b"0"], [0, 1, 2])
         server.sendall(json.dumps(about).encode())
         server.shutdown(socket.SHUT_WR)
         os._exit(int(server.recv(8) or 1))
 os.execv(python, [python, *sys.argv[1:]])
 """
-# `python -m snakemake` with another Python for its scripts
+# `python -m snakemake` that is a process like any other, with another Python for its scripts
 SNAKEMAKE = "import sys; sys.executable = sys.argv.pop(1); from snakemake.cli import main; main()"
 
 
-def snakemake() -> list[str]:
-    """The command, to which arguments are to be added."""
-    return [sys.executable, "-c", SNAKEMAKE, str(_program())]
-
-
 @functools.cache
-def _program() -> Path:
-    """What stands in for Python as long as this process is there."""
+def python() -> str:
+    """The program, which is there as long as this process."""
     ends = contextlib.ExitStack()
     atexit.register(ends.close)
-    folder = ends.enter_context(tempfile.TemporaryDirectory())
-    return ends.enter_context(_begun(Path(folder)))
-
-
-@contextlib.contextmanager
-def _begun(folder: Path) -> Iterator[Path]:
-    address, program = folder / "socket", folder / "python"
-    program.write_text(CLIENT.replace("ADDRESS", repr(str(address))), "utf-8")
+    folder = Path(ends.enter_context(tempfile.TemporaryDirectory()))
+    program = folder / "python"
+    program.write_text(CLIENT.replace("FOLDER", repr(str(folder))), "utf-8")
     program.chmod(0o755)
-    command = [sys.executable, __file__, str(address)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes) as server:
+    for kind in ("torch", "snakemake"):
+        command = [sys.executable, __file__, str(program), kind]
+        server = ends.enter_context(subprocess.Popen(command, **pipes))
         assert server.stdout.read(5) == b"ready"
-        yield program
+    return str(program)
 
 
-def _serve(address: str) -> None:
-    """Import, then answer each client with the exit status of its script, while stdin is open."""
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from scripts.models import encoders
+def _serve(program: Path, kind: str) -> None:
+    """Import, then answer each client with an exit status, while stdin is open."""
+    if kind == "torch":
+        sys.path[0] = str(Path(__file__).resolve().parent.parent)
+        from scripts.models import encoders
 
-    encoders.import_libraries()
-    import transformers
+        encoders.import_libraries()
+        import transformers
 
-    transformers.CLIPModel  # noqa: B018, imported when it is first asked for
-    # a job imports the scripts of its own folder
-    for name in [name for name in sys.modules if name.split(".")[0] == "scripts"]:
-        del sys.modules[name]
+        transformers.CLIPModel  # noqa: B018, imported when it is first asked for
+        # a job imports the scripts of its own folder
+        for name in [name for name in sys.modules if name.split(".")[0] == "scripts"]:
+            del sys.modules[name]
+    else:
+        import snakemake.cli  # noqa: F401
+
+        sys.executable = str(program)
+        gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the answered
     with socket.socket(socket.AF_UNIX) as clients:
-        clients.bind(address)
+        clients.bind(str(program.with_name(kind)))
         clients.listen(64)
         print("ready", end="", flush=True)
         while select.select([clients, sys.stdin], [], [])[0] == [clients]:
@@ -98,26 +98,26 @@ def _serve(address: str) -> None:
 
 
 def _answer(client: socket.socket) -> NoReturn:
-    """Run a client's script in a process of its own, which ends where the client does."""
+    """Do a client's work in a process of its own, which ends where the client does."""
     _, streams, _, _ = socket.recv_fds(client, 1, 3)
     try:
         about = json.loads(b"".join(iter(lambda: client.recv(2**16), b"")))
     except ValueError:  # killed while it asked
         os._exit(1)
     ended, runs = os.pipe()
-    job = os.fork()
-    if not job:
+    work = os.fork()
+    if not work:
         client.close()
         os.close(ended)
         _run(about, streams)
     os.close(runs)
-    # the pipe closes when the job ends, the socket when whoever waits for it is killed
+    # the pipe closes when the work ends, the socket when whoever waits for it is killed
     closed = select.poll()
     closed.register(ended)
     closed.register(client, 0)
     if client.fileno() in dict(closed.poll()):
-        os.kill(job, signal.SIGKILL)
-    status = os.waitstatus_to_exitcode(os.waitpid(job, 0)[1])
+        os.kill(work, signal.SIGKILL)
+    status = os.waitstatus_to_exitcode(os.waitpid(work, 0)[1])
     with contextlib.suppress(BrokenPipeError):
         client.sendall(str(status % 256).encode())
     os._exit(0)
@@ -130,11 +130,15 @@ def _run(about: dict, streams: list[int]) -> NoReturn:
     os.chdir(about["folder"])
     os.environ.clear()
     os.environ.update(about["environment"])
-    sys.argv = [about["script"]]
-    sys.path[0] = str(Path(about["script"]).parent)
+    module, *rest = about["arguments"][1:] or [None]
+    sys.argv = [module, *rest] if module else about["arguments"]
+    sys.path[0] = about["folder"] if module else str(Path(sys.argv[0]).parent)
     status = 0
     try:
-        runpy.run_path(about["script"], run_name="__main__")
+        if module:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(sys.argv[0], run_name="__main__")
     except SystemExit as end:
         status = end.code or 0
     except BaseException:
@@ -147,4 +151,4 @@ def _run(about: dict, streams: list[int]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(Path(sys.argv[1]), sys.argv[2])

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import psutil
-from warm_python import snakemake
+import warm_python
 
 ROOT = Path(__file__).parent.parent.parent
 PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
@@ -98,8 +98,9 @@ class Victim:
 
     def start(self, *arguments: str, before: tuple[str, ...] = (), cores: int = 2) -> Begun:
         """Begin a run in a session of its own, what it says going to a file."""
-        # what is changed before is the job's own, too
-        command = [*before, sys.executable, "-m", "snakemake"] if before else snakemake()
+        # what is changed before is so for jobs, too
+        python = sys.executable if before else warm_python.python()
+        command = [*before, sys.executable, "-c", warm_python.SNAKEMAKE, python]
         told = self.folder / "told.txt"
         number = 0
         while told.exists():
