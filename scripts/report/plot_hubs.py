@@ -24,7 +24,6 @@ from scripts.report.style import (
     thumbnail,
     width_of,
     wrap,
-    write_table,
 )
 from scripts.words import read_words
 
@@ -200,7 +199,6 @@ def main(snakemake: Any) -> None:
     style = dict(snakemake.params.get("style") or {})
     hubs = drawn_hubs(read_hubs(files.hubs))
     draw(snakemake, lambda language: plot_hubs(hubs, Path(files.images), language, style))
-    write_table(hubs, snakemake.output.table)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from scripts.report import (
 )
 from scripts.retrieve.arrays import write_arrays
 from scripts.retrieve.similarity import write_rankings
+from scripts.studies.families import table_behind
 from scripts.studies.study_relevance import (
     DUPLICATE_COLUMNS,
     TIE_COLUMNS,
@@ -222,6 +223,9 @@ class FakeRun:
     def rankings_of(self, key: tuple[str, str, str]) -> Path:
         return self.results.joinpath(*key, "rankings.npz")
 
+    def rows_of(self, study: str) -> Path:
+        return self.metrics.with_name(f"{table_behind(study)}.csv")
+
     @property
     def models(self) -> list[str]:
         return list(dict.fromkeys(key[0] for key in self.keys))
@@ -390,7 +394,7 @@ class FakeRun:
             }
             plot_flow.main(job({}, output, {**params, "languages": [lang]}))
         for study in self.studies:
-            inputs = {"table": self.metrics.with_name(f"{study}.csv")}
+            inputs = {"table": self.rows_of(study)}
             settings = {**params, "settings": settings_of(study)["figure"]}
             output = self.figure("study", study)
             plot_study.main(job(inputs, output, settings, {"study": study}))
@@ -449,7 +453,7 @@ class FakeRun:
             "precisions": self._write_precisions(),
             "scorers": [str(self.rankings_of(key).with_name("scorer.npz")) for key in self.keys],
             "pairs": self.metrics.with_name("pairs.csv"),
-            "studies": [str(self.metrics.with_name(f"{name}.csv")) for name in self.studies],
+            "studies": [str(self.rows_of(name)) for name in self.studies],
             **(
                 {name: self.metrics.with_name(f"{name}.csv") for name in ("ties", "duplicates")}
                 if "relevance" in self.studies

@@ -230,15 +230,20 @@ def test_words_that_differ_are_marked_where_the_gallerys_table_has_them(fake_run
         ]
 
 
-def test_every_figure_that_shows_data_names_the_table_beside_it(page: Document, fake_run: FakeRun):
-    captions = [one["text"] for one in page.all("figcaption") if "figures/" in one["text"]]
-    named = [re.search(r"figures/([\w.-]+)\.csv", one)[1] for one in captions]
+def test_every_figure_that_shows_data_names_the_tables_of_its_numbers(
+    page: Document, fake_run: FakeRun
+):
+    named = [re.findall(r"[\w./-]+\.csv", one["text"]) for one in page.all("figcaption")]
+    named = [files for files in named if files]
     drawn = [one["attrs"]["id"] for one in page.all("figure") if one["attrs"]["id"][:4] == "fig_"]
     assert len(named) == len(drawn) - 1, "all but the flow chart"
-    assert {"hubs", "failures", "recall", "training.tiny", "study.errors"} <= set(named)
-    # the fake run's pictures are drawn by no rule of theirs
-    for name in set(named) - {"hubs", "failures"}:
-        assert (fake_run.results / "figures" / f"{name}.csv").is_file()
+    assert ["tables/errors.csv"] in named and ["tables/metrics.csv", "figures/ranks.csv"] in named
+    assert ["tables/pairs.csv"] in named and ["data/models/tiny/training.csv"] in named
+    # the fake run has no table of what its pictures show
+    pictured = {"tables/hubs.csv", "tables/failures.csv"}
+    for file in {file for files in named for file in files} - pictured:
+        folder = fake_run.folder if file.startswith("data/") else fake_run.results
+        assert (folder / file).is_file()
 
 
 @pytest.mark.parametrize(
@@ -260,9 +265,11 @@ def test_what_training_did_to_its_base_is_told_whichever_way_it_went(before, tol
         assert html.count(words) == 1
         # the caption of the one that has an epoch 0, and not of the base's own
         figures = [
-            one["text"] for one in Document(html).all("figcaption") if "training." in one["text"]
+            one["text"]
+            for one in Document(html).all("figcaption")
+            if "/training.csv" in one["text"]
         ]
-        assert ["0" in re.sub(r"95%|figures/.*", "", one) for one in figures] == [False, True]
+        assert ["0" in re.sub(r"95%|data/.*", "", one) for one in figures] == [False, True]
 
 
 @pytest.mark.parametrize(
