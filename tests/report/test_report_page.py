@@ -17,7 +17,7 @@ from test_figures import read_gallery
 from scripts.data.rows import read_captions
 from scripts.job import BadInput, read_json, write_json
 from scripts.report import page as page_module
-from scripts.report import tables
+from scripts.report import setup_tables
 from scripts.report.material import preprocessing_of
 from scripts.report.page import Speaker, highlighted, inline_svg, listing
 from scripts.report.report_page import UNSAID
@@ -283,7 +283,7 @@ def test_the_table_of_models_names_the_weights_that_were_taken(taken, told):
     material = SimpleNamespace(models=[{"model": "own", "source": "local", **taken}])
     for lang, expected in zip(LANGUAGES, told, strict=True):
         words = read_words("report", lang)
-        made = tables._models_table(material, words)
+        made = setup_tables.models_table(material, words)
         assert dict(made.rows)[words["columns"]["weights"]] == expected
 
 

@@ -28,7 +28,8 @@ from scripts.report.pdf_columns import LANDSCAPE, PORTRAIT, SIZES, Cell, Words, 
 from scripts.report.pdf_fonts import drawable, folders, width
 from scripts.report.report_pdf import pdf
 from scripts.report.style import jpeg
-from scripts.report.typst_markup import LEFT_OUT, document, left_out
+from scripts.report.typst_markup import document
+from scripts.report.typst_text import LEFT_OUT, left_out
 
 POPPLER = pytest.mark.skipif(
     shutil.which("pdftotext") is None, reason="pdftotext of poppler is not installed"
