@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hub_stand_in import entry, local
 
+from scripts.fingerprint import reached
 from scripts.job import BadInput
 from scripts.models.fetch_model import fetch_model
 from scripts.models.folder import verify_model, write_provenance
@@ -65,3 +66,11 @@ def test_a_file_that_would_change_the_encoder_unrecorded_is_refused(clip, tmp_pa
     (folder / "processor_config.json").write_text("{}", "utf-8")
     with pytest.raises(BadInput, match=r"processor_config\.json"):
         verify_model(folder / "model.json")
+
+
+@pytest.mark.parametrize(
+    "script", ["encode/encode_images", "encode/encode_texts", "models/train_model"]
+)
+def test_what_encodes_or_trains_does_not_hang_on_how_a_model_is_fetched(script):
+    names = {path.name for path in reached((f"scripts/{script}.py",))}
+    assert "folder.py" in names and not {"fetch_model.py", "hubs.py"} & names
