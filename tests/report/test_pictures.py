@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fake_run import LANGUAGES, NASTY, job
+from fake_captions import NASTY
+from fake_run import LANGUAGES, job
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Rectangle
 from PIL import Image

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import LANGUAGES, NASTY
+from fake_captions import NASTY
+from fake_run import LANGUAGES
 from fake_studies import MAKERS, settings_of
 from pandas.testing import assert_frame_equal
 from test_figures import assert_readable, texts_of
