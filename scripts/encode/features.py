@@ -16,7 +16,7 @@ from scripts.data.rows import Rows, read_rows
 from scripts.encode.gpu import PROBE, encoded_on_gpu, measured_batch
 from scripts.job import BadInput, digest_of_file, log, read_json, whole, write_json
 from scripts.models.encoders import PRECISIONS, Encoder, import_libraries, load_encoder
-from scripts.models.fetch_model import verify_model
+from scripts.models.folder import verify_model
 
 Side = Literal["images", "texts"]
 

@@ -24,7 +24,6 @@ from scripts.report.style import (
     thumbnail,
     tick,
     wrap,
-    write_table,
 )
 from scripts.studies.study_errors import KINDS
 from scripts.words import read_words
@@ -168,7 +167,6 @@ def main(snakemake: Snakemake) -> None:
     style = dict(snakemake.params.get("style") or {})
     failures = drawn_failures(read_failures(files.failures))
     draw(snakemake, lambda language: plot_failures(failures, Path(files.images), language, style))
-    write_table(failures, snakemake.output.table)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ from scripts.report.style import (
     thumbnail,
     width_of,
     wrap,
-    write_table,
 )
 from scripts.words import read_words
 
@@ -206,7 +205,6 @@ def main(snakemake: Snakemake) -> None:
     style = dict(snakemake.params.get("style") or {})
     hubs = drawn_hubs(read_hubs(files.hubs))
     draw(snakemake, lambda language: plot_hubs(hubs, Path(files.images), language, style))
-    write_table(hubs, snakemake.output.table)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ from scripts.report.style import (
     drawable,
     palette_of,
     sheet,
-    write_table,
 )
 
 COSTS = ("latency_ms", "memory_mb")
@@ -149,7 +148,6 @@ def main(snakemake: Snakemake) -> None:
     table = pd.read_csv(snakemake.input.table, keep_default_na=False)
     style = dict(snakemake.params.get("style") or {})
     draw(snakemake, lambda language: plot_index_tradeoff(table, read_labels(language), style))
-    write_table(table, snakemake.output.table)
 
 
 if __name__ == "__main__":

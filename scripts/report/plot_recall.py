@@ -24,7 +24,6 @@ from scripts.report.style import (
     sheet,
     width_of,
     wrap,
-    write_table,
 )
 from scripts.words import read_words
 
@@ -277,7 +276,6 @@ def main(snakemake: Snakemake) -> None:
     metrics = pd.read_csv(snakemake.input.metrics, dtype={"model": str, "prompt": str})
     style = dict(snakemake.params.get("style") or {})
     draw(snakemake, lambda language: plot_recall(metrics, language, style))
-    write_table(with_chance(metrics), snakemake.output.table)
 
 
 if __name__ == "__main__":

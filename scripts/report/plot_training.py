@@ -17,7 +17,6 @@ from scripts.report.style import (
     draw,
     palette_of,
     sheet,
-    write_table,
 )
 from scripts.words import read_words
 
@@ -139,7 +138,6 @@ def main(snakemake: Snakemake) -> None:
     best = best_epoch_of(read_json(snakemake.input.model))
     style = dict(snakemake.params.get("style") or {})
     draw(snakemake, lambda language: plot_training(log, best, language, style))
-    write_table(log.assign(kept=log.epoch == best), snakemake.output.table)
 
 
 if __name__ == "__main__":

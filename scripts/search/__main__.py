@@ -13,15 +13,8 @@ from typing import Any
 
 from scripts.job import BadInput, whole
 from scripts.letters import printable
-from scripts.search.engine import (
-    PARTS,
-    Find,
-    Hit,
-    Search,
-    checked_query,
-    find_run,
-    open_photo,
-)
+from scripts.search.engine import Find, Hit, Search, checked_query, open_photo
+from scripts.search.runs import PARTS, find_run
 
 SHEETS = (".png", ".jpg", ".jpeg", ".webp")
 

@@ -30,16 +30,8 @@ from werkzeug.exceptions import HTTPException
 
 from scripts.contact_sheet import font_file
 from scripts.job import BadInput
-from scripts.search.engine import (
-    Find,
-    Models,
-    RunName,
-    Search,
-    Side,
-    decode_photo,
-    finished_runs,
-    missing_features,
-)
+from scripts.search.engine import Find, Models, Search, Side, decode_photo
+from scripts.search.runs import RunName, finished_runs, missing_features
 from scripts.search.server import make_server
 from scripts.words import LANGUAGES, read_words
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from scripts.measures import HEADLINE, MEANS
-from scripts.studies.comparisons import comparison_rows, read_pairs
 from scripts.studies.study_indexes import COSTS
 from scripts.studies.study_precision import COMPARED
 from scripts.studies.table import Row, row, write_rows
@@ -44,20 +43,12 @@ def settings_of(study: str, title: dict[str, str] | None = None) -> dict[str, An
 
 
 def write_studies(folder: Path, keys: list[tuple[str, str, str]], queries: int, seed: int) -> None:
-    """Write ``<study>.csv`` of every study to ``folder``, where pairs.csv is."""
+    """Write ``<study>.csv`` of every study that has one to ``folder``."""
     models = list(dict.fromkeys(key[0] for key in keys))
     references = [next(key for key in keys if key[0] == model) for model in models]
     lot = np.random.default_rng(seed)
-    pairs = read_pairs(folder / "pairs.csv")
-    tables = {
-        "prompts": comparison_rows(pairs, "prompt"),
-        "scorers": comparison_rows(pairs, "scorer"),
-        **{
-            study: [one for key in references for one in make(key, queries, lot)]
-            for study, make in MAKERS.items()
-        },
-    }
-    for study, rows in tables.items():
+    for study, make in MAKERS.items():
+        rows = [one for key in references for one in make(key, queries, lot)]
         write_rows(folder / f"{study}.csv", rows)
     write_rows(folder / "index_costs.csv", list(index_costs(keys[0])), COSTS)
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import LANGUAGES, NASTY
+from fake_captions import NASTY
+from fake_run import LANGUAGES
 from fake_studies import MAKERS, settings_of
+from pandas.testing import assert_frame_equal
 from test_figures import assert_readable, texts_of
 
+from scripts.evaluate.pairs import COLUMNS as PAIR_COLUMNS
 from scripts.job import BadInput
 from scripts.report import formats
 from scripts.report.labels import read_labels
@@ -17,6 +20,7 @@ from scripts.report.study_axes import facets_of
 from scripts.report.study_lines import groups_by_axis
 from scripts.report.study_points import drawn_points
 from scripts.report.study_table import read_study, selected
+from scripts.studies.comparisons import comparison_rows
 from scripts.studies.table import COLUMNS, row, write_rows
 
 KEY = ("a-model", "plain", "cosine")
@@ -26,7 +30,7 @@ LINES = {"form": "lines", "measures": [], "log": False}
 
 def table_of(rows, tmp_path) -> pd.DataFrame:
     write_rows(tmp_path / "study.csv", rows)
-    return read_study(tmp_path / "study.csv")
+    return read_study(tmp_path / "study.csv", "mine")
 
 
 def drawn(table, study, settings, language="en"):
@@ -201,7 +205,7 @@ def test_groups_measured_at_other_places_have_an_axis_of_their_own():
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_table_without_rows_gives_a_figure_that_says_so(language, tmp_path):
     write_rows(tmp_path / "empty.csv", [])
-    table = read_study(tmp_path / "empty.csv")
+    table = read_study(tmp_path / "empty.csv", "mine")
     for settings in (POINTS, LINES):
         figure = drawn(table, "mine", settings, language)
         assert_readable(figure)
@@ -249,10 +253,23 @@ def test_only_the_measures_asked_for_are_drawn_and_flags_never(tmp_path):
     assert selected(table, {"measures": []}).measure.tolist() == ["recall@5", "published"]
 
 
+def test_prompts_are_read_from_pairs_as_from_a_table_of_their_own(tmp_path):
+    compared = dict.fromkeys(PAIR_COLUMNS, 0.25) | {"family": "prompt", "queries": 10}
+    names = {"model": "007", "prompt": "null", "scorer": "NA", "direction": "text_to_image"}
+    pairs = [compared | names, compared | names | {"family": "scorer"}]
+    write_rows(tmp_path / "pairs.csv", pairs, PAIR_COLUMNS)
+    found = read_study(tmp_path / "pairs.csv", "prompts")
+    assert found.group.tolist() == ["null"] * 5 and found.model.tolist() == ["007"] * 5
+    assert_frame_equal(found, table_of(comparison_rows(pairs[:1], "prompt"), tmp_path))
+    write_rows(tmp_path / "pairs.csv", [], PAIR_COLUMNS)
+    found = read_study(tmp_path / "pairs.csv", "prompts")
+    assert_frame_equal(found, table_of([], tmp_path))
+
+
 def test_a_table_of_another_shape_is_told(tmp_path):
     (tmp_path / "bad.csv").write_text("model,value\na,1\n", "utf-8")
     with pytest.raises(BadInput, match="no column prompt"):
-        read_study(tmp_path / "bad.csv")
+        read_study(tmp_path / "bad.csv", "mine")
 
 
 def test_a_group_may_be_called_na_and_a_missing_number_stays_missing(tmp_path):

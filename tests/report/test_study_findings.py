@@ -26,7 +26,7 @@ def speaker(language: str) -> Speaker:
 def told(study: str, rows, tmp_path) -> list[str]:
     """Keys of what is said of a table."""
     write_rows(tmp_path / "study.csv", rows)
-    found = findings_of(study, read_study(tmp_path / "study.csv"))
+    found = findings_of(study, read_study(tmp_path / "study.csv", study))
     for language in LANGUAGES:
         say = speaker(language).say
         assert all(len(str(say(one))) > 10 for one in found)
@@ -42,7 +42,7 @@ def near(value: float, width: float = 0.02) -> tuple[float, float]:
 def test_every_study_says_something_in_each_language(study, language, tmp_path):
     rows = list(MAKERS[study](KEY, 200, np.random.default_rng(1)))
     write_rows(tmp_path / "study.csv", rows)
-    found = findings_of(study, read_study(tmp_path / "study.csv"))
+    found = findings_of(study, read_study(tmp_path / "study.csv", study))
     assert found
     sentences = [str(speaker(language).say(one)) for one in found]
     assert not any("{" in sentence for sentence in sentences)
@@ -279,7 +279,7 @@ def test_a_precision_is_judged_by_its_differences_from_zero(change, p, key, tmp_
         rows.append(row(KEY, way, "median_rank", 5, 10, "bfloat16", interval=(4, 6)))
         rows.append(row(KEY, way, "least_cosine", 0.9987654, 10, "bfloat16"))
     assert told("precision", rows, tmp_path) == [f"precision_{key}"]
-    (finding,) = findings_of("precision", read_study(tmp_path / "study.csv"))
+    (finding,) = findings_of("precision", read_study(tmp_path / "study.csv", "precision"))
     assert finding.numbers["total"] == 2 and finding.numbers["clear"] == int(key == "differs")
     if change:
         assert finding.numbers["direction"] == IMAGE
