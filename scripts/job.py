@@ -68,9 +68,8 @@ class BadInput(Exception):
     """
 
     def __init__(self, where: object, found: str, expected: str, todo: str) -> None:
-        super().__init__(
-            printable(f"{where}\n  found:    {found}\n  expected: {expected}\n  to do:    {todo}")
-        )
+        self.parts = [printable(str(part)) for part in (where, found, expected, todo)]
+        super().__init__("{}\n  found:    {}\n  expected: {}\n  to do:    {}".format(*self.parts))
 
 
 class LogFile(logging.FileHandler):

@@ -10,6 +10,7 @@ from typing import Any
 from scripts.job import (
     REFUSED_BY_THE_DISK,
     BadInput,
+    Snakemake,
     digest_of_file,
     is_folder,
     log,
@@ -198,8 +199,8 @@ def copy_model(wanted: Wanted, draft: Path) -> dict[str, Any]:
 
 def names_in(folder: Path) -> list[str]:
     """Names in a folder, and of folders below it what tells of a model there."""
-    below = ("*/config.json", "*/*.onnx", "snapshots/*/config.json")
-    below += ("models--*/snapshots/*/config.json",)
+    below = ["*/config.json", "*/*.onnx", "snapshots/*/config.json"]
+    below += ["models--*/snapshots/*/config.json"]
     names = [path.relative_to(folder).as_posix() for one in below for path in folder.glob(one)]
     for path in folder.iterdir():
         # a folder in the place of a file is told when it is copied
@@ -294,7 +295,7 @@ def check_sha256(draft: Path, choice: Choice, sha256: str | None) -> None:
         )
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     provenance = Path(snakemake.output.provenance)
     fetch_model(snakemake.params.entry, provenance.parent, snakemake.wildcards.model)
 

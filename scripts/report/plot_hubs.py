@@ -76,7 +76,7 @@ def plot_hubs(hubs: pd.DataFrame, images: Path, language: str, style: dict[str, 
 
 @dataclass(frozen=True)
 class _Look:
-    """What all hubs of a figure are drawn with: bars for these scorers, pictures, words, colours."""
+    """What all hubs of a figure are drawn with; ``scorers`` have a bar each, in their order."""
 
     scorers: list[str]
     images: Path

@@ -253,23 +253,35 @@ def _study_list(study: str, table: pd.DataFrame, labels: Labels) -> Table:
     )
 
 
-def relevance_lists(material: Material, words: dict[str, Any], labels: Labels) -> dict[str, Table]:
+def lists_beside(
+    study: str, material: Material, words: dict[str, Any], labels: Labels
+) -> dict[str, Table]:
+    """What some studies list beside their tables."""
+    ties, duplicates, costs = material.ties, material.duplicates, material.index_costs
+    if study == "relevance" and ties is not None and duplicates is not None:
+        return _relevance_lists(ties, duplicates, words, labels)
+    return _costs_of_indexes(costs, labels) if study == "indexes" and costs is not None else {}
+
+
+def _relevance_lists(
+    ties: pd.DataFrame, duplicates: pd.DataFrame, words: dict[str, Any], labels: Labels
+) -> dict[str, Table]:
     """What ties cost the runs that have some, and captions that stand on several images."""
     shares = [_heading("recall@1", labels), "lucky"]
     keys = ["model", "prompt", "scorer"]
-    counts = material.ties.groupby("direction").queries.first()
-    tied = material.ties.groupby(keys, sort=False).tied.sum()
+    counts = ties.groupby("direction").queries.first()
+    tied = ties.groupby(keys, sort=False).tied.sum()
     runs = list(tied[tied > 0].index)
     cells = {
         (*(row[key] for key in keys), row["direction"]): [
             *(formats.count(row[key]) for key in ("tied", "cost")),
             *(formats.share(row[key]) for key in ("recall@1", "recall@1_lucky")),
         ]
-        for row in material.ties.to_dict("records")
+        for row in ties.to_dict("records")
     }
     captions = [
         [row["caption"], formats.count(row["count"])]
-        for row in material.duplicates.head(FEW_CAPTIONS).to_dict("records")
+        for row in duplicates.head(FEW_CAPTIONS).to_dict("records")
     ]
     sides = [
         (f"{words['names']['arrows'][way]} (n = {formats.count(counts[way])})", 4)
@@ -302,15 +314,14 @@ def relevance_lists(material: Material, words: dict[str, Any], labels: Labels) -
             ["caption", "images"],
             captions,
             {"images"},
-            left_out=len(material.duplicates) - len(captions),
+            left_out=len(duplicates) - len(captions),
             file="tables/duplicates.csv",
         ),
     }
 
 
-def costs_of_indexes(material: Material, labels: Labels) -> dict[str, Table]:
+def _costs_of_indexes(costs: pd.DataFrame, labels: Labels) -> dict[str, Table]:
     """What each index costs in the smallest gallery and in the largest, each way."""
-    costs = material.index_costs
     of_way = costs.groupby("direction")["items"]
     shown = costs[
         (costs["items"] == of_way.transform("min")) | (costs["items"] == of_way.transform("max"))
