@@ -19,7 +19,7 @@ import numpy as np
 from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
 from scripts.evaluate.runs import Run
 from scripts.job import whole
-from scripts.measures import HEADLINE, headline
+from scripts.measures import HEADLINE, MEASURES, headline
 
 COLUMNS = (
     *("model", "prompt", "scorer", "direction", "group", "x"),
@@ -30,7 +30,23 @@ ROW_END = "\r\n"
 # before the name of a measure: the adjusted p-value of its difference from zero
 P_OF = "p_holm:"
 
+# what studies of this repository have beside the measures: fractions, and so printed in percent
+SHARES = ("share", "found@10", "published", "antihubs", "loss")
+
 Row = dict[str, Any]
+
+
+def unit_of(measure: str) -> str:
+    """What a measure counts, "share", "rank" or nothing, as ``measures.Measure`` has it."""
+    if measure in MEASURES:
+        return MEASURES[measure].unit
+    # a study may look at other depths
+    return "share" if measure.startswith("recall@") or measure in SHARES else ""
+
+
+def is_share(measure: str) -> bool:
+    """Whether a measure is a fraction, to be printed in percent."""
+    return unit_of(measure) == "share"
 
 
 def row(
@@ -91,10 +107,14 @@ def mean_rows(
     group: str = "",
     x: float | None = None,
 ) -> list[Row]:
-    """Means of the columns of ``values`` (q, c), one row for each of c ``measures``."""
+    """Means of the columns of ``values`` (q, c), one row for each of c ``measures``.
+
+    None of them is a difference: shares lie between 0 and 1.
+    """
     if not len(values):
         return []
-    bounds = interval_of_means(values, image_of_query, resampling)
+    shares = np.array([is_share(measure) for measure in measures])
+    bounds = interval_of_means(values, image_of_query, resampling, shares)
     return [
         row(run, direction, measure, float(column.mean()), len(values), group, x, interval)
         for measure, column, interval in zip(measures, values.T, bounds, strict=True)
