@@ -129,6 +129,14 @@ def write_rows(path: str | Path, rows: Sequence[Row], columns: Sequence[str] = C
         writer.writerows(rows)
 
 
+def read_table(path: str | Path | None) -> list[dict[str, str]]:
+    """Rows of a table, as text; none where the run does not make it."""
+    if not path:
+        return []
+    with Path(path).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
 @contextlib.contextmanager
 def csv_file(path: str | Path) -> Iterator[CsvFile]:
     """Where a writer of CSV that ends its rows with ``ROW_END`` writes ``path``, whole or not."""
