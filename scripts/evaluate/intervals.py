@@ -141,6 +141,7 @@ def exact_at_ends(
     bounds : from ``percentile_interval``
     image_of_query : (q,) the image that each query belongs to; n of them occur
     shares : (c,) bool, or one for all: which are means of values from 0 to 1
+    level : of ``bounds``
 
     The bounds are those of Clopper and Pearson for n images of n: with a = (1 - level) / 2, from
     a^(1/n) to 1, and from 0 to 1 - a^(1/n). Were an image right, with all of its captions, less

@@ -14,7 +14,8 @@ from scripts.words import read_words
 
 
 def _lead(bounds: Sequence[float]) -> str:
-    return formats.with_interval(*bounds, form=formats.points)
+    value, low, high = bounds
+    return formats.with_interval(value, low, high, formats.points)
 
 
 # of a number that is no count, by its name; names of models, prompts and files are said as they are
