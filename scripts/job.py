@@ -65,6 +65,10 @@ class BadInput(Exception):
     found : what stands there
     expected : what should stand there
     todo : what to do about it
+
+    Attributes
+    ----------
+    parts : the four as texts, printable
     """
 
     def __init__(self, where: object, found: str, expected: str, todo: str) -> None:

@@ -22,7 +22,7 @@ from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.retrieve.ranking import dots
 from scripts.studies.ahead import ahead_of
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, row, write_rows
+from scripts.studies.table import About, Row, row, write_rows
 
 DEEPEST = max(DEPTHS)
 # queries at a time: 16 MB for the ways of each to draw others
@@ -156,7 +156,7 @@ def gallery_rows(reference: Reference, sizes: list[int], resampling: Resampling)
         bounds = interval_of_means(values, images_of_queries(way, rows), resampling)
         labels = [(size, measure) for size in sizes for measure in RECALLS]
         found += [
-            row(reference.run, way, measure, column.mean(), len(values), "", size, interval)
+            row(About(reference.run, way, x=size), measure, column.mean(), len(values), interval)
             for (size, measure), column, interval in zip(labels, values.T, bounds, strict=True)
         ]
     return found

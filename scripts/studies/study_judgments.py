@@ -16,7 +16,7 @@ from scripts.retrieve.ranking import dots
 from scripts.studies.judged import Judgments, read_judgments
 from scripts.studies.kendall import Variant, interval_of_tau
 from scripts.studies.reference import read_references
-from scripts.studies.table import Row, row, write_rows
+from scripts.studies.table import About, Row, row, write_rows
 
 WEIGHT = 2.5
 VARIANTS: dict[str, Variant] = {"expert": "c", "crowd": "b", "grammar": "c"}
@@ -60,13 +60,11 @@ def judgment_rows(
             interval = interval_of_tau(score, rating, judgments.image[chosen], variant, resampling)
             found.append(
                 row(
-                    (model, prompt, SCORER),
-                    "",
+                    About((model, prompt, SCORER), "", f"{source}, self pairs {self_pairs}"),
                     f"tau_{variant}",
                     kendalltau(score, rating, variant=variant).statistic,
                     len(score),
-                    f"{source}, self pairs {self_pairs}",
-                    interval=interval,
+                    interval,
                 )
             )
     return found

@@ -24,7 +24,7 @@ from scripts.studies.judged import (
     relevance,
 )
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, row, write_rows
+from scripts.studies.table import About, Row, row, write_rows
 
 # measures that can share an axis
 SHARES = tuple(name for name in METRICS if name in MEANS and MEASURES[name].unit == "share")
@@ -86,13 +86,11 @@ def relevance_rows(reference: Reference, judgments: Judgments, resampling: Resam
             bounds = interval_of_means(values[chosen], images[chosen], resampling)
             found += [
                 row(
-                    reference.run,
-                    way,
+                    About(reference.run, way, f"{name} / {of}"),
                     measure,
                     column.mean(),
                     len(column),
-                    f"{name} / {of}",
-                    interval=interval,
+                    interval,
                 )
                 for (name, measure), column, interval in zip(
                     labels, values[chosen].T, bounds, strict=True

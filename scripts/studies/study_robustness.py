@@ -19,7 +19,7 @@ from scripts.retrieve.ranking import rank
 from scripts.retrieve.scorers import transform
 from scripts.retrieve.similarity import right_captions, right_images
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, row, write_rows
+from scripts.studies.table import About, Row, row, write_rows
 
 Variant = tuple[str, float]
 
@@ -86,7 +86,7 @@ def robustness_rows(
         # in one go, since all of them are drawn alike
         bounds = interval_of_means(values, images_of_queries(way, reference.rows), resampling)
         table += [
-            row(reference.run, way, measure, value, len(whole), group, strength, interval)
+            row(About(reference.run, way, group, strength), measure, value, len(whole), interval)
             for (group, strength, measure), value, interval in zip(
                 columns, values.mean(axis=0).tolist(), bounds, strict=True
             )
