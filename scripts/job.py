@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from scripts.letters import printable
 
@@ -28,6 +28,33 @@ FULL = 2**16
 # environment variable by which a job knows its run: "<run>@<file that names the run at work>"
 RUN = "CLIP_RETRIEVAL_RUN"
 
+Item = TypeVar("Item")
+
+
+class Named(Protocol):
+    """What a rule names of one kind: a value, or a list of them, by its name or in its order."""
+
+    def __getattr__(self, name: str) -> Any: ...
+    def __getitem__(self, key: int | str) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def get(self, name: str, default: Any = None) -> Any: ...
+    def items(self) -> Iterable[tuple[str, Any]]: ...
+
+
+class Snakemake(Protocol):
+    """What scripts use of the object that Snakemake hands them.
+
+    Its ``config`` is not among it: what a script depends on comes in its params, one by one.
+    """
+
+    rule: str
+    input: Named
+    output: Named
+    params: Named
+    wildcards: Named
+    log: Named
+    threads: int
+
 
 class BadInput(Exception):
     """Something that a person can put right, told in the words they need to do it.
@@ -38,12 +65,15 @@ class BadInput(Exception):
     found : what stands there
     expected : what should stand there
     todo : what to do about it
+
+    Attributes
+    ----------
+    parts : the four as texts, printable
     """
 
     def __init__(self, where: object, found: str, expected: str, todo: str) -> None:
-        super().__init__(
-            printable(f"{where}\n  found:    {found}\n  expected: {expected}\n  to do:    {todo}")
-        )
+        self.parts = [printable(str(part)) for part in (where, found, expected, todo)]
+        super().__init__("{}\n  found:    {}\n  expected: {}\n  to do:    {}".format(*self.parts))
 
 
 class LogFile(logging.FileHandler):
@@ -54,7 +84,7 @@ class LogFile(logging.FileHandler):
             super().handleError(record)
 
 
-def run(main: Callable[[Any], None], snakemake: Any) -> None:
+def run(main: Callable[[Snakemake], None], snakemake: Snakemake) -> None:
     """Run a rule's ``main``, with its messages on the screen and in the rule's log file.
 
     A ``BadInput`` ends in its message alone and exit status 1; anything else is a bug of ours and
@@ -102,8 +132,8 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
 
 
 def progress(
-    items: Iterable, what: str, total: int | None = None, unit: str = "it", scale: float = 1
-) -> Iterable:
+    items: Iterable[Item], what: str, total: int | None = None, unit: str = "it", scale: float = 1
+) -> Iterable[Item]:
     """Pass ``items`` on, with a progress bar on the screen that counts each as ``scale`` units."""
     from tqdm import tqdm
 

@@ -14,16 +14,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from scripts.job import BadInput, digest_of_file, whole
+from scripts.job import BadInput, Snakemake, digest_of_file, whole
 
 FOLDER = Path("results/jobs")
 # what Python itself took until here is time of the job, too
 BEGAN = time.perf_counter() - time.process_time()
 # whose versions may show in what a job makes
-LIBRARIES = ("numpy", "scipy", "sklearn", "pandas", "torch", "transformers", "tokenizers", "faiss")
-LIBRARIES += ("PIL", "matplotlib", "jinja2", "typst", "pyarrow", "safetensors")
+LIBRARIES = (
+    *("numpy", "scipy", "sklearn", "pandas", "torch", "transformers", "tokenizers", "faiss"),
+    *("PIL", "matplotlib", "jinja2", "typst", "pyarrow", "safetensors"),
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _is_other(path: str, found: str | None) -> bool:
     return bool(found and made and found != made)
 
 
-def note(snakemake: Any, inputs: dict[str, str | None]) -> None:
+def note(snakemake: Snakemake, inputs: dict[str, str | None]) -> None:
     """Leave the record of the job that ends here, whose ``inputs`` had these sums."""
     # relative to Snakemake's working directory, as all that rules make
     made = sums_of(path for path in snakemake.output if not Path(path).is_absolute())
@@ -131,7 +132,7 @@ def jobs_behind(paths: Iterable[str]) -> Iterator[Job]:
     given: set[tuple[str, ...]] = set()
     seen: set[str] = set()
     # a path to look at, or a job whose inputs have been looked at
-    waiting: list[str | Job] = paths[::-1]
+    waiting: list[str | Job] = [*reversed(paths)]
     while waiting:
         one = waiting.pop()
         if isinstance(one, Job):

@@ -10,6 +10,7 @@ from scripts.data.web import plain
 from scripts.job import (
     REFUSED_BY_THE_DISK,
     BadInput,
+    Snakemake,
     digest_of_file,
     is_folder,
     log,
@@ -170,7 +171,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     return about
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     path = Path(snakemake.output.manifest)
     write_json(path, obtain(snakemake.params.entry, path.parent))
 

@@ -5,6 +5,7 @@ import shutil
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -14,7 +15,7 @@ from scripts.data.rows import SPLITS
 from scripts.data.scene_captions import captions
 from scripts.data.scene_pictures import draw
 from scripts.data.scenes import Lot, scene
-from scripts.job import progress, run, write_json
+from scripts.job import Snakemake, progress, run, write_json
 
 
 def captions_of_scene(seed: int, split: str, index: int) -> list[str]:
@@ -70,11 +71,12 @@ def draw_scenes(entry: dict[str, Any], root: Path, processes: int = 1) -> None:
 def _end_with_parent() -> None:
     """Let a worker end when the job is killed: it would wait for pictures to draw for ever."""
 
-    def watch() -> None:
-        parent_process().join()
+    def watch(parent: BaseProcess) -> None:
+        parent.join()
         os._exit(1)
 
-    Thread(target=watch, daemon=True).start()
+    if parent := parent_process():
+        Thread(target=watch, args=(parent,), daemon=True).start()
 
 
 def _draw_one(seed: int, size: int, folder: Path, picture: tuple[str, int]) -> None:
@@ -82,7 +84,7 @@ def _draw_one(seed: int, size: int, folder: Path, picture: tuple[str, int]) -> N
     draw(scene(seed, *picture), size).save(folder / image_name(*picture), compress_level=3)
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     path = Path(snakemake.output.manifest)
     draw_scenes(snakemake.params.entry, path.parent, snakemake.threads)
     paths = ["captions.json", "images", "splits.json"]

@@ -225,7 +225,7 @@ def _decoded(image: Image.Image, content: bytes, name: str) -> Picture:
     # some formats keep their EXIF data after the pixels
     turn = _turn(image)
     if not reason and turn is None:
-        return Picture(content, *image.size, converted="")
+        return Picture(content, image.width, image.height, converted="")
     picture = _as_rgb(image)
     if turn is not None:
         picture = picture.transpose(turn)
@@ -233,7 +233,8 @@ def _decoded(image: Image.Image, content: bytes, name: str) -> Picture:
     picture.info = {}
     stream = io.BytesIO()
     picture.save(stream, format="PNG")
-    return Picture(stream.getvalue(), *picture.size, converted=reason or "rotated by EXIF")
+    converted = reason or "rotated by EXIF"
+    return Picture(stream.getvalue(), picture.width, picture.height, converted)
 
 
 def _why_converted(image: Image.Image, name: str) -> str:

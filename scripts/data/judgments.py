@@ -18,7 +18,7 @@ from scripts.data.rows import read_captions, read_splits
 from scripts.data.scene_claims import grades
 from scripts.data.scenes import Lot, scene
 from scripts.data.sources.archives import PHOTOS, TOKENS
-from scripts.job import BadInput, log, read_json, run
+from scripts.job import BadInput, Snakemake, log, read_json, run
 
 EXPERTS = "ExpertAnnotations.txt"
 CROWD = "CrowdFlowerAnnotations.txt"
@@ -203,7 +203,7 @@ def judgments_of(
     return []
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files = snakemake.input
     found = judgments_of(

@@ -21,7 +21,7 @@ from scripts.data.images import Picture, take_in
 from scripts.data.records import Record
 from scripts.data.rows import SPLITS
 from scripts.data.sources import SOURCES
-from scripts.job import BadInput, log, progress, run, whole, write_json
+from scripts.job import BadInput, Snakemake, log, progress, run, whole, write_json
 
 COLUMNS = ("image", "width", "height", "bytes", "sha256", "split")
 
@@ -235,7 +235,7 @@ def write_table(kept: list[Kept], path: Path) -> None:
         table.writerows([getattr(one, column) for column in COLUMNS] for one in kept)
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     manifest = read_manifest(snakemake.input.manifest)
     findings = Findings()
     # what Pillow thinks of EXIF data names no file, and sets no image aside

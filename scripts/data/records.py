@@ -55,6 +55,7 @@ def paired(
     ----------
     images : path below the images folder -> its bytes
     captions, split_of : what they hold by the name of the image, which may be written otherwise
+    findings : where all that becomes no record is told
     named_in : which tells what images the dataset has, "captions" or the "lists" of its split
     """
     findings.images_found += len(images)

@@ -68,7 +68,8 @@ PARTS = re.compile(
     rf"|(?P<colour>{one_of(list(COLOUR_OF))}))\b"
 )
 
-Subject = tuple[str, str]  # ("kind", "car"), or ("colour", "red") for "something red"
+# ("kind", "car"), ("colour", "red") for "something red", or ("background", "snow")
+Subject = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,12 @@ class Claim:
     Attributes
     ----------
     about : "thing" (that it is there), "colour", "size", "number", "place", "relation", "setting"
-    subject : the thing that it is about; None for the setting
-    value : a colour, size, place or background; the numbers that would do; or a relation and the
-        other thing
+    subject : what it is about: a thing, or the background
+    value : a colour, size or place; the numbers that would do; or a relation and the other thing
     """
 
     about: str
-    subject: Subject | None
+    subject: Subject
     value: object = None
 
 
@@ -137,7 +137,7 @@ def claims(caption: str) -> frozenset[Claim]:
         elif part["colour"]:
             found.append(Claim("thing", ("colour", COLOUR_OF[part["colour"]])))
         else:
-            found.append(Claim("setting", None, SETTING_OF[part[0]]))
+            found.append(Claim("setting", ("background", SETTING_OF[part[0]])))
     if frame == "two {colour} things":
         found.append(Claim("number", found[0].subject, (2,)))
     match FRAMES[frame]:
@@ -164,23 +164,23 @@ def _of_thing(subject: Subject, part: re.Match[str]) -> Iterator[Claim]:
 def holds(claim: Claim, scene: Scene) -> bool:
     """Whether a scene bears a claim out. Claims about a thing fail where it is not there."""
     if claim.about == "setting":
-        return scene.background == claim.value
+        return _is(scene, claim.subject)
     found = [n for n, thing in enumerate(scene.things) if _is(thing, claim.subject)]
-    match claim.about:
-        case "thing":
+    match claim.about, claim.value:
+        case "thing", _:
             return bool(found)
-        case "number":
-            return sum(scene.things[n].count for n in found) in claim.value
-        case "place":
-            return any(_place(scene, n) == claim.value for n in found)
-        case "relation":
-            return (claim.subject, *claim.value) in _relations(scene)
+        case "number", tuple(counts):
+            return sum(scene.things[n].count for n in found) in counts
+        case "place", place:
+            return any(_place(scene, n) == place for n in found)
+        case "relation", (told, other):
+            return (claim.subject, told, other) in _relations(scene)
     return any(getattr(scene.things[n], claim.about) == claim.value for n in found)
 
 
-def _is(thing: Thing, subject: Subject) -> bool:
+def _is(thing: Thing | Scene, subject: Subject) -> bool:
     attribute, value = subject
-    return getattr(thing, attribute) == value
+    return bool(getattr(thing, attribute) == value)
 
 
 def _place(scene: Scene, number: int) -> str | None:

@@ -36,8 +36,12 @@ def draw(scene: Scene, size: int) -> Image.Image:
 
 def shade(colour: Colour, amount: float) -> Colour:
     """The colour mixed with black (``amount`` below 0) or with white (above), to that share."""
-    target = 255 if amount > 0 else 0
-    return tuple(round(value + (target - value) * abs(amount)) for value in colour)
+    return _mixed(colour, (255, 255, 255) if amount > 0 else (0, 0, 0), abs(amount))
+
+
+def _mixed(one: Colour, other: Colour, share: float) -> Colour:
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    return red, green, blue
 
 
 class Pen:
@@ -261,10 +265,8 @@ def _fade(pen: Pen, top: Colour, bottom: Colour, start: float = -1, stop: float 
     """Fill the whole width from one height to another, one colour fading into the next."""
     bands = 24
     for band in range(bands):
-        share = band / (bands - 1)
-        mixed = tuple(round(a + (b - a) * share) for a, b in zip(top, bottom, strict=True))
         upper = start + (stop - start) * band / bands
-        pen.box(-1, upper, 1, stop, mixed, outline=False)
+        pen.box(-1, upper, 1, stop, _mixed(top, bottom, band / (bands - 1)), outline=False)
 
 
 def grass(pen: Pen, lot: Lot) -> None:

@@ -162,7 +162,7 @@ def scene(seed: int, split: str, index: int) -> Scene:
 def _alone(lot: Lot, background: str) -> Scene:
     place = lot.one_of(tuple(PLACES))
     spot = _near(lot, PLACES[place], 0.03)
-    thing = _thing(lot, background, lot.one_of(tuple(RADIUS)), (spot,))
+    thing = _thing(lot, lot.one_of(tuple(RADIUS)), (spot,), _seen_on(background))
     return Scene(background, (thing,), place=place, texture=_texture(lot))
 
 
@@ -174,7 +174,7 @@ def _several(lot: Lot, background: str) -> Scene:
         _near(lot, (y, x) if turned else (x, y), 0.05 if size == "small" else 0.03)
         for x, y in PATTERNS[count]
     )
-    thing = _thing(lot, background, size, spots)
+    thing = _thing(lot, size, spots, _seen_on(background))
     return Scene(background, (thing,), texture=_texture(lot))
 
 
@@ -182,35 +182,38 @@ def _pair(lot: Lot, background: str) -> Scene:
     relation = lot.one_of(("left of", "right of", "above", "below"))
     sizes = [lot.one_of(("small", "medium", "medium", "large")) for _ in range(2)]
     here, there = (_near(lot, spot, 0.04) for spot in RELATIONS[relation])
-    second = _thing(lot, background, sizes[1], (there,))
-    first = _thing(lot, background, sizes[0], (here,), unlike=second)
+    colours = _seen_on(background)
+    second = _thing(lot, sizes[1], (there,), colours)
+    first = _thing(lot, sizes[0], (here,), colours, _but(second.kind, KINDS))
     return Scene(background, (first, second), relation=relation, texture=_texture(lot))
 
 
 def _inside(lot: Lot, background: str) -> Scene:
     middle = (lot.between(0.3, 0.7), lot.between(0.35, 0.65))
-    outer = _thing(lot, background, "large", (middle,), kinds=SHAPES_TO_STAND_IN)
-    inner = _thing(lot, background, "small", (middle,), unlike=outer, another_colour=True)
+    colours = _seen_on(background)
+    outer = _thing(lot, "large", (middle,), colours, SHAPES_TO_STAND_IN)
+    colours, kinds = _but(outer.colour, colours), _but(outer.kind, KINDS)
+    inner = _thing(lot, "small", (middle,), colours, kinds)
     return Scene(background, (inner, outer), relation="inside", texture=_texture(lot))
 
 
 def _thing(
     lot: Lot,
-    background: str,
     size: str,
     spots: tuple[tuple[float, float], ...],
-    kinds: tuple[str, ...] = KINDS,
-    unlike: Thing | None = None,
-    another_colour: bool = False,
+    colours: Sequence[str],
+    kinds: Sequence[str] = KINDS,
 ) -> Thing:
-    """A thing that can be made out on the background, of another kind than ``unlike``."""
-    colours = [
-        name
-        for name in COLOURS
-        if name not in BACKGROUNDS[background] and not (another_colour and name == unlike.colour)
-    ]
-    kinds = [kind for kind in kinds if unlike is None or kind != unlike.kind]
     return Thing(lot.one_of(kinds), lot.one_of(colours), size, spots, mirrored=lot.chance(0.5))
+
+
+def _seen_on(background: str) -> list[str]:
+    """The colours that can be made out on it."""
+    return [name for name in COLOURS if name not in BACKGROUNDS[background]]
+
+
+def _but(one: str, options: Sequence[str]) -> list[str]:
+    return [option for option in options if option != one]
 
 
 def _near(lot: Lot, spot: tuple[float, float], reach: float) -> tuple[float, float]:

@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 
 from scripts.data.rows import SPLITS
-from scripts.job import BadInput, log, run, write_json
+from scripts.job import BadInput, Snakemake, log, run, write_json
 
 
 def split_images(
@@ -70,7 +70,7 @@ def check_shares(shares: dict[str, float]) -> None:
         )
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     shares = dict(snakemake.params.shares)
     check_shares(shares)
     official = read_official(Path(snakemake.input.table))

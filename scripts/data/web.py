@@ -144,14 +144,19 @@ def _go_on(url: str, part: Path, auth: tuple[str, str] | None) -> None:
         elif start != have:
             part.unlink(missing_ok=True)
             raise _Interrupted(f"the server went on at byte {start}, not at {have}")
-        length = int(answer.headers.get("Content-Length") or 0)
-        _check_space(part, length)
-        pieces, total = answer.iter_content(PIECE), -(-length // PIECE) or None
-        with part.open("ab" if have else "wb") as stream:
-            for piece in progress(pieces, part.stem, total=total, unit="MB", scale=PIECE / 1e6):
-                stream.write(piece)
-        if length and _size(part) < have + length:
-            raise _Interrupted(f"cut after {_size(part):,} of {have + length:,} bytes")
+        _append(part, have, answer)
+
+
+def _append(part: Path, have: int, answer: requests.Response) -> None:
+    """Write what comes behind the first ``have`` bytes of ``part``."""
+    length = int(answer.headers.get("Content-Length") or 0)
+    _check_space(part, length)
+    pieces, total = answer.iter_content(PIECE), -(-length // PIECE) or None
+    with part.open("ab" if have else "wb") as stream:
+        for piece in progress(pieces, part.stem, total=total, unit="MB", scale=PIECE / 1e6):
+            stream.write(piece)
+    if length and _size(part) < have + length:
+        raise _Interrupted(f"cut after {_size(part):,} of {have + length:,} bytes")
 
 
 def _way(answer: requests.Response) -> list[str]:

@@ -12,7 +12,7 @@ from scripts.data.rows import read_rows
 from scripts.encode.ensembles import normalised_mean
 from scripts.encode.features import write_features
 from scripts.encode.stored import read_features
-from scripts.job import BadInput, digest_of_file, log, read_json, run
+from scripts.job import BadInput, Snakemake, digest_of_file, log, read_json, run
 
 
 def ensemble_of(sidecars: list[str], templates: list[str], model: str) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def ensemble_of(sidecars: list[str], templates: list[str], model: str) -> dict[s
     }
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     given, templates = snakemake.input, list(snakemake.params.templates)
     rows = read_rows(given.captions, given.splits, snakemake.wildcards.split)
     about = ensemble_of(list(given.sidecars), templates, digest_of_file(given.model))

@@ -6,7 +6,7 @@ from scripts.data.rows import read_rows
 from scripts.encode.damage import damage
 from scripts.encode.encode_texts import check_templates, encode_captions
 from scripts.encode.features import batch_of, open_encoder, precision_of, write_features
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 
 
 def damaged_captions(
@@ -24,16 +24,12 @@ def damaged_captions(
     variants : v entries "kind" and "strength", kind by kind
     texts : v * m, all captions of the first variant first
     """
-    variants = [{"kind": kind, "strength": float(s)} for kind in kinds for s in strengths]
-    texts = [
-        damage(caption, variant["kind"], variant["strength"], seed)
-        for variant in variants
-        for caption in captions
-    ]
-    return variants, texts
+    ways = [(kind, float(strength)) for kind in kinds for strength in strengths]
+    texts = [damage(caption, *way, seed) for way in ways for caption in captions]
+    return [{"kind": kind, "strength": strength} for kind, strength in ways], texts
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     given, params = snakemake.input, snakemake.params
     templates = list(params.templates)
     check_templates(templates, snakemake.wildcards.prompt)

@@ -17,7 +17,7 @@ from scripts.encode.features import (
     read_shard,
     write_features,
 )
-from scripts.job import progress, run
+from scripts.job import Snakemake, progress, run
 from scripts.models.encoders import Encoder
 
 # a CPU gains nothing from more at once: with 64, ViT-B/32 is as fast, and MobileNetV2 a third as
@@ -32,6 +32,7 @@ def encode_images(
 
     Parameters
     ----------
+    encoder : of the features
     paths : n image files
     sha256 : what each file has to hash to
     batch_size : images in the model at once, at most
@@ -64,7 +65,7 @@ def encode_images(
     return features
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     given, params = snakemake.input, snakemake.params
     rows = read_shard(given, snakemake.wildcards, params.shard_size)
     sha256 = read_checksums(given.table, rows.images)

@@ -16,7 +16,7 @@ from scripts.encode.features import (
     read_shard,
     write_features,
 )
-from scripts.job import BadInput, log, progress, run
+from scripts.job import BadInput, Snakemake, log, progress, run
 from scripts.models.encoders import Encoder
 
 # a CPU gains nothing from more at once where each text is computed whole, and pads less: with 64,
@@ -35,6 +35,7 @@ def encode_prompt(
 
     Parameters
     ----------
+    encoder : of the features
     captions : m captions; equal ones of a block are encoded once
     templates : texts with one "{}", which the caption fills. Of several, a caption's row is the
         normalised mean of its rows under each (Radford et al. 2021, section 3.1.4)
@@ -123,7 +124,7 @@ def check_templates(templates: list[str], prompt: str) -> None:
         raise BadInput(f"prompts.{prompt}", "no template", "one or more", 'write ["{}"]')
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     given, params = snakemake.input, snakemake.params
     templates = list(params.templates)
     check_templates(templates, snakemake.wildcards.prompt)

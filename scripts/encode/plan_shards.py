@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 from scripts.data.rows import read_splits
-from scripts.job import run, write_json
+from scripts.job import Snakemake, run, write_json
 
 
 def shards_of(splits: dict[str, list[str]], size: int) -> dict[str, int]:
@@ -12,7 +12,7 @@ def shards_of(splits: dict[str, list[str]], size: int) -> dict[str, int]:
     return {split: max(1, math.ceil(len(images) / size)) for split, images in splits.items()}
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     splits = read_splits(snakemake.input.splits)
     write_json(Path(snakemake.output.plan), shards_of(splits, snakemake.params.shard_size))
 

@@ -16,7 +16,7 @@ from scripts.evaluate.intervals import (
     percentile_interval,
 )
 from scripts.evaluate.runs import images_of_queries, measures_of
-from scripts.job import log, run, write_json
+from scripts.job import Snakemake, log, run, write_json
 from scripts.measures import MEANS, MEASURES, MEDIANS, METRICS, RECALLS, SUMS
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.similarity import read_rankings
@@ -71,7 +71,7 @@ def metrics_of(
     return {**found, "intervals": intervals}
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params, run_of = snakemake.input, snakemake.params, snakemake.wildcards
     rows = read_rows(files.captions, files.splits, params.split)

@@ -23,7 +23,7 @@ from scripts.evaluate.intervals import (
     randomisation_p,
 )
 from scripts.evaluate.runs import Run, images_of_queries, read_run
-from scripts.job import run, whole
+from scripts.job import Snakemake, run, whole
 from scripts.measures import HEADLINE, headline
 from scripts.protocol import DIRECTIONS
 
@@ -73,6 +73,7 @@ def compare_all(
     Parameters
     ----------
     pairs : family, run, and the run that it is compared against
+    rows : of all runs
     resampling : of the intervals
     flips : of the randomisation tests, with the seed of ``resampling``
     """
@@ -114,7 +115,7 @@ def compare_all(
     return sorted(records, key=lambda record: FAMILIES.index(record["family"]))
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     rows = read_rows(files.captions, files.splits, params.split)

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterable
 
-from scripts.job import run, whole
+from scripts.job import Snakemake, run, whole
 from scripts.jobs import Job, jobs_behind
 
 COLUMNS = ("rule", "jobs", "seconds", "max_rss_mb", "mean_load_percent")
@@ -35,7 +35,7 @@ def _cost(jobs: list[Job]) -> dict[str, float | None]:
     }
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     with whole(snakemake.output.csv) as draft, draft.open("w", newline="", encoding="utf-8") as out:
         writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")

@@ -10,6 +10,7 @@ from typing import Any
 from scripts.job import (
     REFUSED_BY_THE_DISK,
     BadInput,
+    Snakemake,
     digest_of_file,
     is_folder,
     log,
@@ -198,8 +199,8 @@ def copy_model(wanted: Wanted, draft: Path) -> dict[str, Any]:
 
 def names_in(folder: Path) -> list[str]:
     """Names in a folder, and of folders below it what tells of a model there."""
-    below = ("*/config.json", "*/*.onnx", "snapshots/*/config.json")
-    below += ("models--*/snapshots/*/config.json",)
+    below = ["*/config.json", "*/*.onnx", "snapshots/*/config.json"]
+    below += ["models--*/snapshots/*/config.json"]
     names = [path.relative_to(folder).as_posix() for one in below for path in folder.glob(one)]
     for path in folder.iterdir():
         # a folder in the place of a file is told when it is copied
@@ -224,8 +225,8 @@ def copied(path: Path, draft: Path, choice: Choice, wanted: Wanted) -> dict[str,
     try:
         return finish(draft, choice, wanted)
     except BadInput as error:
-        error.args = (str(error).replace(str(draft), str(path)),)
-        raise
+        told = (part.replace(str(draft), str(path)) for part in error.parts)
+        raise BadInput(*told) from error.__cause__
 
 
 def finish(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
@@ -256,20 +257,21 @@ def finish(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
         read_facts(draft)
         probe(draft)
     except BadInput as error:
-        error.args = (by_name_there(str(error), draft, choice),)
-        raise
+        raise by_name_there(error, draft, choice) from error.__cause__
     return facts
 
 
-def by_name_there(told: str, draft: Path, choice: Choice) -> str:
+def by_name_there(error: BadInput, draft: Path, choice: Choice) -> BadInput:
     """A fault of what stands in ``draft``, by the name of the file that can be put right."""
     if choice.weights == INDEX:
-        return told
-    told = told.replace(str(draft / SINGLE), str(draft / choice.weights))
+        return error
+    single, there = str(draft / SINGLE), str(draft / choice.weights)
+    where, found, expected, todo = (part.replace(single, there) for part in error.parts)
     # the command that takes a prefix off, for safetensors
-    if choice.pickled and "load_file(" in told:
-        return re.sub(r"(?<=\n  to do:    ).*", PREFIX_OF_A_PICKLE, told, flags=re.DOTALL)
-    return told.replace(f'f = "{SINGLE}"', f'f = "{choice.weights}"')
+    if choice.pickled and "load_file(" in todo:
+        todo = PREFIX_OF_A_PICKLE
+    todo = todo.replace(f'f = "{SINGLE}"', f'f = "{choice.weights}"')
+    return BadInput(where, found, expected, todo)
 
 
 def remove_all_but(kept: set[str], draft: Path) -> None:
@@ -294,7 +296,7 @@ def check_sha256(draft: Path, choice: Choice, sha256: str | None) -> None:
         )
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     provenance = Path(snakemake.output.provenance)
     fetch_model(snakemake.params.entry, provenance.parent, snakemake.wildcards.model)
 

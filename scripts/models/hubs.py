@@ -16,7 +16,6 @@ ANSWER = 900
 # reasons for which a hub was not heard at all
 AWAY = ("offline", "unreachable", "busy")
 # the four parts of a BadInput
-BAD_INPUT = re.compile(r"(.*)\n  found:(.*)\n  expected:(.*)\n  to do:(.*)", re.DOTALL)
 # what to do, by why a source failed
 REMEDIES = {
     "offline": "unset HF_HUB_OFFLINE, where there is a network",
@@ -209,9 +208,7 @@ def one_line(error: Exception) -> str:
         return f"{name}: {one_line(reason)}"
     text = " ".join(str(error).split())
     if isinstance(error, BadInput):
-        where, found, expected, todo = (
-            " ".join(part.split()) for part in BAD_INPUT.fullmatch(str(error)).groups()
-        )
+        where, found, expected, todo = (" ".join(part.split()) for part in error.parts)
         text = f"{where}: {found}; expected {expected}; {todo}"
     elif not isinstance(error, Unreachable):
         text = f"{type(error).__name__}: {text}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from scripts.data.prepared import read_checksums
 from scripts.data.rows import read_rows
-from scripts.job import BadInput, drafted, log, progress, run, whole
+from scripts.job import BadInput, Snakemake, drafted, log, progress, run, whole
 from scripts.models.encoders import Encoder, load_encoder
 from scripts.models.examples import Examples, batches_of_epoch, read_examples, shifted
 from scripts.models.folder import (
@@ -213,9 +213,8 @@ def loss_of_batch(
 
 def best_epoch(history: list[dict[str, float]]) -> int:
     """The epoch whose weights are kept; see ``train``."""
-    return max(history, key=lambda row: (row["val_recall@10"], row["val_recall@1"], -row["epoch"]))[
-        "epoch"
-    ]
+    best = max(history, key=lambda row: (row["val_recall@10"], row["val_recall@1"], -row["epoch"]))
+    return int(best["epoch"])
 
 
 def optimizer_of(model: "torch.nn.Module", weight_decay: float) -> "torch.optim.Optimizer":
@@ -270,7 +269,6 @@ def train_model(
     data: dict[str, Path],
     base: Path | None,
     folder: Path,
-    model: str,
     device: str,
     threads: int,
 ) -> list[dict[str, float]]:
@@ -284,8 +282,8 @@ def train_model(
     entry : see ``train`` and ``write_new_clip``
     data : ``images`` (folder), ``table``, ``captions``, ``splits``
     base : folder of the model that training starts from; None starts from nothing
-    folder : where the model goes; what other files stand there is removed
-    model : its name in the config
+    folder : where the model goes, under its name in the config; what other files stand there is
+        removed
     device : see ``pick_device``
     threads : threads that decode images; what computes is always ``THREADS``
     """
@@ -333,7 +331,7 @@ def train_model(
         told["base_weights"] = [of_base[file] for file in of_base if file.endswith(".safetensors")]
     write_provenance(
         folder,
-        model,
+        folder.name,
         "train",
         repo=None,
         revision=None,
@@ -368,7 +366,7 @@ def stay_on_cores(count: int) -> None:
         os.sched_setaffinity(0, (allowed[first:] + allowed[:first])[:count])
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     given = snakemake.input
     stay_on_cores(snakemake.threads)
     # read when torch is imported: a thread that waits must not burn the core that another needs,
@@ -386,7 +384,6 @@ def main(snakemake) -> None:
         {name: Path(given[name]) for name in ("images", "table", "captions", "splits")},
         Path(base).parent if base else None,
         Path(snakemake.output.provenance).parent,
-        snakemake.wildcards.model,
         snakemake.params.device,
         snakemake.threads,
     )

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from scripts.fingerprint import ROOT
-from scripts.job import log, read_json, run, whole, write_json
+from scripts.job import Snakemake, log, read_json, run, whole, write_json
 from scripts.jobs import checked, jobs_behind
 from scripts.provenance.crate import CONFIG, NAME, Recorded, Run, all_below, crate, described
 from scripts.provenance.privacy import secrets, told
@@ -85,7 +85,7 @@ def platform_facts() -> dict[str, str]:
 
 def seeds_in(settings: dict[str, Any], above: str = "") -> dict[str, Any]:
     """Every seed of a configuration, by the dotted name of its key."""
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in settings.items():
         name = f"{above}{key}"
         if isinstance(value, dict):  # there is a study of that name
@@ -153,7 +153,7 @@ def write_settings(path: Path, settings: dict[str, Any]) -> None:
         draft.write_text(words + text, "utf-8")
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     here = Path.cwd()
     hidden = secrets()
     folder = Path(snakemake.output.crate).parent

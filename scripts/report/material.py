@@ -122,6 +122,7 @@ def read_material(files: Any, params: Any, dataset: str) -> Material:
     Parameters
     ----------
     files : of the rule; ``studies`` in the order of ``params.studies``
+    dataset : its name
     params : split; studies, scorers (name -> what the configuration says of it), statistics
     """
     split = params.split
@@ -171,7 +172,7 @@ def read_material(files: Any, params: Any, dataset: str) -> Material:
 
 
 def _key_of(path: str) -> tuple[str, str, str]:
-    """.../<model>/<prompt>/<scorer>/scorer.npz"""
+    """Model, prompt and scorer in a path that ends in <model>/<prompt>/<scorer>/scorer.npz."""
     model, prompt, scorer = Path(path).parts[-4:-1]
     return model, prompt, scorer
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from scripts.job import run
+from scripts.job import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.report import formats
 from scripts.report.labels import Labels, read_labels
@@ -43,6 +43,7 @@ def plot_index_tradeoff(table: pd.DataFrame, labels: Labels, style: dict[str, An
     Parameters
     ----------
     table : columns of ``index_costs.csv``
+    labels, style : of the figure
     """
     ways = [way for way in DIRECTIONS if (table.direction == way).any()]
     colours = palette_of(style)
@@ -142,7 +143,7 @@ def _panel(
     axes.tick_params(axis="x", colors=INK)
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Read the table, draw it."""
     table = pd.read_csv(snakemake.input.table, keep_default_na=False)
     style = dict(snakemake.params.get("style") or {})

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from scripts.job import run
+from scripts.job import Snakemake, run
 from scripts.report.labels import Labels, read_labels
 from scripts.report.study_lines import draw_lines
 from scripts.report.study_points import draw_points
@@ -33,6 +33,7 @@ def plot_study(
     table : columns of ``scripts.studies.table``, as ``read_study`` gives them
     study : the study's name, for its labels
     settings : form ("points" or "lines"), measures, log
+    labels, style : of the figure
     """
     table = selected(table, settings)
     lines = settings.get("form") == "lines"
@@ -53,7 +54,7 @@ def _nothing(labels: Labels) -> Figure:
     return figure
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Read a study's table, draw it."""
     params, study = snakemake.params, snakemake.wildcards.study
     settings = dict(params.settings)

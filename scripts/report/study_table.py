@@ -31,6 +31,7 @@ def read_study(path: str | Path, study: str) -> pd.DataFrame:
     Parameters
     ----------
     path : ``tables/<study>.csv``, or pairs.csv for what is a family of it
+    study : its name
 
     Raises ``BadInput`` for a table of another shape.
     """

@@ -27,7 +27,7 @@ from scripts.report.setup_tables import (
 )
 from scripts.report.study import AMONG_RESULTS, Study
 from scripts.report.study_table import unit_of
-from scripts.report.study_tables import costs_of_indexes, relevance_lists, study_tables
+from scripts.report.study_tables import lists_beside, study_tables
 from scripts.report.table import Table, with_interval
 from scripts.studies.table import P_OF
 
@@ -55,10 +55,7 @@ def tables_of(
             place["study_precision"] = _precision_table(one.table, words, labels)
         else:
             place |= study_tables(one, labels)
-        if one.name == "relevance":
-            place |= relevance_lists(material, words, labels)
-        if one.name == "indexes":
-            place |= costs_of_indexes(material, labels)
+        place |= lists_beside(one.name, material, words, labels)
     tables = {
         "dataset": dataset_table(material, words),
         **audit_tables(material, words),
@@ -123,7 +120,7 @@ def _measured(
     """Some columns of metrics.csv with their intervals, the best bold, by run."""
     group = metrics[metrics.direction == way].to_dict("records")
     best = {column: best_of(group, column) for column in columns}
-    measured = {}
+    measured: dict[tuple[str, ...], list[Markup]] = {}
     for row in group:
         cells = []
         for column in columns:
@@ -152,14 +149,8 @@ def _ways_table(material: Material, studied: Study, words: dict[str, Any], label
             ]
         )
     gap = studied.gap
-    difference = (gap[key] for key in ("difference", "low", "high"))
-    rows.append(
-        [
-            words["names"]["difference"],
-            *[""] * 5,
-            formats.with_interval(*difference, formats.points),
-        ]
-    )
+    difference = formats.with_interval(gap["difference"], gap["low"], gap["high"], formats.points)
+    rows.append([words["names"]["difference"], *[""] * 5, difference])
     counts = ["queries", "gallery", labels.measure("recall@10"), "chance", "times"]
     numeric = [*counts, labels.short("mean")]
     return Table(["direction", *numeric], rows, set(numeric))
@@ -216,8 +207,9 @@ def _contrast_table(studied: Study, words: dict[str, Any]) -> Table:
             f"{form(values[side])} (n = {formats.count(values[f'{side}_n'])})"
             for side in ("first", "second")
         ]
-        difference = (values[key] for key in ("difference", "low", "high"))
-        rows.append([words["contrasts"][name], *sides, formats.with_interval(*difference, form)])
+        difference, low, high = (values[key] for key in ("difference", "low", "high"))
+        told = formats.with_interval(difference, low, high, form)
+        rows.append([words["contrasts"][name], *sides, told])
     columns = ["quantity", "first", "second", "difference"]
     return Table(columns, rows, set(columns[1:]))
 
@@ -334,10 +326,10 @@ def _effects_table(studied: Study, words: dict[str, Any]) -> Table:
             continue
         numbers = finding.numbers
         measured = {
-            "cache": lambda n: n["seconds"],
-            "texts": lambda n: f"{n['repeated']} / {n['captions']} ({n['share']})",
-            "blocks": lambda n: f"{n['memory']}; {n['matrix']}",
-            "ties": lambda n: f"{n['ties']} ({n['share']})",
-        }[name](numbers)
-        rows.append([words["effects"][name].format(**numbers), measured])
+            "cache": "{seconds}",
+            "texts": "{repeated} / {captions} ({share})",
+            "blocks": "{memory}; {matrix}",
+            "ties": "{ties} ({share})",
+        }[name]
+        rows.append([words["effects"][name].format(**numbers), measured.format(**numbers)])
     return Table(["optimisation", "measured"], rows)

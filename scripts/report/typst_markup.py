@@ -262,8 +262,9 @@ class _Converter(TableSetter):
             return "none"
         children = list(captions[0].children)
         number = ""
-        if isinstance(children[0], Element) and children[0].tag == "b":
-            number = f"#caption-number[{self.inline(children.pop(0).children)}];"
+        first, *rest = captions[0].children
+        if isinstance(first, Element) and first.tag == "b":
+            number, children = f"#caption-number[{self.inline(first.children)}];", rest
         text = self.inline(children)
         return f"figure.caption(position: {'top' if above else 'bottom'})[{number}{text}]"
 

@@ -35,8 +35,8 @@ class TableSetter(TextSetter, ABC):
     def flow(self, children: list[Element | str]) -> str:
         """Blocks one under the other."""
 
-    def _table(self, node: Element) -> str:
-        rows: list[tuple[Element, list[Element]]] = []
+    def _rows_of(self, node: Element) -> Iterator[tuple[Element, list[Element]]]:
+        """The part of a table that each of its rows stands in, and the row's cells."""
         for part in node.elements:
             for row in part.elements if part.tag in ("thead", "tbody", "tfoot") else [part]:
                 if row.tag != "tr":
@@ -46,7 +46,10 @@ class TableSetter(TextSetter, ABC):
                         self._stop(cell, f"<{cell.tag}> in a row", "<th> and <td>")
                     if cell.attrs.get("rowspan", "1") != "1":
                         self._stop(cell, "a cell that spans rows", "cells of one row")
-                rows.append((part, row.elements))
+                yield part, row.elements
+
+    def _table(self, node: Element) -> str:
+        rows = list(self._rows_of(node))
         every = [cells for _, cells in rows]
         plan = layout([[self._cell_size(cell) for cell in cells] for cells in every])
         # intervals stand under their values on a screen; beside them, a table is half as long

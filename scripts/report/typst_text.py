@@ -157,17 +157,8 @@ class TextSetter:
             return self._words_of(node)
         if left_out(node):
             return ""
-        if node.tag == "math":
-            self.space = False
-            return f"#{formula(node, self.where)};"
-        if node.tag in ("img", "svg"):
-            self.space = False
-            return f"#small-picture({self._picture(node)});"
-        if node.tag == "br":
-            self.space = True
-            return "#linebreak();"
-        if node.tag == "wbr":
-            return breaking(BREAK)
+        if node.tag in ("math", "img", "svg", "br", "wbr"):
+            return self._without_text(node)
         if node.tag not in INLINE and node.tag not in ("a", "q"):
             self._stop(node, f"<{node.tag}>", "an element that this file knows")
         if node.tag in ("code", "kbd", "samp"):
@@ -191,6 +182,16 @@ class TextSetter:
                 else f"#linebreak();{shown}"
             )
         return f"{self._anchor(node)}{shown}"
+
+    def _without_text(self, node: Element) -> str:
+        if node.tag == "wbr":
+            return breaking(BREAK)
+        self.space = node.tag == "br"
+        if self.space:
+            return "#linebreak();"
+        if node.tag == "math":
+            return f"#{formula(node, self.where)};"
+        return f"#small-picture({self._picture(node)});"
 
     def _starts_a_line(self, node: Element) -> bool:
         """Whether the style sheet sets a <span> on a line of its own, as it does with intervals."""
@@ -289,7 +290,7 @@ def softened(text: str, narrow: bool = True) -> str:
     ``narrow``: the line is that of a column, and paths break after their slashes too.
     """
 
-    def soften(match: re.Match) -> str:
+    def soften(match: re.Match[str]) -> str:
         word = match[0]
         if max(map(len, re.split(r"[/_.-]", word))) > LONG:
             return BREAK.join(word)

@@ -4,7 +4,7 @@ import numpy as np
 
 from scripts.data.rows import read_rows
 from scripts.encode.stored import read_side_by_side
-from scripts.job import digest_of_file, log, read_json, run
+from scripts.job import Snakemake, digest_of_file, log, read_json, run
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.arrays import Arrays
 from scripts.retrieve.indexes import adapted, build, write_index
@@ -27,7 +27,7 @@ def mapped_galleries(
     return {way: map_gallery(scorer, sides[GALLERY[way]], way) for way in DIRECTIONS}
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     rows = read_rows(files.captions, files.splits, params.split)

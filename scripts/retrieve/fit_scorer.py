@@ -1,11 +1,11 @@
 """Fit one scorer of the config on train and val; cosine has nothing to fit."""
 
-from scripts.job import run
+from scripts.job import Snakemake, run
 from scripts.retrieve.banks import read_banks
 from scripts.retrieve.scorers import fit, save_scorer
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     params = dict(snakemake.params.entry)
     kind = params.pop("kind")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from scripts.data.rows import Rows, read_rows
-from scripts.job import BadInput, log, run
+from scripts.job import BadInput, Snakemake, log, run
 from scripts.retrieve.arrays import Arrays, made_anew, read_arrays
 from scripts.retrieve.similarity import gathered, write_rankings
 
@@ -24,7 +24,7 @@ def read_parts(paths: list[str], rows: Rows) -> list[Arrays]:
     return parts
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     rows = read_rows(files.captions, files.splits, params.split)

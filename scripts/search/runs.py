@@ -36,7 +36,8 @@ def finished_runs(
     runs: list[tuple[int, RunName]] = []
     for file in results.glob("*/*/*/*/metrics.json"):
         try:
-            name = RunName(*file.parts[-5:-1], split=split or _split_of(file))
+            dataset, model, prompt, scorer = file.parts[-5:-1]
+            name = RunName(dataset, model, prompt, scorer, split or _split_of(file))
             runs.append((_when_made(file), name))
         except BadInput as error:
             if left_out is not None:

@@ -55,9 +55,7 @@ def data(tmp_path_factory) -> dict[str, Path]:
 
 
 def fit(data: dict[str, Path], folder: Path, start: Path | None = None, **settings):
-    return training.train_model(
-        ENTRY | settings, data, start, folder, folder.name, device="cpu", threads=1
-    )
+    return training.train_model(ENTRY | settings, data, start, folder, device="cpu", threads=1)
 
 
 @pytest.fixture(scope="session")
@@ -269,7 +267,7 @@ from pathlib import Path
 from scripts.models.train_model import train_model
 entry, data, folder = json.loads(sys.argv[1])
 data = {name: Path(path) for name, path in data.items()}
-train_model(entry, data, None, Path(folder), "tiny", "cpu", threads=3)
+train_model(entry, data, None, Path(folder), "cpu", threads=3)
 """
 
 

@@ -186,7 +186,11 @@ def _has_images_and_captions(schema: pyarrow.Schema) -> bool:
 
 
 def _record(
-    stem: str, split: str, image: dict | bytes | None, captions: list[str], findings: Findings
+    stem: str,
+    split: str,
+    image: dict[str, Any] | bytes | None,
+    captions: list[str],
+    findings: Findings,
 ) -> Record | None:
     content = image.get("bytes") if isinstance(image, dict) else image
     texts = usable(stem, captions, findings)
