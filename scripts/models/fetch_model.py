@@ -7,16 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scripts.job import (
-    REFUSED_BY_THE_DISK,
-    BadInput,
-    Snakemake,
-    digest_of_file,
-    is_folder,
-    log,
-    read_json,
-    run,
-)
+from scripts.job import REFUSED_BY_THE_DISK, BadInput, digest_of_file, is_folder, log, read_json
+from scripts.jobs import Snakemake, run
 from scripts.models.folder import (
     check_apart,
     check_not_linked,

@@ -14,7 +14,8 @@ import numpy as np
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import DIGITS, Resampling
 from scripts.evaluate.runs import images_of_queries
-from scripts.job import Snakemake, log, run
+from scripts.job import log
+from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.studies.reference import Reference, read_references
 from scripts.studies.table import About, Row, recall_rows, write_rows

@@ -34,7 +34,8 @@ import numpy as np
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
 from scripts.evaluate.runs import images_of_queries
-from scripts.job import Snakemake, log, run
+from scripts.job import log
+from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS, TIE
 from scripts.studies.evidence import (
     Mentions,

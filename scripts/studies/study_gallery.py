@@ -16,7 +16,8 @@ import numpy as np
 
 from scripts.evaluate.intervals import Resampling, interval_of_means
 from scripts.evaluate.runs import images_of_queries
-from scripts.job import Snakemake, log, run
+from scripts.job import log
+from scripts.jobs import Snakemake, run
 from scripts.measures import RECALLS
 from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.retrieve.ranking import dots

@@ -17,7 +17,8 @@ import numpy as np
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import Run, images_of_queries, read_run
-from scripts.job import BadInput, Snakemake, log, run
+from scripts.job import BadInput, log
+from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.studies.reference import Reference, read_references
 from scripts.studies.table import About, Row, mean_rows, row, write_rows

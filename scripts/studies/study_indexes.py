@@ -24,7 +24,8 @@ import numpy as np
 
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import images_of_queries
-from scripts.job import Snakemake, log, run
+from scripts.job import log
+from scripts.jobs import Snakemake, run
 from scripts.measures import RECALLS, hits
 from scripts.protocol import DEPTHS, DIRECTIONS, reaches
 from scripts.retrieve.indexes import build, memory_of, read_index, search

@@ -11,7 +11,8 @@ import numpy as np
 
 from scripts.encode.stored import read_features
 from scripts.evaluate.intervals import Resampling
-from scripts.job import Snakemake, log, run
+from scripts.job import log
+from scripts.jobs import Snakemake, run
 from scripts.retrieve.ranking import dots
 from scripts.studies.judged import Judgments, read_judgments
 from scripts.studies.kendall import Variant, interval_of_tau

@@ -16,7 +16,8 @@ from scripts.data.rows import Rows, read_captions, read_splits, rows_of
 from scripts.encode.stored import read_features
 from scripts.evaluate.intervals import DIGITS, Resampling
 from scripts.evaluate.runs import images_of_queries
-from scripts.job import Snakemake, log, run
+from scripts.job import log
+from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS, TIE, reaches
 from scripts.retrieve.ranking import BYTES_PER_SCORE, DOUBT, dots
 from scripts.studies.reference import Reference, read_references

@@ -21,7 +21,8 @@ from scripts.evaluate.intervals import (
     randomisation_p,
 )
 from scripts.evaluate.runs import images_of_queries, measures_of
-from scripts.job import Snakemake, log, read_json, run
+from scripts.job import log, read_json
+from scripts.jobs import Snakemake, run
 from scripts.measures import MEANS, MEASURES, MEDIANS, SUMS
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.arrays import Arrays

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.job import BadInput, Snakemake, log, read_json, run
+from scripts.job import BadInput, log, read_json
+from scripts.jobs import Snakemake, run
 from scripts.studies.table import About, Row, row, write_rows
 
 COLUMNS = (

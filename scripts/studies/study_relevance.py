@@ -12,7 +12,8 @@ from scipy import sparse
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
 from scripts.evaluate.runs import Run, first_captions, images_of_queries, read_run
-from scripts.job import Snakemake, log, run
+from scripts.job import log
+from scripts.jobs import Snakemake, run
 from scripts.measures import MEANS, MEASURES, METRICS, per_query
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.ranking import rank

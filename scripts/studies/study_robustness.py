@@ -12,7 +12,8 @@ from scripts.data.rows import Rows
 from scripts.encode.stored import read_features
 from scripts.evaluate.intervals import Resampling, interval_of_means
 from scripts.evaluate.runs import first_captions, images_of_queries
-from scripts.job import BadInput, Snakemake, log, read_json, run
+from scripts.job import BadInput, log, read_json
+from scripts.jobs import Snakemake, run
 from scripts.measures import HEADLINE, best_ranks, headline, mean_hits
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.ranking import rank

@@ -13,7 +13,8 @@ import numpy as np
 
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import first_captions, images_of_queries
-from scripts.job import Snakemake, log, run
+from scripts.job import log
+from scripts.jobs import Snakemake, run
 from scripts.measures import best_ranks
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.adapter import with_seed
