@@ -95,6 +95,13 @@ DRAWN = [
 
 # which images and captions there are, and in which order
 ROWS = {"captions": "data/{dataset}/captions.json", "splits": "data/{dataset}/splits.json"}
+# the pictures, and the checksum of each
+PICTURES_OF_DATASET = {
+    "images": ancient("data/{dataset}/images"),
+    "table": "data/{dataset}/images.csv",
+}
+# how features are computed
+COMPUTED = {key: setting(f"encode/{key}") for key in ("batch_size", "precision", "device")}
 # of what is judged on the test split, with intervals by resampling its queries
 ON_TEST = {
     "split": "test",

@@ -10,8 +10,7 @@ rule choose_precision:
     """What "auto" stands for with this model: the fast precision where a sample allows it."""
     input:
         **ROWS,
-        images=ancient("data/{dataset}/images"),
-        table="data/{dataset}/images.csv",
+        **PICTURES_OF_DATASET,
         model="data/models/{model}/model.json",
     output:
         precision="results/{dataset}/{model}/precision.json",
@@ -23,10 +22,8 @@ rule choose_precision:
     resources:
         gpu=gpus_to_encode,
     params:
+        **COMPUTED,
         code=fingerprint("scripts/encode/choose_precision.py"),
-        batch_size=setting("encode/batch_size"),
-        precision=setting("encode/precision"),
-        device=setting("encode/device"),
     script:
         "../scripts/encode/choose_precision.py"
 
@@ -36,8 +33,7 @@ rule encode_images:
     input:
         unpack(precision_found),
         **ROWS,
-        images=ancient("data/{dataset}/images"),
-        table="data/{dataset}/images.csv",
+        **PICTURES_OF_DATASET,
         model="data/models/{model}/model.json",
     output:
         features="results/{dataset}/{model}/{split}/images.npy",
@@ -50,10 +46,8 @@ rule encode_images:
     resources:
         gpu=gpus_to_encode,
     params:
+        **COMPUTED,
         code=fingerprint("scripts/encode/encode_images.py"),
-        batch_size=setting("encode/batch_size"),
-        precision=setting("encode/precision"),
-        device=setting("encode/device"),
         shard_size=setting("encode/shard_size"),
     script:
         "../scripts/encode/encode_images.py"
@@ -78,11 +72,9 @@ rule encode_texts:
     resources:
         gpu=gpus_to_encode,
     params:
+        **COMPUTED,
         code=fingerprint("scripts/encode/encode_texts.py"),
         templates=setting("prompts/{prompt}"),
-        batch_size=setting("encode/batch_size"),
-        precision=setting("encode/precision"),
-        device=setting("encode/device"),
         shard_size=setting("encode/shard_size"),
     script:
         "../scripts/encode/encode_texts.py"
@@ -127,14 +119,12 @@ rule encode_damaged:
     resources:
         gpu=gpus_to_encode,
     params:
+        **COMPUTED,
         code=fingerprint("scripts/encode/encode_damaged.py"),
         templates=setting("prompts/{prompt}"),
         kinds=setting("studies/robustness/kinds"),
         strengths=setting("studies/robustness/strengths"),
         seed=setting("statistics/seed"),
-        batch_size=setting("encode/batch_size"),
-        precision=setting("encode/precision"),
-        device=setting("encode/device"),
     script:
         "../scripts/encode/encode_damaged.py"
 
@@ -199,10 +189,9 @@ if SHARD_SIZE:
     rule gather_features:
         """Join the shards of a split, in its order."""
         input:
+            **ROWS,
             shards=shards("results/{dataset}/{model}/{split}/shards/{side}.{shard}.npy"),
             sidecars=shards("results/{dataset}/{model}/{split}/shards/{side}.{shard}.json"),
-            captions="data/{dataset}/captions.json",
-            splits="data/{dataset}/splits.json",
             model="data/models/{model}/model.json",
         output:
             features="results/{dataset}/{model}/{split}/{side}.npy",

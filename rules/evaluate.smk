@@ -34,27 +34,9 @@ rule compare:
     input:
         metrics=of_runs("results/{dataset}/{model}/{prompt}/{scorer}/metrics.json"),
     output:
-        csv=report(
-            "results/{dataset}/tables/metrics.csv",
-            caption="../scripts/report/captions/tables/metrics.rst",
-            category="3 Results",
-            subcategory="Tables",
-            labels={"result": "Table: all metrics of all runs", "form": "CSV"},
-        ),
-        markdown=report(
-            "results/{dataset}/tables/metrics.md",
-            caption="../scripts/report/captions/tables/metrics.rst",
-            category="3 Results",
-            subcategory="Tables",
-            labels={"result": "Table: all metrics of all runs", "form": "Markdown"},
-        ),
-        latex=report(
-            "results/{dataset}/tables/metrics.tex",
-            caption="../scripts/report/captions/tables/metrics.rst",
-            category="3 Results",
-            subcategory="Tables",
-            labels={"result": "Table: all metrics of all runs", "form": "LaTeX"},
-        ),
+        csv=table("metrics.csv", "all metrics of all runs", form="CSV"),
+        markdown=table("metrics.md", "all metrics of all runs", form="Markdown"),
+        latex=table("metrics.tex", "all metrics of all runs", form="LaTeX"),
     log:
         "results/logs/compare/{dataset}.log",
     conda:
@@ -71,13 +53,7 @@ rule pairs:
         **ROWS,
         rankings=RANKINGS,
     output:
-        csv=report(
-            "results/{dataset}/tables/pairs.csv",
-            caption="../scripts/report/captions/tables/pairs.rst",
-            category="3 Results",
-            subcategory="Tables",
-            labels={"result": "Table: differences between runs", "form": "CSV"},
-        ),
+        csv=table("pairs.csv", "differences between runs", form="CSV"),
     log:
         "results/logs/pairs/{dataset}.log",
     conda:
@@ -95,12 +71,7 @@ rule steps:
     input:
         metrics=of_runs("results/{dataset}/{model}/{prompt}/{scorer}/metrics.json"),
     output:
-        csv=report(
-            "results/{dataset}/tables/steps.csv",
-            caption="../scripts/report/captions/tables/steps.rst",
-            category="2 Method and data",
-            labels={"result": "Table: time and memory of every step"},
-        ),
+        csv=table("steps.csv", "time and memory of every step", "2 Method and data", ""),
     log:
         "results/logs/steps/{dataset}.log",
     conda:

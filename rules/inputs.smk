@@ -74,16 +74,19 @@ def models_behind(wildcards) -> list[str]:
     return [wildcards.model, *([other] if other else [])]
 
 
+def features_in(folders: list[str], prompt: str) -> dict[str, list[str]]:
+    """Images and texts of folders under one prompt, with their sidecars."""
+    return {
+        f"{side}{what}": [f"{folder}/{name}.{kind}" for folder in folders]
+        for side, name in (("images", "images"), ("texts", f"texts.{prompt}"))
+        for what, kind in (("", "npy"), ("_sidecars", "json"))
+    }
+
+
 def features_of_split(wildcards, split: str) -> dict[str, list[str]]:
     """Images and texts of a run's models on one split, with their sidecars, model by model."""
     folders = [f"results/{wildcards.dataset}/{model}/{split}" for model in models_behind(wildcards)]
-    texts = f"texts.{wildcards.prompt}"
-    return {
-        "images": [f"{folder}/images.npy" for folder in folders],
-        "images_sidecars": [f"{folder}/images.json" for folder in folders],
-        "texts": [f"{folder}/{texts}.npy" for folder in folders],
-        "texts_sidecars": [f"{folder}/{texts}.json" for folder in folders],
-    }
+    return features_in(folders, wildcards.prompt)
 
 
 def features_to_rank(wildcards) -> dict[str, list[str]]:
@@ -121,10 +124,7 @@ def references(models=RUN["models"]) -> dict:
         **ROWS,
         "rankings": [f"{run}/rankings.npz" for run in runs],
         "scorers": [f"{run}/scorer.npz" for run in runs],
-        "images": [f"{test}/images.npy" for test in tests],
-        "images_sidecars": [f"{test}/images.json" for test in tests],
-        "texts": [f"{test}/texts.{FIRST_PROMPT}.npy" for test in tests],
-        "texts_sidecars": [f"{test}/texts.{FIRST_PROMPT}.json" for test in tests],
+        **features_in(tests, FIRST_PROMPT),
     }
 
 
@@ -151,10 +151,7 @@ def features_in_precisions() -> dict:
     ]
     return {
         **{name: references(ENCODED_AGAIN)[name] for name in ("captions", "splits", "scorers")},
-        "images": [f"{folder}/images.npy" for folder in folders],
-        "images_sidecars": [f"{folder}/images.json" for folder in folders],
-        "texts": [f"{folder}/texts.{FIRST_PROMPT}.npy" for folder in folders],
-        "texts_sidecars": [f"{folder}/texts.{FIRST_PROMPT}.json" for folder in folders],
+        **features_in(folders, FIRST_PROMPT),
     }
 
 

@@ -66,9 +66,8 @@ rule plot_gallery:
     """Queries drawn by a seeded rule, with their top results; right answers are framed."""
     input:
         **ROWS,
+        **PICTURES_OF_DATASET,
         rankings=f"{REFERENCE}/rankings.npz",
-        images=ancient("data/{dataset}/images"),
-        table="data/{dataset}/images.csv",
     output:
         **figure(
             "gallery.{model}.{direction}",
@@ -139,9 +138,8 @@ rule plot_study:
 rule plot_hubs:
     """The worst hubs in pictures, and how often each scorer finds them."""
     input:
+        **PICTURES_OF_DATASET,
         hubs="results/{dataset}/tables/hubs.csv",
-        images=ancient("data/{dataset}/images"),
-        table="data/{dataset}/images.csv",
     output:
         **figure("hubs", "the worst hubs", "5 Studies", "geometry", numbers=False),
     log:
@@ -159,9 +157,8 @@ rule plot_hubs:
 rule plot_failures:
     """Failures of each kind in pictures."""
     input:
+        **PICTURES_OF_DATASET,
         failures="results/{dataset}/tables/failures.csv",
-        images=ancient("data/{dataset}/images"),
-        table="data/{dataset}/images.csv",
     output:
         **figure("failures", "failures of each kind", "5 Studies", "errors", numbers=False),
     log:
@@ -301,12 +298,11 @@ rule explorer:
     input:
         **FAILURES,
         **ROWS,
+        **PICTURES_OF_DATASET,
         rankings=RANKINGS,
         metrics="results/{dataset}/tables/metrics.csv",
         judgments="data/{dataset}/judgments.csv",
         warnings="results/{dataset}/warnings.json",
-        images=ancient("data/{dataset}/images"),
-        table="data/{dataset}/images.csv",
     output:
         html=report(
             "results/{dataset}/explorer.html",

@@ -85,12 +85,11 @@ if RANKING_SHARDS > 1:
     rule gather_rankings:
         """Add up the ranks of all shards of the gallery, and merge their lists."""
         input:
+            **ROWS,
             parts=collect(
                 "results/{{dataset}}/{{model}}/{{prompt}}/{{scorer}}/shards/rankings.{shard}.npz",
                 shard=range(RANKING_SHARDS),
             ),
-            captions="data/{dataset}/captions.json",
-            splits="data/{dataset}/splits.json",
         output:
             rankings="results/{dataset}/{model}/{prompt}/{scorer}/rankings.npz",
         log:

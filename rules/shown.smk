@@ -9,16 +9,20 @@ def words_of(*names) -> list[str]:
     return [f"scripts/words/{name}.{lang}.yaml" for name in names for lang in LANGUAGES]
 
 
+def table(file: str, holds: str, category: str = "3 Results", part: str = "Tables", **labels):
+    """A table of the run."""
+    return report(
+        f"results/{{dataset}}/tables/{file}",
+        caption=f"../scripts/report/captions/tables/{Path(file).stem}.rst",
+        category=category,
+        subcategory=part or None,
+        labels={"result": f"Table: {holds}", **labels},
+    )
+
+
 def table_of(study: str, holds: str, name: str = ""):
     """A table of a study, under its own name where that is another."""
-    name = name or study
-    return report(
-        f"results/{{dataset}}/tables/{name}.csv",
-        caption=f"../scripts/report/captions/tables/{name}.rst",
-        category="5 Studies",
-        subcategory=study,
-        labels={"result": f"Table: {holds}"},
-    )
+    return table(f"{name or study}.csv", holds, "5 Studies", study)
 
 
 # for the labels of Snakemake's report, which brings no Chinese font along

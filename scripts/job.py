@@ -1,4 +1,4 @@
-"""What every job does alike: say what it is doing, fail in one clear message, write files whole."""
+"""What all jobs need: to say what they are doing and what is wrong, and to write files whole."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import re
 import secrets
 import shutil
 import sys
-import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from scripts.letters import printable
 
@@ -31,31 +30,6 @@ RUN = "CLIP_RETRIEVAL_RUN"
 Item = TypeVar("Item")
 
 
-class Named(Protocol):
-    """What a rule names of one kind: a value, or a list of them, by its name or in its order."""
-
-    def __getattr__(self, name: str) -> Any: ...
-    def __getitem__(self, key: int | str) -> Any: ...
-    def __iter__(self) -> Iterator[Any]: ...
-    def get(self, name: str, default: Any = None) -> Any: ...
-    def items(self) -> Iterable[tuple[str, Any]]: ...
-
-
-class Snakemake(Protocol):
-    """What scripts use of the object that Snakemake hands them.
-
-    Its ``config`` is not among it: what a script depends on comes in its params, one by one.
-    """
-
-    rule: str
-    input: Named
-    output: Named
-    params: Named
-    wildcards: Named
-    log: Named
-    threads: int
-
-
 class BadInput(Exception):
     """Something that a person can put right, told in the words they need to do it.
 
@@ -65,66 +39,15 @@ class BadInput(Exception):
     found : what stands there
     expected : what should stand there
     todo : what to do about it
+
+    Attributes
+    ----------
+    parts : the four as texts, printable
     """
 
     def __init__(self, where: object, found: str, expected: str, todo: str) -> None:
         self.parts = [printable(str(part)) for part in (where, found, expected, todo)]
         super().__init__("{}\n  found:    {}\n  expected: {}\n  to do:    {}".format(*self.parts))
-
-
-class LogFile(logging.FileHandler):
-    """A log that the disk may be too full for, which the step then says itself."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, logging's own name
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handleError(record)
-
-
-def run(main: Callable[[Snakemake], None], snakemake: Snakemake) -> None:
-    """Run a rule's ``main``, with its messages on the screen and in the rule's log file.
-
-    A ``BadInput`` ends in its message alone and exit status 1; anything else is a bug of ours and
-    keeps its traceback. Snakemake itself redirects nothing into ``log:``.
-
-    Whatever the rule, its inputs must be as the steps before made them: a table that lost its end
-    is still a table, and features under another's name are still features.
-    """
-    from scripts import jobs  # which stands on this module
-
-    values = ".".join(str(value) for value in snakemake.wildcards)
-    name = f"{snakemake.rule} {values}".strip()
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    handlers[0].setLevel(logging.INFO)  # lists by the thousand go to the file alone
-    if snakemake.log:
-        with contextlib.suppress(OSError):
-            Path(str(snakemake.log[0])).parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(LogFile(str(snakemake.log[0]), mode="w", encoding="utf-8"))
-    logging.basicConfig(handlers=handlers, force=True, format=f"[{name}] %(message)s")
-    log.setLevel(logging.DEBUG)
-    for chatty in (
-        "httpx",
-        "httpx2",
-        "httpcore2",
-        "urllib3",
-        "matplotlib",
-        "fontTools",
-        "filelock",
-    ):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    try:
-        inputs = jobs.checked(snakemake.input)
-        main(snakemake)
-        jobs.note(snakemake, inputs)
-    except BadInput as error:
-        log.error("ERROR in %s", error)
-        raise SystemExit(1) from None
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in REFUSED_BY_THE_DISK:
-            todo = "free space or allow writing there, then run again"
-            log.error("ERROR: %s\n  to do:    %s", error, todo)
-        else:
-            log.error("ERROR: unexpected, please report it\n%s", traceback.format_exc())
-        raise SystemExit(1) from None
 
 
 def progress(

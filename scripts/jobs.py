@@ -1,4 +1,4 @@
-"""What each job says of itself when it has ended well: what it read and made, and at what cost.
+"""A job, from its start to what it says of itself when it has ended well.
 
 A record stands in results/jobs under the name of each file or folder that the job made. The next
 step holds its inputs against it; the table of steps and the record of a run follow it back, from
@@ -8,14 +8,17 @@ what was made to what that was made of. So nobody else has to know which jobs a 
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+import traceback
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
-from scripts.job import BadInput, Snakemake, digest_of_file, whole
+from scripts.job import REFUSED_BY_THE_DISK, BadInput, digest_of_file, log, whole
 
 FOLDER = Path("results/jobs")
 # what Python itself took until here is time of the job, too
@@ -25,6 +28,84 @@ LIBRARIES = (
     *("numpy", "scipy", "sklearn", "pandas", "torch", "transformers", "tokenizers", "faiss"),
     *("PIL", "matplotlib", "jinja2", "typst", "pyarrow", "safetensors"),
 )
+
+
+class Named(Protocol):
+    """What a rule names of one kind: a value, or a list of them, by its name or in its order."""
+
+    def __getattr__(self, name: str) -> Any: ...
+    def __getitem__(self, key: int | str) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def get(self, name: str, default: Any = None) -> Any: ...
+    def items(self) -> Iterable[tuple[str, Any]]: ...
+
+
+class Snakemake(Protocol):
+    """What scripts use of the object that Snakemake hands them.
+
+    Its ``config`` is not among it: what a script depends on comes in its params, one by one.
+    """
+
+    rule: str
+    input: Named
+    output: Named
+    params: Named
+    wildcards: Named
+    log: Named
+    threads: int
+
+
+class LogFile(logging.FileHandler):
+    """A log that the disk may be too full for, which the step then says itself."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, logging's own name
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
+def run(main: Callable[[Snakemake], None], snakemake: Snakemake) -> None:
+    """Run a rule's ``main``, with its messages on the screen and in the rule's log file.
+
+    A ``BadInput`` ends in its message alone and exit status 1; anything else is a bug of ours and
+    keeps its traceback. Snakemake itself redirects nothing into ``log:``.
+
+    Whatever the rule, its inputs must be as the steps before made them: a table that lost its end
+    is still a table, and features under another's name are still features.
+    """
+    values = ".".join(str(value) for value in snakemake.wildcards)
+    name = f"{snakemake.rule} {values}".strip()
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    handlers[0].setLevel(logging.INFO)  # lists by the thousand go to the file alone
+    if snakemake.log:
+        with suppress(OSError):
+            Path(str(snakemake.log[0])).parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(LogFile(str(snakemake.log[0]), mode="w", encoding="utf-8"))
+    logging.basicConfig(handlers=handlers, force=True, format=f"[{name}] %(message)s")
+    log.setLevel(logging.DEBUG)
+    for chatty in (
+        "httpx",
+        "httpx2",
+        "httpcore2",
+        "urllib3",
+        "matplotlib",
+        "fontTools",
+        "filelock",
+    ):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        inputs = checked(snakemake.input)
+        main(snakemake)
+        note(snakemake, inputs)
+    except BadInput as error:
+        log.error("ERROR in %s", error)
+        raise SystemExit(1) from None
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in REFUSED_BY_THE_DISK:
+            todo = "free space or allow writing there, then run again"
+            log.error("ERROR: %s\n  to do:    %s", error, todo)
+        else:
+            log.error("ERROR: unexpected, please report it\n%s", traceback.format_exc())
+        raise SystemExit(1) from None
 
 
 @dataclass(frozen=True)

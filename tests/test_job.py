@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections import namedtuple
-from types import SimpleNamespace
 
 import pytest
 
@@ -57,16 +56,3 @@ def test_a_library_that_keeps_it_to_itself_that_the_disk_is_full_is_understood(
     with pytest.raises(OSError, match="No space left") as told, whole(tmp_path / "a.npy"):
         raise OSError("100 requested and 0 written")
     assert told.value.errno == errno.ENOSPC
-
-
-@pytest.mark.skipif(not job.Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_log_on_a_full_disk_does_not_hide_what_the_step_tells(capsys):
-    def main(_):
-        raise OSError(errno.ENOSPC, "No space left on device", "results/a.npy")
-
-    given = SimpleNamespace(rule="r", wildcards=[], log=["/dev/full"], input=[], output=[])
-    with pytest.raises(SystemExit):
-        job.run(main, given)
-    shown = capsys.readouterr().err
-    assert "No space left on device: 'results/a.npy'" in shown and "to do:" in shown
-    assert "Traceback" not in shown and "Logging error" not in shown

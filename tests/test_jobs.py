@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from scripts import job, jobs
+from scripts import jobs
 from scripts.job import BadInput, digest_of_file, whole
 from scripts.jobs import checked, job_behind, jobs_behind
 
@@ -29,7 +31,7 @@ class Steps:
 
         params = {"code": f"code of {rule}"}
         given = {"rule": rule, "log": [], "input": inputs, "output": outputs, "params": params}
-        job.run(main, SimpleNamespace(**given, wildcards=wildcards))
+        jobs.run(main, SimpleNamespace(**given, wildcards=wildcards))
 
 
 @pytest.fixture
@@ -103,7 +105,7 @@ def test_a_job_that_fails_leaves_no_word(steps):
 
     given = {"rule": "r", "log": [], "input": [], "output": ["a.json"], "params": {}}
     with pytest.raises(SystemExit):
-        job.run(main, SimpleNamespace(**given, wildcards={}))
+        jobs.run(main, SimpleNamespace(**given, wildcards={}))
     assert job_behind("a.json") is None
 
 
@@ -148,3 +150,16 @@ def test_another_file_made_anew_is_as_good(made, steps):
     steps.run("another step", [], MADE[:1])
     assert json.loads((made / f"results/jobs/{MADE[0]}.json").read_text())["rule"] == "another step"
     checked(MADE)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_log_on_a_full_disk_does_not_hide_what_the_step_tells(capsys):
+    def main(_):
+        raise OSError(errno.ENOSPC, "No space left on device", "results/a.npy")
+
+    given = SimpleNamespace(rule="r", wildcards=[], log=["/dev/full"], input=[], output=[])
+    with pytest.raises(SystemExit):
+        jobs.run(main, given)
+    shown = capsys.readouterr().err
+    assert "No space left on device: 'results/a.npy'" in shown and "to do:" in shown
+    assert "Traceback" not in shown and "Logging error" not in shown

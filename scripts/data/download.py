@@ -10,14 +10,13 @@ from scripts.data.web import plain
 from scripts.job import (
     REFUSED_BY_THE_DISK,
     BadInput,
-    Snakemake,
     digest_of_file,
     is_folder,
     log,
     read_json,
-    run,
     write_json,
 )
+from scripts.jobs import Snakemake, run
 
 
 def obtain(entry: dict[str, Any], raw: Path) -> dict[str, Any]:

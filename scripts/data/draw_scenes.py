@@ -15,7 +15,8 @@ from scripts.data.rows import SPLITS
 from scripts.data.scene_captions import captions
 from scripts.data.scene_pictures import draw
 from scripts.data.scenes import Lot, scene
-from scripts.job import Snakemake, progress, run, write_json
+from scripts.job import progress, write_json
+from scripts.jobs import Snakemake, run
 
 
 def captions_of_scene(seed: int, split: str, index: int) -> list[str]:

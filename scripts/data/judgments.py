@@ -18,7 +18,8 @@ from scripts.data.rows import read_captions, read_splits
 from scripts.data.scene_claims import grades
 from scripts.data.scenes import Lot, scene
 from scripts.data.sources.archives import PHOTOS, TOKENS
-from scripts.job import BadInput, Snakemake, log, read_json, run
+from scripts.job import BadInput, log, read_json
+from scripts.jobs import Snakemake, run
 
 EXPERTS = "ExpertAnnotations.txt"
 CROWD = "CrowdFlowerAnnotations.txt"

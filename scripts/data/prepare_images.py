@@ -21,7 +21,8 @@ from scripts.data.images import Picture, take_in
 from scripts.data.records import Record
 from scripts.data.rows import SPLITS
 from scripts.data.sources import SOURCES
-from scripts.job import BadInput, Snakemake, log, progress, run, whole, write_json
+from scripts.job import BadInput, log, progress, whole, write_json
+from scripts.jobs import Snakemake, run
 
 COLUMNS = ("image", "width", "height", "bytes", "sha256", "split")
 

@@ -5,7 +5,8 @@ import hashlib
 from pathlib import Path
 
 from scripts.data.rows import SPLITS
-from scripts.job import BadInput, Snakemake, log, run, write_json
+from scripts.job import BadInput, log, write_json
+from scripts.jobs import Snakemake, run
 
 
 def split_images(

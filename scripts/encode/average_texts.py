@@ -12,7 +12,8 @@ from scripts.data.rows import read_rows
 from scripts.encode.ensembles import normalised_mean
 from scripts.encode.features import write_features
 from scripts.encode.stored import read_features
-from scripts.job import BadInput, Snakemake, digest_of_file, log, read_json, run
+from scripts.job import BadInput, digest_of_file, log, read_json
+from scripts.jobs import Snakemake, run
 
 
 def ensemble_of(sidecars: list[str], templates: list[str], model: str) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from scripts.data.rows import read_rows, read_splits
 from scripts.encode.encode_images import encode_images
 from scripts.encode.encode_texts import encode_captions
 from scripts.encode.features import Side, batch_of, batches, open_encoders
-from scripts.job import BadInput, Snakemake, log, run, write_json
+from scripts.job import BadInput, log, write_json
+from scripts.jobs import Snakemake, run
 from scripts.models.encoders import Encoder, native_precision, pick_device
 
 # the smallest cosine with its float32 features that an image or a caption may have

@@ -6,7 +6,8 @@ from scripts.data.rows import read_rows
 from scripts.encode.damage import damage
 from scripts.encode.encode_texts import check_templates, encode_captions
 from scripts.encode.features import batch_of, open_encoder, precision_of, write_features
-from scripts.job import Snakemake, log, run
+from scripts.job import log
+from scripts.jobs import Snakemake, run
 
 
 def damaged_captions(

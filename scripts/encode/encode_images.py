@@ -17,7 +17,8 @@ from scripts.encode.features import (
     read_shard,
     write_features,
 )
-from scripts.job import Snakemake, progress, run
+from scripts.job import progress
+from scripts.jobs import Snakemake, run
 from scripts.models.encoders import Encoder
 
 # a CPU gains nothing from more at once: with 64, ViT-B/32 is as fast, and MobileNetV2 a third as

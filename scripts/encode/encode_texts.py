@@ -16,7 +16,8 @@ from scripts.encode.features import (
     read_shard,
     write_features,
 )
-from scripts.job import BadInput, Snakemake, log, progress, run
+from scripts.job import BadInput, log, progress
+from scripts.jobs import Snakemake, run
 from scripts.models.encoders import Encoder
 
 # a CPU gains nothing from more at once where each text is computed whole, and pads less: with 64,

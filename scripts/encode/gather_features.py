@@ -9,7 +9,8 @@ import numpy as np
 from scripts.data.rows import read_rows
 from scripts.encode.features import write_features
 from scripts.encode.stored import Of, read_features
-from scripts.job import BadInput, Snakemake, digest_of_file, log, read_json, run
+from scripts.job import BadInput, digest_of_file, log, read_json
+from scripts.jobs import Snakemake, run
 
 
 def gathered(sidecars: list[str]) -> dict[str, Any]:

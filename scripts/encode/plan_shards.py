@@ -4,7 +4,8 @@ import math
 from pathlib import Path
 
 from scripts.data.rows import read_splits
-from scripts.job import Snakemake, run, write_json
+from scripts.job import write_json
+from scripts.jobs import Snakemake, run
 
 
 def shards_of(splits: dict[str, list[str]], size: int) -> dict[str, int]:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.job import Snakemake, read_json, run, whole
+from scripts.job import read_json, whole
+from scripts.jobs import Snakemake, run
 from scripts.measures import MEASURES, METRICS, RECALLS, SUMS
 from scripts.protocol import DIRECTIONS
 from scripts.words import read_words

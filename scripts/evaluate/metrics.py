@@ -17,7 +17,8 @@ from scripts.evaluate.intervals import (
     percentile_interval,
 )
 from scripts.evaluate.runs import images_of_queries, measures_of
-from scripts.job import Snakemake, log, run, write_json
+from scripts.job import log, write_json
+from scripts.jobs import Snakemake, run
 from scripts.measures import MEANS, MEASURES, MEDIANS, METRICS, RECALLS, SUMS
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.similarity import read_rankings

@@ -23,7 +23,8 @@ from scripts.evaluate.intervals import (
     randomisation_p,
 )
 from scripts.evaluate.runs import Run, images_of_queries, read_run
-from scripts.job import Snakemake, run, whole
+from scripts.job import whole
+from scripts.jobs import Snakemake, run
 from scripts.measures import HEADLINE, headline
 from scripts.protocol import DIRECTIONS
 

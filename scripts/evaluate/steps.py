@@ -3,8 +3,8 @@
 import csv
 from collections.abc import Iterable
 
-from scripts.job import Snakemake, run, whole
-from scripts.jobs import Job, jobs_behind
+from scripts.job import whole
+from scripts.jobs import Job, Snakemake, jobs_behind, run
 
 COLUMNS = ("rule", "jobs", "seconds", "max_rss_mb", "mean_load_percent")
 

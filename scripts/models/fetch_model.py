@@ -7,16 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scripts.job import (
-    REFUSED_BY_THE_DISK,
-    BadInput,
-    Snakemake,
-    digest_of_file,
-    is_folder,
-    log,
-    read_json,
-    run,
-)
+from scripts.job import REFUSED_BY_THE_DISK, BadInput, digest_of_file, is_folder, log, read_json
+from scripts.jobs import Snakemake, run
 from scripts.models.folder import (
     check_apart,
     check_not_linked,
@@ -225,8 +217,8 @@ def copied(path: Path, draft: Path, choice: Choice, wanted: Wanted) -> dict[str,
     try:
         return finish(draft, choice, wanted)
     except BadInput as error:
-        error.args = (str(error).replace(str(draft), str(path)),)
-        raise
+        told = (part.replace(str(draft), str(path)) for part in error.parts)
+        raise BadInput(*told) from error.__cause__
 
 
 def finish(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
@@ -257,20 +249,21 @@ def finish(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
         read_facts(draft)
         probe(draft)
     except BadInput as error:
-        error.args = (by_name_there(str(error), draft, choice),)
-        raise
+        raise by_name_there(error, draft, choice) from error.__cause__
     return facts
 
 
-def by_name_there(told: str, draft: Path, choice: Choice) -> str:
+def by_name_there(error: BadInput, draft: Path, choice: Choice) -> BadInput:
     """A fault of what stands in ``draft``, by the name of the file that can be put right."""
     if choice.weights == INDEX:
-        return told
-    told = told.replace(str(draft / SINGLE), str(draft / choice.weights))
+        return error
+    single, there = str(draft / SINGLE), str(draft / choice.weights)
+    where, found, expected, todo = (part.replace(single, there) for part in error.parts)
     # the command that takes a prefix off, for safetensors
-    if choice.pickled and "load_file(" in told:
-        return re.sub(r"(?<=\n  to do:    ).*", PREFIX_OF_A_PICKLE, told, flags=re.DOTALL)
-    return told.replace(f'f = "{SINGLE}"', f'f = "{choice.weights}"')
+    if choice.pickled and "load_file(" in todo:
+        todo = PREFIX_OF_A_PICKLE
+    todo = todo.replace(f'f = "{SINGLE}"', f'f = "{choice.weights}"')
+    return BadInput(where, found, expected, todo)
 
 
 def remove_all_but(kept: set[str], draft: Path) -> None:

@@ -15,7 +15,6 @@ from scripts.models.listing import Choice, choose
 ANSWER = 900
 # reasons for which a hub was not heard at all
 AWAY = ("offline", "unreachable", "busy")
-# the four parts of a BadInput
 # what to do, by why a source failed
 REMEDIES = {
     "offline": "unset HF_HUB_OFFLINE, where there is a network",

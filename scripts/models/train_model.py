@@ -11,7 +11,8 @@ import numpy as np
 
 from scripts.data.prepared import read_checksums
 from scripts.data.rows import read_rows
-from scripts.job import BadInput, Snakemake, drafted, log, progress, run, whole
+from scripts.job import BadInput, drafted, log, progress, whole
+from scripts.jobs import Snakemake, run
 from scripts.models.encoders import Encoder, load_encoder
 from scripts.models.examples import Examples, batches_of_epoch, read_examples, shifted
 from scripts.models.folder import (

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from scripts.fingerprint import ROOT
-from scripts.job import Snakemake, log, read_json, run, whole, write_json
-from scripts.jobs import checked, jobs_behind
+from scripts.job import log, read_json, whole, write_json
+from scripts.jobs import Snakemake, checked, jobs_behind, run
 from scripts.provenance.crate import CONFIG, NAME, Recorded, Run, all_below, crate, described
 from scripts.provenance.privacy import secrets, told
 from scripts.version import version_of_workflow

@@ -21,7 +21,8 @@ from markupsafe import Markup
 from scripts.data.rows import Rows, read_rows
 from scripts.evaluate.compare import shown
 from scripts.evaluate.runs import Run, images_of_queries, read_run
-from scripts.job import Snakemake, log, progress, read_json, run, whole
+from scripts.job import log, progress, read_json, whole
+from scripts.jobs import Snakemake, run
 from scripts.measures import METRICS
 from scripts.protocol import DIRECTIONS
 from scripts.report.labels import read_labels

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from scripts.job import Snakemake, run
+from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.report.pictures import leading_of, mark_words, marks, set_lines, set_picture
 from scripts.report.style import (

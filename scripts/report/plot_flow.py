@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
 
-from scripts.job import Snakemake, run
+from scripts.jobs import Snakemake, run
 from scripts.report.style import (
     INK,
     LINE,

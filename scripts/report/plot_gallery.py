@@ -13,7 +13,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from scripts.data.rows import Rows, read_rows
 from scripts.evaluate.runs import Run, read_run
-from scripts.job import Snakemake, run
+from scripts.jobs import Snakemake, run
 from scripts.report.pictures import mark_words, marks, set_lines, set_picture
 from scripts.report.style import (
     INK,

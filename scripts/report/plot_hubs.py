@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from scripts.job import Snakemake, run
+from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.report.pictures import leading_of, set_lines, set_picture
 from scripts.report.style import (

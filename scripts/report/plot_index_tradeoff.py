@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from scripts.job import Snakemake, run
+from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.report import formats
 from scripts.report.labels import Labels, read_labels

@@ -17,7 +17,7 @@ from scripts.evaluate.runs import (
     read_run,
     right_answers,
 )
-from scripts.job import Snakemake, run
+from scripts.jobs import Snakemake, run
 from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.report.style import (
     INK,

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from scripts.evaluate.runs import chance, right_answers
-from scripts.job import Snakemake, run
+from scripts.jobs import Snakemake, run
 from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.report.style import (
     INK,

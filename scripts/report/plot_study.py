@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from scripts.job import Snakemake, run
+from scripts.jobs import Snakemake, run
 from scripts.report.labels import Labels, read_labels
 from scripts.report.study_lines import draw_lines
 from scripts.report.study_points import draw_points

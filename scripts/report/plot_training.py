@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from scripts.job import BadInput, Snakemake, read_json, run
+from scripts.job import BadInput, read_json
+from scripts.jobs import Snakemake, run
 from scripts.measures import RECALLS
 from scripts.report.style import (
     MUTED,

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from scripts.job import Snakemake, run, whole
+from scripts.job import whole
+from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.report import formats
 from scripts.report.labels import Labels, read_labels

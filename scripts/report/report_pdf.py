@@ -3,7 +3,8 @@
 import tempfile
 from pathlib import Path
 
-from scripts.job import BadInput, Snakemake, run, whole
+from scripts.job import BadInput, whole
+from scripts.jobs import Snakemake, run
 from scripts.report.pdf_fonts import folders
 from scripts.report.typst_markup import TEMPLATE, document
 

@@ -96,7 +96,7 @@ def models_table(material: Material, words: dict[str, Any]) -> Table:
             else taken,
             "architecture": model.get("architecture") or unknown,
             "parameters": _millions(model.get("parameters")),
-            "dim": formats.count(model["embedding_dim"]),
+            "dim": formats.count(model.get("embedding_dim")),
         }
 
     return _by_model(material, words, facts)

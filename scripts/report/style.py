@@ -26,7 +26,8 @@ from matplotlib.ft2font import LoadFlags
 from PIL import Image
 
 from scripts import letters
-from scripts.job import Snakemake, whole
+from scripts.job import whole
+from scripts.jobs import Snakemake
 from scripts.studies.table import ROW_END, csv_file
 
 INK, MUTED, LINE, TINT, PAPER = "#1c2430", "#5b6675", "#d5dbe3", "#f2f5f8", "#fffffe"

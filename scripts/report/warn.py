@@ -12,7 +12,8 @@ from typing import Any
 from scripts.data.audit import BYTE_IDENTICAL
 from scripts.evaluate.pairs import SIGNIFICANT
 from scripts.evaluate.runs import chance, right_answers
-from scripts.job import Snakemake, log, read_json, run, write_json
+from scripts.job import log, read_json, write_json
+from scripts.jobs import Snakemake, run
 from scripts.measures import RECALLS
 from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.studies.table import P_OF, read_table

@@ -4,7 +4,8 @@ import numpy as np
 
 from scripts.data.rows import read_rows
 from scripts.encode.stored import read_side_by_side
-from scripts.job import Snakemake, digest_of_file, log, read_json, run
+from scripts.job import digest_of_file, log, read_json
+from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.arrays import Arrays
 from scripts.retrieve.indexes import adapted, build, write_index

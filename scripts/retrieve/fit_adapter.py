@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scripts.job import BadInput, Snakemake, log, run
+from scripts.job import BadInput, log
+from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.adapter import adapted
 from scripts.retrieve.arrays import Arrays

@@ -1,6 +1,6 @@
 """Fit one scorer of the config on train and val; cosine has nothing to fit."""
 
-from scripts.job import Snakemake, run
+from scripts.jobs import Snakemake, run
 from scripts.retrieve.banks import read_banks
 from scripts.retrieve.scorers import fit, save_scorer
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from scripts.data.rows import Rows, read_rows
-from scripts.job import BadInput, Snakemake, log, run
+from scripts.job import BadInput, log
+from scripts.jobs import Snakemake, run
 from scripts.retrieve.arrays import Arrays, made_anew, read_arrays
 from scripts.retrieve.similarity import gathered, write_rankings
 

@@ -9,7 +9,8 @@ from scipy import sparse
 
 from scripts.data.rows import Rows, read_rows
 from scripts.encode.stored import read_side_by_side
-from scripts.job import BadInput, Snakemake, log, run
+from scripts.job import BadInput, log
+from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.arrays import Arrays, made_anew, read_arrays, write_arrays
 from scripts.retrieve.ranking import BLOCKS, Blocks, Part, merged, rank_part

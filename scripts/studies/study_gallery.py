@@ -16,13 +16,14 @@ import numpy as np
 
 from scripts.evaluate.intervals import Resampling, interval_of_means
 from scripts.evaluate.runs import images_of_queries
-from scripts.job import Snakemake, log, run
+from scripts.job import log
+from scripts.jobs import Snakemake, run
 from scripts.measures import RECALLS
 from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.retrieve.ranking import dots
 from scripts.studies.ahead import ahead_of
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, row, write_rows
+from scripts.studies.table import About, Row, row, write_rows
 
 DEEPEST = max(DEPTHS)
 # queries at a time: 16 MB for the ways of each to draw others
@@ -156,7 +157,7 @@ def gallery_rows(reference: Reference, sizes: list[int], resampling: Resampling)
         bounds = interval_of_means(values, images_of_queries(way, rows), resampling, shares=True)
         labels = [(size, measure) for size in sizes for measure in RECALLS]
         found += [
-            row(reference.run, way, measure, column.mean(), len(values), "", size, interval)
+            row(About(reference.run, way, x=size), measure, column.mean(), len(values), interval)
             for (size, measure), column, interval in zip(labels, values.T, bounds, strict=True)
         ]
     return found

@@ -24,7 +24,8 @@ import numpy as np
 
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import images_of_queries
-from scripts.job import Snakemake, log, run
+from scripts.job import log
+from scripts.jobs import Snakemake, run
 from scripts.measures import RECALLS, hits
 from scripts.protocol import DEPTHS, DIRECTIONS, reaches
 from scripts.retrieve.indexes import build, memory_of, read_index, search
@@ -32,7 +33,7 @@ from scripts.retrieve.kinds import GALLERY, unit
 from scripts.retrieve.ranking import dots, top_k
 from scripts.retrieve.scorers import map_gallery
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, mean_rows, write_rows
+from scripts.studies.table import About, Row, mean_rows, write_rows
 
 EXACT = "exact"
 DEPTH = max(DEPTHS)
@@ -187,10 +188,9 @@ class Told:
         values = dict(zip(RECALLS, (hits(ranks, depth) for depth in DEPTHS), strict=True))
         if index != EXACT:
             values = {FOUND: share, **values}
-        self.found += mean_rows(
-            self.reference.run, self.direction, list(values), np.stack([*values.values()], axis=1),
-            asking, self.resampling, index, cost.items,
-        )  # fmt: skip
+        about = About(self.reference.run, self.direction, index, cost.items)
+        columns = np.stack([*values.values()], axis=1)
+        self.found += mean_rows(about, list(values), columns, asking, self.resampling)
         self.costs.append(
             {
                 **dict(zip(COSTS[:3], key, strict=True)),
@@ -252,9 +252,8 @@ def compared(
                 index, _ = read_index(*files[name, direction], reference.rows.digest)
             answer = search(index, queries, LISTED, threads=1)
             latency = latency_of(partial(search, index, k=DEPTH, threads=1), queries)
-            told.add(
-                name, entry["kind"], answer, exact, Cost(size, latency, memory_of(index), seconds)
-            )
+            cost = Cost(size, latency, memory_of(index), seconds)
+            told.add(name, entry["kind"], answer, exact, cost)
     return told
 
 

@@ -11,12 +11,13 @@ import numpy as np
 
 from scripts.encode.stored import read_features
 from scripts.evaluate.intervals import Resampling
-from scripts.job import Snakemake, log, run
+from scripts.job import log
+from scripts.jobs import Snakemake, run
 from scripts.retrieve.ranking import dots
 from scripts.studies.judged import Judgments, read_judgments
 from scripts.studies.kendall import Variant, interval_of_tau
 from scripts.studies.reference import read_references
-from scripts.studies.table import Row, row, write_rows
+from scripts.studies.table import About, Row, row, write_rows
 
 WEIGHT = 2.5
 VARIANTS: dict[str, Variant] = {"expert": "c", "crowd": "b", "grammar": "c"}
@@ -60,13 +61,11 @@ def judgment_rows(
             interval = interval_of_tau(score, rating, judgments.image[chosen], variant, resampling)
             found.append(
                 row(
-                    (model, prompt, SCORER),
-                    "",
+                    About((model, prompt, SCORER), "", f"{source}, self pairs {self_pairs}"),
                     f"tau_{variant}",
                     kendalltau(score, rating, variant=variant).statistic,
                     len(score),
-                    f"{source}, self pairs {self_pairs}",
-                    interval=interval,
+                    interval,
                 )
             )
     return found

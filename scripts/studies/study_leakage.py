@@ -16,11 +16,12 @@ from scripts.data.rows import Rows, read_captions, read_splits, rows_of
 from scripts.encode.stored import read_features
 from scripts.evaluate.intervals import DIGITS, Resampling
 from scripts.evaluate.runs import images_of_queries
-from scripts.job import Snakemake, log, run
+from scripts.job import log
+from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS, TIE, reaches
 from scripts.retrieve.ranking import BYTES_PER_SCORE, DOUBT, dots
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, recall_rows, row, write_rows
+from scripts.studies.table import About, Row, recall_rows, row, write_rows
 
 OTHERS = ("train", "val")
 PAIR_COLUMNS = ("model", "test_image", "other_split", "other_image", "cosine", "identical")
@@ -139,8 +140,13 @@ def leakage_rows(
     rows, run_ = reference.rows, reference.run
     with_shared = np.bincount(rows.image_of_caption, weights=shared) > 0
     found = [
-        row(run_, "image_to_text", "near_duplicates", near.sum(), len(near), "all queries"),
-        row(run_, "text_to_image", "shared_captions", shared.sum(), len(shared), "all queries"),
+        row(About(run_, "image_to_text", "all queries"), "near_duplicates", near.sum(), len(near)),
+        row(
+            About(run_, "text_to_image", "all queries"),
+            "shared_captions",
+            shared.sum(),
+            len(shared),
+        ),
     ]
     for way in DIRECTIONS:
         images = images_of_queries(way, rows)
@@ -151,7 +157,7 @@ def leakage_rows(
         }
         for group, kept in kept_of_group.items():
             ranks = run_.ranks[way][kept]
-            found += recall_rows(run_, way, ranks, images[kept], resampling, group)
+            found += recall_rows(About(run_, way, group), ranks, images[kept], resampling)
     return found
 
 

@@ -12,14 +12,15 @@ from scripts.data.rows import Rows
 from scripts.encode.stored import read_features
 from scripts.evaluate.intervals import Resampling, interval_of_means
 from scripts.evaluate.runs import first_captions, images_of_queries
-from scripts.job import BadInput, Snakemake, log, read_json, run
+from scripts.job import BadInput, log, read_json
+from scripts.jobs import Snakemake, run
 from scripts.measures import HEADLINE, best_ranks, headline, mean_hits
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.ranking import rank
 from scripts.retrieve.scorers import transform
 from scripts.retrieve.similarity import right_captions, right_images
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, row, write_rows
+from scripts.studies.table import About, Row, row, write_rows
 
 Variant = tuple[str, float]
 
@@ -88,7 +89,7 @@ def robustness_rows(
         shares = np.array([not group.endswith(", loss") for group, *_ in columns])
         bounds = interval_of_means(values, images, resampling, shares)
         table += [
-            row(reference.run, way, measure, value, len(whole), group, strength, interval)
+            row(About(reference.run, way, group, strength), measure, value, len(whole), interval)
             for (group, strength, measure), value, interval in zip(
                 columns, values.mean(axis=0).tolist(), bounds, strict=True
             )

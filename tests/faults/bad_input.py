@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from scripts import job
+from scripts import jobs
 from scripts.data import download, judgments, prepare_images, split
 from scripts.job import BadInput, read_json
 
@@ -162,7 +162,7 @@ class Steps:
         self._capfd.readouterr()
         try:
             with within_limits():
-                job.run(main, snakemake)
+                jobs.run(main, snakemake)
         except SystemExit as end:
             assert end.code == 1
             told = log.read_text("utf-8")

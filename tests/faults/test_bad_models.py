@@ -53,7 +53,7 @@ from spoilt_models import (  # noqa: E402
 )
 from tiny_models import make_clip  # noqa: E402
 
-from scripts import job  # noqa: E402
+from scripts import jobs  # noqa: E402
 from scripts.models import fetch_model  # noqa: E402
 from scripts.models.encoders import load_encoder  # noqa: E402
 
@@ -358,7 +358,7 @@ def fetched(steps: Steps, folder: Path) -> tuple[str, Path]:
     )  # fmt: skip
     try:
         with within_limits():
-            job.run(fetch_model.main, snakemake)
+            jobs.run(fetch_model.main, snakemake)
     except SystemExit:
         told = log.read_text("utf-8")
         check_message(told[told.index("ERROR") :])

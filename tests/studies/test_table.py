@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scripts.evaluate.intervals import Resampling
-from scripts.studies.table import mean_rows, write_rows
+from scripts.studies.table import About, mean_rows, write_rows
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,9 @@ def test_rows_end_in_a_newline_alone(tmp_path):
 
 
 def test_a_share_of_all_has_width_and_another_measure_that_never_varies_has_none():
-    key, measures = ("model", "prompt", "scorer"), ["recall@1", "found@10", "cosine_right"]
+    about = About(("model", "prompt", "scorer"), "text_to_image")
+    measures = ["recall@1", "found@10", "cosine_right"]
     values, images = np.ones((10, 3)), np.repeat(np.arange(5), 2)
-    rows = mean_rows(key, "", measures, values, images, Resampling(100, 0))
+    rows = mean_rows(about, measures, values, images, Resampling(100, 0))
     least = round(0.025 ** (1 / 5), 9)
     assert [(row["low"], row["high"]) for row in rows] == [(least, 1), (least, 1), (1, 1)]
