@@ -107,6 +107,7 @@ def of_captions(about: Mapping[str, Any], model: str, prompt: str) -> Warned:
     Parameters
     ----------
     about : the sidecar of their features
+    model, prompt : that they are of
     """
     cut, captions = about["truncated"], about["shape"][0]
     if cut < CUT * captions or not cut:
@@ -125,6 +126,7 @@ def of_precision(found: Mapping[str, Any], model: str) -> Warned:
     Parameters
     ----------
     found : the contents of precision.json
+    model : that it is of
     """
     if found["reason"] not in ("apart", "not_finite"):
         return []
