@@ -216,7 +216,8 @@ class _Converter(TableSetter):
 
     def _section(self, node: Element) -> str:
         content = self.flow(node.children)
-        return f"#abstract[{content}]" if node.is_of("abstract") else content
+        kinds = [kind for kind in ("warnings", "abstract") if node.is_of(kind)]
+        return f"#{kinds[0]}[{content}]" if kinds else content
 
     def _list(self, node: Element, kind: str) -> str:
         items = []
