@@ -157,7 +157,9 @@ def _told(error: ValidationError) -> str:
         )
     if error.validator == "enum":
         return f"{key}: {error.instance!r}; {nearest(str(error.instance), error.validator_value)}"
-    meaning = error.schema.get("description", "").strip() if isinstance(error.schema, dict) else ""
+    said = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+    # what follows is for the reader of config/README.md
+    meaning = " ".join(said.partition("\n\n")[0].split())
     return f"{key}: {error.message}" + (f" ({meaning})" if meaning else "")
 
 
