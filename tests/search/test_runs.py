@@ -18,7 +18,7 @@ def test_the_newest_run_answers_unless_another_is_named(tmp_path):
     assert find_run(results, {}).prompt == "photo"
     assert find_run(results, {"prompt": "plain"}).dataset == "other"
     named = {"prompt": "plain", "dataset": "squares"}
-    assert find_run(results, named) == RunName("squares", "colours", "plain", "cosine", "test")
+    assert find_run(results, named) == RunName("squares", "colours", "plain", "cosine")
 
 
 @pytest.mark.parametrize(
@@ -29,12 +29,6 @@ def test_the_newest_run_answers_unless_another_is_named(tmp_path):
 def test_an_unknown_name_is_refused_with_the_nearest_one(project, part, name, near):
     with pytest.raises(BadInput, match=f"--{part}\n.*{name}\n.*{near}\n.*did you mean {near}"):
         find_run(project / "results", {part: name})
-
-
-def test_a_split_without_features_names_the_command_that_makes_them(project):
-    with pytest.raises(BadInput) as error:
-        find_run(project / "results", {}, split="val")
-    assert "./run snakemake --cores all results/squares/colours/val/images.npy" in str(error.value)
 
 
 def test_before_any_run_the_commands_that_make_one_are_named(tmp_path):
@@ -59,8 +53,5 @@ def test_an_index_that_was_not_built_offers_those_that_were(project, capsys):
     assert "flat, hnsw" in told and "did you mean hnsw?" in told and "Traceback" not in told
     assert main(["red", "--index", "ivf-pq", *folders(project)]) == 1
     target = "results/squares/colours/plain/cosine/index.ivf-pq.text_to_image.faiss"
-    assert f"./run snakemake --cores all {target}" in capsys.readouterr().err
-    with pytest.raises(BadInput, match="leave out --split"):
-        make_split = project / "results/squares/colours/val"
-        make_split.mkdir()
-        find_run(project / "results", {}, split="val", index="hnsw")
+    assert f"./run snakemake {target} --cores all" in capsys.readouterr().err
+    assert main(["red", "--split", "val", "--index", "hnsw", *folders(project)]) == 1
