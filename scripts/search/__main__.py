@@ -84,7 +84,7 @@ def as_json(
 
 def as_rows(query: Query, hits: Sequence[Hit]) -> Iterator[tuple[object, ...]]:
     """Hits for a table, see ``COLUMNS``; texts on one line, as ``as_text`` has them."""
-    asked = (query.line, query.id, query.text)
+    asked = (query.line, "" if query.id is None else query.id, query.text)
     for hit in hits:
         caption = " ".join((hit.caption or "").split())
         found = (hit.rank, f"{hit.score:.6f}", hit.image, hit.split, caption)
@@ -271,8 +271,8 @@ def _tell_scope(engine: Search, splits: Sequence[str], options: argparse.Namespa
     print(f"Asked {', '.join(asked)}{through}{alone}", file=sys.stderr)
     rest = engine.not_encoded()
     if rest and options.split == "all" and not options.index:
-        some = " and ".join(f"{images:,} images of {split}" for split, images in rest.items())
-        print(f"Not encoded: {some}. To look through them, too:\n  {engine.encoding()}",
+        some = " and ".join(f"{split} ({images:,})" for split, images in rest.items())
+        print(f"Not encoded: images of {some}. To look through them, too:\n  {engine.encoding()}",
               file=sys.stderr)  # fmt: skip
 
 

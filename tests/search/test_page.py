@@ -230,6 +230,54 @@ def test_who_waits_too_long_is_told_so(project, monkeypatch):
     assert sentence(client, "red").status_code == 200
 
 
+# ---- in one split or several ----
+
+
+def test_the_page_looks_through_every_split_or_one_and_asks_with_an_image_of_any(project):
+    names = {"train": ["blue.png", "green.png"], "val": ["orange.png"], "test": ["red.png"]}
+    make_run(project, splits=names)
+    (project / "results/squares/colours/train/images.npy").unlink()
+    client = client_of(project)
+
+    def found(reply):
+        return [(hit["split"], hit["row"], hit["image"]) for hit in reply.get_json()["hits"]]
+
+    both = [("test", 0, "red.png"), ("val", 0, "orange.png")]
+    assert found(sentence(client, "red")) == both
+    assert found(sentence(client, "red", split="val")) == both[1:]
+    wishes = {"run": RUN, "split": "val", "find": "images"}
+    reply = client.post("/api/image/test/0", query_string=wishes, headers=OWN)
+    assert found(reply) == both[1:]
+    assert reply.get_json()["captions_of_query"] == CAPTIONS["red.png"]
+    for hit in sentence(client, "red").get_json()["hits"]:
+        shown = Image.open(io.BytesIO(client.get(hit["picture"], headers=OWN).data))
+        assert (shown.getpixel((0, 0))[1] > 100) == (hit["image"] == "orange.png")
+    told = client.get("/api/run", query_string={"run": RUN}, headers=OWN).get_json()
+    assert (told["splits"], told["images"], told["captions"]) == (["test", "val"], 2, 3)
+    assert told["rest"] == {"train": 2} and "train/images.npy" in told["encoding"]
+    setup = json.loads(
+        re.search(r'id="setup">(.*?)</script>', client.get("/", headers=OWN).text)[1]
+    )
+    assert setup["runs"][0]["splits"] == ["val", "test"] and setup["split"] == ""
+    one = client.get("/api/run", query_string={"run": RUN, "split": "val"}, headers=OWN).get_json()
+    assert (one["splits"], one["rest"], one["encoding"]) == (["val"], {}, "")
+    # it is found as soon as it is there
+    make_run(project, splits=names)
+    assert len(found(sentence(client, "red"))) == 4
+
+
+@pytest.mark.parametrize("split", ["all", "tets", "../test", "x" * 5000])
+def test_a_split_that_is_none_is_refused(client, split):
+    told = error_of(sentence(client, "red", split=split), 400)
+    assert "train or val or test" in told and len(told) < 500
+    assert error_of(client.post(f"/api/image/{split}/0?run={RUN}", headers=OWN), 404)
+
+
+def test_a_split_that_is_not_encoded_is_told_before_the_page_opens(project, capsys):
+    assert main(["--serve", "--split", "val", *folders(project)]) == 1
+    assert "one that squares has: test" in capsys.readouterr().err
+
+
 # ---- through an index ----
 
 

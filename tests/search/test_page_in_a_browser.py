@@ -238,6 +238,27 @@ def test_another_run_answers_the_same_question_otherwise(opened):
     assert [line.text for line in opened.all("#hits .line")] == scores
 
 
+def test_a_split_is_chosen_and_the_address_keeps_it(opened):
+    names = {"train": ["blue.png"], "val": ["green.png"], "test": ["orange.png", "red.png"]}
+    make_run(opened.project, finished=4_000_000.0, splits=names)
+    opened.open("/?q=red&split=val")
+    opened.shows(GREEN)
+    assert opened.text("scope") == "1 images and 1 captions of squares (val)"
+    opened.one("split").find_element("css selector", 'option[value=""]').click()
+    opened.until(lambda: len(opened.all("#hits > li")) == 4)
+    assert opened.text("scope") == "4 images and 6 captions of squares (test, train, val)"
+    assert [line.text.split()[2] for line in opened.all("#hits .line")][:2] == ["test", "test"]
+    assert "split" not in opened.driver.current_url and not opened.one("rest").is_displayed()
+    opened.all("#hits .picture")[2].click()
+    opened.until(lambda: "image=train-0" in opened.driver.current_url and opened.all("#hits li"))
+    (opened.project / "results/squares/colours/train/images.npy").unlink()
+    opened.open()
+    assert opened.text("rest").startswith(
+        "Not encoded, and so not looked through: images of train (1)."
+    )
+    assert "snakemake results/squares/colours/train/images.npy" in opened.text("encoding")
+
+
 def test_an_index_is_chosen_and_the_address_keeps_it(opened):
     opened.open("/?q=green")
     opened.shows(GREEN)
