@@ -170,10 +170,12 @@ def serve(options: argparse.Namespace) -> None:
             "add --allow-network if all who reach it may search and see the images",
         )  # fmt: skip
     first, split = _run(options), _split(options)
-    # what keeps it from answering is told at once
-    Search(options.results, _data(options), first, split=split).splits(options.index)
+    data = _data(options)
+    if split is not None:
+        # what keeps it from answering is told at once
+        Search(options.results, data, first, split=split).splits(options.index)
     top_k = min(options.top_k, page.MAX_ANSWERS)
-    runs = page.Runs(options.results, _data(options))
+    runs = page.Runs(options.results, data)
     begin = page.Beginning(first, split, options.index, top_k)
     page.serve(runs, begin, options.host, options.port)
 
@@ -184,8 +186,16 @@ def _run(options: argparse.Namespace) -> RunName:
 
 
 def _data(options: argparse.Namespace) -> Path:
-    # beside the folder by its name: behind a link there may be another's
-    return options.data or Path(os.path.abspath(options.results)).parent / "data"  # noqa: PTH100
+    """The run's folder of data; raises ``BadInput`` where it is not beside its results."""
+    # by the name of the folder: behind a link there may be another's
+    beside = Path(os.path.abspath(options.results)).parent / "data"  # noqa: PTH100
+    folder = options.data or beside
+    if not folder.is_dir():
+        raise BadInput(
+            "--data", f"no folder {folder}", "the one that the run's pictures and models are in",
+            "name it: --data FOLDER",
+        )  # fmt: skip
+    return folder
 
 
 def _split(options: argparse.Namespace) -> str | None:
@@ -201,7 +211,8 @@ def answer(options: argparse.Namespace) -> Iterator[str]:
     photo = open_photo(options.image) if options.image else None
     query = checked_query(options.query) if options.query is not None else ""
     queries = read_queries(options.queries) if options.queries else []
-    engine = Search(options.results, _data(options), _run(options), split=_split(options))
+    name = _run(options)
+    engine = Search(options.results, _data(options), name, split=_split(options))
     splits = engine.splits(options.index)
     find: Find = options.find or ("captions" if photo else "images")
     if queries:
@@ -252,8 +263,10 @@ def _answers(
             told = as_json(asked, find, engine, options.index, hits)
             yield json.dumps(told, ensure_ascii=False)
     if cuts:
-        told = f"Queries longer than the model reads, their ends left out: lines {', '.join(cuts)}"
-        print(told, file=sys.stderr)
+        print(
+            f"Queries longer than the model reads, their ends left out: lines {', '.join(cuts)}",
+            file=sys.stderr,
+        )
 
 
 class Lines:

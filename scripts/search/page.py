@@ -216,7 +216,9 @@ class Page:
     def about_run(self) -> dict[str, Any]:
         """Facts of a run, and captions to begin with."""
         with self._asked() as engine:
-            rest = engine.not_encoded() if request.args.get("split", "") == "" else {}
+            # who asks over the network has no terminal here, and need not know its folders
+            offered = not (request.args.get("split") or self._network_name)
+            rest = engine.not_encoded() if offered else {}
             more = {"rest": rest, "encoding": engine.encoding() if rest else ""}
             return about(engine) | more | {"examples": examples(engine)}
 

@@ -255,6 +255,9 @@ def test_the_page_looks_through_every_split_or_one_and_asks_with_an_image_of_any
     told = client.get("/api/run", query_string={"run": RUN}, headers=OWN).get_json()
     assert (told["splits"], told["images"], told["captions"]) == (["test", "val"], 2, 3)
     assert told["rest"] == {"train": 2} and "train/images.npy" in told["encoding"]
+    others = client_of(project, network_name="box")
+    told = others.get("/api/run", query_string={"run": RUN}, headers=OWN).get_json()
+    assert (told["rest"], told["encoding"]) == ({}, "")
     setup = json.loads(
         re.search(r'id="setup">(.*?)</script>', client.get("/", headers=OWN).text)[1]
     )

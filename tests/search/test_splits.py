@@ -136,6 +136,11 @@ def test_without_data_it_is_the_folder_beside_the_results(project, tmp_path, mon
     monkeypatch.chdir(tmp_path.parent)
     assert main(["red", "--results", f"{tmp_path.name}/results/"]) == 0
     (project / "data").rename(project / "elsewhere")
+    for asked in ("red", "--serve"):
+        assert main([asked, "--results", str(project / "results")]) == 1
+        err = capsys.readouterr().err
+        assert f"no folder {project}/data" in err and "name it: --data FOLDER" in err
+    (project / "data").mkdir()
     assert main(["red", "--results", str(project / "results")]) == 1
     err = capsys.readouterr().err
     assert f"{project}/data/squares/splits.json" in err and "--data FOLDER" in err
