@@ -125,7 +125,7 @@ def _first(results: Path, runs: Sequence[RunName]) -> RunName:
         order = [[str(name) for name in order[f"{part}s"]] for part in PARTS[1:]]
     except FileNotFoundError:  # it is written when all of a run is done
         return runs[0]
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
         log.warning("%s says no order of runs: %r", path, error)
         return runs[0]
 
@@ -200,6 +200,9 @@ def making(results: Path, dataset: str, files: Sequence[Path]) -> str:
     if config.is_file():
         config = home / results.name / config.relative_to(results)
         words += ["--configfile", str(config.relative_to(here) if here == home else config)]
+    if any(file.exists() for file in files):
+        # made with other settings, of which no time of a file tells
+        words.append("--force")
     return shlex.join([*words, "--rerun-triggers", "mtime"])
 
 
