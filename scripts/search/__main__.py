@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.job import BadInput, whole
 from scripts.letters import printable
-from scripts.search.engine import Find, Hit, Search, checked_query, open_photo
-from scripts.search.queries import Query, read_queries
+from scripts.search.engine import Find, Hit, Search
+from scripts.search.queries import Query, checked_query, open_photo, read_queries
 from scripts.search.runs import PARTS, RunName, find_run
 
 if TYPE_CHECKING:
@@ -162,9 +162,9 @@ def _port(text: str) -> int:
 
 def serve(options: argparse.Namespace) -> None:
     """Open the page and answer until Ctrl-C."""
-    from scripts.search import page
+    from scripts.search import addresses, page
 
-    if not (options.allow_network or page.is_loopback(options.host)):
+    if not (options.allow_network or addresses.is_loopback(options.host)):
         raise BadInput(
             "--host", options.host, "this machine alone: 127.0.0.1, ::1 or localhost",
             "add --allow-network if all who reach it may search and see the images",

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 from scripts.job import BadInput, digest_of_file, read_json
+from scripts.search.queries import checked_query, open_photo
 from scripts.search.runs import (
     DELETE,
     RunName,
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 Side = Literal["texts", "images"]
 Find = Literal["images", "captions"]
-MAX_PHOTO = 256 * 2**20  # bytes
-MAX_PIXELS = 100_000_000  # larger pictures are refused by their header
 
 
 @dataclass(frozen=True)
@@ -478,49 +477,3 @@ def _direction(asked: Side, find: Find) -> str | None:
     return {("texts", "images"): "text_to_image", ("images", "captions"): "image_to_text"}.get(
         (asked, find)
     )
-
-
-def checked_query(query: str) -> str:
-    """``query`` on one line; raises ``BadInput`` where it holds no words or is not text."""
-    try:
-        query.encode("utf-8")
-    except UnicodeEncodeError:
-        raise BadInput(
-            "query", f"{query!r:.80}", "UTF-8 text", "set the terminal to UTF-8"
-        ) from None
-    if not query.strip():
-        raise BadInput("query", "no words", "a sentence", 'ask like "a dog running on grass"')
-    return " ".join(query.split())
-
-
-def open_photo(path: Path) -> Image.Image:
-    """The photo in a file, see ``decode_photo``."""
-    try:
-        if path.is_dir():
-            raise BadInput(path, "a folder", "a photo", "name a file in it")
-        # a pipe may never end
-        if path.exists() and not path.is_file():
-            raise BadInput(path, "not a plain file", "a photo", "check the path")
-        if path.stat().st_size > MAX_PHOTO:
-            raise BadInput(path, f"more than {MAX_PHOTO:,} bytes", "a photo", "make it smaller")
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise BadInput(path, "no such file", "a photo", "check the path") from None
-    except OSError as error:
-        raise BadInput(path, error.strerror or str(error), "a photo", "check the path") from None
-    return decode_photo(content, path)
-
-
-def decode_photo(content: bytes, name: object) -> Image.Image:
-    """The first frame of a photo, upright and in RGB, as the dataset's own images are.
-
-    Raises ``BadInput``, which calls it ``name``, for what is no image or too large a one.
-    """
-    from scripts.data.audit import OVERSIZED, Unusable
-    from scripts.data.images import decode
-
-    try:
-        return decode(content, MAX_PIXELS)
-    except Unusable as error:
-        todo = "make it smaller" if error.reason == OVERSIZED else "convert it to JPEG or PNG"
-        raise BadInput(name, f"not readable as an image: {error.detail}", "a photo", todo) from None

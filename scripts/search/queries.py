@@ -1,4 +1,4 @@
-"""A file of sentences to ask, one after the other."""
+"""What may be asked: a sentence, a photo, or a file of sentences one after the other."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scripts.job import BadInput, not_utf8
-from scripts.search.engine import checked_query
 
+# Pillow is imported where it is used, so that --help answers at once
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_PHOTO = 256 * 2**20  # bytes
+MAX_PIXELS = 100_000_000  # larger pictures are refused by their header
 JSON_LINES = (".jsonl", ".ndjson")
 
 
@@ -78,3 +84,49 @@ def _refused(path: Path, number: int, found: str) -> BadInput:
         'a JSON string, or an object with "query": a sentence, and maybe "id": a text or number',
         "correct the line, or name the file .txt if it holds plain sentences",
     )  # fmt: skip
+
+
+def checked_query(query: str) -> str:
+    """``query`` on one line; raises ``BadInput`` where it holds no words or is not text."""
+    try:
+        query.encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadInput(
+            "query", f"{query!r:.80}", "UTF-8 text", "set the terminal to UTF-8"
+        ) from None
+    if not query.strip():
+        raise BadInput("query", "no words", "a sentence", 'ask like "a dog running on grass"')
+    return " ".join(query.split())
+
+
+def open_photo(path: Path) -> Image.Image:
+    """The photo in a file, see ``decode_photo``."""
+    try:
+        if path.is_dir():
+            raise BadInput(path, "a folder", "a photo", "name a file in it")
+        # a pipe may never end
+        if path.exists() and not path.is_file():
+            raise BadInput(path, "not a plain file", "a photo", "check the path")
+        if path.stat().st_size > MAX_PHOTO:
+            raise BadInput(path, f"more than {MAX_PHOTO:,} bytes", "a photo", "make it smaller")
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise BadInput(path, "no such file", "a photo", "check the path") from None
+    except OSError as error:
+        raise BadInput(path, error.strerror or str(error), "a photo", "check the path") from None
+    return decode_photo(content, path)
+
+
+def decode_photo(content: bytes, name: object) -> Image.Image:
+    """The first frame of a photo, upright and in RGB, as the dataset's own images are.
+
+    Raises ``BadInput``, which calls it ``name``, for what is no image or too large a one.
+    """
+    from scripts.data.audit import OVERSIZED, Unusable
+    from scripts.data.images import decode
+
+    try:
+        return decode(content, MAX_PIXELS)
+    except Unusable as error:
+        todo = "make it smaller" if error.reason == OVERSIZED else "convert it to JPEG or PNG"
+        raise BadInput(name, f"not readable as an image: {error.detail}", "a photo", todo) from None

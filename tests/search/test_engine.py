@@ -19,7 +19,8 @@ from scripts.job import BadInput
 from scripts.retrieve.indexes import build, write_index
 from scripts.retrieve.scorers import fit, save_scorer
 from scripts.search.__main__ import main
-from scripts.search.engine import Models, Search, decode_photo
+from scripts.search.engine import Models, Search
+from scripts.search.queries import decode_photo
 from scripts.search.runs import find_run
 
 

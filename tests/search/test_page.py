@@ -23,10 +23,11 @@ from PIL import Image
 
 from scripts.job import BadInput
 from scripts.retrieve.arrays import write_arrays
-from scripts.search import page
+from scripts.search import addresses, page
 from scripts.search.__main__ import main
+from scripts.search.addresses import listen
 from scripts.search.engine import Search
-from scripts.search.page import Beginning, Runs, listen, make_app
+from scripts.search.page import Beginning, Runs, make_app
 from scripts.search.runs import find_run
 
 # ---- answers ----
@@ -401,12 +402,12 @@ def test_nothing_of_the_page_is_elsewhere(client):
 def test_a_port_in_use_gives_way_to_the_next_or_is_told(monkeypatch):
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        monkeypatch.setattr(page, "PORT", port)
+        monkeypatch.setattr(addresses, "PORT", port)
         with listen("127.0.0.1", None) as other:
             assert other.getsockname()[1] > port
         with pytest.raises(BadInput, match=f"--port\n.*{port}: .*in use\n.*a free port"):
             listen("127.0.0.1", port)
-        monkeypatch.setattr(page, "PORTS_TRIED", 1)
+        monkeypatch.setattr(addresses, "PORTS_TRIED", 1)
         with pytest.raises(BadInput, match=str(port)):
             listen("127.0.0.1", None)
 
@@ -442,8 +443,8 @@ def test_before_any_run_there_is_nothing_to_serve(tmp_path, capsys):
     ("screen", "terminal", "opened"), [(True, True, 1), (False, True, 0), (True, False, 0)]
 )
 def test_a_browser_opens_only_for_someone_at_a_screen(monkeypatch, screen, terminal, opened):
-    addresses = []
-    monkeypatch.setattr("webbrowser.open", addresses.append)
+    opened_at = []
+    monkeypatch.setattr("webbrowser.open", opened_at.append)
     monkeypatch.setattr("sys.platform", "linux")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
@@ -451,8 +452,8 @@ def test_a_browser_opens_only_for_someone_at_a_screen(monkeypatch, screen, termi
         monkeypatch.setenv("DISPLAY", ":0")
     for stream in ("stdin", "stdout"):
         monkeypatch.setattr(f"sys.{stream}", type("", (), {"isatty": lambda self: terminal})())
-    page.open_browser("http://127.0.0.1:1/")
-    assert len(addresses) == opened
+    addresses.open_browser("http://127.0.0.1:1/")
+    assert len(opened_at) == opened
 
 
 @pytest.mark.parametrize("network", [False, True])

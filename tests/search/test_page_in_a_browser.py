@@ -15,7 +15,8 @@ from browser import browser, resize
 from colour_run import CAPTIONS, build_indexes, make_run
 
 from scripts.search import page
-from scripts.search.page import Beginning, Runs, listen, make_app, why_refused
+from scripts.search.addresses import listen, why_refused
+from scripts.search.page import Beginning, Runs, make_app
 from scripts.search.runs import find_run
 from scripts.search.server import make_server
 

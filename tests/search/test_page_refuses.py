@@ -9,8 +9,9 @@ from asking import OWN, RUN, error_of, images, picture, png, sentence
 from PIL import Image
 
 from scripts.search import page
+from scripts.search.addresses import is_this_machine
 from scripts.search.engine import Search
-from scripts.search.page import Beginning, Runs, is_this_machine, make_app
+from scripts.search.page import Beginning, Runs, make_app
 from scripts.search.runs import find_run
 
 # ---- strangers ----
