@@ -193,6 +193,28 @@ rule plot_index_tradeoff:
         "../scripts/report/plot_index_tradeoff.py"
 
 
+rule warn:
+    """What to know before the numbers: too few images, leads that may be chance, captions cut."""
+    input:
+        **PRECISION_STUDY,
+        metrics="results/{dataset}/tables/metrics.csv",
+        pairs="results/{dataset}/tables/pairs.csv",
+        texts=TEXTS,
+        precisions=PRECISIONS,
+        audit="results/{dataset}/audit.json",
+        source="data/{dataset}/raw/source.json",
+    output:
+        warnings="results/{dataset}/warnings.json",
+    log:
+        "results/logs/warn/{dataset}.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=fingerprint("scripts/report/warn.py"),
+    script:
+        "../scripts/report/warn.py"
+
+
 rule report_page:
     """The report in one language: one HTML file that needs nothing beside it."""
     input:
@@ -208,21 +230,14 @@ rule report_page:
         rankings=RANKINGS,
         encodings=[
             *collect("results/{{dataset}}/{model}/test/images.json", model=RUN["models"]),
-            *collect(
-                "results/{{dataset}}/{model}/test/texts.{prompt}.json",
-                zip,
-                model=[model for model, _ in ENCODED],
-                prompt=[prompt for _, prompt in ENCODED],
-            ),
+            *TEXTS,
         ],
-        precisions=collect(
-            "results/{{dataset}}/{model}/precision.json",
-            model=with_precision_to_find(RUN["models"]),
-        ),
+        precisions=PRECISIONS,
         scorers=of_runs("results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz"),
         models=collect("data/models/{model}/model.json", model=RUN["models"]),
         source="data/{dataset}/raw/source.json",
         audit="results/{dataset}/audit.json",
+        warnings="results/{dataset}/warnings.json",
         images=ancient("data/{dataset}/images"),
         flow="results/{dataset}/figures/flow.{lang}.svg",
         recall="results/{dataset}/figures/recall.{lang}.svg",
@@ -287,6 +302,7 @@ rule explorer:
         rankings=RANKINGS,
         metrics="results/{dataset}/tables/metrics.csv",
         judgments="data/{dataset}/judgments.csv",
+        warnings="results/{dataset}/warnings.json",
     output:
         html=report(
             "results/{dataset}/explorer.html",

@@ -38,15 +38,32 @@ SHOWN_CODE = [listing.split(":")[0] for listing in SHOWN_LISTINGS]
 REPORT_PARTS = [
     "scripts/report/report.html.j2",
     "scripts/report/report.css",
-    *words_of("report", "labels", "measures"),
+    *words_of("report", "labels", "measures", "warnings"),
 ]
 EXPLORER_PARTS = [
     *(f"scripts/report/explorer.{part}" for part in ("html.j2", "css", "js")),
-    *words_of("explorer", "labels", "measures"),
+    *words_of("explorer", "labels", "measures", "warnings"),
 ]
 # kinds of failure, where they are studied
 FAILURES = (
     {"failures": "results/{dataset}/tables/failures.csv"} if "errors" in RUN["studies"] else {}
+)
+
+# what another precision changes, where that is studied
+PRECISION_STUDY = (
+    {"precision_study": "results/{dataset}/tables/precision.csv"}
+    if "precision" in RUN["studies"]
+    else {}
+)
+# how the features of the runs were made, as their sidecars say
+TEXTS = collect(
+    "results/{{dataset}}/{model}/test/texts.{prompt}.json",
+    zip,
+    model=[model for model, _ in ENCODED],
+    prompt=[prompt for _, prompt in ENCODED],
+)
+PRECISIONS = collect(
+    "results/{{dataset}}/{model}/precision.json", model=with_precision_to_find(RUN["models"])
 )
 
 

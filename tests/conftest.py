@@ -108,7 +108,7 @@ def finished_run(tmp_path_factory) -> Project:
     """The demo at small scale, run to its report; to be copied, not touched.
 
     Tests that run side by side, each with a part of them, share one where SHARED_RUNS names a
-    folder: the first to come makes it, the others wait for it.
+    folder: the first to come makes it, the others wait for it. What it said stands beside it.
     """
     shared = os.environ.get("SHARED_RUNS")
     folder = Path(shared) if shared else tmp_path_factory.mktemp("finished")
@@ -119,8 +119,8 @@ def finished_run(tmp_path_factory) -> Project:
             project = copy_of_the_repository(folder / "clone")
             for config in ("small.yaml", "few.yaml"):
                 shutil.copy(ROOT / "tests" / config, project.folder / "config")
-            project.snakemake("--configfile", "config/small.yaml")
-            (folder / "done").touch()
+            done = project.snakemake("--configfile", "config/small.yaml")
+            (folder / "done").write_text(done.stderr, "utf-8")
     return Project(folder / "clone")
 
 

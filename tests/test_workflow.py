@@ -14,6 +14,7 @@ import yaml
 from small_runs import RUN, SMALL, outcome
 
 from scripts.config import checked
+from scripts.report.warned import lines
 from scripts.studies.families import table_behind
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +50,16 @@ def test_a_run_ends_with_reports_figures_and_tables(finished_run):
         for index in ("flat", "hnsw", "ivf-pq")
         for way in ("text_to_image", "image_to_text")
     }
+
+
+def test_a_run_ends_with_its_warnings_on_the_screen(finished_run):
+    said = (finished_run.folder.parent / "done").read_text("utf-8").splitlines()
+    warned = lines(finished_run.folder / RUN / "warnings.json")
+    assert len(warned) > 1 and "Only 32 test images" in warned[1]
+    at = said.index(warned[1])
+    assert said[at : at + len(warned) - 1] == warned[1:]
+    # behind the last of its steps
+    assert not any("Finished jobid" in line for line in said[at:])
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -239,6 +250,7 @@ def test_an_edited_template_encodes_that_prompt_again_and_no_other(finished):
 
 
 REPORTING = {
+    "warn",
     "plot_study",
     "plot_hubs",
     "plot_failures",

@@ -68,7 +68,10 @@ def from_location(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def from_sources(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
-    """Describe the files of the first home in ``entry["order"]`` that can be had."""
+    """Describe the files of the first home in ``entry["order"]`` that can be had.
+
+    Those before it are named as skipped.
+    """
     raw.mkdir(parents=True, exist_ok=True)
     homes = {one.home.name: (layout, one.home) for layout, one in SOURCES.items() if one.home}
     # files that are here already go before files that would have to be asked for
@@ -77,7 +80,7 @@ def from_sources(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
         paths = home.present(entry[name], raw)
         if paths:
             log.info("%s: its files are here already", name)
-            return manifest(name, layout, raw, paths, _md5(entry, layout))
+            return _after(entry, manifest(name, layout, raw, paths, _md5(entry, layout)))
     answers = ""
     for name in entry["order"]:
         log.info("%s: downloading", name)
@@ -91,7 +94,7 @@ def from_sources(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
             log.warning("%s cannot be had: %s", name, plain(error))
             answers += f"\n    {name}: {plain(error)}"
             continue
-        return manifest(name, layout, raw, paths, _md5(entry, layout))
+        return _after(entry, manifest(name, layout, raw, paths, _md5(entry, layout)))
     raise BadInput(
         raw,
         f"no source gives the dataset{answers}",
@@ -99,6 +102,12 @@ def from_sources(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
         "check the network (HTTPS_PROXY and HF_ENDPOINT are honoured) and run again, which goes on "
         "where this stopped; or get the files yourself and let location point at their folder",
     )
+
+
+def _after(entry: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
+    """``about`` with the homes that come before its own, where there are any."""
+    skipped = entry["order"][: entry["order"].index(about["source"])]
+    return {**about, "skipped": skipped} if skipped else about
 
 
 def _md5(entry: dict[str, Any], layout: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 from scripts.data.ahead import map_ahead
-from scripts.data.audit import Findings, Unusable
+from scripts.data.audit import BYTE_IDENTICAL, Findings, Unusable
 from scripts.data.download import read_manifest
 from scripts.data.files import MAX_NAME
 from scripts.data.images import Picture, take_in
@@ -199,9 +199,7 @@ def _note_oddities(kept: list[Kept], findings: Findings) -> None:
     twins: dict[str, list[str]] = {}
     for one in kept:
         twins.setdefault(one.sha256, []).append(one.image)
-    findings.note(
-        "byte-identical images", (" = ".join(same) for same in twins.values() if len(same) > 1)
-    )
+    findings.note(BYTE_IDENTICAL, (" = ".join(same) for same in twins.values() if len(same) > 1))
     findings.note(
         "captions of one letter or none",
         (

@@ -26,7 +26,8 @@ PRINTED = (
 
 NOTE = (
     "Recall@K (R@K) means the hit rate that CLIP papers report: at least one right answer in the "
-    "top K, in percent. In brackets: 95% intervals by bootstrap over images."
+    "top K, in percent. In brackets: 95% intervals by bootstrap over images, "
+    "exact ones (Clopper-Pearson) at 0 and 100%."
 )
 
 Row = dict[str, Any]

@@ -3,6 +3,9 @@
 The unit that is drawn is the image, and a caption's fate goes with its image: captions of one
 image succeed and fail together, and counting them as independent would make intervals too narrow.
 What is resampled are the queries; the gallery stays the one that it is.
+
+Where every query of a sample succeeds, or none does, resamples hold nothing else, and the bootstrap
+would be sure of what even two images show. There a share has an exact interval, by images.
 """
 
 from __future__ import annotations
@@ -125,11 +128,54 @@ def percentile_interval(samples: np.ndarray, level: float = LEVEL) -> np.ndarray
     return np.round(bounds, DIGITS)
 
 
-def interval_of_means(
-    values: np.ndarray, image_of_query: np.ndarray, resampling: Resampling, level: float = LEVEL
+def exact_at_ends(
+    bounds: np.ndarray,
+    image_of_query: np.ndarray,
+    shares: np.ndarray | bool = True,
+    level: float = LEVEL,
 ) -> np.ndarray:
-    """(c, 2) bootstrap percentile intervals of the means of ``values`` (q, c)."""
-    return percentile_interval(bootstrap_means(values, image_of_query, resampling), level)
+    """``bounds`` (c, 2) with exact ones for shares whose interval is [0, 0] or [1, 1].
+
+    Parameters
+    ----------
+    bounds : from ``percentile_interval``
+    image_of_query : (q,) the image that each query belongs to; n of them occur
+    shares : (c,) bool, or one for all: which are means of values from 0 to 1
+    level : of ``bounds``
+
+    The bounds are those of Clopper and Pearson for n images of n: with a = (1 - level) / 2, from
+    a^(1/n) to 1, and from 0 to 1 - a^(1/n). Were an image right, with all of its captions, less
+    often than a^(1/n), then n of n would be seen with a probability below a; and the mean share is
+    no lower than the share of images that are right all through. So nothing is assumed of how
+    captions of one image go together, which cannot be seen here; where they count for more than
+    one image, the interval is too wide rather than too narrow. Wilson's, which is right on average
+    over shares alone, is too narrow near 0 and 1 (Brown, Cai and DasGupta 2001).
+
+    Clopper and Pearson (1934), "The use of confidence or fiducial limits illustrated in the case of
+    the binomial", Biometrika 26; by clusters, Korn and Graubard (1998), "Confidence intervals for
+    proportions with small expected number of positive counts estimated from survey data", Survey
+    Methodology 24.
+    """
+    least = round(((1 - level) / 2) ** (1 / len(np.unique(image_of_query))), DIGITS)
+    exact = {0: (0.0, round(1 - least, DIGITS)), 1: (least, 1.0)}
+    bounds = bounds.copy()
+    for end, own in exact.items():
+        bounds[(bounds == end).all(axis=1) & shares] = own
+    return bounds
+
+
+def interval_of_means(
+    values: np.ndarray,
+    image_of_query: np.ndarray,
+    resampling: Resampling,
+    shares: np.ndarray | bool = False,
+) -> np.ndarray:
+    """(c, 2) 95% intervals of the means of ``values`` (q, c): bootstrap percentiles.
+
+    Those of ``shares``, (c,) bool or one for all, are exact at 0 and at 1: see ``exact_at_ends``.
+    """
+    bounds = percentile_interval(bootstrap_means(values, image_of_query, resampling))
+    return exact_at_ends(bounds, image_of_query, shares)
 
 
 def randomisation_p(

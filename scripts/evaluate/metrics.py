@@ -13,6 +13,7 @@ from scripts.evaluate.intervals import (
     Resampling,
     bootstrap_means,
     bootstrap_medians,
+    exact_at_ends,
     percentile_interval,
 )
 from scripts.evaluate.runs import images_of_queries, measures_of
@@ -45,6 +46,7 @@ def metrics_of(
     found: dict[str, Any] = {}
     intervals: dict[str, Any] = {}
     means, medians = ([name for name in some if name in METRICS] for some in (MEANS, MEDIANS))
+    shares = np.array([MEASURES[name].unit == "share" for name in (*means, *medians)])
     samples: dict[str, np.ndarray] = {}
     for way in DIRECTIONS:
         own, images = values[way], images_of_queries(way, rows)
@@ -58,7 +60,8 @@ def metrics_of(
             **{name: float(np.median(own[name])) for name in medians},
         }
         middles = [bootstrap_medians(own[name], images, resampling) for name in medians]
-        bounds = percentile_interval(np.column_stack([samples[way], *middles])).tolist()
+        bounds = percentile_interval(np.column_stack([samples[way], *middles]))
+        bounds = exact_at_ends(bounds, images, shares).tolist()
         intervals[way] = dict(zip((*means, *medians), bounds, strict=True))
     for name in SUMS:
         parts = MEASURES[name].sum_of
@@ -68,7 +71,11 @@ def metrics_of(
         # the same images are drawn for both directions, so their sum may be taken draw by draw
         places = [means.index(part) for part in parts]
         summed = sum(samples[way][:, places].sum(axis=1) for way in DIRECTIONS)
-        intervals[name] = percentile_interval(summed[:, None])[0].tolist()
+        low, high = percentile_interval(summed[:, None])[0].tolist()
+        if low == high:  # each part is at an end, and has exact bounds
+            of_parts = np.array([intervals[way][part] for way in DIRECTIONS for part in parts])
+            low, high = np.round(of_parts.sum(axis=0), DIGITS).tolist()
+        intervals[name] = [low, high]
     return {**found, "intervals": intervals}
 
 

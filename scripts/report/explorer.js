@@ -145,6 +145,12 @@ function speak() {
   }
   byId("language").lang = language === "en" ? "zh" : "en";
   byId("about").textContent = say("of_split", held);
+  const { warned } = phrases[language];
+  if (warned.length) {
+    const [summary, list] = byId("warnings").children;
+    summary.textContent = say("warnings", { n: number(warned.length) });
+    list.replaceChildren(...warned.map((sentence) => element("li", "", sentence)));
+  }
   document.title = `${held.dataset} · ${say("title")}`;
 }
 

@@ -6,7 +6,6 @@ forbids itself all requests, and runs no script but the one whose digest it name
 """
 
 import base64
-import csv
 import hashlib
 import io
 import json
@@ -22,17 +21,19 @@ from markupsafe import Markup
 from scripts.data.rows import Rows, read_rows
 from scripts.evaluate.compare import shown
 from scripts.evaluate.runs import Run, images_of_queries, read_run
-from scripts.job import log, progress, whole
+from scripts.job import log, progress, read_json, whole
 from scripts.jobs import Snakemake, run
 from scripts.measures import METRICS
 from scripts.protocol import DIRECTIONS
 from scripts.report.labels import read_labels
 from scripts.report.page import FOLDER, environment
 from scripts.report.style import thumbnail
+from scripts.report.warned import sentences
 from scripts.report.webfont import font_faces
 from scripts.studies.judged import accepted, read_judgments
 from scripts.studies.study_categories import members
 from scripts.studies.study_errors import KINDS
+from scripts.studies.table import read_table
 from scripts.studies.words import words_in
 from scripts.words import LANGUAGES, read_words
 
@@ -195,8 +196,10 @@ def content(
     }
 
 
-def read_phrases(kinds: Sequence[str], categories: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What the page says, by language; measures, kinds and categories as the report has them."""
+def read_phrases(
+    kinds: Sequence[str], categories: Sequence[str], warnings: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """What the page says, by language; all that the report says, too, as the report has it."""
     phrases = {}
     for language in LANGUAGES:
         own = read_words("explorer", language)
@@ -209,6 +212,8 @@ def read_phrases(kinds: Sequence[str], categories: Sequence[str]) -> dict[str, d
             name: labels.group("categories", f"lexicon: {name}").removeprefix(study)
             for name in categories
         }
+        own["warned"] = sentences(warnings, language)
+        own["warnings"] = read_words("warnings", language)["counted"]
         phrases[language] = own
     return phrases
 
@@ -240,19 +245,23 @@ def digest(text: str) -> str:
 
 
 def render(
-    dataset: str, split: str, held: dict[str, Any], lists: Sequence[Any], pictures: Sequence[str]
+    about: dict[str, str],
+    held: dict[str, Any],
+    lists: Sequence[Any],
+    pictures: Sequence[str],
+    warnings: Sequence[Mapping[str, Any]],
 ) -> str:
     """The page.
 
     Parameters
     ----------
-    dataset, split : what they are called
+    about : dataset and split, as they are called
     held : from ``content``
     lists : from ``lists_of``, run by run
     pictures : from ``small_picture``, in the order of the rows
+    warnings : the contents of warnings.json
     """
-    phrases = read_phrases(held["kinds"], [one["name"] for one in held["categories"]])
-    about = {"dataset": dataset, "split": split}
+    phrases = read_phrases(held["kinds"], [one["name"] for one in held["categories"]], warnings)
     letters = json.dumps([phrases, about, held["captions"], held["images"]], ensure_ascii=False)
     # the template sets both between their tags as they are: their digests must be of just that
     style = (FOLDER / "explorer.css").read_text("utf-8") + font_faces(letters)
@@ -276,14 +285,6 @@ def render(
     )
 
 
-def read_table(path: str | Path | None) -> list[dict[str, str]]:
-    """Rows of a table; none where the run does not make it."""
-    if not path:
-        return []
-    with Path(path).open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
 def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
@@ -299,7 +300,8 @@ def main(snakemake: Snakemake) -> None:
     side, folder = side_of(len(rows.images)), Path(files.images)
     pictures = [small_picture(folder / name, side) for name in progress(rows.images, "pictures")]
     lists = [lists_of(run_, rows) for run_ in runs]
-    page = render(snakemake.wildcards.dataset, params.split, held, lists, pictures)
+    about = {"dataset": snakemake.wildcards.dataset, "split": params.split}
+    page = render(about, held, lists, pictures, read_json(files.warnings))
     with whole(snakemake.output.html) as draft:
         draft.write_text(page, "utf-8")
     log.info("%d runs, %d pictures of %d pixels: %.1f MB", len(runs), len(pictures), side,

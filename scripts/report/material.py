@@ -50,6 +50,7 @@ class Material:
     scorers : name -> its entry in the configuration
     fitted : model, prompt and scorer -> what the scorer learnt, without its large arrays
     statistics : resamples, flips, seed
+    warnings : the contents of warnings.json
     ties, duplicates, index_costs : what studies list beside their tables, where they are in the run
     """
 
@@ -61,6 +62,7 @@ class Material:
     steps: pd.DataFrame
     audit: dict[str, Any]
     source: dict[str, Any]
+    warnings: list[dict[str, Any]]
     splits: dict[str, list[str]]
     captions: dict[str, list[str]]
     models: list[dict[str, Any]]
@@ -138,6 +140,7 @@ def read_material(files: Any, params: Any, dataset: str) -> Material:
         steps=pd.read_csv(files.steps),
         audit=read_json(files.audit),
         source=read_json(files.source),
+        warnings=read_json(files.warnings),
         splits=read_splits(files.splits),
         captions=read_captions(files.captions),
         models=[

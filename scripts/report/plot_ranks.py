@@ -59,7 +59,7 @@ def curves(
             ranks = run_.ranks[way]
             right = right_answers(way, len(ranks), gallery[way])
             found = (ranks[:, None] <= ks).astype(np.float64)
-            bounds = interval_of_means(found, images, resampling)
+            bounds = interval_of_means(found, images, resampling, shares=True)
             parts.append(
                 pd.DataFrame(
                     {

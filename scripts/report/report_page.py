@@ -35,6 +35,7 @@ from scripts.report.sections import (
 )
 from scripts.report.study import Study, sentences, study
 from scripts.report.tables import tables_of
+from scripts.report.warned import sentences as warned
 from scripts.report.webfont import font_faces
 from scripts.studies.words import split_at
 from scripts.words import read_words
@@ -166,6 +167,8 @@ def render(
                 (name, speaker.say(finding) if finding else None)
                 for name, finding in studied.savings
             ],
+            warned=warned(material.warnings, language),
+            warnings=read_words("warnings", language)["title"],
             best=studied.best,
             tiles=_tiles(studied, labels),
             bars=[

@@ -11,8 +11,9 @@ import pandas as pd
 from scripts.measures import SUMS
 from scripts.protocol import DIRECTIONS
 from scripts.report.labels import Labels
-from scripts.report.study_table import is_difference, is_share, unique
+from scripts.report.study_table import is_difference, unique
 from scripts.report.style import SMALL, WIDTH, width_of
+from scripts.studies.table import is_share
 
 MARKERS = "osD^vPX"
 

@@ -9,16 +9,13 @@ from typing import Any
 import pandas as pd
 
 from scripts.job import BadInput
-from scripts.measures import MEASURES
 from scripts.report import formats
 from scripts.studies.comparisons import comparison_rows, read_pairs
 from scripts.studies.families import FAMILY_OF
-from scripts.studies.table import COLUMNS, P_OF
+from scripts.studies.table import COLUMNS, P_OF, unit_of
 
 TEXT = ("model", "prompt", "scorer", "direction", "group", "measure")
 NUMBERS = ("x", "queries", "value", "low", "high")
-# what studies of this repository have beside the measures: fractions, and so printed in percent
-SHARES = ("share", "found@10", "published", "antihubs", "loss")
 # what says something of other rows, and is no measure to draw or to table
 HIDDEN = ("within", "p_holm", "least_cosine")
 # studies whose every value is one run's lead over another
@@ -63,19 +60,6 @@ def selected(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     every = unique(table.measure[is_measure(table.measure)])
     measures = list(settings.get("measures") or every)
     return table[table.measure.isin(measures) & table.value.notna()].reset_index(drop=True)
-
-
-def unit_of(measure: str) -> str:
-    """What a measure counts, "share", "rank" or nothing, as ``measures.Measure`` has it."""
-    if measure in MEASURES:
-        return MEASURES[measure].unit
-    # a study may look at other depths
-    return "share" if measure.startswith("recall@") or measure in SHARES else ""
-
-
-def is_share(measure: str) -> bool:
-    """Whether a measure is a fraction, to be printed in percent."""
-    return unit_of(measure) == "share"
 
 
 def printed(row: Mapping[str, Any]) -> Callable[[float], str]:

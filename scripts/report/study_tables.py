@@ -12,8 +12,9 @@ from scripts.protocol import DIRECTIONS
 from scripts.report import formats
 from scripts.report.labels import Labels
 from scripts.report.material import Material, StudyTable
-from scripts.report.study_table import is_measure, is_share, printed
+from scripts.report.study_table import is_measure, printed
 from scripts.report.table import Table, with_interval
+from scripts.studies.table import is_share
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -26,10 +26,9 @@ from scripts.report.setup_tables import (
     versions_table,
 )
 from scripts.report.study import AMONG_RESULTS, Study
-from scripts.report.study_table import unit_of
 from scripts.report.study_tables import lists_beside, study_tables
 from scripts.report.table import Table, with_interval
-from scripts.studies.table import P_OF
+from scripts.studies.table import P_OF, unit_of
 
 # what scorers take from val, as the formulas call it
 SYMBOLS = {

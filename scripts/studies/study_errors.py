@@ -202,7 +202,7 @@ def error_rows(
     queries = np.array([failure["query"] for failure in failures])
     values = (kind_of[:, None] == np.array(kinds)).astype(np.float64)
     images = images_of_queries(direction, reference.rows)[queries]
-    bounds = interval_of_means(values, images, resampling)
+    bounds = interval_of_means(values, images, resampling, shares=True)
     table = []
     for kind, column, interval in zip(kinds, values.T, bounds, strict=True):
         count = int(column.sum())

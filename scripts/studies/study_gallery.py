@@ -154,7 +154,7 @@ def gallery_rows(reference: Reference, sizes: list[int], resampling: Resampling)
     found = []
     for way in DIRECTIONS:
         values = np.concatenate([expected_hits(others[way], images, n) for n in sizes], axis=1)
-        bounds = interval_of_means(values, images_of_queries(way, rows), resampling)
+        bounds = interval_of_means(values, images_of_queries(way, rows), resampling, shares=True)
         labels = [(size, measure) for size in sizes for measure in RECALLS]
         found += [
             row(About(reference.run, way, x=size), measure, column.mean(), len(values), interval)

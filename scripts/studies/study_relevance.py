@@ -84,7 +84,7 @@ def relevance_rows(reference: Reference, judgments: Judgments, resampling: Resam
         ):
             if not chosen.any():
                 continue
-            bounds = interval_of_means(values[chosen], images[chosen], resampling)
+            bounds = interval_of_means(values[chosen], images[chosen], resampling, shares=True)
             found += [
                 row(
                     About(reference.run, way, f"{name} / {of}"),

@@ -85,7 +85,9 @@ def robustness_rows(
                     columns[f"{kind}, loss", strength, "mean"] = lost
         values = np.stack(list(columns.values()), axis=1)
         # in one go, since all of them are drawn alike
-        bounds = interval_of_means(values, images_of_queries(way, reference.rows), resampling)
+        images = images_of_queries(way, reference.rows)
+        shares = np.array([not group.endswith(", loss") for group, *_ in columns])
+        bounds = interval_of_means(values, images, resampling, shares)
         table += [
             row(About(reference.run, way, group, strength), measure, value, len(whole), interval)
             for (group, strength, measure), value, interval in zip(

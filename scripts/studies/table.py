@@ -20,7 +20,7 @@ import numpy as np
 from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
 from scripts.evaluate.runs import Run
 from scripts.job import whole
-from scripts.measures import HEADLINE, headline
+from scripts.measures import HEADLINE, MEASURES, headline
 
 COLUMNS = (
     *("model", "prompt", "scorer", "direction", "group", "x"),
@@ -31,7 +31,23 @@ ROW_END = "\r\n"
 # before the name of a measure: the adjusted p-value of its difference from zero
 P_OF = "p_holm:"
 
+# what studies of this repository have beside the measures: fractions, and so printed in percent
+SHARES = ("share", "found@10", "published", "antihubs", "loss")
+
 Row = dict[str, Any]
+
+
+def unit_of(measure: str) -> str:
+    """What a measure counts, "share", "rank" or nothing, as ``measures.Measure`` has it."""
+    if measure in MEASURES:
+        return MEASURES[measure].unit
+    # a study may look at other depths
+    return "share" if measure.startswith("recall@") or measure in SHARES else ""
+
+
+def is_share(measure: str) -> bool:
+    """Whether a measure is a fraction, to be printed in percent."""
+    return unit_of(measure) == "share"
 
 
 @dataclass(frozen=True)
@@ -96,10 +112,14 @@ def mean_rows(
     image_of_query: np.ndarray,
     resampling: Resampling,
 ) -> list[Row]:
-    """Means of the columns of ``values`` (q, c), one row for each of c ``measures``."""
+    """Means of the columns of ``values`` (q, c), one row for each of c ``measures``.
+
+    None of them is a difference: shares lie between 0 and 1.
+    """
     if not len(values):
         return []
-    bounds = interval_of_means(values, image_of_query, resampling)
+    shares = np.array([is_share(measure) for measure in measures])
+    bounds = interval_of_means(values, image_of_query, resampling, shares)
     return [
         row(about, measure, float(column.mean()), len(values), interval)
         for measure, column, interval in zip(measures, values.T, bounds, strict=True)
@@ -112,6 +132,14 @@ def write_rows(path: str | Path, rows: Sequence[Row], columns: Sequence[str] = C
         writer = csv.DictWriter(stream, columns, lineterminator=ROW_END)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def read_table(path: str | Path | None) -> list[dict[str, str]]:
+    """Rows of a table, as text; none where the run does not make it."""
+    if not path:
+        return []
+    with Path(path).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
 
 
 @contextlib.contextmanager

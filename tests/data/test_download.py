@@ -137,6 +137,7 @@ def test_the_hubs_own_client_downloads_the_parquet_files_and_no_others(entry, ra
         assert file["sha256"] == sha256(on_hub[file["path"]])
         assert file["official"] is True
     assert not (raw / "README.md").exists()
+    assert manifest["skipped"] == ["github"]
     assert "github cannot be had: Unavailable" in caplog.text and "HTTP 404" in caplog.text
 
 

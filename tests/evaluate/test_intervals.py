@@ -120,6 +120,44 @@ def test_captions_taken_as_independent_would_be_too_sure():
     assert own / naive == pytest.approx(np.sqrt(5), rel=0.1)
 
 
+@pytest.mark.parametrize("end", [0, 1])
+@pytest.mark.parametrize("images", [1, 2, 40, 1000])
+def test_a_share_that_no_query_changes_has_scipys_exact_interval_by_images(images, end):
+    """Five captions of an image are no five draws: the images are what is counted."""
+    stats = pytest.importorskip("scipy.stats")
+    values = np.full((5 * images, 1), float(end))
+    image_of_query = np.repeat(np.arange(images), 5)
+    found = interval_of_means(values, image_of_query, Resampling(100, 0), shares=True)[0]
+    exact = stats.binomtest(end * images, images).proportion_ci(0.95, method="exact")
+    assert found == pytest.approx([exact.low, exact.high], abs=1e-9)
+    assert found[end] == end and np.ptp(found) > 0
+
+
+def test_only_shares_at_an_end_get_exact_intervals():
+    """Not what lies between, nor a rank of 1 or a paired difference of 0 all through."""
+    lot = np.random.default_rng(0)
+    some = (lot.random((60, 1)) < 0.9).astype(float)
+    values = np.hstack([np.ones((60, 1)), np.zeros((60, 1)), np.full((60, 1), 0.5), some])
+    images, resampling = np.repeat(np.arange(12), 5), Resampling(200, 0)
+    plain = interval_of_means(values, images, resampling)
+    assert plain[:3].tolist() == [[1, 1], [0, 0], [0.5, 0.5]]
+    marked = np.array([False, True, True, True])
+    found = interval_of_means(values, images, resampling, marked)
+    assert found[1].tolist() == [0, pytest.approx(1 - 0.025 ** (1 / 12))]
+    assert np.array_equal(found[[0, 2, 3]], plain[[0, 2, 3]])
+
+
+def test_the_exact_interval_covers_the_truth_where_captions_go_together_or_do_not():
+    """The chance of seeing n of n, while the bound would leave the truth out, is at most 2.5%."""
+    lot = np.random.default_rng(0)
+    images = np.repeat(np.arange(12), 5)
+    least = interval_of_means(np.ones((60, 1)), images, Resampling(100, 0), shares=True)[0, 0]
+    for together in (True, False):
+        # the largest share that the interval leaves out
+        draws = lot.random((40_000, 12, 1 if together else 5)) < least - 1e-6
+        assert draws.all(axis=(1, 2)).mean() <= 0.0275
+
+
 def test_the_interval_is_the_middle_of_the_samples():
     samples = np.stack([np.arange(1001.0), np.full(1001, 0.25)], axis=1)
     assert percentile_interval(samples).tolist() == [[25, 975], [0.25, 0.25]]

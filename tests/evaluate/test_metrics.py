@@ -92,7 +92,12 @@ def test_a_perfect_model_has_every_recall():
         values = found[direction]
         assert values["recall@1"] == values["mrr"] == values["median_rank"] == 1
         assert values["r_precision"] == values["map@r"] == values["ndcg@10"] == 1
-    assert found["rsum"] == 6 and found["intervals"]["rsum"] == [6, 6]
+    assert found["rsum"] == 6
+    least = 0.025 ** (1 / 20)
+    assert found["intervals"]["rsum"] == [pytest.approx(6 * least), 6]
+    for name, own in found["intervals"]["text_to_image"].items():
+        share = name.startswith("recall@") or name in ("r_precision", "map@r")
+        assert own == [pytest.approx(least) if share else 1, 1], name
 
 
 def test_rsum_is_the_sum_of_six_recalls_and_every_interval_holds_its_value():

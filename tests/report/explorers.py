@@ -36,6 +36,11 @@ LEXICON = {"dogs": ["dog", "狗"], "horses": ["horse", "horses"], "kites": ["kit
 SUBJECTS = ("dog", "girl", "boat", "red ball", "man", "horse", "bus")
 PLACES = ("in the snow", "on a beach", "near the road", "under a tree")
 TOP = 10
+WARNINGS = [
+    {"kind": "duplicates", "numbers": {"groups": 1234, "example": MARKUP}, "from": "audit.json"},
+    {"kind": "precision_not_finite", "numbers": {"model": "tiny", "precision": "float32",
+     "native": "float16", "device": "cuda"}, "from": "precision.json"},
+]  # fmt: skip
 
 
 class Made:
@@ -79,6 +84,7 @@ class Made:
             data / "judgments.csv",
             [Rating("expert", name, names[0], 0, 4.0) for name in (names[1], names[0])],
         )
+        write_json(self.folder / "warnings.json", WARNINGS)
         self.metrics.parent.mkdir(parents=True)
         to_csv(rows_of_runs(self.measured()), self.metrics)
         if failures:
@@ -144,6 +150,7 @@ class Made:
             "splits": data / "splits.json",
             "images": data / "images",
             "judgments": data / "judgments.csv",
+            "warnings": self.folder / "warnings.json",
             **({"failures": str(self.failures)} if self.failures.exists() else {}),
         }
         params = {"split": "test", "reference": ["plain", "cosine"], "lexicon": LEXICON}

@@ -33,6 +33,7 @@ from scripts.report import (
     plot_training,
     report_page,
     style,
+    warn,
 )
 from scripts.retrieve.arrays import write_arrays
 from scripts.retrieve.similarity import write_rankings
@@ -372,11 +373,26 @@ class FakeRun:
                 patched.enter_context(mock.patch.object(script, "draw", sketched))
             return self.draw(examples=1)
 
+    def warned_of(self) -> dict[str, Any]:
+        """Inputs of the rule that looks for what to warn of."""
+        study = self.metrics.with_name("precision.csv")
+        return {
+            "metrics": self.metrics,
+            "pairs": self.metrics.with_name("pairs.csv"),
+            "texts": sorted(str(path) for path in self.results.glob("*/test/texts.*.json")),
+            "precisions": self._write_precisions(),
+            "audit": self.results / "audit.json",
+            "source": self.data / "raw" / "source.json",
+            **({"precision_study": study} if "precision" in self.studies else {}),
+        }
+
     def report(self, lang: str, name: str = "report") -> str:
         """The report in one language, by the rule's own ``main``."""
         figures = self.results / "figures"
         output = self.results / f"{name}.{lang}.html"
+        warn.main(job(self.warned_of(), {"warnings": self.results / "warnings.json"}, {}))
         inputs = {
+            "warnings": self.results / "warnings.json",
             "metrics": self.metrics,
             "steps": self.results / "tables" / "steps.csv",
             "audit": self.results / "audit.json",

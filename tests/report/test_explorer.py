@@ -10,12 +10,14 @@ import re
 
 import numpy as np
 import pytest
-from explorers import CHINESE, RUNS, Made, block, unpacked
+from explorers import CHINESE, MARKUP, RUNS, WARNINGS, Made, block, unpacked
 
 from scripts.evaluate.runs import Run
+from scripts.job import write_json
 from scripts.measures import METRICS
 from scripts.protocol import DIRECTIONS
 from scripts.report import explorer
+from scripts.report.warned import sentences
 
 
 @pytest.mark.parametrize("number", range(len(RUNS)))
@@ -123,10 +125,10 @@ def test_the_same_run_gives_the_same_bytes(explored, explorer_page):
 
 def test_no_text_of_the_dataset_ends_a_script_block_or_stands_as_markup(explored, explorer_page):
     page = explorer_page.read_text("utf-8")
-    held = block(explorer_page, "held")
-    assert not set(held) & set("<>&\u2028\u2029")
+    held, phrases = block(explorer_page, "held"), block(explorer_page, "phrases")
+    assert not set(held + phrases) & set("<>&\u2028\u2029")
     assert json.loads(held)["captions"] == explored.rows.captions
-    assert "<img" not in page and "onerror=" not in page.replace(held, "")
+    assert "<img" not in page and "onerror=" not in page.replace(held, "").replace(phrases, "")
     kinds = re.findall(r"<script (?:type=\"([^\"]+)\")", page)
     assert kinds == ["application/json"] * 3 + ["text/plain"] * len(RUNS) + ["module"]
 
@@ -148,7 +150,7 @@ def test_the_policy_names_the_one_style_and_the_one_script_and_allows_no_request
 
 
 def test_categories_and_kinds_are_called_as_in_the_report_and_others_by_their_own_name():
-    phrases = explorer.read_phrases(["colour"], ["people", "kites"])
+    phrases = explorer.read_phrases(["colour"], ["people", "kites"], [])
     assert phrases["zh"]["kinds"] == {"colour": "颜色不同"}
     assert phrases["zh"]["categories"] == {"people": "人物", "kites": "kites"}
     assert phrases["en"]["categories"]["people"] == "people"
@@ -164,3 +166,14 @@ def test_a_run_whose_failures_nobody_looked_at_has_a_page(tmp_path):
     made = Made(tmp_path, RUNS[:1], failures=False)
     held = json.loads(block(made.page(), "held"))
     assert held["kinds"] == [] and held["failures"] == {}
+
+
+def test_what_a_run_warns_of_stands_in_the_page_in_each_language(explorer_page, tmp_path):
+    phrases = json.loads(block(explorer_page, "phrases"))
+    for language, own in phrases.items():
+        assert own["warned"] == sentences(WARNINGS, language)
+        assert MARKUP in own["warned"][0] and "1,234" in own["warned"][0]
+    assert explorer_page.read_text("utf-8").count('<details id="warnings">') == 1
+    made = Made(tmp_path, RUNS[:1], failures=False)
+    write_json(made.folder / "warnings.json", [])
+    assert '<details id="warnings">' not in made.page().read_text("utf-8")

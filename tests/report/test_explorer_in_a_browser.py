@@ -9,11 +9,23 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import browser, resize
-from explorers import CHINESE, MARKUP, RUNS, SCRIPT, TOP, Made, Reader, block, unpacked
+from explorers import (
+    CHINESE,
+    MARKUP,
+    RUNS,
+    SCRIPT,
+    TOP,
+    WARNINGS,
+    Made,
+    Reader,
+    block,
+    unpacked,
+)
 
 from scripts.evaluate.runs import images_of_queries
 from scripts.measures import METRICS
 from scripts.protocol import DIRECTIONS
+from scripts.report.warned import sentences
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +60,17 @@ def test_it_opens_from_disk_and_shows_all_queries_and_the_first(reader, explored
     assert reader.text("#count") == f"{count} of {count} queries"
     assert reader.chosen == 0
     assert reader.text("#detail h2") == MARKUP
+
+
+def test_warnings_open_at_the_top_in_the_language_of_the_page(reader, explorer_page):
+    reader.open(explorer_page, "#lang=en")
+    assert reader.text("#warnings summary") == "Warnings (2)"
+    reader.js("document.querySelector('#warnings summary').click()")
+    shown = "return [...document.querySelectorAll('#warnings li')].map((one) => one.innerText)"
+    assert reader.js(shown) == sentences(WARNINGS, "en")
+    reader.js("document.getElementById('language').click()")
+    assert reader.text("#warnings summary") == "提醒（2）"
+    assert reader.js(shown) == sentences(WARNINGS, "zh")
 
 
 @pytest.mark.parametrize("way", DIRECTIONS)

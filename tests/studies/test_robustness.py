@@ -160,3 +160,14 @@ def test_features_of_fewer_variants_than_the_sidecar_names_are_refused(job):
 def test_features_that_are_not_of_damaged_captions_are_refused(job):
     with pytest.raises(BadInput, match='no "variants"'):
         study_robustness.main(job())
+
+
+def test_a_damage_that_costs_no_query_anything_costs_nothing_for_sure():
+    rows, images, _ = collection(COUNTS, seed=2)
+    texts = images[rows.image_of_caption]
+    table = robustness_rows(reference_of(rows, images, texts), {("typos", 0.5): texts}, RESAMPLING)
+    for way in DIRECTIONS:
+        (loss,) = part_of(table, way, "typos, loss", 0.5)
+        assert (loss["value"], loss["low"], loss["high"]) == (0, 0, 0)
+        for row in part_of(table, way, "typos", 0.5):
+            assert row["value"] == row["high"] == 1 and row["low"] < 0.9

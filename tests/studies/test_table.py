@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 
+import numpy as np
 import pytest
 
-from scripts.studies.table import write_rows
+from scripts.evaluate.intervals import Resampling
+from scripts.studies.table import About, mean_rows, write_rows
 
 
 @pytest.mark.parametrize(
@@ -35,3 +37,12 @@ def test_a_text_comes_back_from_a_table_as_it_was(tmp_path, text):
 def test_rows_end_in_a_newline_alone(tmp_path):
     write_rows(tmp_path / "study.csv", [{"group": "a", "x": 1}], ["group", "x"])
     assert (tmp_path / "study.csv").read_bytes() == b"group,x\na,1\n"
+
+
+def test_a_share_of_all_has_width_and_another_measure_that_never_varies_has_none():
+    about = About(("model", "prompt", "scorer"), "text_to_image")
+    measures = ["recall@1", "found@10", "cosine_right"]
+    values, images = np.ones((10, 3)), np.repeat(np.arange(5), 2)
+    rows = mean_rows(about, measures, values, images, Resampling(100, 0))
+    least = round(0.025 ** (1 / 5), 9)
+    assert [(row["low"], row["high"]) for row in rows] == [(least, 1), (least, 1), (1, 1)]

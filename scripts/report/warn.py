@@ -1,0 +1,247 @@
+"""What a reader should know before the numbers: the contents of warnings.json.
+
+A warning is a kind, its numbers, and the file that they come from. It has no words: the sentence of
+each kind stands in ``scripts/words/warnings.<language>.yaml``, and ``warned.py`` says it.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.data.audit import BYTE_IDENTICAL
+from scripts.evaluate.pairs import SIGNIFICANT
+from scripts.evaluate.runs import chance, right_answers
+from scripts.job import log, read_json, write_json
+from scripts.jobs import Snakemake, run
+from scripts.measures import RECALLS
+from scripts.protocol import DEPTHS, DIRECTIONS
+from scripts.studies.table import P_OF, read_table
+
+# half of the 95% interval of a share that test images should allow: where it is wider, a gain of
+# five points, which is much for a prompt, a scorer or the next larger model, is within it
+HALF_WIDTH = 0.05
+NORMAL_95 = 1.959964
+# captions cut, of all, from which on the last digit of a recall as it is printed may change
+CUT = 0.001
+
+# rows of a table in CSV, as text
+Rows = Sequence[Mapping[str, str]]
+# each of {"kind", "numbers"}
+Warned = list[dict[str, Any]]
+
+
+def half_width(images: int) -> float:
+    """Half of the 95% interval of a share of 50%, the widest that ``images`` clusters can give.
+
+    The captions of an image are taken to succeed and fail together, as they nearly do: so this is
+    what a share of images has.
+    """
+    return NORMAL_95 * 0.5 / math.sqrt(images)
+
+
+def of_size(metrics: Rows) -> Warned:
+    """Whether there are few test images, and whether lists reach over a whole gallery.
+
+    Parameters
+    ----------
+    metrics : rows of metrics.csv
+    """
+    found: Warned = []
+    for way in DIRECTIONS:
+        row = next(row for row in metrics if row["direction"] == way)
+        queries, gallery = int(row["queries"]), int(row["gallery"])
+        if way == "text_to_image" and half_width(gallery) > HALF_WIDTH:
+            numbers: dict[str, Any] = {
+                "images": gallery,
+                "half_width": round(half_width(gallery), 4),
+                "enough": math.ceil((NORMAL_95 * 0.5 / HALF_WIDTH) ** 2),
+                "wanted": HALF_WIDTH,
+            }
+            found.append({"kind": "few_images", "numbers": numbers})
+        right = right_answers(way, queries, gallery)
+        certain = [depth for depth in DEPTHS if chance(gallery, right, depth) == 1]
+        if certain:
+            numbers = {"direction": way, "measure": f"recall@{certain[0]}", "gallery": gallery}
+            found.append({"kind": "whole_gallery", "numbers": numbers})
+    return found
+
+
+def of_leads(metrics: Rows, pairs: Rows) -> Warned:
+    """For each direction, the other runs that the best one is not clearly above.
+
+    Parameters
+    ----------
+    metrics : rows of metrics.csv
+    pairs : rows of pairs.csv; the lead is over the run that comes next
+    """
+    found: Warned = []
+    for way in DIRECTIONS:
+        own = [row for row in metrics if row["direction"] == way]
+        best = max(own, key=lambda row: sum(float(row[name]) for name in RECALLS))
+        key = tuple(best[name] for name in ("model", "prompt", "scorer"))
+        leads, alike = [], 0
+        for row in pairs:
+            mine = tuple(row[name] for name in ("model", "prompt", "scorer"))
+            other = tuple(row[f"other_{name}"] for name in ("model", "prompt", "scorer"))
+            if row["direction"] == way and key in (mine, other):
+                sign = 1 if mine == key else -1
+                low, high = sorted(sign * float(row[f"mean_{end}"]) for end in ("low", "high"))
+                leads.append([sign * float(row["mean"]) + 0.0, low, high])
+                alike += row["verdict"] == "alike"
+        if alike:
+            numbers = {
+                "direction": way,
+                **dict(zip(("model", "prompt", "scorer"), key, strict=True)),
+                "alike": alike,
+                "others": len(leads),
+                "lead": min(leads),
+            }
+            found.append({"kind": "not_apart", "numbers": numbers})
+    return found
+
+
+def of_captions(about: Mapping[str, Any], model: str, prompt: str) -> Warned:
+    """Whether captions lost their end under a prompt.
+
+    Parameters
+    ----------
+    about : the sidecar of their features
+    model, prompt : that they are of
+    """
+    cut, captions = about["truncated"], about["shape"][0]
+    if cut < CUT * captions or not cut:
+        return []
+    numbers = {"model": model, "prompt": prompt, "captions": captions}
+    if cut == captions:
+        return [{"kind": "all_captions_cut", "numbers": numbers}]
+    return [
+        {"kind": "captions_cut", "numbers": {**numbers, "cut": cut, "share": cut / captions}},
+    ]
+
+
+def of_precision(found: Mapping[str, Any], model: str) -> Warned:
+    """Whether a model would not do in the fast precision of the device.
+
+    Parameters
+    ----------
+    found : the contents of precision.json
+    model : that it is of
+    """
+    if found["reason"] not in ("apart", "not_finite"):
+        return []
+    numbers = {name: found[name] for name in ("device", "native", "precision")} | {"model": model}
+    if found["reason"] == "apart":
+        cosines = found["cosines"][found["native"]].values()
+        numbers["smallest"] = min(one["smallest"] for one in cosines)
+    return [{"kind": f"precision_{found['reason']}", "numbers": numbers}]
+
+
+def of_precision_study(rows: Rows) -> Warned:
+    """Precisions that change a measure by more than chance.
+
+    Parameters
+    ----------
+    rows : of the study's table
+    """
+    tested: dict[tuple[str, str], list[bool]] = {}
+    for row in rows:
+        if row["measure"].startswith(P_OF):
+            clear = float(row["value"]) < SIGNIFICANT
+            tested.setdefault((row["model"], row["group"]), []).append(clear)
+    return [
+        {
+            "kind": "precision_changes",
+            "numbers": {"model": model, "name": name, "changed": sum(own), "total": len(own)},
+        }
+        for (model, name), own in tested.items()
+        if any(own)
+    ]
+
+
+def of_audit(audit: Mapping[str, Any]) -> Warned:
+    """Images that are there more than once.
+
+    Parameters
+    ----------
+    audit : the contents of audit.json
+    """
+    return [
+        {"kind": "duplicates", "numbers": {"groups": note["count"], "example": note["items"][0]}}
+        for note in audit["notes"]
+        if note["note"] == BYTE_IDENTICAL
+    ]
+
+
+def of_source(source: Mapping[str, Any]) -> Warned:
+    """Sources that come first in the configuration and could not be had.
+
+    Parameters
+    ----------
+    source : the contents of source.json
+    """
+    skipped = source.get("skipped", [])
+    numbers = {"source": source["source"], "skipped": skipped}
+    return [{"kind": "sources_skipped", "numbers": numbers}] if skipped else []
+
+
+def worst(cut: Iterable[dict[str, Any]]) -> Warned:
+    """Of the prompts under which captions were cut, the one of each model that cut most."""
+    of_model: dict[str, dict[str, Any]] = {}
+    for one in cut:
+        model = one["numbers"]["model"]
+        if model not in of_model or _share(one) > _share(of_model[model]):
+            of_model[model] = one
+    return list(of_model.values())
+
+
+def _share(cut: dict[str, Any]) -> float:
+    return cut["numbers"].get("share", 1.0)
+
+
+def warnings_of(files: Any) -> Warned:
+    """All warnings of a run, the weightiest first, each with the file that it comes from.
+
+    Parameters
+    ----------
+    files : the inputs of the rule
+    """
+    metrics, pairs = read_table(files.metrics), read_table(files.pairs)
+    cut = [
+        {**one, "from": path}
+        for path in files.texts
+        for one in of_captions(
+            read_json(path), Path(path).parts[-3], Path(path).stem.removeprefix("texts.")
+        )
+    ]
+    precisions = [
+        {**one, "from": path}
+        for path in files.get("precisions", [])
+        for one in of_precision(read_json(path), Path(path).parts[-2])
+    ]
+    study = files.get("precision_study")
+    found = [
+        *_from(files.metrics, of_size(metrics)),
+        *_from(files.pairs, of_leads(metrics, pairs)),
+        *worst(cut),
+        *precisions,
+        *_from(study, of_precision_study(read_table(study))),
+        *_from(files.audit, of_audit(read_json(files.audit))),
+        *_from(files.source, of_source(read_json(files.source))),
+    ]
+    return found
+
+
+def _from(path: str, found: Warned) -> Warned:
+    return [{**one, "from": str(path)} for one in found]
+
+
+def main(snakemake: Snakemake) -> None:
+    """Unpack the job."""
+    found = warnings_of(snakemake.input)
+    log.info("warnings: %d", len(found))
+    write_json(snakemake.output.warnings, found)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)
