@@ -48,6 +48,11 @@ def setting(path: str):
     return reduce(getitem, path.split("/"), config)
 
 
+def settings(section: str, *keys: str) -> dict:
+    """Some keys of a section, as params of their names."""
+    return {key: setting(f"{section}/{key}") for key in keys}
+
+
 RUN = config["run"]
 DATASET = RUN["dataset"]
 TRAINED = [model for model in RUN["models"] if config["models"][model]["source"] == "train"]
@@ -101,13 +106,9 @@ PICTURES_OF_DATASET = {
     "table": "data/{dataset}/images.csv",
 }
 # how features are computed
-COMPUTED = {key: setting(f"encode/{key}") for key in ("batch_size", "precision", "device")}
+COMPUTED = settings("encode", "batch_size", "precision", "device")
 # of what is judged on the test split, with intervals by resampling its queries
-ON_TEST = {
-    "split": "test",
-    "resamples": setting("statistics/resamples"),
-    "seed": setting("statistics/seed"),
-}
+ON_TEST = {"split": "test", **settings("statistics", "resamples", "seed")}
 
 
 def of_runs(pattern: str) -> list[str]:
@@ -147,11 +148,11 @@ RANKED_ON_CPU = config["similarity"]["device"] == "cpu"
 # figures of their own kind, each of a study
 PICTURES = [
     picture
-    for study, picture in {
-        "geometry": "hubs",
-        "errors": "failures",
-        "indexes": "index_tradeoff",
-    }.items()
+    for study, picture in (
+        ("geometry", "hubs"),
+        ("errors", "failures"),
+        ("indexes", "index_tradeoff"),
+    )
     if study in RUN["studies"]
 ]
 
@@ -177,14 +178,9 @@ def models_from(trained: bool) -> str:
     return one_of(n for n, e in config["models"].items() if (e["source"] == "train") == trained)
 
 
-def scorers_of(*kinds: str) -> str:
-    """Pattern for the scorers of these kinds."""
-    return one_of(n for n, entry in config["scorers"].items() if entry["kind"] in kinds)
-
-
-def scorers_not_of(*kinds: str) -> str:
-    """Pattern for the scorers of all other kinds."""
-    return one_of(n for n, entry in config["scorers"].items() if entry["kind"] not in kinds)
+def scorers_of(kind: str, others: bool = False) -> str:
+    """Pattern for the scorers of a kind, or for all others."""
+    return one_of(n for n, entry in config["scorers"].items() if (entry["kind"] == kind) != others)
 
 
 wildcard_constraints:
@@ -216,27 +212,11 @@ def with_bases(models) -> list[str]:
     return found
 
 
-def encoded_for_runs() -> list[tuple[str, str, str]]:
-    """Model, split and prompt of all features that the runs are made of, each once."""
-    return list(
-        dict.fromkeys(
-            (model, split, prompt)
-            for mine, prompt, scorer in RUNS
-            for entry in [config["scorers"][scorer]]
-            for split in ["test", *LEARNT_FROM.get(entry["kind"], ["train", "val"])]
-            for model in [mine, *([entry["with"]] if "with" in entry else [])]
-        )
-    )
-
-
-def with_precision_to_find(models) -> list[str]:
-    """Each of these models once where their precision is left to be found, else none."""
-    return list(dict.fromkeys(models)) if config["encode"]["precision"] == "auto" else []
-
-
 def models_in_use() -> list[str]:
     """Models whose features are compared, and those that they were trained from."""
-    return with_bases(dict.fromkeys(model for model, _, _ in encoded_for_runs()))
+    others = [config["scorers"][scorer].get("with") for _, _, scorer in RUNS]
+    compared = [model for pair in zip([run[0] for run in RUNS], others) for model in pair if model]
+    return with_bases(dict.fromkeys(compared))
 
 
 def models_to_fetch() -> list[str]:

@@ -63,10 +63,8 @@ rule prepare_images:
         "../envs/data.yaml"
     threads: 8
     params:
+        **settings("prepare", "max_aspect", "max_lost", "max_pixels"),
         code=fingerprint("scripts/data/prepare_images.py"),
-        max_aspect=setting("prepare/max_aspect"),
-        max_lost=setting("prepare/max_lost"),
-        max_pixels=setting("prepare/max_pixels"),
     script:
         "../scripts/data/prepare_images.py"
 
@@ -82,9 +80,8 @@ rule split:
     conda:
         "../envs/data.yaml"
     params:
+        **settings("split", "seed", "shares"),
         code=fingerprint("scripts/data/split.py"),
-        seed=setting("split/seed"),
-        shares=setting("split/shares"),
     script:
         "../scripts/data/split.py"
 

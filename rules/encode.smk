@@ -120,10 +120,9 @@ rule encode_damaged:
         gpu=gpus_to_encode,
     params:
         **COMPUTED,
+        **settings("studies/robustness", "kinds", "strengths"),
         code=fingerprint("scripts/encode/encode_damaged.py"),
         templates=setting("prompts/{prompt}"),
-        kinds=setting("studies/robustness/kinds"),
-        strengths=setting("studies/robustness/strengths"),
         seed=setting("statistics/seed"),
     script:
         "../scripts/encode/encode_damaged.py"

@@ -81,16 +81,13 @@ rule plot_gallery:
     conda:
         "../envs/report.yaml"
     params:
+        **settings(
+            "figures/gallery", "top_k", "successes", "near_misses", "failures", "seed", "style"
+        ),
         code=fingerprint("scripts/report/plot_gallery.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
         split="test",
         direction="{direction}",
-        top_k=setting("figures/gallery/top_k"),
-        successes=setting("figures/gallery/successes"),
-        near_misses=setting("figures/gallery/near_misses"),
-        failures=setting("figures/gallery/failures"),
-        seed=setting("figures/gallery/seed"),
-        style=setting("figures/gallery/style"),
     script:
         "../scripts/report/plot_gallery.py"
 
@@ -218,7 +215,10 @@ rule warn:
 rule report_page:
     """The report in one language: one HTML file that needs nothing beside it."""
     input:
-        **{name: f"results/{{dataset}}/figures/{name}.{{lang}}.svg" for name in PICTURES},
+        **{
+            name: f"results/{{dataset}}/figures/{name}.{{lang}}.svg"
+            for name in ("flow", "recall", "ranks", *PICTURES)
+        },
         **{name: f"results/{{dataset}}/tables/{name}.csv" for name in LISTS},
         **ROWS,
         metrics="results/{dataset}/tables/metrics.csv",
@@ -239,9 +239,6 @@ rule report_page:
         audit="results/{dataset}/audit.json",
         warnings="results/{dataset}/warnings.json",
         images=ancient("data/{dataset}/images"),
-        flow="results/{dataset}/figures/flow.{lang}.svg",
-        recall="results/{dataset}/figures/recall.{lang}.svg",
-        ranks="results/{dataset}/figures/ranks.{lang}.svg",
         training=collect("results/{{dataset}}/figures/training.{model}.{{lang}}.svg", model=TRAINED),
         drawn=collect("results/{{dataset}}/figures/study.{study}.{{lang}}.svg", study=DRAWN),
         galleries=collect(

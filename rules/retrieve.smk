@@ -16,7 +16,7 @@ rule fit_scorer:
     log:
         "results/logs/fit_scorer/{dataset}.{model}.{prompt}.{scorer}.log",
     wildcard_constraints:
-        scorer=scorers_not_of("adapter"),
+        scorer=scorers_of("adapter", others=True),
     conda:
         "../envs/analysis.yaml"
     params:
@@ -62,12 +62,9 @@ rule similarity:
     resources:
         gpu=gpus_to_rank,
     params:
+        **settings("similarity", "top_k", "block_mb", "device", "shards"),
         code=fingerprint("scripts/retrieve/similarity.py"),
         split="test",
-        top_k=setting("similarity/top_k"),
-        block_mb=setting("similarity/block_mb"),
-        device=setting("similarity/device"),
-        shards=setting("similarity/shards"),
     script:
         "../scripts/retrieve/similarity.py"
 

@@ -56,15 +56,10 @@ PRECISION_STUDY = (
     else {}
 )
 # how the features of the runs were made, as their sidecars say
-TEXTS = collect(
-    "results/{{dataset}}/{model}/test/texts.{prompt}.json",
-    zip,
-    model=[model for model, _ in ENCODED],
-    prompt=[prompt for _, prompt in ENCODED],
-)
-PRECISIONS = collect(
-    "results/{{dataset}}/{model}/precision.json", model=with_precision_to_find(RUN["models"])
-)
+TEXTS = [f"results/{{dataset}}/{model}/test/texts.{prompt}.json" for model, prompt in ENCODED]
+# where it is left to be found
+PRECISIONS = collect("results/{{dataset}}/{model}/precision.json", model=RUN["models"])
+PRECISIONS = PRECISIONS if config["encode"]["precision"] == "auto" else []
 
 
 def figure(

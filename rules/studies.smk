@@ -53,12 +53,7 @@ rule study_published:
     input:
         metrics="results/{dataset}/tables/metrics.csv",
         models=collect("data/models/{model}/model.json", model=RUN["models"]),
-        encodings=collect(
-            "results/{{dataset}}/{model}/test/texts.{prompt}.json",
-            zip,
-            model=[model for model, _ in ENCODED],
-            prompt=[prompt for _, prompt in ENCODED],
-        ),
+        encodings=TEXTS,
         source="data/{dataset}/raw/source.json",
         published=PUBLISHED,
     output:
@@ -123,9 +118,8 @@ rule study_captions:
         "../envs/analysis.yaml"
     params:
         **ON_TEST,
+        **settings("studies/captions", "parts", "draws"),
         code=fingerprint("scripts/studies/study_captions.py"),
-        parts=setting("studies/captions/parts"),
-        draws=setting("studies/captions/draws"),
     script:
         "../scripts/studies/study_captions.py"
 
@@ -143,10 +137,8 @@ rule study_categories:
         "../envs/analysis.yaml"
     params:
         **ON_TEST,
+        **settings("studies/categories", "clusters", "words", "least"),
         code=fingerprint("scripts/studies/study_categories.py"),
-        clusters=setting("studies/categories/clusters"),
-        words=setting("studies/categories/words"),
-        least=setting("studies/categories/least"),
         lexicon=setting("lexicon/categories"),
     script:
         "../scripts/studies/study_categories.py"
@@ -184,9 +176,8 @@ rule study_geometry:
         "../envs/analysis.yaml"
     params:
         **ON_TEST,
+        **settings("studies/geometry", "neighbours", "hubs"),
         code=fingerprint("scripts/studies/study_geometry.py"),
-        neighbours=setting("studies/geometry/neighbours"),
-        hubs=setting("studies/geometry/hubs"),
     script:
         "../scripts/studies/study_geometry.py"
 
@@ -205,9 +196,8 @@ rule study_errors:
         "../envs/analysis.yaml"
     params:
         **ON_TEST,
+        **settings("studies/errors", "examples", "far"),
         code=fingerprint("scripts/studies/study_errors.py"),
-        examples=setting("studies/errors/examples"),
-        far=setting("studies/errors/far"),
         lexicon=setting("lexicon"),
     script:
         "../scripts/studies/study_errors.py"
@@ -248,10 +238,9 @@ rule study_indexes:
         "../envs/analysis.yaml"
     params:
         **ON_TEST,
+        **settings("studies/indexes", "sizes", "spread"),
         code=fingerprint("scripts/studies/study_indexes.py"),
         indexes={name: config["indexes"][name] for name in RUN["indexes"]},
-        sizes=setting("studies/indexes/sizes"),
-        spread=setting("studies/indexes/spread"),
     script:
         "../scripts/studies/study_indexes.py"
 

@@ -57,10 +57,13 @@ class ColourEncoder:
 
 def make_run(
     folder: Path, dataset="squares", model="colours", prompt="plain", scorer="cosine",
-    templates=("{}",), finished=1_000_000.0, captions=CAPTIONS,
+    templates=("{}",), finished=1_000_000.0, captions=CAPTIONS, splits=None,
 ) -> Path:  # fmt: skip
-    """Write what a run leaves behind, finished at this time."""
-    encoder = ColourEncoder()
+    """Write what a run leaves behind, finished at this time.
+
+    Its images are those of the test split, unless ``splits`` names others, of which each that has
+    images is encoded.
+    """
     data, results = folder / "data", folder / "results"
     images = data / dataset / "images"
     images.mkdir(parents=True, exist_ok=True)
@@ -69,13 +72,28 @@ def make_run(
         Image.new("RGB", (8, 8), colours[name.removesuffix(".png")]).save(images / name)
     records = [{"image": name, "captions": texts} for name, texts in captions.items()]
     (data / dataset / "captions.json").write_text(json.dumps(records), "utf-8")
-    (data / dataset / "splits.json").write_text(json.dumps({"test": list(captions)}))
+    splits = splits or {"test": list(captions)}
+    (data / dataset / "splits.json").write_text(json.dumps(splits))
     provenance = data / "models" / model / "model.json"
     provenance.parent.mkdir(parents=True, exist_ok=True)
     provenance.write_text("{}")
-    rows = read_rows(data / dataset / "captions.json", data / dataset / "splits.json", "test")
+    for split in filter(splits.get, splits):
+        encode(folder, dataset, model, prompt, templates, split)
+    run = results / dataset / model / prompt / scorer
+    save_scorer(run / "scorer.npz", fit("cosine", {}, {}))
+    (run / "metrics.json").write_text(json.dumps({"split": "test"}))
+    os.utime(run / "metrics.json", (finished, finished))
+    return folder
 
-    features = results / dataset / model / "test"
+
+def encode(folder: Path, dataset: str, model: str, prompt: str, templates, split: str) -> None:
+    """Write the features of a split, with what stands beside them."""
+    encoder = ColourEncoder()
+    data, results = folder / "data", folder / "results"
+    images, provenance = data / dataset / "images", data / "models" / model / "model.json"
+    rows = read_rows(data / dataset / "captions.json", data / dataset / "splits.json", split)
+
+    features = results / dataset / model / split
     features.mkdir(parents=True, exist_ok=True)
     pixels = [encoder.preprocess(Image.open(images / name)) for name in rows.images]
     texts = sum(
@@ -95,11 +113,6 @@ def make_run(
             "model": digest_of_file(provenance),
         }
         (features / f"{stem}.json").write_text(json.dumps(about | more))
-    run = results / dataset / model / prompt / scorer
-    save_scorer(run / "scorer.npz", fit("cosine", {}, {}))
-    (run / "metrics.json").write_text(json.dumps({"split": "test"}))
-    os.utime(run / "metrics.json", (finished, finished))
-    return folder
 
 
 def build_indexes(

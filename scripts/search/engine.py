@@ -8,12 +8,15 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 from scripts.job import BadInput, digest_of_file, read_json
+from scripts.search.queries import checked_query, open_photo
 from scripts.search.runs import (
     DELETE,
     RunName,
+    encoded_splits,
+    encoding,
     index_file,
-    indexed_split,
     indexes_of,
+    measured_split,
     models_behind,
     run_folder,
 )
@@ -29,8 +32,6 @@ if TYPE_CHECKING:
 
 Side = Literal["texts", "images"]
 Find = Literal["images", "captions"]
-MAX_PHOTO = 256 * 2**20  # bytes
-MAX_PIXELS = 100_000_000  # larger pictures are refused by their header
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Hit:
     Attributes
     ----------
     rank : from 1
-    row : row of the image found, or of the one that the caption found belongs to, in the split
+    split : where the image found stands, or the one that the caption found belongs to
+    row : of that image in the split
     score : inner product of the mapped features; for cosine from -1 to 1
     image : file name of that image
     captions : all captions of that image
@@ -48,11 +50,16 @@ class Hit:
     """
 
     rank: int
+    split: str
     row: int
     score: float
     image: str
     captions: list[str]
     caption: str | None = None
+
+
+class OutOfDate(BadInput):
+    """Features of another model, or of other pictures, than those that are there now."""
 
 
 class Models:
@@ -86,10 +93,16 @@ class Search:
     results, data : folders of the workflow
     name : which run, see ``find_run``
     models : where encoders come from; runs of one model may share them
+    split : to look through it alone; None for all that are encoded
     """
 
     def __init__(
-        self, results: Path, data: Path, name: RunName, models: Models | None = None
+        self,
+        results: Path,
+        data: Path,
+        name: RunName,
+        models: Models | None = None,
+        split: str | None = None,
     ) -> None:
         self.name = name
         self.image_folder = data / name.dataset / "images"
@@ -97,7 +110,9 @@ class Search:
         self._run = run_folder(results, name)
         self._dataset = data / name.dataset
         self._models = models or Models()
-        self._galleries: dict[tuple[Side, Find], np.ndarray] = {}
+        self._split = split
+        self._rows: dict[str, Rows] = {}
+        self._galleries: dict[tuple[str, Side, Find], np.ndarray] = {}
         self._indexes: dict[tuple[str, str], faiss.Index] = {}
 
     def by_text(
@@ -159,7 +174,8 @@ class Search:
         asked : what was encoded
         k : how many; fewer where there are fewer
         find : what to look for
-        index : name of an index of the run that answers in place of the exact ranking
+        index : name of an index of the run that answers in place of the exact ranking; it knows
+            only the split that was measured
 
         Raises ``BadInput`` where the run's files do not fit each other, for an index that is not
         among ``indexes``, and for any where one side is searched with itself.
@@ -172,49 +188,148 @@ class Search:
         else:
             # each model's cosine counts alike
             query = query / len(self.models)
-        if index is not None:
-            rows, scores = self._through_index(index, query, direction, k)
-        else:
-            rows, scores = top_k(query, self._gallery(asked, find), k)
-        hits = []
-        for rank, (row, score) in enumerate(zip(rows[0], scores[0], strict=True), start=1):
-            if row < 0:  # an index may find fewer
-                break
-            image = int(row) if find == "images" else int(self.rows.image_of_caption[row])
-            caption = self.rows.captions[row] if find == "captions" else None
-            captions = self.rows.captions_of(image)
-            hits.append(Hit(rank, image, float(score), self.rows.images[image], captions, caption))
-        return hits
+        found: list[tuple[float, str, int]] = []
+        for split in self.splits(index):
+            if index is not None:
+                rows, scores = self._through_index(index, query, direction, k)
+            else:
+                rows, scores = top_k(query, self._gallery(split, asked, find), k)
+            # an index may find fewer
+            found += [(s, split, r) for s, r in zip(scores[0], rows[0], strict=True) if r >= 0]
+        # as in one gallery: of equal scores, the earlier row
+        found = sorted(found, key=lambda one: -one[0])[:k]
+        return [
+            self._hit(rank, split, int(row), float(score), find)
+            for rank, (score, split, row) in enumerate(found, start=1)
+        ]
+
+    def _hit(self, rank: int, split: str, row: int, score: float, find: Find) -> Hit:
+        rows = self.rows[split]
+        image = row if find == "images" else int(rows.image_of_caption[row])
+        caption = rows.captions[row] if find == "captions" else None
+        captions = rows.captions_of(image)
+        return Hit(rank, split, image, score, rows.images[image], captions, caption)
+
+    def splits(self, index: str | None = None) -> list[str]:
+        """Splits that are looked through, the measured one first; through an index, it alone."""
+        if index is None:
+            return list(self.rows)
+        measured = measured_split(self._results, self.name)
+        if measured not in self.rows:
+            raise BadInput(
+                f"--index {index:.200}", f"a search of {', '.join(self.rows)}",
+                f"one of {measured}, of which indexes are built", "leave out --split or --index",
+            )  # fmt: skip
+        return [measured]
+
+    def not_encoded(self) -> dict[str, int]:
+        """Further splits of the dataset, and how many images each has."""
+        listed = self._images_of.items()
+        return {split: len(names) for split, names in listed if names and split not in self.rows}
+
+    def encoding(self) -> str:
+        """The command that encodes the splits ``not_encoded``."""
+        return encoding(self._results, self.name, list(self.not_encoded()))
 
     def indexes(self) -> list[str]:
         """Names of the indexes that can answer, sorted."""
-        measured = indexed_split(self._results, self.name) == self.name.split
-        return indexes_of(self._run) if measured else []
+        measured = measured_split(self._results, self.name)
+        return indexes_of(self._run) if measured in self.rows else []
 
     def open(self) -> None:
         """Read what questions of the usual kind need, so that the first one does not wait."""
-        self._gallery("texts", "images")
-        self._gallery("images", "captions")
+        for split in self.rows:
+            self._gallery(split, "texts", "images")
+            self._gallery(split, "images", "captions")
         self.encode_text("a photo")
 
     @cached_property
-    def rows(self) -> Rows:
-        """Images and captions that can be found."""
+    def rows(self) -> dict[str, Rows]:
+        """Images and captions that can be found, by split; the measured one is first.
+
+        Left out is a split of which the features are of another model, prompt or list of pictures
+        than now: the workflow encodes anew only what its next run needs. Of the measured split, and
+        of one that was asked for, ``OutOfDate`` tells.
+        """
+        measured = measured_split(self._results, self.name)
+        encoded = encoded_splits(self._results, self.name)
+        wanted = sorted(encoded, key=lambda split: split != measured)
+        if self._split is not None:
+            self._check_split(self._split, encoded)
+            wanted = [self._split]
+        found: dict[str, Rows] = {}
+        prompt = None
+        for split in filter(self._images_of.get, wanted):
+            try:
+                said = [
+                    self._about(model, stem, split).get("templates")
+                    for model in self.models
+                    for stem in ("images", f"texts.{self.name.prompt}")
+                ]
+            except OutOfDate:
+                if split in (measured, self._split):
+                    raise
+                continue
+            prompt = prompt or said
+            if said == prompt:
+                found[split] = self.rows_of(split)
+        if not found:
+            raise BadInput(
+                self._dataset / "splits.json", f"nothing of {', '.join(encoded)}",
+                "what the run encoded", "name the run's folder of data with --data",
+            )  # fmt: skip
+        return found
+
+    def _check_split(self, split: str, encoded: list[str]) -> None:
+        """Raise ``BadInput`` for a split without images, or without features."""
+        if not self._images_of[split]:
+            there = [name for name, images in self._images_of.items() if images]
+            raise BadInput(
+                "--split", split, f"one that {self.name.dataset} has: {', '.join(there)}",
+                "take one of these, or leave out --split",
+            )  # fmt: skip
+        if split not in encoded:
+            raise BadInput(
+                "--split", f"{split}, which is not encoded", f"one of {', '.join(encoded)}",
+                f"encode it: {encoding(self._results, self.name, [split])}",
+            )  # fmt: skip
+
+    def rows_of(self, split: str) -> Rows:
+        """Images and captions of any split of the dataset, encoded or not."""
         from scripts.data.rows import read_rows
 
-        return read_rows(
-            self._dataset / "captions.json", self._dataset / "splits.json", self.name.split
-        )
+        if split not in self._rows:
+            captions, splits = (self._dataset / f"{name}.json" for name in ("captions", "splits"))
+            self._rows[split] = read_rows(captions, splits, split)
+        return self._rows[split]
 
-    def photo_of(self, row: int) -> Image.Image:
-        """The image in this row of the split.
+    def split_of(self, digest: str) -> str | None:
+        """The split whose rows have this digest, among those that were read."""
+        return next((name for name, rows in self._rows.items() if rows.digest == digest), None)
+
+    @cached_property
+    def _images_of(self) -> dict[str, list[str]]:
+        """The images of each split, which may be none."""
+        from scripts.data.rows import read_splits
+
+        path = self._dataset / "splits.json"
+        if not path.is_file():
+            raise BadInput(
+                path, "no such file", f"what {self.name.dataset} was made into for the run",
+                "name the run's folder of data: --data FOLDER",
+            )  # fmt: skip
+        return read_splits(path)
+
+    def photo_of(self, split: str, row: int) -> Image.Image:
+        """The image in this row of a split.
 
         Raises ``IndexError`` for a row that is not there, ``BadInput`` for a file that is not, or
         whose name leads out of the dataset's folder.
         """
-        if not 0 <= row < len(self.rows.images):
+        images = self.rows_of(split).images
+        if not 0 <= row < len(images):
             raise IndexError(row)
-        name = PurePosixPath(self.rows.images[row])
+        name = PurePosixPath(images[row])
         if name.is_absolute() or ".." in name.parts:
             raise BadInput(
                 self._dataset / "captions.json", f"the image {name}", "a name inside images/",
@@ -233,20 +348,20 @@ class Search:
 
         return load_scorer(self._run / "scorer.npz")
 
-    def _gallery(self, asked: Side, find: Find) -> np.ndarray:
+    def _gallery(self, split: str, asked: Side, find: Find) -> np.ndarray:
         """Mapped features of what is looked for, kept for the next query."""
         from scripts.encode.stored import read_side_by_side
         from scripts.retrieve.scorers import map_gallery
 
-        if (asked, find) not in self._galleries:
+        if (split, asked, find) not in self._galleries:
             stem = "images" if find == "images" else f"texts.{self.name.prompt}"
-            folders = [self._features(model) for model in self.models]
+            folders = [self._features(model, split) for model in self.models]
             npys, sidecars = ([f / f"{stem}.{end}" for f in folders] for end in ("npy", "json"))
-            gallery, _ = read_side_by_side(npys, sidecars, self.rows, of=find)
+            gallery, _ = read_side_by_side(npys, sidecars, self.rows[split], of=find)
             if direction := _direction(asked, find):
                 gallery = map_gallery(self._scorer, gallery, direction)
-            self._galleries[asked, find] = gallery
-        return self._galleries[asked, find]
+            self._galleries[split, asked, find] = gallery
+        return self._galleries[split, asked, find]
 
     def _through_index(
         self, name: str, query: np.ndarray, direction: str | None, k: int
@@ -269,19 +384,20 @@ class Search:
         from scripts.retrieve.kinds import GALLERY
 
         there = self.indexes()
+        [split] = self.splits(name)
         # a name may come from an address, and becomes a part of a path
         if name not in there:
             raise BadInput(
                 "index", f"{name:.200}",
-                f"one that was built of the {self.name.split} split: {', '.join(there) or 'none'}",
+                f"one that was built of the {split} split: {', '.join(there) or 'none'}",
                 "take one of these, or leave it out",
             )  # fmt: skip
         path = index_file(self._run, name, direction)
-        index, about = read_index(path, path.with_suffix(".json"), self.rows.digest)
+        index, about = read_index(path, path.with_suffix(".json"), self.rows[split].digest)
         stem = "images" if GALLERY[direction] == "images" else f"texts.{self.name.prompt}"
         made_of = {
             "scorer": digest_of_file(self._run / "scorer.npz"),
-            "features": [self._about(model, stem).get("sha256") for model in self.models],
+            "features": [self._about(model, stem, split).get("sha256") for model in self.models],
             "dimension": dimension,
         }
         if any(about.get(key) != value for key, value in made_of.items()):
@@ -291,34 +407,35 @@ class Search:
             )  # fmt: skip
         return index
 
-    def _features(self, model: str) -> Path:
-        return self._results / self.name.dataset / model / self.name.split
+    def _features(self, model: str, split: str) -> Path:
+        return self._results / self.name.dataset / model / split
 
     def _encoder(self, model: str, stem: str) -> Encoder:
         """The model, in the precision that features were computed in, as their sidecar says."""
-        precision = str(self._about(model, stem).get("precision", "float32"))
+        about = self._about(model, stem, next(iter(self.rows)))
+        precision = str(about.get("precision", "float32"))
         return self._models.encoder(self._data / "models" / model, precision)
 
     def _templates(self, model: str) -> list[str]:
         """The prompt that the captions went through; raises ``BadInput`` where it is not told."""
-        stem = f"texts.{self.name.prompt}"
-        templates = self._about(model, stem).get("templates")
+        stem, split = f"texts.{self.name.prompt}", next(iter(self.rows))
+        templates = self._about(model, stem, split).get("templates")
         if not (
             isinstance(templates, list) and templates and all("{}" in str(t) for t in templates)
         ):
             raise BadInput(
-                self._features(model) / f"{stem}.json", f"templates: {templates!r:.80}",
+                self._features(model, split) / f"{stem}.json", f"templates: {templates!r:.80}",
                 "sentences with a place {} for the caption", DELETE,
             )  # fmt: skip
         return list(map(str, templates))
 
-    def _about(self, model: str, stem: str) -> dict[str, Any]:
-        """What the sidecar of some features says, if they are of the model that is there now.
+    def _about(self, model: str, stem: str, split: str) -> dict[str, Any]:
+        """What the sidecar of some features says, if they are of what is there now.
 
-        Queries and gallery have to come from the same weights.
+        Queries and gallery have to come from the same weights, and rows are told by their number.
         """
         folder = self._data / "models" / model
-        path, provenance = self._features(model) / f"{stem}.json", folder / "model.json"
+        path, provenance = self._features(model, split) / f"{stem}.json", folder / "model.json"
         if not provenance.is_file():
             raise BadInput(
                 provenance,
@@ -326,14 +443,19 @@ class Search:
                 f"the model of {path}",
                 "name its folder with --data, or run the workflow again",
             )
+        again = "run the workflow again: it encodes anew what is out of date"
+        if split != measured_split(self._results, self.name):
+            again = f"encode anew: {encoding(self._results, self.name, [split])}"
         about = read_json(path)
-        if not isinstance(about, dict) or about.get("model") != digest_of_file(provenance):
-            raise BadInput(
-                path,
-                f"features of another version of {model}",
-                f"features of {folder}",
-                "run the workflow again: it encodes anew what is out of date",
-            )
+        for key, now, what, of in (
+            ("model", digest_of_file(provenance), f"another version of {model}", folder),
+            ("rows", self.rows_of(split).digest, "other pictures or captions", self._dataset),
+        ):
+            if not isinstance(about, dict) or about.get(key) != now:
+                raise OutOfDate(
+                    path, f"features of {what}", f"features of {of}",
+                    f"name the run's folder of data with --data, or {again}",
+                )  # fmt: skip
         return about
 
 
@@ -355,49 +477,3 @@ def _direction(asked: Side, find: Find) -> str | None:
     return {("texts", "images"): "text_to_image", ("images", "captions"): "image_to_text"}.get(
         (asked, find)
     )
-
-
-def checked_query(query: str) -> str:
-    """``query`` on one line; raises ``BadInput`` where it holds no words or is not text."""
-    try:
-        query.encode("utf-8")
-    except UnicodeEncodeError:
-        raise BadInput(
-            "query", f"{query!r:.80}", "UTF-8 text", "set the terminal to UTF-8"
-        ) from None
-    if not query.strip():
-        raise BadInput("query", "no words", "a sentence", 'ask like "a dog running on grass"')
-    return " ".join(query.split())
-
-
-def open_photo(path: Path) -> Image.Image:
-    """The photo in a file, see ``decode_photo``."""
-    try:
-        if path.is_dir():
-            raise BadInput(path, "a folder", "a photo", "name a file in it")
-        # a pipe may never end
-        if path.exists() and not path.is_file():
-            raise BadInput(path, "not a plain file", "a photo", "check the path")
-        if path.stat().st_size > MAX_PHOTO:
-            raise BadInput(path, f"more than {MAX_PHOTO:,} bytes", "a photo", "make it smaller")
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise BadInput(path, "no such file", "a photo", "check the path") from None
-    except OSError as error:
-        raise BadInput(path, error.strerror or str(error), "a photo", "check the path") from None
-    return decode_photo(content, path)
-
-
-def decode_photo(content: bytes, name: object) -> Image.Image:
-    """The first frame of a photo, upright and in RGB, as the dataset's own images are.
-
-    Raises ``BadInput``, which calls it ``name``, for what is no image or too large a one.
-    """
-    from scripts.data.audit import OVERSIZED, Unusable
-    from scripts.data.images import decode
-
-    try:
-        return decode(content, MAX_PIXELS)
-    except Unusable as error:
-        todo = "make it smaller" if error.reason == OVERSIZED else "convert it to JPEG or PNG"
-        raise BadInput(name, f"not readable as an image: {error.detail}", "a photo", todo) from None

@@ -5,16 +5,18 @@ const byId = (id) => document.getElementById(id);
 const box = byId("query");
 const runs = byId("run");
 const count = byId("count");
+const splits = byId("split");
 const indexes = byId("index");
 const hits = byId("hits");
 const finds = [...document.querySelectorAll("input[name=find]")];
 const PAUSE = 300; // ms after the last letter
 const LANGUAGE = "clip-search-language";
 
-// What is asked: {text}, {row} (an image of the split), {file} (a place in files), or {}
+// What is asked: {text}, {image} (split and row, as "test-3"), {file} (a place in files), or {}
 let asked = {};
 let shown = null; // the last answer
 let scope = null; // what the chosen run holds
+let split = ""; // the split to look through; "" for all that are encoded
 let index = ""; // the index to search through where one can; "" for everything
 let waiting = null; // the request under way
 let timer = 0;
@@ -54,8 +56,9 @@ function element(tag, className, text) {
 
 // ---- asking ----
 
-const isPicture = () => asked.row !== undefined || asked.file !== undefined;
+const isPicture = () => asked.image !== undefined || asked.file !== undefined;
 const find = () => finds.find((one) => one.checked).value;
+const isOpen = () => scope?.run === runs.value && scope.split === split;
 const usual = () => (isPicture() ? "captions" : "images");
 
 function choose(kind) {
@@ -78,9 +81,10 @@ async function fetched(address, options = {}) {
 
 function request() {
   const wishes = new URLSearchParams({ run: runs.value, k: count.value, find: find() });
+  if (split) wishes.set("split", split);
   if (indexes.value) wishes.set("index", indexes.value);
   if (asked.text !== undefined) return [`/api/sentence?${wishes}`, asked.text];
-  if (asked.row !== undefined) return [`/api/image/${asked.row}?${wishes}`, ""];
+  if (asked.image !== undefined) return [`/api/image/${asked.image.replace("-", "/")}?${wishes}`, ""];
   return [`/api/picture?${wishes}`, files[asked.file]];
 }
 
@@ -89,6 +93,11 @@ async function ask() {
   waiting?.abort();
   const mine = (waiting = new AbortController());
   trouble("");
+  if (split && !chosen()?.splits.includes(split)) {
+    split = "";
+    remember("replace");
+  }
+  showSplits();
   showAsked();
   if (!runs.value) {
     trouble(`${say("no_runs")}\n./run`);
@@ -99,14 +108,14 @@ async function ask() {
   // a quick answer needs no announcement
   const announced = setTimeout(() => {
     hits.classList.add("waiting");
-    byId("status").textContent = say(scope?.run === runs.value ? "searching" : "opening");
+    byId("status").textContent = say(isOpen() ? "searching" : "opening");
   }, 250);
   try {
-    if (scope?.run !== runs.value) {
+    if (!isOpen()) {
       scope = null;
       showScope();
-      const run = new URLSearchParams({ run: runs.value });
-      scope = await fetched(`/api/run?${run}`, { signal: mine.signal });
+      const wishes = new URLSearchParams({ run: runs.value, split });
+      scope = { ...(await fetched(`/api/run?${wishes}`, { signal: mine.signal })), split };
       showScope();
     }
     if (index && !scope.indexes.includes(index)) {
@@ -144,8 +153,8 @@ function askText(text, record) {
   ask();
 }
 
-function askRow(row) {
-  asked = { row };
+function askImage(image) {
+  asked = { image };
   box.value = "";
   choose("captions");
   remember("push");
@@ -174,8 +183,9 @@ function askFile(file) {
 function remember(how) {
   const place = new URLSearchParams();
   if (asked.text !== undefined) place.set("q", asked.text);
-  if (asked.row !== undefined) place.set("image", asked.row);
+  if (asked.image !== undefined) place.set("image", asked.image);
   place.set("run", runs.value);
+  if (split || setup.split) place.set("split", split);
   if (find() !== usual()) place.set("find", find());
   if (Number(count.value) !== setup.top_k) place.set("k", count.value);
   if (index || setup.index) place.set("index", index);
@@ -188,7 +198,7 @@ function recall() {
   const place = new URLSearchParams(location.search);
   const file = history.state?.file;
   if (place.get("q")?.trim()) asked = { text: place.get("q").trim() };
-  else if (/^\d+$/.test(place.get("image") ?? "")) asked = { row: Number(place.get("image")) };
+  else if (/^(train|val|test)-\d+$/.test(place.get("image"))) asked = { image: place.get("image") };
   else if (files[file]) asked = { file };
   else asked = {};
   box.value = asked.text ?? "";
@@ -196,11 +206,20 @@ function recall() {
   count.value = place.get("k") ?? setup.top_k;
   if (!count.value) count.value = setup.top_k;
   choose(["images", "captions"].includes(place.get("find")) ? place.get("find") : usual());
+  split = place.get("split") ?? setup.split;
   index = place.get("index") ?? setup.index;
   ask();
 }
 
 // ---- showing ----
+
+// a dataset without splits has nothing to choose from
+function showSplits() {
+  const names = chosen()?.splits ?? [];
+  byId("within").hidden = names.length < 2;
+  splits.replaceChildren(splits.options[0], ...names.map((name) => new Option(name, name)));
+  splits.value = split;
+}
 
 function showIndex() {
   // an index compares one side with the other
@@ -228,17 +247,24 @@ function showSeen(answer) {
   seen.hidden = !answer || !isPicture();
   if (seen.hidden) return;
   const small = byId("asked").querySelector("img");
-  if (asked.row !== undefined) small.src = answer.picture;
+  if (asked.image !== undefined) small.src = answer.picture;
   const image = seen.querySelector("img");
   image.src = small.src;
   image.alt = say("asked");
-  const texts = asked.row !== undefined ? answer.captions_of_query : [files[asked.file].name];
+  const texts = asked.image !== undefined ? answer.captions_of_query : [files[asked.file].name];
   seen.querySelector("figcaption").replaceChildren(...texts.map((text) => element("p", "", text)));
 }
 
 function showScope() {
-  const values = scope && { ...scope, images: number(scope.images), captions: number(scope.captions) };
+  const values = scope && { ...scope, images: number(scope.images), captions: number(scope.captions),
+    splits: scope.splits.join(say("comma")) };
   byId("scope").textContent = scope ? say("scope", values) : "";
+  const rest = Object.entries(scope?.rest ?? {});
+  byId("rest").hidden = !rest.length;
+  byId("rest-of").textContent = say("rest", {
+    splits: rest.map(([name, n]) => say("images_of", { split: name, n: number(n) })).join(say("comma")),
+  });
+  byId("encoding").textContent = scope?.encoding ?? "";
   const names = scope?.indexes ?? [];
   byId("through").hidden = !names.length;
   indexes.replaceChildren(indexes.options[0], ...names.map((name) => new Option(name, name)));
@@ -272,17 +298,24 @@ function summary(answer) {
   const ms = (value) => number(value < 10 ? Math.round(10 * value) / 10 : Math.round(value));
   const parts = [
     say(`found_${answer.find}`, { n: number(answer.hits.length), all: number(answer[answer.find]) }),
-    ...(answer.index ? [say("through_index", { index: answer.index })] : []),
+    ...(answer.index ? [through(answer)] : []),
     say("took", { encode: ms(answer.encode_ms), search: ms(answer.search_ms) }),
   ];
   return parts.join(" · ") + (answer.cut ? ` · ${say("cut")}` : "");
 }
 
+function through(answer) {
+  const alone = scope?.splits.length > 1;
+  return say(alone ? "through_index_of" : "through_index", { ...answer, split: answer.splits[0] });
+}
+
 // the asked caption's own image, or a caption of the asked image
 function isOwn(hit, answer) {
   if (asked.text !== undefined) return hit.captions.some((caption) => caption.trim() === asked.text);
-  return asked.row !== undefined && answer.find === "captions" && hit.row === asked.row;
+  return answer.find === "captions" && asked.image === imageOf(hit);
 }
+
+const imageOf = (hit) => `${hit.split}-${hit.row}`;
 
 function shownHit(hit, answer) {
   const own = isOwn(hit, answer);
@@ -295,12 +328,13 @@ function shownHit(hit, answer) {
   button.type = "button";
   button.title = say("search_with");
   button.append(image);
-  button.addEventListener("click", () => askRow(hit.row));
+  button.addEventListener("click", () => askImage(imageOf(hit)));
 
   const line = element("div", "line");
   const score = element("span", "", hit.score.toFixed(3));
   score.title = say("score");
   line.append(element("b", "", number(hit.rank)), score);
+  if (answer.splits.length > 1) line.append(element("span", "", hit.split));
   if (own) line.append(element("span", "own", `✓ ${say(isPicture() ? "own_caption" : "own")}`));
 
   const caption = element("p", "caption", hit.caption ?? hit.captions[0]);
@@ -341,11 +375,12 @@ box.addEventListener("compositionend", () => {
   timer = setTimeout(() => askText(box.value, "replace"), PAUSE);
 });
 
-for (const control of [runs, count, indexes, ...finds]) {
+for (const control of [runs, splits, count, indexes, ...finds]) {
   control.addEventListener("change", () => {
+    if (control === splits) split = splits.value;
     if (control === indexes) index = indexes.value;
     // rows count within a split: another dataset's image is another one
-    if (asked.row !== undefined && scope?.dataset !== chosen()?.dataset) asked = {};
+    if (asked.image !== undefined && scope?.dataset !== chosen()?.dataset) asked = {};
     remember("push");
     ask();
   });

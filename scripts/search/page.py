@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import io
-import ipaddress
 import logging
-import os
-import re
 import socket
 import sys
 import threading
 import time
-import webbrowser
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,9 +25,17 @@ from flask import Flask, Response, abort, current_app, render_template, request,
 from werkzeug.exceptions import HTTPException, NotFound
 
 from scripts.contact_sheet import font_file
+from scripts.data.rows import SPLITS
 from scripts.job import BadInput
-from scripts.search.engine import Find, Models, Search, Side, decode_photo
-from scripts.search.runs import RunName, finished_runs, missing_features
+from scripts.search.addresses import is_loopback, listen, open_browser, why_refused
+from scripts.search.engine import Find, Models, Search, Side
+from scripts.search.queries import decode_photo
+from scripts.search.runs import (
+    RunName,
+    encoded_splits,
+    features_of,
+    finished_runs,
+)
 from scripts.search.server import make_server
 from scripts.words import LANGUAGES, read_words
 
@@ -40,8 +44,6 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parent
 
-PORT = 8765
-PORTS_TRIED = 20
 MAX_UPLOAD = 20 * 2**20  # bytes of a picture
 MAX_QUERY = 1000  # characters; models read some 77 tokens
 MAX_ANSWERS = 100
@@ -51,9 +53,6 @@ THUMBNAIL = 640  # pixels, the longer side
 THUMBNAILS = 500  # kept in memory
 EXAMPLES = 4
 EXAMPLE_LENGTH = 80  # characters
-
-# an address in numbers or a name, and a port; no user, path or query
-HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::[0-9]{1,5})?")
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -73,16 +72,13 @@ class Runs:
     Parameters
     ----------
     results, data : folders of the workflow
-    split : None for the one that each run was measured on
     keep : open runs; the one asked longest ago goes first
     """
 
-    def __init__(
-        self, results: Path, data: Path, split: str | None = None, keep: int = OPEN_RUNS
-    ) -> None:
-        self._results, self._data, self._split, self._keep = results, data, split, keep
+    def __init__(self, results: Path, data: Path, keep: int = OPEN_RUNS) -> None:
+        self._results, self._data, self._keep = results, data, keep
         self._models = Models(keep=keep)
-        self._open: OrderedDict[tuple[RunName, int], Search] = OrderedDict()
+        self._open: OrderedDict[tuple[object, ...], Search] = OrderedDict()
         self._one_at_a_time = threading.Lock()
 
     def names(self) -> dict[str, RunName]:
@@ -92,42 +88,47 @@ class Runs:
     def names_and_rest(self) -> tuple[dict[str, RunName], list[str]]:
         """The same, and what is wrong with those that cannot even be named."""
         left_out: list[str] = []
-        runs = finished_runs(self._results, self._split, left_out)
-        return {path_of(run): run for run in runs if self._can_be_asked(run)}, left_out
+        runs = finished_runs(self._results, left_out)
+        return {path_of(run): run for run in runs if self.splits_of(run) != []}, left_out
+
+    def splits_of(self, run: RunName) -> list[str] | None:
+        """Splits that one may choose from; None where that cannot be told."""
+        try:
+            return encoded_splits(self._results, run)
+        except BadInput:
+            # one damaged run does not hide the others, and says what is wrong when it is asked
+            return None
 
     @contextlib.contextmanager
-    def asked(self, path: str) -> Iterator[Search]:
+    def asked(self, path: str, split: str | None = None) -> Iterator[Search]:
         """The engine of one run, for one question: others wait until the block ends.
 
-        Raises ``BadInput`` for a run that is not among ``names``, or whose files do not fit.
+        Raises ``BadInput`` for a run that is not among ``names``, or whose files do not fit, and as
+        ``Search`` does for a split that is not encoded.
         """
         if not self._one_at_a_time.acquire(timeout=PATIENCE):
             abort(503, "busy with earlier questions")
         try:
-            yield self._opened(path)
+            yield self._opened(path, split)
         finally:
             self._one_at_a_time.release()
 
-    def of_rows(self, digest: str) -> Search | None:
-        """An open run of these rows of images and captions."""
-        return next((run for run in list(self._open.values()) if run.rows.digest == digest), None)
+    def of_rows(self, digest: str) -> tuple[Search, str] | None:
+        """An open run that has a split of these rows of images and captions, and the split."""
+        found = ((run, run.split_of(digest)) for run in list(self._open.values()))
+        return next(((run, split) for run, split in found if split), None)
 
-    def _can_be_asked(self, run: RunName) -> bool:
-        try:
-            return not missing_features(self._results, run)
-        except BadInput:
-            # one damaged run does not hide the others, and says what is wrong when it is asked
-            return True
-
-    def _opened(self, path: str) -> Search:
+    def _opened(self, path: str, split: str | None) -> Search:
         names = self.names()
         if path not in names:
             raise BadInput("run", f"{path:.200}", "a finished run", "load the page anew")
-        finished = (self._results / path / "metrics.json").stat().st_mtime_ns
-        # a run that was made again is another one
-        key = names[path], finished
+        run = names[path]
+        files = [f for one in SPLITS for f in features_of(self._results, run, one)]
+        files.append(self._results / path / "metrics.json")
+        # a run that was made again is another one, and so is one of which more was encoded
+        key = run, split, *(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
         if key not in self._open:
-            engine = Search(self._results, self._data, names[path], self._models)
+            engine = Search(self._results, self._data, run, self._models, split)
             engine.open()
             self._open[key] = engine
         self._open.move_to_end(key)
@@ -141,19 +142,34 @@ def path_of(run: RunName) -> str:
     return f"{run.dataset}/{run.model}/{run.prompt}/{run.scorer}"
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """What is asked until something else is chosen.
+
+    Attributes
+    ----------
+    run : the run that answers
+    split : the split to look through; None for all that are encoded
+    index : the index to look through; None to compare everything
+    top_k : answers
+    """
+
+    run: RunName
+    split: str | None = None
+    index: str | None = None
+    top_k: int = 10
+
+
 class Page:
     """What the page asks for: a method for each address.
 
     Parameters
     ----------
-    runs, first, index, top_k, network_name : see ``make_app``
+    runs, begin, network_name : see ``make_app``
     """
 
-    def __init__(
-        self, runs: Runs, first: RunName, index: str | None, top_k: int, network_name: str | None
-    ) -> None:
-        self._runs, self._first, self._index, self._top_k = runs, first, index, top_k
-        self._network_name = network_name
+    def __init__(self, runs: Runs, begin: Beginning, network_name: str | None) -> None:
+        self._runs, self._begin, self._network_name = runs, begin, network_name
         self._words = {language: read_words("search", language) for language in LANGUAGES}
         self._thumbnails: OrderedDict[tuple[str, int], bytes] = OrderedDict()
 
@@ -173,22 +189,31 @@ class Page:
         known, left_out = self._runs.names_and_rest()
         setup = {
             "words": self._words,
-            "runs": [asdict(run) | {"path": path} for path, run in known.items()],
-            "first": path_of(self._first),
-            "index": self._index or "",
-            "top_k": self._top_k,
+            "runs": [
+                asdict(run) | {"path": path, "splits": self._runs.splits_of(run) or []}
+                for path, run in known.items()
+            ],
+            "first": path_of(self._begin.run),
+            "split": self._begin.split or "",
+            "index": self._begin.index or "",
+            "top_k": self._begin.top_k,
             "max_upload": MAX_UPLOAD,
         }
-        counts = sorted({5, 10, 20, 50, MAX_ANSWERS, self._top_k})
+        top_k = self._begin.top_k
+        counts = sorted({5, 10, 20, 50, MAX_ANSWERS, top_k})
         return render_template(
             "page.html.j2", setup=setup, say=self._words[language], language=language,
-            left_out=left_out, max_query=MAX_QUERY, counts=counts, top_k=self._top_k,
+            left_out=left_out, max_query=MAX_QUERY, counts=counts, top_k=top_k,
         )  # fmt: skip
 
     def about_run(self) -> dict[str, Any]:
         """Facts of a run, and captions to begin with."""
         with self._asked() as engine:
-            return about(engine) | {"examples": examples(engine)}
+            # who asks over the network has no terminal here, and need not know its folders
+            offered = not (request.args.get("split") or self._network_name)
+            rest = engine.not_encoded() if offered else {}
+            more = {"rest": rest, "encoding": engine.encoding() if rest else ""}
+            return about(engine) | more | {"examples": examples(engine)}
 
     def by_sentence(self) -> dict[str, Any]:
         """Answers to the sentence in the request."""
@@ -209,27 +234,28 @@ class Page:
             begin = time.perf_counter()
             return answer(engine, engine.encode_image(photo), "images", k, find, begin)
 
-    def by_image(self, row: int) -> dict[str, Any]:
-        """Answers to an image of the split."""
+    def by_image(self, split: str, row: int) -> dict[str, Any]:
+        """Answers to an image of a split, which need not be one that is looked through."""
         k, find = wished("captions")
         with self._asked() as engine:
-            if row >= len(engine.rows.images):
-                abort(404, f"no image {row}: the split has {len(engine.rows.images)}")
+            rows = engine.rows_of(split)
+            if row >= len(rows.images):
+                abort(404, f"no image {row}: the split has {len(rows.images)}")
             begin = time.perf_counter()
-            features = engine.encode_image(engine.photo_of(row))
+            features = engine.encode_image(engine.photo_of(split, row))
             asked = {
-                "picture": address(engine, row),
-                "captions_of_query": engine.rows.captions_of(row),
+                "picture": address(engine, split, row),
+                "captions_of_query": rows.captions_of(row),
             }
             return asked | answer(engine, features, "images", k, find, begin)
 
     def image(self, digest: str, row: int) -> Response:
-        """An image of the split, small."""
+        """An image of a split, small."""
         # by number only: the page names no file
-        engine = self._runs.of_rows(digest)
-        if engine is None or row >= len(engine.rows.images):
+        found = self._runs.of_rows(digest)
+        if found is None or row >= len(found[0].rows_of(found[1]).images):
             raise NotFound("no such image")
-        content = self._thumbnails.get((digest, row)) or thumbnail(engine, row)
+        content = self._thumbnails.get((digest, row)) or thumbnail(*found, row)
         self._thumbnails[digest, row] = content
         while len(self._thumbnails) > THUMBNAILS:
             self._thumbnails.popitem(last=False)
@@ -238,30 +264,25 @@ class Page:
         return response
 
     def _asked(self) -> contextlib.AbstractContextManager[Search]:
-        return self._runs.asked(request.args.get("run", ""))
+        split = request.args.get("split", "")
+        if split not in ("", *SPLITS):
+            raise BadInput("split", f"{split:.20}", " or ".join(SPLITS), "correct it")
+        return self._runs.asked(request.args.get("run", ""), split or None)
 
 
-def make_app(
-    runs: Runs,
-    first: RunName,
-    index: str | None = None,
-    top_k: int = 10,
-    network_name: str | None = None,
-) -> Flask:
+def make_app(runs: Runs, begin: Beginning, network_name: str | None = None) -> Flask:
     """The page and what it asks for.
 
     Parameters
     ----------
     runs : what can be asked
-    first : the run that answers before another is chosen
-    index : the index to begin with; None to compare everything
-    top_k : answers to begin with
+    begin : what the page begins with
     network_name : what this machine may be called by others; None to answer itself alone
     """
     app = Flask(__name__, static_folder=None, template_folder=str(FOLDER))
     app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-    page = Page(runs, first, index, top_k, network_name)
+    page = Page(runs, begin, network_name)
     app.before_request(page.refuse_strangers)
     app.after_request(_hardened)
     app.register_error_handler(BadInput, lambda error: ({"error": str(error)}, 400))
@@ -278,7 +299,7 @@ def make_app(
     app.get("/api/run")(page.about_run)
     app.post("/api/sentence")(page.by_sentence)
     app.post("/api/picture")(page.by_picture)
-    app.post("/api/image/<int:row>")(page.by_image)
+    app.post(f"/api/image/<any({', '.join(SPLITS)}):split>/<int:row>")(page.by_image)
     app.get("/images/<digest>/<int:row>")(page.image)
     return app
 
@@ -306,42 +327,44 @@ def answer(
     encoded = time.perf_counter()
     hits = engine.best(features, asked, k, find, index)
     searched = time.perf_counter()
-    return about(engine) | {
+    return about(engine, index) | {
         "find": find,
         "index": index,
         "encode_ms": 1000 * (encoded - begin),
         "search_ms": 1000 * (searched - encoded),
-        "hits": [asdict(hit) | {"picture": address(engine, hit.row)} for hit in hits],
+        "hits": [asdict(hit) | {"picture": address(engine, hit.split, hit.row)} for hit in hits],
     }
 
 
-def about(engine: Search) -> dict[str, Any]:
+def about(engine: Search, index: str | None = None) -> dict[str, Any]:
     """Which run answers, from how many items, and through which indexes it can."""
+    splits = engine.splits(index)
     return {
         "run": path_of(engine.name),
         "dataset": engine.name.dataset,
-        "split": engine.name.split,
-        "images": len(engine.rows.images),
-        "captions": len(engine.rows.captions),
+        "splits": splits,
+        "images": sum(len(engine.rows[split].images) for split in splits),
+        "captions": sum(len(engine.rows[split].captions) for split in splits),
         "indexes": engine.indexes(),
     }
 
 
-def address(engine: Search, row: int) -> str:
+def address(engine: Search, split: str, row: int) -> str:
     """Where the page gets an image from; the digest keeps it right when a dataset changes."""
-    return f"/images/{engine.rows.digest}/{row}"
+    return f"/images/{engine.rows_of(split).digest}/{row}"
 
 
 def examples(engine: Search) -> list[str]:
-    """A few captions to begin with, from all over the split, the same each time."""
-    short = [text for text in engine.rows.captions if len(text) <= EXAMPLE_LENGTH]
+    """A few captions to begin with, from all over the splits, the same each time."""
+    everything = (text for rows in engine.rows.values() for text in rows.captions)
+    short = [text for text in everything if len(text) <= EXAMPLE_LENGTH]
     chosen = [short[place * len(short) // EXAMPLES] for place in range(EXAMPLES) if short]
     return list(dict.fromkeys(chosen))
 
 
-def thumbnail(engine: Search, row: int) -> bytes:
-    """An image of the split as JPEG, whatever its file is, small enough for a page."""
-    picture = engine.photo_of(row)
+def thumbnail(engine: Search, split: str, row: int) -> bytes:
+    """An image of a split as JPEG, whatever its file is, small enough for a page."""
+    picture = engine.photo_of(split, row)
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=88)
@@ -359,98 +382,12 @@ def wished(default: Find) -> tuple[int, Find]:
     raise BadInput("find", f"{find:.20}", "images or captions", "correct it")
 
 
-def why_refused(
-    method: str, path: str, header: Callable[[str], str], network_name: str | None = None
-) -> str | None:
-    """Why a request is not answered, by its head alone; None where it is.
-
-    Parameters
-    ----------
-    method, path : of the request
-    header : the value of a header by its name, "" where it is not there
-    network_name : see ``is_this_machine``
-    """
-    if not is_this_machine(header("Host"), network_name):
-        return "this page answers only under the address that it was started with"
-    if not from_the_page(method, path, header):
-        return "this request does not come from the search page"
-    return None
-
-
-def is_this_machine(host: str, network_name: str | None = None) -> bool:
-    """Whether a Host header names this machine, and not a name that someone else points at it.
-
-    An address in numbers cannot be pointed elsewhere. Beyond loopback they are all taken, and
-    ``network_name``, unless that is None.
-    """
-    match = HOST.fullmatch(host)
-    name = (match[1] or match[2]).lower() if match else ""
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback or network_name is not None
-    except ValueError:
-        return bool(name) and network_name is not None and name == network_name.lower()
-
-
-def from_the_page(method: str, path: str, header: Callable[[str], str]) -> bool:
-    """Whether a request was made by the page, or opens it.
-
-    Browsers that reach us over plain HTTP from another machine leave ``Sec-Fetch-Site`` out; each
-    of them sends ``Origin`` with a POST.
-    """
-    if header("Sec-Fetch-Site") not in ("same-origin", "none", ""):
-        return method == "GET" and path == "/"
-    return method in ("GET", "HEAD") or header("Origin") == f"http://{header('Host')}"
-
-
-def listen(host: str, port: int | None) -> socket.socket:
-    """A socket on ``port``, or on the first free one from ``PORT`` for None.
-
-    Raises ``BadInput`` where there is none, or no such host.
-    """
-    try:
-        family, _, _, _, place = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
-    except socket.gaierror as error:
-        raise BadInput("--host", host, "a name or address of this machine", str(error)) from None
-    ports = range(PORT, PORT + PORTS_TRIED) if port is None else [port]
-    for one in ports:
-        try:
-            return socket.create_server((place[0], one), family=family)
-        except OSError as error:
-            refused = error
-    tried = str(ports[0]) if len(ports) == 1 else f"{ports[0]} to {ports[-1]}"
-    raise BadInput(
-        "--port", f"{tried}: {os.strerror(refused.errno or 0)}", "a free port",
-        "name another, or 0 for any",
-    )  # fmt: skip
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server on ``host``."""
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
-
-
-def open_browser(address: str) -> None:
-    """Show the page to someone who sits at a screen."""
-    # without one, a browser of the terminal would take that over
-    screen = sys.platform in ("darwin", "win32") or any(
-        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
-    )
-    if screen and sys.stdin.isatty() and sys.stdout.isatty():
-        webbrowser.open(address)
-
-
-def serve(
-    runs: Runs, first: RunName, index: str | None, top_k: int, host: str, port: int | None
-) -> None:
+def serve(runs: Runs, begin: Beginning, host: str, port: int | None) -> None:
     """Answer until Ctrl-C; ``listen`` says what is raised."""
     listener = listen(host, port)
     machine = socket.gethostname()
     network_name = None if is_loopback(host) else machine
-    app = make_app(runs, first, index, top_k, network_name)
+    app = make_app(runs, begin, network_name)
     # a page asks for its pictures all at once: that they queue is no news
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     refuse = partial(why_refused, network_name=network_name)
@@ -466,12 +403,12 @@ def serve(
             file=sys.stderr,
         )
     print(f"Search page: {address}  (Ctrl-C ends it)", flush=True)
-    threading.Thread(target=_warm, args=(runs, first), daemon=True).start()
+    threading.Thread(target=_warm, args=(runs, begin), daemon=True).start()
     open_browser(address)
     server.run()
 
 
-def _warm(runs: Runs, first: RunName) -> None:
+def _warm(runs: Runs, begin: Beginning) -> None:
     # what is wrong with the run, its first question tells
-    with contextlib.suppress(Exception), runs.asked(path_of(first)):
+    with contextlib.suppress(Exception), runs.asked(path_of(begin.run), begin.split):
         pass

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import shlex
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.fingerprint import ROOT
 from scripts.job import BadInput, log, read_json
 
 PARTS = ("dataset", "model", "prompt", "scorer")
@@ -23,22 +27,18 @@ class RunName:
     model: str
     prompt: str
     scorer: str
-    split: str
 
 
-def finished_runs(
-    results: Path, split: str | None = None, left_out: list[str] | None = None
-) -> list[RunName]:
-    """All finished runs, the newest first; ``split`` None for the one that each was measured on.
+def finished_runs(results: Path, left_out: list[str] | None = None) -> list[RunName]:
+    """All finished runs, the newest first.
 
     Of one that cannot be told what is wrong is added to ``left_out``; it hides no other.
     """
     runs: list[tuple[int, RunName]] = []
     for file in results.glob("*/*/*/*/metrics.json"):
         try:
-            dataset, model, prompt, scorer = file.parts[-5:-1]
-            name = RunName(dataset, model, prompt, scorer, split or _split_of(file))
-            runs.append((_when_made(file), name))
+            _split_of(file)
+            runs.append((_when_made(file), RunName(*file.parts[-5:-1])))
         except BadInput as error:
             if left_out is not None:
                 left_out.append(str(error))
@@ -68,29 +68,23 @@ def _split_of(metrics: Path) -> str:
     return split
 
 
-def find_run(
-    results: Path,
-    wanted: dict[str, str | None],
-    split: str | None = None,
-    index: str | None = None,
-) -> RunName:
-    """The newest finished run that has the ``wanted`` names.
+def find_run(results: Path, wanted: dict[str, str | None], index: str | None = None) -> RunName:
+    """The finished run to begin with: of the dataset that was run last, the first in its config.
 
     Parameters
     ----------
     results : folder of the workflow
     wanted : "dataset", "model", "prompt", "scorer"; None or missing where any will do
-    split : None for the one that was measured
     index : an index that was built of the run; None where none is needed
 
     Raises
     ------
     BadInput
         where there is no run, none of that name (offering the nearest), none with that index, or no
-        features of the split
+        features
     """
     left_out: list[str] = []
-    runs = finished_runs(results, split, left_out)
+    runs = finished_runs(results, left_out)
     for why in left_out:
         log.warning("A run is left out: %s", why)
     if not runs:
@@ -107,14 +101,46 @@ def find_run(
             raise BadInput(f"--{part}", name, f"a finished run's: {', '.join(there)}", todo)
     if index is not None:
         runs = _with_index(results, runs, index)
-    found = runs[0]
-    for file in missing_features(results, found):
-        target = file.relative_to(results.parent).as_posix()
+    found = _first(results, [run for run in runs if run.dataset == runs[0].dataset])
+    if not encoded_splits(results, found):
+        split = measured_split(results, found)
+        missing = next(file for file in features_of(results, found, split) if not file.is_file())
         raise BadInput(
-            file, "no such file", f"features of {found.split}",
-            f"make them: ./run snakemake --cores all {target}",
+            missing, "no such file", f"features of {split}",
+            f"make them: {encoding(results, found, [split])}",
         )  # fmt: skip
     return found
+
+
+def _first(results: Path, runs: Sequence[RunName]) -> RunName:
+    """The first of a dataset's runs in the order of its config; as given where that says none.
+
+    Whichever file is the newest is chance: after a run that adds a scorer, it is that scorer's.
+    """
+    import yaml
+
+    path = config_of(results, runs[0].dataset)
+    try:
+        order = yaml.safe_load(path.read_text("utf-8"))["run"]
+        order = [[str(name) for name in order[f"{part}s"]] for part in PARTS[1:]]
+    except FileNotFoundError:  # it is written when all of a run is done
+        return runs[0]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
+        log.warning("%s says no order of runs: %r", path, error)
+        return runs[0]
+
+    def place(run: RunName) -> list[int]:
+        names = (run.model, run.prompt, run.scorer)
+        return [
+            of.index(name) if name in of else len(of) for of, name in zip(order, names, strict=True)
+        ]
+
+    return min(runs, key=place)
+
+
+def config_of(results: Path, dataset: str) -> Path:
+    """The configuration that a run leaves beside its results."""
+    return results / dataset / "config.yaml"
 
 
 def _with_index(results: Path, runs: list[RunName], index: str) -> list[RunName]:
@@ -125,16 +151,10 @@ def _with_index(results: Path, runs: list[RunName], index: str) -> list[RunName]
     if not found:
         near = difflib.get_close_matches(index, there, n=1, cutoff=0.4)
         target = index_file(run_folder(results, runs[0]), index, "text_to_image")
-        build = f"build it: ./run snakemake --cores all {target.relative_to(results.parent)}"
+        build = f"build it: {making(results, runs[0].dataset, [target])}"
         raise BadInput(
             "--index", index, f"one that was built: {', '.join(there) or 'none was'}",
             f"did you mean {near[0]}?" if near else build,
-        )  # fmt: skip
-    measured = indexed_split(results, found[0])
-    if found[0].split != measured:
-        raise BadInput(
-            "--split", found[0].split, f"{measured}, of which indexes are built",
-            "leave out --split or --index",
         )  # fmt: skip
     return found
 
@@ -146,9 +166,44 @@ def indexes_of(run: Path) -> list[str]:
     return sorted(file.name.removeprefix(ends[0]).removesuffix(ends[1]) for file in files)
 
 
-def indexed_split(results: Path, run: RunName) -> str:
-    """The split that a run's indexes are built of: the one that was measured."""
+def measured_split(results: Path, run: RunName) -> str:
+    """The split that a run was measured on, and of which its indexes are built."""
     return _split_of(run_folder(results, run) / "metrics.json")
+
+
+def encoding(results: Path, run: RunName, splits: Sequence[str]) -> str:
+    """The command that encodes these splits for a run, see ``making``."""
+    files: list[Path] = []
+    for split in splits:
+        needed = features_of(results, run, split)
+        # where all are there, they are of something else than what is there now
+        files += [file for file in needed if not file.is_file()] or needed
+    return making(results, run.dataset, files)
+
+
+def making(results: Path, dataset: str, files: Sequence[Path]) -> str:
+    """The command that makes ``files`` of a dataset's run and nothing else, as it is typed here.
+
+    It names the run's own config, without which the workflow may know no such dataset or model,
+    and what is made already stays, though the config tells no folder outside of the repository.
+    """
+    # links stay: the workflow calls things by their names
+    home = Path(os.path.abspath(results)).parent  # noqa: PTH100
+    here = Path.cwd()
+    words = ["./run" if here == ROOT else str(ROOT / "run"), "snakemake"]
+    # the workflow calls the folder results, whatever it is called here
+    words += [Path("results", file.relative_to(results)).as_posix() for file in files]
+    words += ["--cores", "all"]
+    if home != ROOT:
+        words += ["--directory", str(home)]
+    config = config_of(results, dataset)
+    if config.is_file():
+        config = home / results.name / config.relative_to(results)
+        words += ["--configfile", str(config.relative_to(here) if here == home else config)]
+    if any(file.exists() for file in files):
+        # made with other settings, of which no time of a file tells
+        words.append("--force")
+    return shlex.join([*words, "--rerun-triggers", "mtime"])
 
 
 def index_file(run: Path, index: str, direction: str) -> Path:
@@ -156,14 +211,24 @@ def index_file(run: Path, index: str, direction: str) -> Path:
     return run / f"index.{index}.{direction}.faiss"
 
 
-def missing_features(results: Path, run: RunName) -> list[Path]:
-    """Features that answers of ``run`` need and that are not there."""
-    files = [
-        results / run.dataset / model / run.split / f"{stem}.npy"
+def features_of(results: Path, run: RunName, split: str) -> list[Path]:
+    """Features that answers of ``run`` from this split need, whether they are there or not."""
+    return [
+        results / run.dataset / model / split / f"{stem}.npy"
         for model in models_behind(results, run)
         for stem in ("images", f"texts.{run.prompt}")
     ]
-    return [file for file in files if not file.is_file()]
+
+
+def encoded_splits(results: Path, run: RunName) -> list[str]:
+    """Splits of which a run has all features."""
+    from scripts.data.rows import SPLITS
+
+    return [
+        split
+        for split in SPLITS
+        if all(file.is_file() for file in features_of(results, run, split))
+    ]
 
 
 def models_behind(results: Path, run: RunName) -> list[str]:

@@ -16,7 +16,7 @@ from PIL import Image
 from test_bad_images import ASIDE, KINDS, mpo, png, saved, turned
 
 from scripts.search.__main__ import main
-from scripts.search.page import MAX_UPLOAD, Runs, make_app
+from scripts.search.page import MAX_UPLOAD, Beginning, Runs, make_app
 from scripts.search.runs import find_run
 
 OWN = {"Host": "127.0.0.1:8765", "Origin": "http://127.0.0.1:8765"}
@@ -34,7 +34,8 @@ def project(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def client(project):
     results = project / "results"
-    return make_app(Runs(results, project / "data"), find_run(results, {})).test_client()
+    begin = Beginning(find_run(results, {}))
+    return make_app(Runs(results, project / "data"), begin).test_client()
 
 
 def asked(project: Path, capsys, *arguments: str) -> tuple[list[dict], str]:

@@ -9,18 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import browser, resize
-from explorers import (
-    CHINESE,
-    MARKUP,
-    RUNS,
-    SCRIPT,
-    TOP,
-    WARNINGS,
-    Made,
-    Reader,
-    block,
-    unpacked,
-)
+from explorers import CHINESE, MARKUP, RUNS, SCRIPT, TOP, WARNINGS, Made, Reader, block, unpacked
 
 from scripts.evaluate.runs import images_of_queries
 from scripts.measures import METRICS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from scripts.search.page import Runs, make_app
+from scripts.search.page import Beginning, Runs, make_app
 from scripts.search.runs import find_run
 
 OWN = {"Host": "127.0.0.1:8765", "Origin": "http://127.0.0.1:8765"}
@@ -17,7 +17,7 @@ RUN = "squares/colours/plain/cosine"
 def client_of(project: Path, **options):
     results = project / "results"
     runs = Runs(results, project / "data", keep=options.pop("keep", 4))
-    return make_app(runs, find_run(results, {}), **options).test_client()
+    return make_app(runs, Beginning(find_run(results, {})), **options).test_client()
 
 
 def png(colour: tuple[int, int, int] = (250, 0, 0), size: tuple[int, int] = (30, 20)) -> bytes:

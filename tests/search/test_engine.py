@@ -19,7 +19,8 @@ from scripts.job import BadInput
 from scripts.retrieve.indexes import build, write_index
 from scripts.retrieve.scorers import fit, save_scorer
 from scripts.search.__main__ import main
-from scripts.search.engine import Models, Search, decode_photo
+from scripts.search.engine import Models, Search
+from scripts.search.queries import decode_photo
 from scripts.search.runs import find_run
 
 
@@ -106,7 +107,7 @@ def test_a_fusion_asks_both_models(project, encoder, monkeypatch):
 
 def test_a_fusion_whose_other_model_has_no_features_names_the_command_that_makes_them(project):
     fuse(project, "other", (0.5, 0.5))
-    with pytest.raises(BadInput, match=r"all results/squares/other/test/images\.npy"):
+    with pytest.raises(BadInput, match=r"snakemake results/squares/other/test/images\.npy"):
         engine_of(project)
 
 
@@ -133,7 +134,7 @@ def test_features_of_another_model_are_refused(project, encoder):
 def test_a_wrong_data_folder_is_told_and_no_run_blamed(project, encoder):
     results = project / "results"
     engine = Search(results, project / "elsewhere", find_run(results, {}))
-    with pytest.raises(BadInput, match=r"model\.json\n.*no such file\n(.*\n)*.*--data"):
+    with pytest.raises(BadInput, match=r"squares/splits\.json\n.*no such file\n(.*\n)*.*--data"):
         engine.by_text("red")
 
 
@@ -210,9 +211,9 @@ def test_a_split_that_was_not_measured_has_no_indexes(project, encoder):
     run = build_indexes(project, "flat")
     (run / "metrics.json").write_text('{"split": "val"}')
     results = project / "results"
-    engine = Search(results, project / "data", find_run(results, {}, split="test"))
+    engine = Search(results, project / "data", find_run(results, {}), split="test")
     assert engine.indexes() == [] and engine.by_text("red")[0].image == "red.png"
-    with pytest.raises(BadInput, match=r"the test split: none\n"):
+    with pytest.raises(BadInput, match="one of val, of which indexes are built"):
         engine.by_text("red", index="flat")
 
 
@@ -240,7 +241,6 @@ def test_json_is_all_that_stands_on_standard_output(project, encoder, capsys):
     assert answer["query"] == {"text": "a red thing"} and answer["find"] == "images"
     assert answer["run"] == {
         "dataset": "squares", "model": "colours", "prompt": "plain", "scorer": "cosine",
-        "split": "test",
     }  # fmt: skip
     best = answer["results"][0]
     assert (best["rank"], best["image"], best["captions"]) == (1, "red.png", CAPTIONS["red.png"])
@@ -316,12 +316,12 @@ def test_an_image_whose_name_leads_out_of_the_dataset_is_not_opened(project, enc
     engine = engine_of(project)
     Image.new("RGB", (8, 8)).save(project / "data" / "squares" / "outside.png")
     for name in ("../outside.png", str(project / "data" / "squares" / "outside.png")):
-        engine.rows.images[0] = name
+        engine.rows["test"].images[0] = name
         with pytest.raises(BadInput, match="a name inside images/"):
-            engine.photo_of(0)
+            engine.photo_of("test", 0)
     for row in (-1, len(CAPTIONS)):
         with pytest.raises(IndexError):
-            engine.photo_of(row)
+            engine.photo_of("test", row)
 
 
 def test_runs_of_one_model_share_it_until_its_files_change(project, monkeypatch):

@@ -23,10 +23,11 @@ from PIL import Image
 
 from scripts.job import BadInput
 from scripts.retrieve.arrays import write_arrays
-from scripts.search import page
+from scripts.search import addresses, page
 from scripts.search.__main__ import main
+from scripts.search.addresses import listen
 from scripts.search.engine import Search
-from scripts.search.page import Runs, listen, make_app
+from scripts.search.page import Beginning, Runs, make_app
 from scripts.search.runs import find_run
 
 # ---- answers ----
@@ -66,8 +67,8 @@ def test_the_answers_are_those_of_the_command_line(project, monkeypatch, capsys,
 def test_a_sentence_finds_images_and_a_picture_captions_unless_asked_otherwise(client):
     found = sentence(client, "blue", k=2).get_json()
     assert found["find"] == "images" and found["hits"][0]["image"] == "blue.png"
-    assert (found["dataset"], found["split"], found["images"], found["captions"]) == (
-        "squares", "test", 4, 6,
+    assert (found["dataset"], found["splits"], found["images"], found["captions"]) == (
+        "squares", ["test"], 4, 6,
     )  # fmt: skip
     assert found["encode_ms"] > 0 and found["search_ms"] > 0 and not found["cut"]
     found = picture(client, png((0, 0, 250)), k=2).get_json()
@@ -77,7 +78,7 @@ def test_a_sentence_finds_images_and_a_picture_captions_unless_asked_otherwise(c
 
 def test_an_image_of_the_split_asks_by_its_row(client):
     reply = client.post(
-        "/api/image/2", query_string={"run": RUN, "find": "images", "k": 2}, headers=OWN
+        "/api/image/test/2", query_string={"run": RUN, "find": "images", "k": 2}, headers=OWN
     )
     assert images(reply) == ["orange.png", "red.png"]
     told = reply.get_json()
@@ -93,7 +94,7 @@ def test_a_query_that_the_model_cuts_is_told(client):
 
 def test_a_run_tells_what_it_holds_and_gives_captions_of_it_as_examples(client):
     told = client.get("/api/run", query_string={"run": RUN}, headers=OWN).get_json()
-    assert (told["images"], told["captions"], told["split"]) == (4, 6, "test")
+    assert (told["images"], told["captions"], told["splits"]) == (4, 6, ["test"])
     everything = [text for texts in CAPTIONS.values() for text in texts]
     assert len(told["examples"]) == 4 and set(told["examples"]) <= set(everything)
 
@@ -107,7 +108,9 @@ def test_all_finished_runs_with_features_can_be_asked_and_a_damaged_one_hides_no
     runs = Runs(project / "results", project / "data")
     prompts = [run.prompt for run in runs.names().values()]
     assert prompts == ["broken", "photo", "plain"]
-    client = make_app(runs, find_run(project / "results", {"prompt": "plain"})).test_client()
+    client = make_app(
+        runs, Beginning(find_run(project / "results", {"prompt": "plain"}))
+    ).test_client()
     assert sentence(client, "red").status_code == 200
     reply = sentence(client, "red", run="squares/colours/broken/cosine")
     assert reply.status_code == 400 and "scorer.npz" in reply.get_json()["error"]
@@ -129,7 +132,8 @@ def test_whatever_a_file_of_a_run_holds_the_others_answer_and_it_is_told(project
         file.unlink()
         file.mkdir() if content is None else file.write_bytes(content)
         runs = Runs(project / "results", project / "data")
-        client = make_app(runs, find_run(project / "results", {"dataset": "other"})).test_client()
+        begin = Beginning(find_run(project / "results", {"dataset": "other"}))
+        client = make_app(runs, begin).test_client()
         client.application.config["PROPAGATE_EXCEPTIONS"] = False
         page_ = client.get("/", headers=OWN).text
         assert '"other/colours/plain/cosine"' in page_
@@ -220,11 +224,62 @@ def test_questions_take_turns_at_the_model(client, encoder):
 def test_who_waits_too_long_is_told_so(project, monkeypatch):
     monkeypatch.setattr(page, "PATIENCE", 0.01)
     runs = Runs(project / "results", project / "data")
-    client = make_app(runs, find_run(project / "results", {})).test_client()
+    client = make_app(runs, Beginning(find_run(project / "results", {}))).test_client()
     with runs.asked(RUN):
         reply = sentence(client, "red")
     assert reply.status_code == 503 and "busy" in reply.get_json()["error"]
     assert sentence(client, "red").status_code == 200
+
+
+# ---- in one split or several ----
+
+
+def test_the_page_looks_through_every_split_or_one_and_asks_with_an_image_of_any(project):
+    names = {"train": ["blue.png", "green.png"], "val": ["orange.png"], "test": ["red.png"]}
+    make_run(project, splits=names)
+    (project / "results/squares/colours/train/images.npy").unlink()
+    client = client_of(project)
+
+    def found(reply):
+        return [(hit["split"], hit["row"], hit["image"]) for hit in reply.get_json()["hits"]]
+
+    both = [("test", 0, "red.png"), ("val", 0, "orange.png")]
+    assert found(sentence(client, "red")) == both
+    assert found(sentence(client, "red", split="val")) == both[1:]
+    wishes = {"run": RUN, "split": "val", "find": "images"}
+    reply = client.post("/api/image/test/0", query_string=wishes, headers=OWN)
+    assert found(reply) == both[1:]
+    assert reply.get_json()["captions_of_query"] == CAPTIONS["red.png"]
+    for hit in sentence(client, "red").get_json()["hits"]:
+        shown = Image.open(io.BytesIO(client.get(hit["picture"], headers=OWN).data))
+        assert (shown.getpixel((0, 0))[1] > 100) == (hit["image"] == "orange.png")
+    told = client.get("/api/run", query_string={"run": RUN}, headers=OWN).get_json()
+    assert (told["splits"], told["images"], told["captions"]) == (["test", "val"], 2, 3)
+    assert told["rest"] == {"train": 2} and "train/images.npy" in told["encoding"]
+    others = client_of(project, network_name="box")
+    told = others.get("/api/run", query_string={"run": RUN}, headers=OWN).get_json()
+    assert (told["rest"], told["encoding"]) == ({}, "")
+    setup = json.loads(
+        re.search(r'id="setup">(.*?)</script>', client.get("/", headers=OWN).text)[1]
+    )
+    assert setup["runs"][0]["splits"] == ["val", "test"] and setup["split"] == ""
+    one = client.get("/api/run", query_string={"run": RUN, "split": "val"}, headers=OWN).get_json()
+    assert (one["splits"], one["rest"], one["encoding"]) == (["val"], {}, "")
+    # it is found as soon as it is there
+    make_run(project, splits=names)
+    assert len(found(sentence(client, "red"))) == 4
+
+
+@pytest.mark.parametrize("split", ["all", "tets", "../test", "x" * 5000])
+def test_a_split_that_is_none_is_refused(client, split):
+    told = error_of(sentence(client, "red", split=split), 400)
+    assert "train or val or test" in told and len(told) < 500
+    assert error_of(client.post(f"/api/image/{split}/0?run={RUN}", headers=OWN), 404)
+
+
+def test_a_split_that_is_not_encoded_is_told_before_the_page_opens(project, capsys):
+    assert main(["--serve", "--split", "val", *folders(project)]) == 1
+    assert "one that squares has: test" in capsys.readouterr().err
 
 
 # ---- through an index ----
@@ -235,11 +290,11 @@ def test_the_page_answers_through_an_index_as_the_engine_does_and_says_so(projec
     client, results = client_of(project), project / "results"
     engine = Search(results, project / "data", find_run(results, {}))
     photo = Image.new("RGB", (30, 20), (0, 0, 250))
-    of_row = client.post(f"/api/image/0?run={RUN}&index=two", headers=OWN)
+    of_row = client.post(f"/api/image/test/0?run={RUN}&index=two", headers=OWN)
     for reply, hits in (
         (sentence(client, "green", index="two"), engine.by_text("green", index="two")),
         (picture(client, png((0, 0, 250)), index="two"), engine.by_image(photo, index="two")),
-        (of_row, engine.by_image(engine.photo_of(0), index="two")),
+        (of_row, engine.by_image(engine.photo_of("test", 0), index="two")),
     ):
         told = reply.get_json()
         assert told["index"] == "two" and told["indexes"] == ["flat", "two"]
@@ -258,22 +313,23 @@ def test_a_run_tells_its_indexes_and_none_for_another_split(project):
     build_indexes(project, "hnsw", "flat")
     make_run(project, prompt="photo")
     (project / "results/squares/colours/photo/cosine/metrics.json").write_text('{"split": "val"}')
-    # of the one run test was measured, of the other val
-    runs = Runs(project / "results", project / "data", split="test")
-    client = make_app(runs, find_run(project / "results", {}, split="test")).test_client()
+    # of the one run test was measured, of the other val, which is not encoded
+    client = client_of(project)
     build_indexes(project, "flat", prompt="photo")
     for run, indexes in ((RUN, ["flat", "hnsw"]), ("squares/colours/photo/cosine", [])):
         told = client.get("/api/run", query_string={"run": run}, headers=OWN).get_json()
         assert told["indexes"] == indexes
     reply = sentence(client, "red", run="squares/colours/photo/cosine", index="flat")
-    assert "the test split: none" in error_of(reply, 400)
+    assert "one of val, of which indexes are built" in error_of(reply, 400)
 
 
 @pytest.mark.parametrize("index", ["hnws", "../cosine/index.flat", "<b>", "x" * 5000])
 def test_an_unknown_index_is_refused_with_those_that_there_are(project, index):
     build_indexes(project, "flat", "hnsw")
     client = client_of(project)
-    of_row = client.post("/api/image/0", query_string={"run": RUN, "index": index}, headers=OWN)
+    of_row = client.post(
+        "/api/image/test/0", query_string={"run": RUN, "index": index}, headers=OWN
+    )
     for reply in (
         sentence(client, "red", index=index),
         picture(client, png(), index=index),
@@ -346,12 +402,12 @@ def test_nothing_of_the_page_is_elsewhere(client):
 def test_a_port_in_use_gives_way_to_the_next_or_is_told(monkeypatch):
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        monkeypatch.setattr(page, "PORT", port)
+        monkeypatch.setattr(addresses, "PORT", port)
         with listen("127.0.0.1", None) as other:
             assert other.getsockname()[1] > port
         with pytest.raises(BadInput, match=f"--port\n.*{port}: .*in use\n.*a free port"):
             listen("127.0.0.1", port)
-        monkeypatch.setattr(page, "PORTS_TRIED", 1)
+        monkeypatch.setattr(addresses, "PORTS_TRIED", 1)
         with pytest.raises(BadInput, match=str(port)):
             listen("127.0.0.1", None)
 
@@ -387,8 +443,8 @@ def test_before_any_run_there_is_nothing_to_serve(tmp_path, capsys):
     ("screen", "terminal", "opened"), [(True, True, 1), (False, True, 0), (True, False, 0)]
 )
 def test_a_browser_opens_only_for_someone_at_a_screen(monkeypatch, screen, terminal, opened):
-    addresses = []
-    monkeypatch.setattr("webbrowser.open", addresses.append)
+    opened_at = []
+    monkeypatch.setattr("webbrowser.open", opened_at.append)
     monkeypatch.setattr("sys.platform", "linux")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
@@ -396,8 +452,8 @@ def test_a_browser_opens_only_for_someone_at_a_screen(monkeypatch, screen, termi
         monkeypatch.setenv("DISPLAY", ":0")
     for stream in ("stdin", "stdout"):
         monkeypatch.setattr(f"sys.{stream}", type("", (), {"isatty": lambda self: terminal})())
-    page.open_browser("http://127.0.0.1:1/")
-    assert len(addresses) == opened
+    addresses.open_browser("http://127.0.0.1:1/")
+    assert len(opened_at) == opened
 
 
 @pytest.mark.parametrize("network", [False, True])

@@ -15,7 +15,8 @@ from browser import browser, resize
 from colour_run import CAPTIONS, build_indexes, make_run
 
 from scripts.search import page
-from scripts.search.page import Runs, listen, make_app, why_refused
+from scripts.search.addresses import listen, why_refused
+from scripts.search.page import Beginning, Runs, make_app
 from scripts.search.runs import find_run
 from scripts.search.server import make_server
 
@@ -105,7 +106,7 @@ def opened(driver, tmp_path, encoder, request):
     )  # fmt: skip
     results = project / "results"
     index = getattr(request, "param", None)
-    app = make_app(Runs(results, project / "data"), find_run(results, {}), index)
+    app = make_app(Runs(results, project / "data"), Beginning(find_run(results, {}), index=index))
     listener = listen("127.0.0.1", 0)
     server = make_server(app, listener, why_refused, page.MAX_UPLOAD, page.HEADERS)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -122,7 +123,7 @@ def opened(driver, tmp_path, encoder, request):
 
 def test_one_types_a_sentence_and_sees_its_images(opened):
     opened.open()
-    assert opened.text("scope") == "4 images and 6 captions, test split of squares"
+    assert opened.text("scope") == "4 images and 6 captions of squares (test)"
     opened.press("red")
     opened.shows(RED, CAPTIONS["orange.png"][0])
     assert opened.text("status").startswith("Best 4 of 4 images · encoded in ")
@@ -153,7 +154,7 @@ def test_an_address_brings_the_same_answers_back(opened):
 
 
 def test_an_address_that_makes_no_sense_shows_an_empty_page(opened):
-    opened.open("/?image=99999&k=7&find=x&run=nothing&q=")
+    opened.open("/?image=test-99999&k=7&find=x&run=nothing&q=")
     opened.until(lambda: "no image 99999" in opened.text("trouble"))
     opened.open("/?image=x&k=7&find=x&run=nothing&q=%20")
     assert opened.one("count").get_property("value") == "10" and not opened.text("trouble")
@@ -214,7 +215,7 @@ def test_a_click_on_an_image_searches_with_it_and_back_returns(opened):
     opened.all("#hits .picture")[0].click()
     opened.shows(*reversed(CAPTIONS["red.png"]))
     assert CAPTIONS["red.png"][1] in opened.text("seen")
-    assert len(opened.all("#hits .right")) == 2 and "image=3" in opened.driver.current_url
+    assert len(opened.all("#hits .right")) == 2 and "image=test-3" in opened.driver.current_url
     opened.driver.back()
     opened.shows(RED, CAPTIONS["orange.png"][0])
     assert opened.one("query").get_property("value") == "red"
@@ -236,6 +237,27 @@ def test_another_run_answers_the_same_question_otherwise(opened):
     opened.choose_run("plain")
     opened.shows(RED)
     assert [line.text for line in opened.all("#hits .line")] == scores
+
+
+def test_a_split_is_chosen_and_the_address_keeps_it(opened):
+    names = {"train": ["blue.png"], "val": ["green.png"], "test": ["orange.png", "red.png"]}
+    make_run(opened.project, finished=4_000_000.0, splits=names)
+    opened.open("/?q=red&split=val")
+    opened.shows(GREEN)
+    assert opened.text("scope") == "1 images and 1 captions of squares (val)"
+    opened.one("split").find_element("css selector", 'option[value=""]').click()
+    opened.until(lambda: len(opened.all("#hits > li")) == 4)
+    assert opened.text("scope") == "4 images and 6 captions of squares (test, train, val)"
+    assert [line.text.split()[2] for line in opened.all("#hits .line")][:2] == ["test", "test"]
+    assert "split" not in opened.driver.current_url and not opened.one("rest").is_displayed()
+    opened.all("#hits .picture")[2].click()
+    opened.until(lambda: "image=train-0" in opened.driver.current_url and opened.all("#hits li"))
+    (opened.project / "results/squares/colours/train/images.npy").unlink()
+    opened.open()
+    assert opened.text("rest").startswith(
+        "Not encoded, and so not looked through: images of train (1)."
+    )
+    assert "snakemake results/squares/colours/train/images.npy" in opened.text("encoding")
 
 
 def test_an_index_is_chosen_and_the_address_keeps_it(opened):
@@ -365,7 +387,7 @@ def test_the_page_works_from_the_keyboard(opened):
     opened.press(DOWN, RIGHT)
     opened.press(ENTER)
     opened.shows(CAPTIONS["orange.png"][0])
-    assert "image=2" in opened.driver.current_url
+    assert "image=test-2" in opened.driver.current_url
     opened.one("count").send_keys("/")
     assert opened.driver.switch_to.active_element == opened.one("query")
     opened.press(ESCAPE)
@@ -377,7 +399,7 @@ def test_the_language_is_switched_and_remembered(opened):
     opened.open("/?q=red")
     opened.shows(RED)
     opened.one("language").click()
-    assert opened.text("scope") == "squares 的 test 划分：4 张图片，6 条描述"
+    assert opened.text("scope") == "squares（test）：4 张图片，6 条描述"
     assert opened.text("status").startswith("4 张图片中最相似的 4 张 · 编码")
     assert opened.run("return document.documentElement.lang") == "zh"
     opened.open()
@@ -408,7 +430,7 @@ def test_what_goes_wrong_is_told_on_the_page(opened, tmp_path):
 def test_the_page_fits_its_window(opened, width):
     resize(opened.driver, width, 900)
     try:
-        for place in ("/", "/?q=red", "/?image=3", "/?lang=zh&image=3"):
+        for place in ("/", "/?q=red", "/?image=test-3", "/?lang=zh&image=test-3"):
             opened.open(place)
             opened.until(lambda place=place: place == "/" or opened.all("#hits li"))
             assert opened.run("return document.documentElement.scrollWidth") <= width

@@ -9,8 +9,9 @@ from asking import OWN, RUN, error_of, images, picture, png, sentence
 from PIL import Image
 
 from scripts.search import page
+from scripts.search.addresses import is_this_machine
 from scripts.search.engine import Search
-from scripts.search.page import Runs, is_this_machine, make_app
+from scripts.search.page import Beginning, Runs, make_app
 from scripts.search.runs import find_run
 
 # ---- strangers ----
@@ -64,7 +65,7 @@ def test_a_question_from_another_site_is_refused_before_any_work(client, encoder
     for reply in (
         sentence(client, "red", headers=headers),
         picture(client, png(), headers=headers),
-        client.post(f"/api/image/0?run={RUN}", headers=headers),
+        client.post(f"/api/image/test/0?run={RUN}", headers=headers),
     ):
         assert reply.status_code == 403 and "search page" in reply.get_json()["error"]
     assert not encoder.asked
@@ -151,7 +152,7 @@ def test_an_unknown_kind_of_answer_is_refused(client):
 def test_a_row_that_is_not_there_is_refused(client, row):
     address = sentence(client, "red").get_json()["hits"][0]["picture"].rsplit("/", 1)[0]
     error_of(client.get(f"{address}/{row}", headers=OWN), 404)
-    error_of(client.post(f"/api/image/{row}?run={RUN}", headers=OWN), 404)
+    error_of(client.post(f"/api/image/test/{row}?run={RUN}", headers=OWN), 404)
 
 
 def test_no_image_is_served_by_name_or_from_rows_that_no_open_run_has(client):
@@ -165,10 +166,10 @@ def test_no_image_is_served_by_name_or_from_rows_that_no_open_run_has(client):
 def test_an_image_whose_name_leads_out_of_the_dataset_is_not_served(project):
     Image.new("RGB", (8, 8)).save(project / "data" / "squares" / "secret.png")
     runs = Runs(project / "results", project / "data")
-    client = make_app(runs, find_run(project / "results", {})).test_client()
+    client = make_app(runs, Beginning(find_run(project / "results", {}))).test_client()
     with runs.asked(RUN) as engine:
-        engine.rows.images[0] = "../secret.png"
-        address = f"/images/{engine.rows.digest}/0"
+        engine.rows["test"].images[0] = "../secret.png"
+        address = f"/images/{engine.rows['test'].digest}/0"
     assert "inside images/" in error_of(client.get(address, headers=OWN), 400)
 
 

@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 from waitress import wasyncore
 
-from scripts.search import page, server
+from scripts.search import addresses, page, server
 
 MAX_BODY = 20_000_000
 
@@ -28,8 +28,8 @@ def port():
             return [bytes(20_000_000)]
         return [b"the page" if environ["REQUEST_METHOD"] == "GET" else b"%d bytes" % len(body)]
 
-    listener = page.listen("127.0.0.1", 0)
-    one = server.make_server(app, listener, page.why_refused, MAX_BODY, page.HEADERS)
+    listener = addresses.listen("127.0.0.1", 0)
+    one = server.make_server(app, listener, addresses.why_refused, MAX_BODY, page.HEADERS)
     thread = threading.Thread(target=one.run)
     thread.start()
     yield listener.getsockname()[1]
