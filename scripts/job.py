@@ -240,10 +240,16 @@ def read_json(path: str | Path) -> Any:
     return json_of(content, path)
 
 
-def json_of(content: bytes, where: object) -> Any:
-    """As ``read_json``, of bytes that ``where`` is a name for."""
+def json_of(content: bytes, where: object, unread: tuple[str, ...] = ()) -> Any:
+    """As ``read_json``, of bytes that ``where`` is a name for; keys ``unread`` are left out."""
+
+    def plain(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = _each_key_once(pairs)
+        return {key: value for key, value in found.items() if key not in unread}
+
     try:
-        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_each_key_once)
+        text = content.decode("utf-8-sig")
+        return json.loads(text, object_pairs_hook=plain if unread else _each_key_once)
     except UnicodeDecodeError as error:
         raise not_utf8(where, error, "save the file as UTF-8") from None
     except json.JSONDecodeError as error:

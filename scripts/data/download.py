@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from scripts.data.files import digest_of_folder, is_file, open_files, why_unsafe
-from scripts.data.sources import SOURCES
+from scripts.data.files import digest_of_folder, is_archive, is_file, members_of, why_unsafe
+from scripts.data.kinds import kinds
+from scripts.data.place import Place
+from scripts.data.sources import SOURCES, Source
 from scripts.data.splits_beside import check_splits
 from scripts.data.web import plain
 from scripts.job import (
@@ -18,6 +20,9 @@ from scripts.job import (
     run,
     write_json,
 )
+
+# hubs whose repositories of datasets are taken for folders
+HUBS: tuple[str, ...] = ()
 
 
 def obtain(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
@@ -44,28 +49,55 @@ def from_location(entry: dict[str, Any]) -> dict[str, Any]:
     Where archives have another MD5 than the config says, that is noted and nothing more: the user
     chose these files.
     """
-    root = Path(entry["location"])
-    sources = {name: one for name, one in SOURCES.items() if one.kind == entry["source"]}
+    kind = "folder" if entry["source"] in HUBS else entry["source"]
+    place = Place(Path(entry["location"]), entry | {"source": kind})
+    sources = sources_of(place)
     expected = "; or ".join(source.expected for source in sources.values())
     todo = "correct the location in the config, or put the files there"
-    if not is_folder(root):
-        found = "a file, not a folder" if is_file(root) else "no such folder"
-        raise BadInput(root.absolute(), found, f"a folder with {expected}", todo)
-    there = {name: paths for name, source in sources.items() if (paths := source.find(root))}
+    if not is_folder(place.root):
+        found = "a file, not a folder" if is_file(place.root) else "no such folder"
+        raise BadInput(place.root.absolute(), found, f"a folder with {expected}", todo)
+    layout, paths = found_in(place, sources, expected, todo)
+    source = "folder" if kind == "folder" else "location"
+    return manifest(source, layout, place, paths, _md5(entry, layout))
+
+
+def sources_of(place: Place) -> dict[str, Source]:
+    """The sources that the files of a place may be of: the one that the config names, or all."""
+    own = {n: one for n, one in SOURCES.items() if place.entry["source"] in one.kinds}
+    layout = place.entry.get("layout")
+    return {layout: own[layout]} if layout else own
+
+
+def found_in(
+    place: Place, sources: dict[str, Source], expected: str, todo: str
+) -> tuple[str, list[str]]:
+    """The layout of what stands at a place, and its paths; ``BadInput`` for none or more than one.
+
+    ``expected`` and ``todo`` tell what may stand there, and what to do where nothing does.
+    """
+    there: dict[str, list[str]] = {}
+    for name, source in sources.items():
+        if paths := source.find(place):
+            there[name] = paths
+            place.claimed.extend(paths if source.claims else [])
     if len(there) > 1:
+        first, second = list(there)[:2]
         raise BadInput(
-            root.absolute(),
-            "; and ".join(", ".join(paths[:3]) for paths in there.values()),
+            place.root.absolute(),
+            "; and ".join(f"{', '.join(there[name][:3])} ({name})" for name in there),
             f"one dataset: {expected}",
-            "put each into a folder of its own, or take away what is not meant",
+            "put each into a folder of its own, or take away what is not meant; or say which is "
+            f"meant in the dataset's entry of the config, as layout: {first} or {second}",
         )
     for layout, paths in there.items():
-        check_splits(sources[layout], root, paths)
-        source = "folder" if entry["source"] == "folder" else "location"
-        return manifest(source, layout, root, paths, _md5(entry, layout))
-    names = sorted(path.name for path in root.iterdir())
+        check_splits(sources[layout], place, paths)
+        return layout, paths
+    if place.entry["source"] == "folder" and place.once(kinds).doubts:
+        raise place.once(kinds).doubts[0]
+    names = sorted(path.name for path in place.root.iterdir())
     found = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    raise BadInput(root.absolute(), found or "an empty folder", expected, todo)
+    raise BadInput(place.root.absolute(), found or "an empty folder", expected, todo)
 
 
 def from_sources(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
@@ -78,7 +110,7 @@ def from_sources(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
         paths = home.present(entry[name], raw)
         if paths:
             log.info("%s: its files are here already", name)
-            return manifest(name, layout, raw, paths, _md5(entry, layout))
+            return manifest(name, layout, Place(raw, entry), paths, _md5(entry, layout))
     answers = ""
     for name in entry["order"]:
         log.info("%s: downloading", name)
@@ -92,7 +124,7 @@ def from_sources(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
             log.warning("%s cannot be had: %s", name, plain(error))
             answers += f"\n    {name}: {plain(error)}"
             continue
-        return manifest(name, layout, raw, paths, _md5(entry, layout))
+        return manifest(name, layout, Place(raw, entry), paths, _md5(entry, layout))
     raise BadInput(
         raw,
         f"no source gives the dataset{answers}",
@@ -109,18 +141,18 @@ def _md5(entry: dict[str, Any], layout: str) -> dict[str, str]:
 
 
 def manifest(
-    source: str, layout: str, root: Path, paths: list[str], official: dict[str, str]
+    source: str, layout: str, place: Place, paths: list[str], official: dict[str, str]
 ) -> dict[str, Any]:
-    """The contents of source.json for ``paths`` below ``root``.
+    """The contents of source.json for ``paths`` below the root of ``place``.
 
     A folder counts with the digest of all that is in it, so that a replaced photo is noticed.
     ``official`` has the MD5 of archives by name.
     """
-    home = SOURCES[layout].home
+    root, home = place.root, SOURCES[layout].home
     checked = True if home and home.checked and home.name == source else None
     files, notes = [], []
     for path in paths:
-        if unsafe := why_unsafe(path):
+        if path != "." and (unsafe := why_unsafe(path)):
             raise BadInput(root / path, unsafe, "a name that any system can hold", "rename it")
         file: dict[str, Any] = {"path": path}
         if not (root / path).is_dir() and not is_file(root / path):
@@ -132,8 +164,9 @@ def manifest(
             file["bytes"] = (root / path).stat().st_size
             file["sha256"] = digest_of_file(root / path)
         file["official"] = checked
+        if is_archive(path):
+            members_of(root / path)
         if path.lower().endswith(".zip"):
-            open_files(root, [path])
             file["md5"] = digest_of_file(root / path, "md5")
             if path in official:
                 file["official"] = file["md5"] == official[path]
@@ -144,8 +177,9 @@ def manifest(
     return {
         "source": source,
         "layout": layout,
-        "official_split": SOURCES[layout].has_official_split(root, paths),
+        "official_split": SOURCES[layout].has_official_split(place, paths),
         "root": root.as_posix(),
+        "options": place.options,
         "files": files,
         "notes": notes,
     }

@@ -1,9 +1,9 @@
 """Files from elsewhere, in an archive or a folder, as names and ways to read them.
 
 Nothing here is trusted: a name may try to leave its folder, a member may unfold to terabytes, a
-link may lead around for ever. Nothing is unpacked: a member is read straight from its archive, by
-its place. Links in a folder are the choice of whoever has it there, and are followed; in an archive they
-are not.
+link may lead around for ever. Nothing is unpacked: a member is read straight from its archive, from
+its place there. Links in a folder are the choice of whoever has it there, and are followed; in an
+archive they are not.
 """
 
 from __future__ import annotations
@@ -235,9 +235,7 @@ def check_archive(path: Path) -> None:
         try:
             member.read()
         except Unusable as error:
-            raise BadInput(
-                path, error.detail, "a whole archive", "get the archive again"
-            ) from None
+            raise BadInput(path, error.detail, "a whole archive", "get the archive again") from None
 
 
 def is_archive(name: str) -> bool:

@@ -69,7 +69,7 @@ def unfolded(path: Path, most: int) -> BinaryIO:
     """What gzip folded, in a file without a name; ``Refused`` beyond ``most`` bytes."""
     limit = min(most, max(FREE, path.stat().st_size * RATIO))
     size = 0
-    made = tempfile.TemporaryFile(dir=Path.cwd())
+    made = tempfile.TemporaryFile(dir=Path.cwd())  # noqa: SIM115, read as long as the process is
     with gzip.open(path) as packed:
         while piece := packed.read(PIECE):
             size += len(piece)
