@@ -66,6 +66,7 @@ class BadInput(Exception):
     """
 
     def __init__(self, where: object, found: str, expected: str, todo: str) -> None:
+        self.where, self.found = str(where), found
         super().__init__(
             printable(f"{where}\n  found:    {found}\n  expected: {expected}\n  to do:    {todo}")
         )
@@ -240,8 +241,11 @@ def read_json(path: str | Path) -> Any:
     return json_of(content, path)
 
 
-def json_of(content: bytes, where: object, unread: tuple[str, ...] = ()) -> Any:
-    """As ``read_json``, of bytes that ``where`` is a name for; keys ``unread`` are left out."""
+def json_of(content: bytes, where: object, unread: tuple[str, ...] = (), line: int = 1) -> Any:
+    """As ``read_json``, of bytes that begin on a line of the file that ``where`` names.
+
+    Keys ``unread`` are left out.
+    """
 
     def plain(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = _each_key_once(pairs)
@@ -254,7 +258,7 @@ def json_of(content: bytes, where: object, unread: tuple[str, ...] = ()) -> Any:
         raise not_utf8(where, error, "save the file as UTF-8") from None
     except json.JSONDecodeError as error:
         raise BadInput(
-            f"{where}, line {error.lineno}, column {error.colno}",
+            f"{where}, line {line + error.lineno - 1}, column {error.colno}",
             error.msg,
             "valid JSON",
             "correct the file there",

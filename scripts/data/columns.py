@@ -32,7 +32,9 @@ CAPTIONS = (
 )
 SPLIT = ("split", "subset", "partition", "set", "datasetsplit")
 LANGUAGE = ("language", "lang", "locale")
-NUMBERED = re.compile(rf"({'|'.join(CAPTIONS)})([0-9]{{1,9}})")
+NUMBERED = re.compile(rf"({'|'.join(CAPTIONS)})([0-9]+)")
+# a number of thousands of digits is none that a table would have, nor one that Python reads
+MOST_DIGITS = 9
 # of an object in a list of captions
 IN_OBJECTS = ("raw", "caption", "text", "sentence")
 NAMES_OF_SPLITS = {
@@ -96,7 +98,7 @@ def columns_of(
     captions = said.get("caption")
     if captions is None:
         left = {name: form for name, form in rest.items() if name not in (language, split)}
-        captions = _captions_of(left, options.get("language"), where)
+        captions = _captions_of(left, names, options.get("language"), where)
     elif isinstance(captions, str):
         captions = [captions]
     read = {image, *captions, split, language}
@@ -109,7 +111,7 @@ def _said_columns(said: Mapping[str, Any]) -> list[str]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(f"{name:.60}" for name in list(names)[:20])
+    return ", ".join(f"{name:.60}" for name in list(names)[:20]) or "(none)"
 
 
 def _image_of(forms: dict[str, str], where: str) -> str:
@@ -129,7 +131,9 @@ def _only(forms: dict[str, str], usual: tuple[str, ...], what: str, where: str) 
     return found[0] if found else None
 
 
-def _captions_of(forms: dict[str, str], language: str | None, where: str) -> list[str]:
+def _captions_of(
+    forms: dict[str, str], names: Sequence[str], language: str | None, where: str
+) -> list[str]:
     """The column of captions, the numbered ones, or those that a language is said of."""
     if language:
         of_language = [n for n, form in forms.items() if form in _with_language(language)]
@@ -141,6 +145,9 @@ def _captions_of(forms: dict[str, str], language: str | None, where: str) -> lis
     numbered: dict[str, dict[int, str]] = {}
     for name, form in forms.items():
         if match := NUMBERED.fullmatch(form):
+            if len(match[2]) > MOST_DIGITS:
+                todo = "rename the column"
+                raise BadInput(where, f"the columns {_listed(names)}", "caption_0, ...", todo)
             same = numbered.setdefault(match[1], {})
             if int(match[2]) in same:
                 raise _doubt([same[int(match[2])], name], "caption", where)

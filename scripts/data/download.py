@@ -1,9 +1,12 @@
 """Get a dataset's files, or find those that the user already has, and record what they are."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+from scripts.data import hub as hub_files
 from scripts.data.files import digest_of_folder, is_archive, is_file, members_of, why_unsafe
+from scripts.data.hub import HUBS
 from scripts.data.kinds import kinds
 from scripts.data.place import Place
 from scripts.data.sources import SOURCES, Source
@@ -21,8 +24,8 @@ from scripts.job import (
     write_json,
 )
 
-# hubs whose repositories of datasets are taken for folders
-HUBS: tuple[str, ...] = ()
+# files that are told as not read
+MOST_DOUBTS = 20
 
 
 def obtain(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
@@ -40,6 +43,8 @@ def obtain(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
     """
     if entry["location"]:
         return from_location(entry)
+    if entry["source"] in HUBS:
+        return from_hub(entry, raw)
     return from_sources(entry, raw)
 
 
@@ -59,7 +64,7 @@ def from_location(entry: dict[str, Any]) -> dict[str, Any]:
         raise BadInput(place.root.absolute(), found, f"a folder with {expected}", todo)
     layout, paths = found_in(place, sources, expected, todo)
     source = "folder" if kind == "folder" else "location"
-    return manifest(source, layout, place, paths, _md5(entry, layout))
+    return with_doubts(manifest(source, layout, place, paths, _md5(entry, layout)), place)
 
 
 def sources_of(place: Place) -> dict[str, Source]:
@@ -98,6 +103,56 @@ def found_in(
     names = sorted(path.name for path in place.root.iterdir())
     found = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     raise BadInput(place.root.absolute(), found or "an empty folder", expected, todo)
+
+
+def with_doubts(about: dict[str, Any], place: Place) -> dict[str, Any]:
+    """The same manifest, noting what may have been meant for captions and is not read."""
+    if place.entry["source"] == "folder":
+        doubts = place.once(kinds).doubts[:MOST_DOUBTS]
+        about["notes"] += [
+            f"not read: {error.where.removeprefix(f'{place.root}/')}: {error.found}"
+            for error in doubts
+            if not place.is_claimed(error.where.removeprefix(f"{place.root}/"))
+        ]
+    return about
+
+
+def from_hub(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
+    """Describe the files of a dataset repository, which are read as a folder of one's own is."""
+    hub = entry["source"]
+    folder, listing = raw / hub, raw / f"{hub}.json"
+    if hub_files.present(entry, folder, listing) is None:
+        log.info("%s: downloading %s at %s", hub, entry["repo"], entry["revision"])
+        # of another revision, or other files: none of them may be taken for one of these
+        asked = read_json(listing) if listing.is_file() else {}
+        if any(asked.get(key) != entry.get(key) for key in hub_files.ASKED if asked):
+            shutil.rmtree(folder, ignore_errors=True)
+            listing.unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            hub_files.fetch(entry, folder, listing, hub)
+        # the clients raise what their HTTP libraries raise, of no common kind
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in REFUSED_BY_THE_DISK:
+                raise
+            raise BadInput(
+                f"{hub} {entry['repo']} at {entry['revision']}",
+                plain(error),
+                "the files of a dataset repository",
+                "check repo, revision and files in the config, and the network (HTTPS_PROXY, "
+                "HF_ENDPOINT and MODELSCOPE_ENDPOINT are honoured), and run again, which goes on "
+                "where this stopped; or get the files yourself and let location point at their "
+                "folder",
+            ) from None
+    place = Place(folder, entry | {"source": "folder"})
+    sources = sources_of(place)
+    expected = "; or ".join(source.expected for source in sources.values())
+    todo = "take a repository that has such files, or name them with files"
+    layout, paths = found_in(place, sources, expected, todo)
+    about = with_doubts(manifest(hub, layout, place, paths, {}), place)
+    # each was held against the hub's own sum
+    about["files"] = [file | {"official": True} for file in about["files"]]
+    return about
 
 
 def from_sources(entry: dict[str, Any], raw: Path) -> dict[str, Any]:

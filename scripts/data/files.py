@@ -176,7 +176,7 @@ def sums_of_folder(folder: Path) -> dict[str, tuple[int, str]]:
         path = folder / name
         # what cannot be read now is set aside, with its reason; it may be readable the next time
         with contextlib.suppress(OSError, Unusable):
-            if _is_readable(path):
+            if is_file(path) if in_pieces(name) else _is_readable(path):
                 found[name] = (path.stat().st_size, digest_of_file(path))
     return found
 
@@ -241,6 +241,11 @@ def check_archive(path: Path) -> None:
 def is_archive(name: str) -> bool:
     """Whether a file's name says that it is an archive of a kind that is read."""
     return name.lower().endswith(".zip") or tars.is_tar(name)
+
+
+def in_pieces(name: str) -> bool:
+    """Whether a file of this name is read in pieces, however large it is."""
+    return is_archive(name) or name.lower().endswith(".parquet")
 
 
 def members_of(path: Path) -> dict[str, Member]:

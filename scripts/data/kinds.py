@@ -172,7 +172,14 @@ def _kind_of_json(place: Place, name: str) -> str | None:
             return "karpathy"
         if isinstance(images, list) and isinstance(annotations, list | None):
             named = any(_have(images, key) for key in ("file_name", "coco_url", "flickr_url"))
-            return "coco" if named and _have(annotations, "caption") else None
+            if named and _have(annotations, "caption"):
+                return "coco"
+            raise BadInput(
+                place.where(name),
+                "JSON of COCO's kind, without names of images or without captions",
+                "images with file_name, and annotations with caption",
+                "take the file of the captions, as captions_val2017.json",
+            )
     table_of_json(value, place.where(name), place.options, place.files)
     return "folder"
 

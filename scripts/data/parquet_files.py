@@ -19,6 +19,7 @@ TODO = "get the files again, or take others"
 # a column's name: a number of thousands of digits is none that a table would have
 LONGEST_COLUMN = len("caption_999999999")
 ROWS = 1000
+BYTES = ("binary", "large_binary")
 
 
 def open_table(place: Place, name: str) -> ParquetFile:
@@ -54,7 +55,7 @@ def columns_in(place: Place, name: str) -> Columns:
         columns = columns_of(schema.names, place.options, place.where(name), image)
     except BadInput:
         # with their types, which may be what is wrong
-        if image is None and not any(_is(kind, "string") for kind in schema.types):
+        if not any(map(_holds_texts, schema.types)) or image is None:
             raise other_columns(place, name) from None
         raise
     texts = [schema.field(caption).type for caption in columns.captions]
@@ -71,7 +72,8 @@ def columns_in(place: Place, name: str) -> Columns:
 
 def has_pictures(place: Place, name: str, columns: Columns) -> bool:
     """Whether the column of images has their bytes."""
-    return _holds_bytes(open_table(place, name).schema_arrow.field(columns.image).type)
+    kind = open_table(place, name).schema_arrow.field(columns.image).type
+    return _holds_bytes(kind) or _is(kind, "null")
 
 
 def other_columns(place: Place, name: str) -> BadInput:
@@ -91,6 +93,8 @@ def other_columns(place: Place, name: str) -> BadInput:
 def _image_column(schema: pyarrow.Schema, said: str | None) -> str | None:
     """The column with bytes of pictures; of several, the one that is called so."""
     found = [column.name for column in schema if _holds_bytes(column.type)]
+    # a column of nothing is of no type
+    found += [one.name for one in schema if plain(one.name) == "image" and _is(one.type, "null")]
     if said:
         return said if said in found else None
     usual = [name for name in found if plain(name) in IMAGES[0]]
@@ -108,15 +112,15 @@ def _is(kind: pyarrow.DataType, *names: str) -> bool:
 def _holds_bytes(kind: pyarrow.DataType) -> bool:
     if _is(kind, "struct"):
         names = [kind.field(place).name for place in range(kind.num_fields)]
-        return names.count("bytes") == 1 and _holds_bytes(kind.field("bytes").type)
-    return _is(kind, "binary", "large_binary")
+        return names.count("bytes") == 1 and _is(kind.field("bytes").type, *BYTES, "null")
+    return _is(kind, *BYTES)
 
 
 def _holds_texts(kind: pyarrow.DataType) -> bool:
     if _is(kind, "list", "large_list"):
         return _holds_texts(kind.value_type) and not _is(kind.value_type, "list", "large_list")
     # a column without any value is of the type null
-    return _is(kind, "string", "large_string", "null", "struct")
+    return _is(kind, "string", "large_string", "null", "struct") and not _holds_bytes(kind)
 
 
 def is_text(kind: pyarrow.DataType) -> bool:

@@ -67,7 +67,7 @@ def lines_of(text: str, where: str, options: Mapping[str, Any]) -> Table:
         for number, line in enumerate(io.StringIO(text, newline=None), start=1):
             if line.strip():
                 place = f"{where}, line {number}"
-                record = json_of(line.encode("utf-8", "surrogatepass"), place)
+                record = json_of(line.encode("utf-8", "surrogatepass"), where, line=number)
                 if not isinstance(record, dict):
                     todo = "correct the line"
                     raise BadInput(place, f"{record!r:.80}", "a JSON object", todo)

@@ -96,11 +96,16 @@ class Told:
             split = row.values.get(columns.split) if columns.split else None
             if row.short:
                 self.pass_over("rows that end before the last column", row.where)
-            texts = [
-                text
-                for name in columns.captions
-                for text in texts_of(in_language(row.values.get(name), language), row.where)
-            ]
+            values = [in_language(row.values.get(name), language) for name in columns.captions]
+            whole = len(values) > 1 or isinstance(values[0], list)
+            if whole and image in self.captions:
+                raise BadInput(
+                    f"{row.where} ({image:.80})",
+                    "an image that stands in the file before",
+                    "each image once, or once for each of its captions",
+                    "put all captions of the image into one record",
+                )
+            texts = [text for value in values for text in texts_of(value, row.where)]
             self.add(image, texts, row.where, split)
         if columns.language is not None and language and not languages:
             there = ", ".join(self.beside["captions of other languages"]) or "none"
@@ -108,7 +113,8 @@ class Told:
 
     def _note_others(self, columns: Columns) -> None:
         for name in columns.others:
-            self.pass_over("columns and keys that are not read", name or "(without a name)")
+            items = self.beside.setdefault("columns and keys that are not read", Counter())
+            items[name or "(without a name)"] = 1
 
     def note_beside(self) -> None:
         """Tell what was not read."""
@@ -132,7 +138,8 @@ def image_named(value: object, where: str) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise BadInput(where, f"image: {value!r:.80}", "a file name", "correct the record")
-    return str(value).strip()
+    # a name may begin with a space, and is none where there is nothing else
+    return str(value) if str(value).strip() else ""
 
 
 def in_language(value: Any, language: str | None) -> Any:

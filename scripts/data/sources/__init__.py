@@ -28,10 +28,10 @@ from scripts.data.sources.face import Source
 # by the layout's name in source.json; told in this order where a folder is none of them, and asked
 # in it: what one has found to be its own, no later one takes for captions of another kind
 SOURCES: dict[str, Source] = {
+    "folder": folder.SOURCE,
     "archives": archives.SOURCE,
     "parquet": parquet.SOURCE,
     "kaggle": kaggle.SOURCE,
-    "folder": folder.SOURCE,
     "karpathy": karpathy.SOURCE,
     "coco": coco.SOURCE,
     "table": table.SOURCE,

@@ -13,7 +13,8 @@ from scripts.data.audit import Findings
 from scripts.data.columns import texts_of
 from scripts.data.kinds import files_of
 from scripts.data.place import Place
-from scripts.data.records import Record
+from scripts.data.records import OWN_SPLIT, Record
+from scripts.data.sources.archives import LISTS
 from scripts.data.sources.face import Source
 from scripts.data.sources.table import find_tables
 from scripts.data.told import Told, pictures_of, records_of
@@ -48,7 +49,8 @@ def _image(image: Any, where: str) -> tuple[str, list[str]]:
 
 SOURCE = Source(
     expected="pictures and Karpathy's JSON (dataset_coco.json, dataset_flickr30k.json, ...)",
-    split="the key split of each image",
+    split="the key split of each image, or splits.json or lists where there is no such key",
     find=find,
     read=read,
+    split_files=(OWN_SPLIT, *LISTS.values()),
 )

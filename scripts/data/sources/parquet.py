@@ -15,7 +15,7 @@ from typing import Any
 from scripts.data import hub
 from scripts.data.audit import MISSING, NO_CAPTION, OVERSIZED, Findings
 from scripts.data.caption_files import usable
-from scripts.data.columns import IMAGES, Columns, plain, split_of_name
+from scripts.data.columns import IMAGES, NUMBERED, Columns, plain, split_of_name
 from scripts.data.files import MAX_BYTES, is_litter, why_unsafe
 from scripts.data.kinds import files_of
 from scripts.data.names import SUFFIX, matched
@@ -30,13 +30,13 @@ from scripts.data.parquet_files import (
 )
 from scripts.data.place import Place
 from scripts.data.records import Record
-from scripts.data.rows import SPLITS
 from scripts.data.sources.face import Home, Source
 from scripts.data.tables import Row
 from scripts.data.told import Told, paths_of, split_beside, split_by_names
 from scripts.job import BadInput
 
 ENDING = ".parquet"
+PATTERNS, LISTING = [f"*{ENDING}"], "huggingface.json"
 # what stands for the image and the split of a row, whatever its columns are called
 IMAGE, SPLIT = "\0image", "\0split"
 # parts of a split that are told as missing
@@ -81,9 +81,13 @@ def read(place: Place, paths: list[str], findings: Findings) -> tuple[int, Itera
     return total, _records(place, shards, findings)
 
 
+def present(home: dict[str, Any], raw: Path) -> list[str] | None:
+    return hub.present({**home, "files": PATTERNS}, raw, raw / LISTING)
+
+
 def fetch(home: dict[str, Any], raw: Path) -> list[str]:
     """Download the tables of a dataset repository."""
-    return hub.fetch(home, raw, [f"*{ENDING}"])
+    return hub.fetch({**home, "files": PATTERNS}, raw, raw / LISTING)
 
 
 def _shards(place: Place, files: list[str], findings: Findings) -> list[_Shard]:
@@ -100,10 +104,12 @@ def _shards(place: Place, files: list[str], findings: Findings) -> list[_Shard]:
         if not has_pictures(place, name, columns[name]):
             raise other_columns(place, name)
         check_sizes(place, name, columns[name], pictures=True)
-    split_of: dict[str, str] = {}
+    told: dict[str, str] = {}
     if not any(own.split for own in columns.values()):
         told = {name: split for name in files if (split := split_of_name(name))}
-        split_of = split_by_names(told, findings) or {}
+    for split in dict.fromkeys(["", *told.values()]):
+        _check_parts(place, split, [name for name in files if told.get(name, "") == split])
+    split_of = split_by_names(told, findings) or {}
     for name in files:
         if split_of and name not in split_of:
             raise BadInput(
@@ -112,10 +118,6 @@ def _shards(place: Place, files: list[str], findings: Findings) -> list[_Shard]:
                 "train-*.parquet, validation-*.parquet and test-*.parquet",
                 "rename it",
             )
-    for split in dict.fromkeys([*SPLITS, *split_of.values()]):
-        _check_parts(place, split, [name for name in files if split_of.get(name) == split])
-    if not split_of:
-        _check_parts(place, "", files)
     counts: Counter[str | None] = Counter()
     shards = []
     for name, own in columns.items():
@@ -203,9 +205,9 @@ def _names_of(place: Place, shard: _Shard) -> Iterator[str]:
 
 def _is_alone(place: Place, shard: _Shard) -> bool:
     """Whether each row has one caption, so that an image may stand in several."""
-    if len(shard.columns.captions) > 1:
-        return False
-    return is_text(open_table(place, shard.name).schema_arrow.field(shard.columns.captions[0]).type)
+    first, *others = shard.columns.captions
+    kind = open_table(place, shard.name).schema_arrow.field(first).type
+    return not others and not NUMBERED.fullmatch(plain(first)) and is_text(kind)
 
 
 def _numbers(place: Place, shard: _Shard, alone: bool) -> Iterator[str]:
@@ -304,5 +306,5 @@ SOURCE = Source(
     find=find,
     read=read,
     has_official_split=lambda place, paths: place.entry.get("source") == "flickr8k",
-    home=Home("huggingface", hub.present, fetch, checked=True),
+    home=Home("huggingface", present, fetch, checked=True),
 )
