@@ -26,6 +26,8 @@ IMAGES: tuple[tuple[str, ...], ...] = (
     ("url", "imageurl", "imgurl", "cocourl", "flickrurl"),
     ("id", "key", "name"),
 )
+# as Hugging Face calls it
+FILE_NAME = "file_name"
 CAPTIONS = (
     *("caption", "captions", "text", "texts", "title", "comment", "comments", "sentence"),
     *("sentences", "raw", "description", "descriptions", "alttext", "txt", "captiontext"),
@@ -117,6 +119,8 @@ def _listed(names: Iterable[str]) -> str:
 def _image_of(forms: dict[str, str], where: str) -> str:
     for group in IMAGES:
         found = [name for name, form in forms.items() if form in group]
+        # whatever else is called an image may be the picture itself, where a table was read from
+        found = [name for name in found if name == FILE_NAME] or found
         if len(found) > 1:
             raise _doubt(found, "image", where)
         if found:

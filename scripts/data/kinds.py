@@ -146,11 +146,10 @@ def _kind(place: Place, name: str, said: bool) -> str | None:
         return "parquet" if pictures else "imagefolder" if metadata else "table"
     if name.lower().endswith(".json"):
         return _kind_of_json(place, name)
-    text = place.text(name)
-    if TOKEN_LINE.match(text.lstrip()):
+    if TOKEN_LINE.match(place.text(name).lstrip()):
         return "tokens"
     try:
-        table_of(text, place.where(name), place.options)
+        table_in(place, name)
     except BadInput:
         if said or metadata or name.lower().endswith(TABLES):
             raise
@@ -195,9 +194,10 @@ def _have(values: Any, key: str) -> bool:
 
 
 def table_in(place: Place, name: str) -> Table:
-    """The table in a file of any kind that has no pictures in it."""
+    """The table in a file of a kind that has no pictures in it; ``BadInput`` where it is none."""
+    options = place.options
     if name.lower().endswith(".json") and place.once(kinds).of.get(name) == "folder":
-        return table_of_json(place.json(name), place.where(name), place.options, place.files)
+        return table_of_json(place.json(name), place.where(name), options, place.files)
     if name.lower().endswith(PARQUET):
         return parquet_files.table_in(place, name)
-    return table_of(place.text(name, most=2**40), place.where(name), place.options)
+    return table_of(place.text(name, most=2**40), place.where(name), options)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from scripts.data.columns import Columns, columns_of
@@ -14,7 +15,7 @@ from scripts.job import BadInput, json_of
 
 SEPARATORS = (",", "\t", "|", ";")
 # those between which people write quotes as they are
-UNQUOTED = ("\t", "|")
+UNQUOTED = ("\t", "|", " ")
 LINES = (".jsonl", ".ndjson")
 # records by which the keys of a file of records are told
 LOOKED_AT = 100
@@ -41,12 +42,13 @@ def table_of(text: str, where: str, options: Mapping[str, Any]) -> Table:
     if is_lines(text):
         return lines_of(text, where, options)
     separator, columns = _head(text, where, options)
-    names = [*_first(text, separator)] if columns is not None else ["0", "1"]
+    names, head = _first(text, separator), columns is not None
     if columns is None:
         columns = _without_head(text, separator, where, options)
-        names = [str(number) for number in range(len(_first(text, separator)))]
-        return Table(columns, lambda: _rows(text, where, separator, names, columns, head=False))
-    return Table(columns, lambda: _rows(text, where, separator, names, columns, head=True))
+        names = [str(number) for number in range(len(names))]
+        if separator == " ":  # a caption has some, too: the last column that is read has it all
+            names = names[: max(map(names.index, (columns.image, *columns.captions))) + 1]
+    return Table(columns, partial(_rows, text, where, separator, names, columns, head))
 
 
 def is_lines(text: str) -> bool:

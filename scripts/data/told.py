@@ -17,7 +17,6 @@ from scripts.data.files import Read, is_archive
 from scripts.data.names import SUFFIX, matched, stem_of
 from scripts.data.place import Place, folder_of
 from scripts.data.records import OWN_SPLIT, Record, own_split, paired
-from scripts.data.rows import SPLITS
 from scripts.data.tables import Row
 from scripts.job import BadInput
 
@@ -41,12 +40,14 @@ class Told:
     ----------
     captions : image -> captions; images are in the order in which they were told
     split_of : image -> split, "none" where its own is no split; of those of which one is told
+    parts : image -> its split as it is written: of COCO, restval lies elsewhere than train
     beside : what was not read, in words -> how often
     """
 
     findings: Findings
     captions: dict[str, list[str]] = field(default_factory=dict)
     split_of: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, str] = field(default_factory=dict)
     beside: dict[str, Counter[str]] = field(default_factory=dict)
 
     def add(self, image: str, captions: Iterable[str], where: str, split: object = None) -> None:
@@ -57,6 +58,7 @@ class Told:
             if known is None:
                 self.pass_over("in a split that is none of train, val and test", f"{split!s:.80}")
             before = self.split_of.setdefault(image, known or "none")
+            self.parts.setdefault(image, str(split))
             if before != (known or "none"):
                 raise BadInput(
                     where,
@@ -189,8 +191,12 @@ def records_of(
     findings = told.findings
     findings.note("left by an operating system, not read", place.litter)
     captions, names = _resolved(told.captions, pictures, captions_in)
+    _leave_out_absent(
+        captions, {names[n]: part for n, part in told.parts.items()}, pictures, findings
+    )
     captions = {name: usable(name, texts, findings) for name, texts in captions.items()}
     split_of = {names[name]: split for name, split in told.split_of.items()} or None
+    split_of = split_of and {name: split for name, split in split_of.items() if name in captions}
     beside = split_beside(place)
     if split_of and beside is not None:
         raise BadInput(
@@ -199,8 +205,6 @@ def records_of(
             "one split",
             "take away the file, or the column, that is not meant",
         )
-    if split_of:
-        captions, split_of = _without_absent(captions, split_of, pictures, findings)
     split_of = split_of or beside
     if split_of is None and by_folders:
         folders = {name: folder_of(f"{pictures.base}{name}")[:-1] for name in pictures.files}
@@ -295,25 +299,22 @@ def _resolved(
     return found, names
 
 
-def _without_absent(
-    captions: dict[str, list[str]],
-    split_of: dict[str, str],
-    pictures: Pictures,
-    findings: Findings,
-) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """What is told of splits of which any picture is there; the others are noted.
+def _leave_out_absent(
+    captions: dict[str, list[str]], parts: dict[str, str], pictures: Pictures, findings: Findings
+) -> None:
+    """Take away what is told of parts of which no picture is there, and note them.
 
     Who looks at a benchmark's test images need not have those of train.
     """
     found, _ = matched(captions, pictures.files)
-    there = {split_of.get(name) for name in found}
-    absent = Counter(split for split in split_of.values() if split not in there)
-    if not absent or not there & set(SPLITS):
-        return captions, split_of
+    there = {parts.get(name) for name in found}
+    absent = Counter(part for part in parts.values() if part not in there)
+    if not any(map(split_named, there)):
+        return
     note = "splits of which no picture is there, left out"
-    findings.note(note, (f"{split} ({count:,} images)" for split, count in absent.items()))
-    kept = {name: texts for name, texts in captions.items() if split_of.get(name) not in absent}
-    return kept, {name: split for name, split in split_of.items() if split not in absent}
+    findings.note(note, (f"{part} ({count:,} images)" for part, count in absent.items()))
+    for name in [name for name in captions if parts.get(name) in absent]:
+        del captions[name]
 
 
 def split_beside(place: Place) -> dict[str, str] | None:
