@@ -15,7 +15,7 @@ from scripts.job import BadInput, json_of
 
 SEPARATORS = (",", "\t", "|", ";")
 # those between which people write quotes as they are
-UNQUOTED = ("\t", "|", " ")
+UNQUOTED = ("\t", "|")
 LINES = (".jsonl", ".ndjson")
 # records by which the keys of a file of records are told
 LOOKED_AT = 100
@@ -157,7 +157,7 @@ def _without_head(text: str, separator: str, where: str, options: Mapping[str, A
 def _rows(
     text: str, where: str, separator: str, names: list[str], columns: Columns, head: bool
 ) -> Iterator[Row]:
-    quotes = separator not in UNQUOTED or _is_quoted(text, separator)
+    quotes = _is_quoted(text, separator) if separator in UNQUOTED else separator != " "
     cells = _cells(text, where, separator, quotes)
     # what was not quoted splits the last column, and no other
     joined = names[-1] in columns.captions and len(columns.captions) == 1

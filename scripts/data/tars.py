@@ -77,7 +77,7 @@ def unfolded(path: Path, most: int) -> BinaryIO:
                 made.close()
                 raise Refused(f"more than {limit:,} bytes unpacked")
             made.write(piece)
-    made.flush()
+    made.seek(0)
     return made
 
 

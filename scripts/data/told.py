@@ -110,7 +110,7 @@ class Told:
             texts = [text for value in values for text in texts_of(value, row.where)]
             self.add(image, texts, row.where, split)
         if columns.language is not None and language and not languages:
-            there = ", ".join(self.beside["captions of other languages"]) or "none"
+            there = ", ".join(sorted(self.beside["captions of other languages"])) or "none"
             raise _no_language(language, there)
 
     def _note_others(self, columns: Columns) -> None:

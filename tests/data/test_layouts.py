@@ -1,0 +1,900 @@
+"""The same photos and captions give the same, in whatever layout people have them."""
+
+import csv
+import importlib.util
+import io
+import json
+import tarfile
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from scripts.data.audit import Findings
+from scripts.data.download import obtain
+from scripts.data.prepare_images import prepare_images
+from scripts.job import BadInput
+
+PEOPLE = Path(__file__).resolve().parents[3] / "shared/layouts/make.py"
+SPLITS = {"a.jpg": "train", "b c.jpg": "train", "d.jpg": "val", "图.jpg": "test", "e.f.png": "test"}
+CAPTIONS = {
+    "a.jpg": ["A dog, brown, runs .", 'A sign says "stop" .'],
+    "b c.jpg": ["'Tis a cat | a small one ;", "Two cats"],
+    "d.jpg": ["猫坐在垫子上", "a cat"],
+    "图.jpg": ["One #1 of many #2", "a bird"],
+    "e.f.png": ["the sea", "a wave"],
+}
+LISTS = dict(zip(("train", "val", "test"), ("train", "dev", "test"), strict=True))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    from PIL import Image
+
+    found = {}
+    for number, name in enumerate(CAPTIONS):
+        stream = io.BytesIO()
+        kind = "PNG" if name.endswith("png") else "JPEG"
+        Image.new("RGB", (9, 7), (40 * number, 90, 200)).save(stream, kind)
+        found[name] = stream.getvalue()
+    return found
+
+
+def put(folder: Path, files: dict[str, bytes | str]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def packed(files: dict[str, bytes | str], kind: str) -> bytes:
+    """An archive of these files: "zip", "tar" or "tar.gz"."""
+    stream = io.BytesIO()
+    contents = {n: c if isinstance(c, bytes) else c.encode() for n, c in files.items()}
+    if kind == "zip":
+        with zipfile.ZipFile(stream, "w") as archive:
+            for name, content in contents.items():
+                archive.writestr(name, content)
+    else:
+        with tarfile.open(fileobj=stream, mode=f"w:{kind[4:]}") as archive:
+            for name, content in contents.items():
+                info = tarfile.TarInfo(f"./{name}")
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def table(rows, delimiter=",", **how) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, delimiter=delimiter, **how).writerows(rows)
+    return stream.getvalue()
+
+
+ROWS = [(name, text) for name, texts in CAPTIONS.items() for text in texts]
+IMAGES = [
+    {
+        "filename": name,
+        "split": SPLITS[name],
+        "sentences": [{"raw": text, "tokens": text.split()} for text in texts],
+    }
+    for name, texts in CAPTIONS.items()
+]
+COCO = {
+    "info": {},
+    "images": [{"id": 7 + n, "file_name": name} for n, name in enumerate(CAPTIONS)],
+    "annotations": [
+        {"id": n, "image_id": 7 + [*CAPTIONS].index(name), "caption": f"{text}\n"}
+        for n, (name, text) in enumerate(ROWS)
+    ],
+}
+OWN_SPLITS = json.dumps(
+    {split: [name for name in SPLITS if SPLITS[name] == split] for split in LISTS}
+)
+
+
+def below(photos, folder="images/{}"):
+    return {folder.format(name, split=SPLITS[name]): content for name, content in photos.items()}
+
+
+def records(**more):
+    return [
+        {"image": n, "captions": t} | {k: f(n) for k, f in more.items()}
+        for n, t in CAPTIONS.items()
+    ]
+
+
+def by_split(**files):
+    """A file of each split's rows, as ``make`` writes them."""
+    make = files.pop("make")
+    (pattern,) = files.values()
+    return {
+        pattern.format(LISTS[split]): make([n for n in CAPTIONS if SPLITS[n] == split])
+        for split in LISTS
+    }
+
+
+def lines(rows) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def of_names(names, key="file_name"):
+    return lines({key: f"{n}", "text": CAPTIONS[n]} for n in names)
+
+
+# name of a layout -> what it is taken for, its files, whether it tells a split, and its options
+LAYOUTS = {
+    "records with further keys": lambda p: (
+        "folder",
+        below(p) | {"captions.json": json.dumps(records(id=len, split=SPLITS.get))},
+        True,
+        {},
+    ),
+    "a caption a record": lambda p: (
+        "folder",
+        below(p, "{}") | {"x_test.json": json.dumps([{"image": n, "caption": t} for n, t in ROWS])},
+        False,
+        {},
+    ),
+    "a mapping with lists of names": lambda p: (
+        "folder",
+        below(p)
+        | {"captions.json": json.dumps(CAPTIONS)}
+        | by_split(to="{}.txt", make=lambda names: "\r\n".join(Path(n).stem for n in names)),
+        True,
+        {},
+    ),
+    "records by split": lambda p: (
+        "folder",
+        below(p)
+        | {
+            "all.json": json.dumps(
+                {s: [r for r in records() if SPLITS[r["image"]] == s] for s in LISTS}
+            )
+        },
+        True,
+        {},
+    ),
+    "records for each split": lambda p: (
+        "folder",
+        below(p, "photos/{}")
+        | by_split(
+            to="flickr_{}.json",
+            make=lambda names: json.dumps(
+                [{"image": f"photos/{n}", "caption": CAPTIONS[n]} for n in names]
+            ),
+        ),
+        True,
+        {},
+    ),
+    "karpathy": lambda p: (
+        "karpathy",
+        below(p, "Flickr8k/{}") | {"dataset.json": json.dumps({"images": IMAGES})},
+        True,
+        {},
+    ),
+    "karpathy of coco": lambda p: (
+        "karpathy",
+        below(p, "{split}2014/{}")
+        | {
+            "dataset_coco.json": json.dumps(
+                {
+                    "images": [
+                        one
+                        | {
+                            "filepath": f"{one['split']}2014",
+                            "split": one["split"].replace("train", "restval"),
+                        }
+                        for one in IMAGES
+                    ]
+                }
+            )
+        },
+        True,
+        {},
+    ),
+    "coco": lambda p: (
+        "coco",
+        below(p, "val2017/{}")
+        | {
+            "annotations/captions_val2017.json": json.dumps(COCO),
+            "annotations/instances_val2017.json": json.dumps({"images": [], "annotations": []}),
+        },
+        False,
+        {},
+    ),
+    "nocaps": lambda p: (
+        "coco",
+        below(p)
+        | {
+            "nocaps.json": json.dumps(
+                COCO
+                | {
+                    "images": [
+                        {"id": one["id"], "coco_url": f"https://x.org/i/{one['file_name']}"}
+                        for one in COCO["images"]
+                    ]
+                }
+            )
+        },
+        False,
+        {},
+    ),
+    "csv of paths": lambda p: (
+        "table",
+        below(p, "pictures/{}")
+        | {"train.csv": table([["filepath", "title"], *((f"pictures/{n}", t) for n, t in ROWS)])},
+        False,
+        {},
+    ),
+    "tsv with a mark, a split and windows": lambda p: (
+        "table",
+        below(p)
+        | {
+            "captions.tsv": "\ufeff"
+            + table(
+                [["File Name", "text", "SPLIT"], *((n, t, SPLITS[n].upper()) for n, t in ROWS)],
+                "\t",
+            )
+        },
+        True,
+        {},
+    ),
+    "raw tabs": lambda p: (
+        "table",
+        below(p) | {"c.tsv": "image\tcaption\n" + "".join(f"{n}\t{t}\n" for n, t in ROWS)},
+        False,
+        {},
+    ),
+    "semicolons and an index": lambda p: (
+        "table",
+        below(p)
+        | {
+            "c.csv": table(
+                [["", "image", "caption"], *((i, n, t) for i, (n, t) in enumerate(ROWS))], ";"
+            )
+        },
+        False,
+        {},
+    ),
+    "numbered columns, commas with blanks": lambda p: (
+        "table",
+        below(p)
+        | {
+            "c.csv": table(
+                [["image", "caption_1", "caption_2"], *((n, *t) for n, t in CAPTIONS.items())],
+                quoting=csv.QUOTE_ALL,
+            ).replace('","', '", "')
+        },
+        False,
+        {},
+    ),
+    "lists in cells": lambda p: (
+        "table",
+        below(p)
+        | {
+            "c.csv": table(
+                [
+                    ["filename", "raw", "sentids"],
+                    *(
+                        (n, str(t) if i else json.dumps(t), "[0, 1]")
+                        for i, (n, t) in enumerate(CAPTIONS.items())
+                    ),
+                ]
+            )
+        },
+        False,
+        {},
+    ),
+    "no names of columns": lambda p: (
+        "table",
+        below(p) | {"c.txt": "".join(f"{n}\t{t}\n" for n, t in ROWS)},
+        False,
+        {},
+    ),
+    "columns of other names": lambda p: (
+        "table",
+        below(p)
+        | {"c.csv": table([["foto", "was", "part"], *((n, t, SPLITS[n]) for n, t in ROWS)])},
+        True,
+        {"columns": {"image": "foto", "caption": "was", "split": "part"}},
+    ),
+    "columns by number": lambda p: (
+        "table",
+        below(p)
+        | {
+            "c.txt": "".join(f"{Path(n).stem} {t}\n" for n, t in ROWS if " " not in n)
+            + "".join(f"b%20c.jpg {t}\n" for t in CAPTIONS["b c.jpg"])
+        },
+        False,
+        {"separator": " ", "columns": {"image": "0", "caption": "1"}, "captions": "c.txt"},
+    ),
+    "json lines": lambda p: (
+        "table",
+        below(p) | {"c.jsonl": lines(records(split=SPLITS.get))},
+        True,
+        {},
+    ),
+    "json lines by another suffix": lambda p: (
+        "table",
+        below(p) | {"c.json": lines(records())},
+        False,
+        {},
+    ),
+    "a table for each split": lambda p: (
+        "table",
+        below(p)
+        | by_split(
+            to="{}.csv",
+            make=lambda names: table([["image", "text"], *(r for r in ROWS if r[0] in names)]),
+        ),
+        True,
+        {},
+    ),
+    "results.csv": lambda p: (
+        "table",
+        below(p, "flickr30k_images/{}")
+        | {
+            "flickr30k_images/results.csv": "image_name| comment_number| comment\n"
+            + "".join(f"{n}| {i % 2}| {t}\n" for i, (n, t) in enumerate(ROWS))
+        },
+        False,
+        {},
+    ),
+    "kaggle": lambda p: (
+        "table",
+        below(p, "Images/{}")
+        | {"captions.txt": table([["image", "caption"], *ROWS])}
+        | by_split(to="Flickr_8k.{}Images.txt", make="\n".join),
+        True,
+        {},
+    ),
+    "a token file": lambda p: (
+        "tokens",
+        below(p, "flickr30k-images/{}")
+        | {
+            "results_20130124.token": "".join(
+                f"{n}#{1 - i % 2}\t{t}\r\n" for i, (n, t) in reversed([*enumerate(reversed(ROWS))])
+            )
+        },
+        False,
+        {},
+    ),
+    "a token file of another language": lambda p: (
+        "tokens",
+        below(p)
+        | {
+            "flickr8kzhc.caption.txt": "".join(
+                f"{Path(n).stem.replace(' ', '%20')}#zhc#{i % 2} {t}\n"
+                for i, (n, t) in enumerate(ROWS)
+            ),
+            "splits.json": OWN_SPLITS,
+        },
+        True,
+        {},
+    ),
+    "an image folder": lambda p: (
+        "imagefolder",
+        below(p, "{split}/{}")
+        | {
+            f"{split}/metadata.jsonl": of_names(n for n in CAPTIONS if SPLITS[n] == split)
+            for split in LISTS
+        },
+        True,
+        {},
+    ),
+    "an image folder with one table": lambda p: (
+        "imagefolder",
+        below(p, "data/{}")
+        | {
+            "data/metadata.csv": table(
+                [
+                    ["image", "file_name", "caption_0", "caption_1"],
+                    *(("x", n, *t) for n, t in CAPTIONS.items()),
+                ]
+            )
+        },
+        False,
+        {},
+    ),
+    "pairs": lambda p: (
+        "pairs",
+        below(p, "{}")
+        | {f"{n[:-4]}.txt": "\r\n".join(t) + "\r\n\r\n" for n, t in CAPTIONS.items()},
+        False,
+        {},
+    ),
+    "pairs in folders of splits": lambda p: (
+        "pairs",
+        below(p, "{split}/{}")
+        | {f"{SPLITS[n]}/{n[:-4]}.txt": "\n".join(t) for n, t in CAPTIONS.items()},
+        True,
+        {},
+    ),
+    "pairs in two folders": lambda p: (
+        "pairs",
+        below(p, "image/{}") | {f"caption/{n[:-4]}.txt": "\n".join(t) for n, t in CAPTIONS.items()},
+        False,
+        {},
+    ),
+    "pairs with json": lambda p: (
+        "pairs",
+        below(p, "{}")
+        | {f"{n[:-4]}.json": json.dumps({"captions": t, "url": "x"}) for n, t in CAPTIONS.items()},
+        False,
+        {},
+    ),
+    "an archive of the seed's": lambda p: (
+        "folder",
+        {
+            "mine.tar.gz": packed(
+                {
+                    f"mine/{n}": c
+                    for n, c in (
+                        below(p) | {"captions.json": json.dumps(records(split=SPLITS.get))}
+                    ).items()
+                },
+                "tar.gz",
+            )
+        },
+        True,
+        {},
+    ),
+    "an archive of the photos": lambda p: (
+        "karpathy",
+        {
+            "val2014.zip": packed(below(p, "val2014/{}"), "zip"),
+            "caption_datasets.zip": packed(
+                {"dataset_x.json": json.dumps({"images": IMAGES})}, "zip"
+            ),
+        },
+        True,
+        {},
+    ),
+    "an archive beside what was unpacked of it": lambda p: (
+        "table",
+        below(p) | {"all.zip": packed(below(p), "zip"), "c.jsonl": lines(records())},
+        False,
+        {},
+    ),
+    "an archive of pairs": lambda p: (
+        "webdataset",
+        {
+            "pairs.tar": packed(
+                below(p, "{}") | {f"{n[:-4]}.txt": "\n".join(t) for n, t in CAPTIONS.items()}, "tar"
+            )
+        },
+        False,
+        {},
+    ),
+    "images that are said": lambda p: (
+        "table",
+        below(p, "small/{}") | below(p, "large/{}") | {"c.jsonl": lines(records())},
+        False,
+        {"images": "large"},
+    ),
+    "captions that are said": lambda p: (
+        "folder",
+        below(p) | {"en.json": json.dumps(records()), "de.json": json.dumps([])},
+        False,
+        {"captions": "en.json"},
+    ),
+    "a layout that is said": lambda p: (
+        "table",
+        below(p) | {"c.jsonl": lines(records()), "c.json": json.dumps({"images": IMAGES})},
+        False,
+        {"layout": "table"},
+    ),
+    "one of several languages, in rows": lambda p: (
+        "table",
+        below(p)
+        | {
+            "c.csv": table(
+                [
+                    ["image", "lang", "caption"],
+                    *((n, "en", t) for n, t in ROWS),
+                    *((n, "de", "x") for n, _ in ROWS),
+                ]
+            )
+        },
+        False,
+        {"language": "en"},
+    ),
+    "one of several languages, in columns": lambda p: (
+        "table",
+        below(p)
+        | {
+            "c.csv": table([["image", "caption_de", "caption_en"], *((n, "x", t) for n, t in ROWS)])
+        },
+        False,
+        {"language": "en"},
+    ),
+    "one of several languages, in objects": lambda p: (
+        "table",
+        below(p)
+        | {
+            "captions.jsonl": lines(
+                {
+                    "image/key": Path(n).stem,
+                    "image/locale": "de",
+                    "de": {"caption": ["x"]},
+                    "en": {"caption": t},
+                }
+                for n, t in CAPTIONS.items()
+            )
+        },
+        False,
+        {"language": "en"},
+    ),
+}
+
+
+def shards(photos, names, kind="tar"):
+    """Shards of a split, the second without the first's number but one."""
+    files = {}
+    for number, own in enumerate([names[:1], names[1:]]):
+        members = {}
+        for name in own:
+            stem, _, suffix = name.rpartition(".")
+            stem = stem.replace(".", "_")
+            members[f"{stem}.{suffix}"] = photos[name]
+            text = json.dumps({"captions": CAPTIONS[name], "url": "x"})
+            members |= (
+                {f"{stem}.json": text}
+                if number
+                else {
+                    f"{stem}.txt": "\n".join(CAPTIONS[name]),
+                    f"{stem}.json": '{"caption": "other"}',
+                }
+            )
+        if own:
+            files[f"{2 * number:05d}.{kind}"] = packed(members, kind)
+    return files
+
+
+@pytest.fixture
+def taken(tmp_path, monkeypatch):
+    """What is prepared of a folder: layout, kept images, findings."""
+    monkeypatch.chdir(tmp_path)
+
+    def taken(location, **options):
+        entry = {"source": "folder", "location": str(location), **options}
+        manifest = json.loads(json.dumps(obtain(entry, tmp_path / "raw")))
+        findings = Findings()
+        kept = prepare_images(manifest, tmp_path / "images", 10**8, 50, findings)
+        return manifest, kept, findings
+
+    return taken
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_layout_gives_the_same_images_captions_and_split(taken, tmp_path, photos, name):
+    layout, files, has_split, options = LAYOUTS[name](photos)
+    put(tmp_path / "mine", files)
+    manifest, kept, findings = taken(tmp_path / "mine", **options)
+    assert manifest["layout"] == layout
+    assert {one.image: one.captions for one in kept} == CAPTIONS
+    assert [one.image for one in kept] == sorted(CAPTIONS)
+    assert {one.image: (tmp_path / "images" / one.image).read_bytes() for one in kept} == photos
+    assert {one.image: one.split for one in kept} == (
+        SPLITS if has_split else dict.fromkeys(SPLITS, "")
+    )
+    assert findings.aside == []
+    assert findings.images_found == len(CAPTIONS)
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz"])
+def test_shards_of_webdataset_give_the_same_by_the_names_of_their_members(
+    taken, tmp_path, photos, kind
+):
+    for split, folder in LISTS.items():
+        names = [name for name in CAPTIONS if SPLITS[name] == split]
+        put(tmp_path / "mine" / folder, shards(photos, names, kind))
+    # what a downloader notes beside
+    put(tmp_path / "mine/train", {"00000_stats.json": "{}", "00000.json": "{}"})
+    manifest, kept, findings = taken(tmp_path / "mine")
+    assert manifest["layout"] == "webdataset"
+    # all behind a key's first point is a suffix
+    named = {name.replace("e.f", "e_f"): name for name in CAPTIONS}
+    assert {named[one.image]: one.captions for one in kept} == CAPTIONS
+    assert {named[one.image]: one.split for one in kept} == SPLITS
+    notes = {note["note"]: note["items"] for note in findings.notes}
+    assert notes["shards that are missing by their numbers"] == [
+        f"{folder}/00001.tar" for folder in ("test", "train")
+    ]
+
+
+def as_parquet(path: Path, rows: dict, **options) -> None:
+    import pyarrow
+    from pyarrow.parquet import write_table
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_table(pyarrow.table(rows), path, **options)
+
+
+def structs(photos, names=CAPTIONS):
+    return [{"bytes": photos[name], "path": f"/somewhere/{name}"} for name in names]
+
+
+PARQUET = {
+    "a list, and a file for each split": lambda p, own: {
+        f"data/{own or 'all'}-00000-of-00001.parquet": {
+            "image": structs(p, names := [n for n in CAPTIONS if not own or SPLITS[n] == own]),
+            "caption": [CAPTIONS[n] for n in names],
+            "sentids": [[1, 2] for _ in names],
+        }
+    },
+    "rows, and names in a column": lambda p, own: {
+        "x.parquet": {
+            "picture": [p[n] for n, _ in ROWS],
+            "filename": [n for n, _ in ROWS],
+            "text": [t for _, t in ROWS],
+            "split": [SPLITS[n] for n, _ in ROWS],
+        }
+    },
+    "sentences of objects": lambda p, own: {
+        "x.parquet": {
+            "image": structs(p),
+            "sentences": [[{"raw": t, "sentid": 1} for t in CAPTIONS[n]] for n in CAPTIONS],
+            "split": [*SPLITS.values()],
+        }
+    },
+    "numbered": lambda p, own: {
+        "x.parquet": {
+            "image": structs(p),
+            "caption_0": [t[0] for t in CAPTIONS.values()],
+            "caption_1": [t[1] for t in CAPTIONS.values()],
+            "split": [*SPLITS.values()],
+        }
+    },
+    "of one language among files": lambda p, own: {
+        f"data/{language}-00000-of-00001.parquet": {
+            "image": structs(p),
+            "captions": [t if language == "en" else ["x"] for t in CAPTIONS.values()],
+            "split": [*SPLITS.values()],
+        }
+        for language in ("de", "en")
+    },
+}
+
+
+@pytest.mark.parametrize("name", PARQUET)
+def test_parquet_of_every_form_gives_the_same(taken, tmp_path, photos, name):
+    for own in LISTS if "each split" in name else [""]:
+        for path, rows in PARQUET[name](photos, own).items():
+            as_parquet(tmp_path / "mine" / path, rows)
+    options = {"language": "en"} if "language" in name else {}
+    manifest, kept, findings = taken(tmp_path / "mine", **options)
+    assert manifest["layout"] == "parquet" and not manifest["official_split"]
+    assert {one.image: one.captions for one in kept} == CAPTIONS
+    assert {one.image: one.split for one in kept} == SPLITS
+    assert {one.image: (tmp_path / "images" / one.image).read_bytes() for one in kept} == photos
+    assert findings.aside == []
+
+
+def test_parquet_without_names_puts_rows_of_one_picture_together(taken, tmp_path, photos):
+    as_parquet(
+        tmp_path / "mine/train.parquet",
+        {"image": [photos[n] for n, _ in ROWS], "caption": [t for _, t in ROWS]},
+    )
+    _, kept, findings = taken(tmp_path / "mine")
+    assert [one.captions for one in kept] == [*CAPTIONS.values()]
+    # a train alone is no split
+    assert {one.split for one in kept} == {""}
+    assert any("one split alone" in note["note"] for note in findings.notes)
+
+
+def test_parquet_without_pictures_is_a_table_beside_them(taken, tmp_path, photos):
+    put(tmp_path / "mine", below(photos))
+    rows = {"file_name": [*CAPTIONS], "text": [*CAPTIONS.values()], "width": [1] * 5}
+    as_parquet(tmp_path / "mine/captions.parquet", rows)
+    manifest, kept, _ = taken(tmp_path / "mine")
+    assert manifest["layout"] == "table"
+    assert {one.image: one.captions for one in kept} == CAPTIONS
+    (tmp_path / "mine/captions.parquet").rename(tmp_path / "mine/images/metadata.parquet")
+    manifest, kept, _ = taken(tmp_path / "mine")
+    assert manifest["layout"] == "imagefolder"
+    assert {one.image: one.captions for one in kept} == CAPTIONS
+
+
+def test_files_of_several_languages_are_told_with_the_key_that_decides(taken, tmp_path, photos):
+    for path, rows in PARQUET["of one language among files"](photos, "").items():
+        as_parquet(tmp_path / "mine" / path, rows)
+    with pytest.raises(BadInput, match=r"(?s)two rows.*as language"):
+        taken(tmp_path / "mine")
+    put(tmp_path / "rows", below(photos))
+    rows = [["image", "lang", "caption"], ["a.jpg", "en", "x"], ["a.jpg", "de", "y"]]
+    put(tmp_path / "rows", {"c.csv": table(rows)})
+    with pytest.raises(BadInput, match=r"(?s)line 3.*languages de and en.*language: de"):
+        taken(tmp_path / "rows")
+    with pytest.raises(BadInput, match=r"(?s)captions of de, en.*expected: captions of fr"):
+        taken(tmp_path / "rows", language="fr")
+
+
+def test_names_of_two_folders_stay_apart_and_names_of_splits_are_no_part_of_a_name(
+    taken, tmp_path, photos
+):
+    one, other = photos["a.jpg"], photos["d.jpg"]
+    files = {"train/1.jpg": one, "test/1.jpg": other, "test/2.jpg": one}
+    rows = [{"file_name": name, "text": name} for name in files]
+    put(tmp_path / "mine", files | {"metadata.jsonl": lines(rows)})
+    _, kept, _ = taken(tmp_path / "mine")
+    assert {k.image: (k.captions, k.split) for k in kept} == {
+        "2.jpg": (["test/2.jpg"], "test"),
+        "test/1.jpg": (["test/1.jpg"], "test"),
+        "train/1.jpg": (["train/1.jpg"], "train"),
+    }
+
+
+def test_splits_of_which_no_picture_is_there_are_left_out_and_noted(taken, tmp_path, photos):
+    images = [one | {"split": {"val": "restval"}.get(one["split"], one["split"])} for one in IMAGES]
+    put(tmp_path / "mine", {"dataset_coco.json": json.dumps({"images": images})})
+    there = {name: content for name, content in photos.items() if SPLITS[name] != "train"}
+    put(tmp_path / "mine/images", there)
+    _, kept, findings = taken(tmp_path / "mine")
+    assert {one.image: one.split for one in kept} == {
+        name: SPLITS[name].replace("val", "train") for name in there
+    }
+    notes = {note["note"]: note["items"] for note in findings.notes}
+    assert notes["splits of which no picture is there, left out"] == ["train (2 images)"]
+    assert findings.aside == []
+
+
+def test_what_is_not_read_is_counted_and_named(taken, tmp_path, photos):
+    rows = [["image_name", "comment_number", "comment"], *((n, 0, t) for n, t in ROWS)]
+    text = "\n".join("| ".join(map(str, row)) for row in rows)
+    # as in line 19,999 of Flickr30k's
+    text += "\na.jpg| 4   A dog runs across the grass .\n| 1| of no image\ngone.jpg| 0| of none\n"
+    put(tmp_path / "mine", below(photos) | {"results.csv": text, "notes.csv": "a,b\n1,2\n"})
+    manifest, kept, findings = taken(tmp_path / "mine")
+    assert {one.image: one.captions for one in kept} == CAPTIONS
+    assert sorted((item.split("/")[-1], reason) for item, reason, _ in findings.aside) == [
+        ("a.jpg", "empty caption"),
+        ("gone.jpg", "missing file"),
+        ("results.csv, line 13", "caption without image"),
+    ]
+    notes = {note["note"]: note["items"] for note in findings.notes}
+    assert notes["columns and keys that are not read"] == ["comment_number"]
+    (short,) = notes["rows that end before the last column"]
+    assert short.endswith("results.csv, line 12")
+    (told,) = manifest["notes"]
+    assert told.startswith("not read: notes.csv: the columns a, b, none of which is known")
+
+
+def test_two_layouts_or_two_files_of_one_are_told_with_the_key_that_decides(
+    taken, tmp_path, photos
+):
+    put(tmp_path / "mine", below(photos) | {"a.jsonl": lines(records())})
+    put(tmp_path / "mine", {"dataset.json": json.dumps({"images": IMAGES})})
+    with pytest.raises(
+        BadInput, match=r"(?s)\(karpathy\); and .*\(table\).*layout: karpathy or ta"
+    ):
+        taken(tmp_path / "mine")
+    (tmp_path / "mine/dataset.json").rename(tmp_path / "mine/b.json")
+    put(tmp_path / "mine", {"c.json": json.dumps({"images": IMAGES})})
+    with pytest.raises(
+        BadInput, match=r"(?s)b\.json and c\.json, each of which.*captions: b\.json"
+    ):
+        taken(tmp_path / "mine")
+    assert taken(tmp_path / "mine", captions="a.jsonl")[0]["layout"] == "table"
+    assert taken(tmp_path / "mine", captions="c.json")[0]["layout"] == "karpathy"
+
+
+SAID_WRONGLY = {
+    "captions": ("gone.csv", r"gone\.csv\n.*no such file"),
+    "images": ("gone", r"gone\n.*no picture there"),
+    "columns": ({"image": "img"}, r"the columns image, caption.*'img', as the config's"),
+    "separator": ("|", r"'image,caption'"),
+    "layout": ("webdataset", r"WebDataset's tar shards"),
+}
+
+
+@pytest.mark.parametrize("key", SAID_WRONGLY)
+def test_what_the_config_says_wrongly_is_told(taken, tmp_path, photos, key):
+    value, told = SAID_WRONGLY[key]
+    put(tmp_path / "mine", below(photos) | {"c.csv": table([["image", "caption"], *ROWS])})
+    with pytest.raises(BadInput, match=f"(?s){told}"):
+        taken(tmp_path / "mine", **{key: value})
+
+
+def test_of_pictures_of_one_name_those_that_are_meant_must_be_said(taken, tmp_path, photos):
+    put(tmp_path / "mine", below(photos, "small/{}") | below(photos, "large/{}"))
+    put(tmp_path / "mine", {"c.jsonl": lines(records())})
+    _, kept, findings = taken(tmp_path / "mine")
+    assert kept == []
+    assert "large/a.jpg and small/a.jpg are there" in str(findings.aside)
+
+
+def test_a_split_within_the_captions_and_one_beside_them_are_told(taken, tmp_path, photos):
+    files = {"c.jsonl": lines(records(split=SPLITS.get)), "splits.json": OWN_SPLITS}
+    put(tmp_path / "mine", below(photos) | files)
+    with pytest.raises(BadInput, match=r"a split beside the captions, and one within them"):
+        taken(tmp_path / "mine")
+
+
+def test_a_part_of_a_shard_is_set_aside_and_nothing_is_paired_over_shards(taken, tmp_path, photos):
+    first = packed({"k1.jpg": photos["a.jpg"], "k1.txt": "one", "k2.jpg": photos["d.jpg"]}, "tar")
+    second = packed({"k1.jpg": photos["图.jpg"], "k1.txt": "two", "k2.txt": "of no picture"}, "tar")
+    put(tmp_path / "mine", {"0.tar": first, "1.tar": second})
+    _, kept, findings = taken(tmp_path / "mine")
+    assert {one.image: one.captions for one in kept} == {
+        "0.tar/k1.jpg": ["one"],
+        "1.tar/k1.jpg": ["two"],
+    }
+    assert sorted(findings.aside) == [
+        ("0.tar/k2.jpg", "no caption", "an image without a caption"),
+        ("1.tar/k2", "missing file", "1 captions; most like it is 0.tar/k2.jpg"),
+    ]
+
+
+def test_a_layout_is_read_without_holding_what_its_archives_hold(taken, tmp_path, photos):
+    put(
+        tmp_path / "mine",
+        {"x.tar.gz": packed(below(photos) | {"c.jsonl": lines(records())}, "tar.gz")},
+    )
+    assert len(taken(tmp_path / "mine")[1]) == 5
+    # what it unfolds into has no name
+    assert {path.name for path in tmp_path.iterdir()} == {"mine", "images"}
+
+
+# --- the twenty photos of ../shared/layouts
+
+
+def people():
+    spec = importlib.util.spec_from_file_location("people", PEOPLE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+HALF = {"train": 10, "val": 4, "test": 6}
+OF_PEOPLE = {
+    "seed_extra_keys": ("folder", HALF),
+    "seed_mapping": ("folder", HALF),
+    "seed_test_only": ("folder", {"test": 20}),
+    "lavis": ("folder", {"": 20}),
+    "karpathy_flickr": ("karpathy", HALF),
+    "karpathy_coco": ("karpathy", HALF),
+    "coco": ("coco", {"": 20}),
+    "csv_openclip": ("table", {"": 20}),
+    "tsv_split": ("table", HALF),
+    "jsonl": ("table", HALF),
+    "flickr30k_results": ("table", {"": 20}),
+    "flickr30k_token": ("tokens", {"": 20}),
+    "kaggle_with_lists": ("table", HALF),
+    "flickr8kcn": ("tokens", {"": 20}),
+    "imagefolder_jsonl": ("imagefolder", HALF),
+    "imagefolder_csv": ("imagefolder", {"test": 20}),
+    "pairs": ("pairs", {"": 20}),
+    "pairs_two_folders": ("pairs", {"": 20}),
+    "webdataset": ("webdataset", {"train": 14, "test": 6}),
+    "parquet_list": ("parquet", HALF),
+    "names_prefixed": ("folder", {"": 20}),
+    "names_other_case": ("folder", {"": 20}),
+    "names_without_suffix": ("folder", HALF),
+}
+
+
+@pytest.mark.skipif(not PEOPLE.is_file(), reason="needs ../shared/layouts/make.py")
+@pytest.mark.parametrize("name", OF_PEOPLE)
+def test_the_layouts_of_people_lose_nothing(taken, tmp_path, name):
+    module = people()
+    rows = module.records()
+    getattr(module, name)(tmp_path / "mine", rows)
+    layout, splits = OF_PEOPLE[name]
+    manifest, kept, findings = taken(tmp_path / "mine")
+    assert (manifest["layout"], dict(Counter(one.split for one in kept))) == (layout, splits)
+    assert findings.aside == []
+    said = {content: (image, captions) for image, captions, _, content in rows}
+    for one in kept:
+        image, captions = said[(tmp_path / "images" / one.image).read_bytes()]
+        if name not in ("karpathy_coco", "webdataset", "pairs_two_folders", "names_other_case"):
+            assert one.image == image
+        if name not in ("flickr8kcn", "imagefolder_csv", "pairs_two_folders"):
+            assert one.captions == captions
+        assert len(one.captions) in (1, 5)
+
+
+@pytest.mark.skipif(not PEOPLE.is_file(), reason="needs ../shared/layouts/make.py")
+def test_the_list_of_peoples_layouts_is_theirs():
+    assert [layout.__name__ for layout in people().LAYOUTS] == [*OF_PEOPLE]
