@@ -206,6 +206,6 @@ def _cells(text: str, where: str, separator: str, quotes: bool) -> Iterator[tupl
             if row:
                 yield first, row
     except csv.Error as error:
-        raise BadInput(
-            f"{where}, line {last + 1}", str(error), "a row of the table", TODO
-        ) from None
+        open_quote = "unexpected end" in str(error)
+        found = "a quote that is not closed before the end" if open_quote else str(error)
+        raise BadInput(f"{where}, line {last + 1}", found, "a row of the table", TODO) from None

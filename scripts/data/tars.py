@@ -106,8 +106,8 @@ def members(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
     except Refused:
         raise
     # on damaged bytes the library raises nearly anything
-    except Exception as error:
-        raise Refused(f"not a tar archive, or one that is cut short ({error})") from None
+    except Exception:
+        raise Refused("not a tar archive, or one that is cut short") from None
     stream.seek(end)
     rest = stream.read(MOST_OF_END + 1)
     if len(rest) < BLOCK:
