@@ -7,6 +7,7 @@ import zipfile
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -43,7 +44,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self, body: bool = True):
         site: Site = self.server.site
-        path = self.path.split("?")[0]
+        path, _, query = self.path.partition("?")
+        # where ModelScope has the path of a file
+        path += "".join(f"/{file}" for file in parse_qs(query).get("FilePath", []))
         site.asked.append((self.command, path, dict(self.headers)))
         if path in site.redirects:
             self.answer(302, "text/plain", b"", {"Location": site.redirects[path]})
