@@ -24,6 +24,7 @@ from scripts.fingerprint import fingerprint
 from scripts.one_run import guard
 from scripts.protocol import DIRECTIONS
 from scripts.provenance.privacy import told
+from scripts.studies.families import FAMILY_OF, table_behind
 from scripts.watched import contents_of_dataset, contents_of_model
 
 # jobs of a run read the Snakefile again, and are part of it

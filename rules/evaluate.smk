@@ -119,7 +119,8 @@ rule tables:
             dataset=DATASET,
             name=[
                 *("metrics.csv", "metrics.md", "metrics.tex", "pairs.csv", "steps.csv"),
-                *collect("{study}.csv", study=[*RUN["studies"], *LISTS]),
+                *(f"{study}.csv" for study in RUN["studies"] if study not in FAMILY_OF),
+                *(f"{name}.csv" for name in LISTS),
             ],
         ),
     localrule: True

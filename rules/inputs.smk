@@ -177,6 +177,11 @@ def built_indexes() -> dict[str, list[str]]:
     }
 
 
+def rows_of_study(wildcards) -> str:
+    """The table that holds the rows of a study."""
+    return f"results/{wildcards.dataset}/tables/{table_behind(wildcards.study)}.csv"
+
+
 def settings_in_force(wildcards) -> dict:
     """The configuration without what this run does not use, and without what changes no result."""
     prompts = list(RUN["prompts"])

@@ -1,7 +1,7 @@
 """From tables and rankings to figures and the report, in Chinese and in English.
 
-Comes in: metrics, rankings, tables, audit, provenance. Goes out: results/<dataset>/figures/, each with
-its table beside it, and results/<dataset>/report.{zh,en}.html, which is one file with all of it inside.
+Comes in: metrics, rankings, tables, audit, provenance. Goes out: results/<dataset>/figures/, with the numbers
+that no table has beside them, and results/<dataset>/report.{zh,en}.html, which is one file with all of it inside.
 Later forms of the report, and the explorer, stand here.
 """
 
@@ -27,7 +27,7 @@ rule plot_recall:
     input:
         metrics="results/{dataset}/tables/metrics.csv",
     output:
-        **figure("recall", "Recall@1, @5 and @10", "3 Results", "Figures"),
+        **figure("recall", "Recall@1, @5 and @10", "3 Results", "Figures", numbers=False),
     log:
         "results/logs/plot_recall/{dataset}.log",
     conda:
@@ -102,7 +102,7 @@ rule plot_training:
         log="data/models/{model}/training.csv",
         model="data/models/{model}/model.json",
     output:
-        **figure("training.{model}", "training of {model}", "2 Method and data"),
+        **figure("training.{model}", "training of {model}", "2 Method and data", numbers=False),
     log:
         "results/logs/plot_training/{dataset}.{model}.log",
     conda:
@@ -120,9 +120,9 @@ rule plot_training:
 rule plot_study:
     """The figure of a study: what its table holds, as points or lines with intervals."""
     input:
-        table="results/{dataset}/tables/{study}.csv",
+        table=rows_of_study,
     output:
-        **figure("study.{study}", "{study}", "5 Studies", "{study}"),
+        **figure("study.{study}", "{study}", "5 Studies", "{study}", numbers=False),
     log:
         "results/logs/plot_study/{dataset}.{study}.log",
     conda:
@@ -143,7 +143,7 @@ rule plot_hubs:
         images=ancient("data/{dataset}/images"),
         table="data/{dataset}/images.csv",
     output:
-        **figure("hubs", "the worst hubs", "5 Studies", "geometry"),
+        **figure("hubs", "the worst hubs", "5 Studies", "geometry", numbers=False),
     log:
         "results/logs/plot_hubs/{dataset}.log",
     conda:
@@ -163,7 +163,7 @@ rule plot_failures:
         images=ancient("data/{dataset}/images"),
         table="data/{dataset}/images.csv",
     output:
-        **figure("failures", "failures of each kind", "5 Studies", "errors"),
+        **figure("failures", "failures of each kind", "5 Studies", "errors", numbers=False),
     log:
         "results/logs/plot_failures/{dataset}.log",
     conda:
@@ -181,7 +181,9 @@ rule plot_index_tradeoff:
     input:
         table="results/{dataset}/tables/index_costs.csv",
     output:
-        **figure("index_tradeoff", "what indexes find and cost", "5 Studies", "indexes"),
+        **figure(
+            "index_tradeoff", "what indexes find and cost", "5 Studies", "indexes", numbers=False
+        ),
     log:
         "results/logs/plot_index_tradeoff/{dataset}.log",
     conda:
@@ -203,7 +205,9 @@ rule report_page:
         metrics="results/{dataset}/tables/metrics.csv",
         pairs="results/{dataset}/tables/pairs.csv",
         steps="results/{dataset}/tables/steps.csv",
-        studies=collect("results/{{dataset}}/tables/{study}.csv", study=RUN["studies"]),
+        studies=[
+            f"results/{{dataset}}/tables/{table_behind(study)}.csv" for study in RUN["studies"]
+        ],
         rankings=RANKINGS,
         encodings=[
             *collect("results/{{dataset}}/{model}/test/images.json", model=RUN["models"]),
@@ -313,11 +317,11 @@ rule figures:
         collect(
             "results/{dataset}/figures/{name}.{lang}.{kind}",
             dataset=DATASET,
-            name=["flow", *DRAWINGS],
+            name=DRAWINGS,
             lang=LANGUAGES,
             kind=["svg", "png"],
         ),
-        collect("results/{dataset}/figures/{name}.csv", dataset=DATASET, name=DRAWINGS),
+        collect("results/{dataset}/figures/{name}.csv", dataset=DATASET, name=WITH_NUMBERS),
     localrule: True
 
 

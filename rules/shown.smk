@@ -49,7 +49,7 @@ FAILURES = (
 def figure(
     name: str, shows: str, category: str, part: str = "", numbers: bool = True, **labels
 ) -> dict:
-    """A figure, drawn in each language as SVG and PNG, and the table of its numbers beside it.
+    """A figure, drawn in each language as SVG and PNG, and its ``numbers`` where no table has them.
 
     Results of one folder with equal labels would hide each other in Snakemake's report, so each carries its
     language.
@@ -74,12 +74,15 @@ def figure(
     )
 
 
-# what is drawn from numbers, which stand in a table beside the drawing
+# drawn from numbers that stand in no table, and so beside the drawing
+WITH_NUMBERS = [
+    "ranks",
+    *collect("gallery.{model}.{direction}", model=RUN["models"], direction=DIRECTIONS),
+]
 DRAWINGS = [
-    *("recall", "ranks", *PICTURES),
+    *("flow", "recall", *WITH_NUMBERS, *PICTURES),
     *collect("study.{study}", study=DRAWN),
     *collect("training.{model}", model=TRAINED),
-    *collect("gallery.{model}.{direction}", model=RUN["models"], direction=DIRECTIONS),
 ]
 
 

@@ -1,7 +1,6 @@
 """Studies: each looks at the runs from one side, and each is one script, one rule and one config entry.
 
-Comes in: features, rankings and pairs.csv, and for some judgments, features of other splits or of damaged
-texts. Goes out: results/<dataset>/tables/<study>.csv, all in the shape of scripts/studies/table.py, and lists
+Comes in: features and rankings, and for some judgments, features of other splits or of damaged texts. Goes out: results/<dataset>/tables/<study>.csv, all in the shape of scripts/studies/table.py, and lists
 of what was found (hubs, duplicates, failures) beside it.
 """
 
@@ -74,40 +73,6 @@ rule study_published:
         cosines=[name for name, entry in config["scorers"].items() if entry["kind"] == "cosine"],
     script:
         "../scripts/studies/study_published.py"
-
-
-rule study_prompts:
-    """Each prompt against the first one, on the same queries."""
-    input:
-        pairs="results/{dataset}/tables/pairs.csv",
-    output:
-        table=table_of("prompts", "each prompt against the first"),
-    log:
-        "results/logs/study_prompts/{dataset}.log",
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        code=fingerprint("scripts/studies/study_prompts.py"),
-        split="test",
-    script:
-        "../scripts/studies/study_prompts.py"
-
-
-rule study_scorers:
-    """Each scorer against the first one, on the same queries."""
-    input:
-        pairs="results/{dataset}/tables/pairs.csv",
-    output:
-        table=table_of("scorers", "each scorer against the first"),
-    log:
-        "results/logs/study_scorers/{dataset}.log",
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        code=fingerprint("scripts/studies/study_scorers.py"),
-        split="test",
-    script:
-        "../scripts/studies/study_scorers.py"
 
 
 rule study_seeds:

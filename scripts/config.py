@@ -49,7 +49,7 @@ def checked(
         errors = _validator(rules).iter_errors(config)
         problems = [_told(e) for e in sorted(errors, key=lambda e: list(map(str, e.path)))]
     if not problems:
-        problems = list(_unknown_names(config))
+        problems = list(_misfits(config))
     if problems:
         lines = "\n".join(f"  - {_short(printable(problem, ''))}" for problem in problems)
         raise ConfigError(
@@ -92,7 +92,9 @@ def _validator(rules: dict[str, Any]) -> Draft202012Validator:
     """A validator that also fills in defaults, in the manner that jsonschema's own docs show."""
     check_properties = Draft202012Validator.VALIDATORS["properties"]
 
-    def fill_and_check(validator, properties, instance, schema):
+    def fill_and_check(
+        validator: Any, properties: dict[str, Any], instance: Any, schema: dict[str, Any]
+    ) -> Iterator[ValidationError]:
         if isinstance(instance, dict):
             for key, subschema in properties.items():
                 if "default" in subschema:
@@ -155,7 +157,9 @@ def _told(error: ValidationError) -> str:
         )
     if error.validator == "enum":
         return f"{key}: {error.instance!r}; {nearest(str(error.instance), error.validator_value)}"
-    meaning = error.schema.get("description", "").strip() if isinstance(error.schema, dict) else ""
+    said = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+    # what follows is for the reader of config/README.md
+    meaning = " ".join(said.partition("\n\n")[0].split())
     return f"{key}: {error.message}" + (f" ({meaning})" if meaning else "")
 
 
@@ -164,7 +168,13 @@ def _short(text: str) -> str:
     return text if len(text) <= 900 else f"{text[:600]} … {text[-200:]}"
 
 
-def _unknown_names(config: dict[str, Any]):
+def _misfits(config: dict[str, Any]) -> Iterator[str]:
+    """What no schema can say: names that stand in no registry, and values that fit no other."""
+    for part in (_unknown_names, _models, _scorers, _studies, _encode, _split, _prompts):
+        yield from part(config)
+
+
+def _unknown_names(config: dict[str, Any]) -> Iterator[str]:
     run = config["run"]
     for what, names in (
         ("datasets", [run["dataset"]]),
@@ -178,6 +188,9 @@ def _unknown_names(config: dict[str, Any]):
         for name in names:
             if name not in valid:
                 yield f"run: {name!r} is not among the {what}; {nearest(name, valid)}"
+
+
+def _models(config: dict[str, Any]) -> Iterator[str]:
     for name, model in config["models"].items():
         if model["source"] != "train":
             continue
@@ -190,22 +203,35 @@ def _unknown_names(config: dict[str, Any]):
             yield f"models.{name}.base: {base!r}; {nearest(base, valid)}"
         elif _begins_with_itself(name, config["models"]):
             yield f"models.{name}.base: {base!r} begins with {name} in turn; name another model"
+
+
+def _scorers(config: dict[str, Any]) -> Iterator[str]:
+    run, models = config["run"], config["models"]
     for name, scorer in config["scorers"].items():
         partner = scorer.get("with")
-        if name in run["scorers"] and partner is not None and partner not in config["models"]:
-            valid = list(config["models"])
-            yield f"scorers.{name}.with: {partner!r}; {nearest(partner, valid)}"
-    if "indexes" in run["studies"] and not run["indexes"]:
-        yield (
-            "run.indexes: empty, and the study of indexes has none to look at; name some of "
-            f"{', '.join(config['indexes']) or 'the registry'}, or leave indexes out of run.studies"
-        )
+        if name in run["scorers"] and partner is not None and partner not in models:
+            yield f"scorers.{name}.with: {partner!r}; {nearest(partner, list(models))}"
     first = config["scorers"].get(run["scorers"][0], {})
     if first.get("kind") == "fusion":
         yield (
             f"run.scorers: {run['scorers'][0]!r} stands first and needs two models; the others are "
             "compared with the first, so put one there that needs one"
         )
+
+
+def _studies(config: dict[str, Any]) -> Iterator[str]:
+    run, prompts = config["run"], config["prompts"]
+    if "indexes" in run["studies"] and not run["indexes"]:
+        yield (
+            "run.indexes: empty, and the study of indexes has none to look at; name some of "
+            f"{', '.join(config['indexes']) or 'the registry'}, or leave indexes out of run.studies"
+        )
+    prompt = config["studies"].get("judgments", {}).get("prompt")
+    if "judgments" in run["studies"] and prompt not in prompts:
+        yield f"studies.judgments.prompt: {prompt!r}; {nearest(str(prompt), list(prompts))}"
+
+
+def _encode(config: dict[str, Any]) -> Iterator[str]:
     shard, batch = config["encode"]["shard_size"], config["encode"]["batch_size"]
     # as large as blocks are where the device decides, see scripts/encode/features.py
     batch = 64 if batch == "auto" else batch
@@ -215,13 +241,15 @@ def _unknown_names(config: dict[str, Any]):
             f"encode.shard_size: {shard} is no multiple of encode.batch_size, {batch}; "
             f"take {(shard // batch + 1) * batch}"
         )
+
+
+def _split(config: dict[str, Any]) -> Iterator[str]:
     shares = config["split"]["shares"].values()
     if abs(sum(shares) - 1) > 1e-6:
         yield f"split.shares: together {sum(shares):g}, not 1; correct them"
-    prompt = config["studies"].get("judgments", {}).get("prompt")
-    if "judgments" in run["studies"] and prompt not in config["prompts"]:
-        valid = list(config["prompts"])
-        yield f"studies.judgments.prompt: {prompt!r}; {nearest(str(prompt), valid)}"
+
+
+def _prompts(config: dict[str, Any]) -> Iterator[str]:
     for name, templates in config["prompts"].items():
         for template in templates:
             if len(re.findall(re.escape("{}"), template)) != 1:

@@ -54,7 +54,8 @@ def reached(files: tuple[str, ...], root: Path = ROOT) -> set[Path]:
 
 class _Content(NamedTuple):
     digest: str
-    # local modules named in import statements, wherever in the file they stand
+    # local modules named in import statements, wherever in the file they stand; for types alone,
+    # too, which runs a step too many rather than one too few
     imports: frozenset[str]
 
 
@@ -72,7 +73,8 @@ def _content(path: Path, root: Path) -> _Content:
 
 def _meant(content: bytes) -> tuple[str, list[str]]:
     """Digest of what Python makes of a module, and the names that it imports."""
-    tree, names = ast.parse(content), set()
+    tree = ast.parse(content)
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)

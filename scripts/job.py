@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from scripts.letters import printable
 
@@ -27,6 +27,8 @@ REFUSED_BY_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, er
 FULL = 2**16
 # environment variable by which a job knows its run: "<run>@<file that names the run at work>"
 RUN = "CLIP_RETRIEVAL_RUN"
+
+Item = TypeVar("Item")
 
 
 class Named(Protocol):
@@ -63,13 +65,15 @@ class BadInput(Exception):
     found : what stands there
     expected : what should stand there
     todo : what to do about it
+
+    Attributes
+    ----------
+    parts : the four as texts, printable
     """
 
     def __init__(self, where: object, found: str, expected: str, todo: str) -> None:
-        self.where, self.found = str(where), found
-        super().__init__(
-            printable(f"{where}\n  found:    {found}\n  expected: {expected}\n  to do:    {todo}")
-        )
+        self.parts = [printable(str(part)) for part in (where, found, expected, todo)]
+        super().__init__("{}\n  found:    {}\n  expected: {}\n  to do:    {}".format(*self.parts))
 
 
 class LogFile(logging.FileHandler):
@@ -128,8 +132,8 @@ def run(main: Callable[[Snakemake], None], snakemake: Snakemake) -> None:
 
 
 def progress(
-    items: Iterable, what: str, total: int | None = None, unit: str = "it", scale: float = 1
-) -> Iterable:
+    items: Iterable[Item], what: str, total: int | None = None, unit: str = "it", scale: float = 1
+) -> Iterable[Item]:
     """Pass ``items`` on, with a progress bar on the screen that counts each as ``scale`` units."""
     from tqdm import tqdm
 

@@ -21,8 +21,10 @@ FOLDER = Path("results/jobs")
 # what Python itself took until here is time of the job, too
 BEGAN = time.perf_counter() - time.process_time()
 # whose versions may show in what a job makes
-LIBRARIES = ("numpy", "scipy", "sklearn", "pandas", "torch", "transformers", "tokenizers", "faiss")
-LIBRARIES += ("PIL", "matplotlib", "jinja2", "typst", "pyarrow", "safetensors")
+LIBRARIES = (
+    *("numpy", "scipy", "sklearn", "pandas", "torch", "transformers", "tokenizers", "faiss"),
+    *("PIL", "matplotlib", "jinja2", "typst", "pyarrow", "safetensors"),
+)
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def jobs_behind(paths: Iterable[str]) -> Iterator[Job]:
     given: set[tuple[str, ...]] = set()
     seen: set[str] = set()
     # a path to look at, or a job whose inputs have been looked at
-    waiting: list[str | Job] = paths[::-1]
+    waiting: list[str | Job] = [*reversed(paths)]
     while waiting:
         one = waiting.pop()
         if isinstance(one, Job):

@@ -56,7 +56,8 @@ def wrap(
     Parameters
     ----------
     text : without line ends
-    width_of : width of a text on one line, in the unit of ``width``
+    width, width_of : of a line; of a text on one line, in the same unit
+    lines : None where there may be any number
 
     Returns
     -------
@@ -103,6 +104,7 @@ def drawable(text: str, has: Callable[[str], bool], unseen: tuple[str, ...] = UN
 
     Parameters
     ----------
+    text : on as many lines as it may have
     has : whether the fonts have a character
     unseen : categories of Unicode
     """

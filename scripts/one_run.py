@@ -13,12 +13,12 @@ import base64
 import contextlib
 import datetime
 import errno
-import functools
 import json
 import os
 import platform
 import secrets
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,11 +26,6 @@ from pathlib import Path
 from typing import Any
 
 from scripts.job import REFUSED_BY_THE_DISK, RUN, drafts_in
-
-try:
-    import fcntl
-except ImportError:  # Windows: Snakemake's own lock has to do
-    fcntl = None
 
 RECORD = "run.json"
 # a run shows every so often that it is alive, and is watched for so long before it counts as dead;
@@ -56,13 +51,13 @@ def guard(workflow: Any) -> None:
     from snakemake.logging import logger
 
     execute = workflow.execute
-    if getattr(execute, "guarded", False):  # a module that is used twice
+    if execute.__module__ == __name__:  # a module that is used twice
         return
 
-    @functools.wraps(execute)
     def guarded(executor_plugin: Any, *args: Any, **named: Any) -> Any:
         harmless = executor_plugin.common_settings.dryrun_exec
-        if harmless or not workflow.execution_settings.lock or fcntl is None:
+        # on Windows, Snakemake's own lock has to do
+        if harmless or not workflow.execution_settings.lock or sys.platform == "win32":
             return execute(executor_plugin, *args, **named)
         try:
             with alone(Path(".snakemake").absolute(), logger.info):
@@ -74,7 +69,6 @@ def guard(workflow: Any) -> None:
                 raise
             raise WorkflowError(_not_written(error.filename or "A file", error)) from None
 
-    guarded.guarded = True
     workflow.execute = guarded
 
 
@@ -85,6 +79,8 @@ def alone(folder: Path, say: Any = print) -> Iterator[None]:
     ``say`` is told what was cleared. Raises ``Told`` where another run is at work, or where nothing
     may be written.
     """
+    import fcntl
+
     path = folder / RECORD
     try:
         folder.mkdir(exist_ok=True)
@@ -105,8 +101,9 @@ def alone(folder: Path, say: Any = print) -> Iterator[None]:
         before = _read(path)
         if before:
             _clear(before, folder, say)
+        run = secrets.token_hex(8)
         own = {
-            "run": secrets.token_hex(8),
+            "run": run,
             "process": os.getpid(),
             **_machine(),
             "since": datetime.datetime.now().astimezone().isoformat(" ", "seconds"),
@@ -116,7 +113,7 @@ def alone(folder: Path, say: Any = print) -> Iterator[None]:
             _write(stream, own)
         except OSError as error:
             raise Told(_not_written(path, error)) from None
-        os.environ[RUN] = f"{own['run']}@{path}"
+        os.environ[RUN] = f"{run}@{path}"
         ended = threading.Event()
         beating = threading.Thread(target=_beat, args=(stream.fileno(), ended), daemon=True)
         beating.start()
@@ -127,7 +124,7 @@ def alone(folder: Path, say: Any = print) -> Iterator[None]:
             beating.join()
             del os.environ[RUN]
             # a job that was killed may have left workers of its own
-            _end_processes(own["run"])
+            _end_processes(run)
             _remove_drafts(folder.parent)
             _write(stream, {})
 

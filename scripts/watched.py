@@ -103,7 +103,7 @@ def _is_small(name: str, about: os.stat_result) -> bool:
     return about.st_size <= MAX_BYTES or in_pieces(name)
 
 
-def _entries(folder: str) -> list[os.DirEntry]:
+def _entries(folder: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
@@ -111,7 +111,7 @@ def _entries(folder: str) -> list[os.DirEntry]:
         return []
 
 
-def _notes(entry: os.DirEntry) -> os.stat_result | str:
+def _notes(entry: os.DirEntry[str]) -> os.stat_result | str:
     """What the system notes of a file or folder, or a word for what is neither."""
     try:
         about = entry.stat()

@@ -9,16 +9,15 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import warm_python
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
 PARTS += ("run", "requirements.lock", "requirements-tests.lock", "pyproject.toml")
-
 # a shell that starts the tests in the background lets them, and all they start, ignore Ctrl-C
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -53,7 +52,7 @@ class Project:
     def snakemake(self, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake as a user does; fail the test with its words unless it ends as expected."""
         done = subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+            [warm_python.python(), "-m", "snakemake", "--cores", "2", *arguments],
             cwd=self.folder,
             capture_output=True,
             text=True,

@@ -10,7 +10,7 @@ SMALL = ("--configfile", "config/small.yaml")
 FEW = (*SMALL, "config/few.yaml")
 TIMED = ("steps", "index_costs")
 # rows of other runs change them, too: several differences are judged together
-OF_ALL_RUNS = ("metrics", "pairs", "scorers")
+OF_ALL_RUNS = ("metrics", "pairs")
 
 
 def outcome(folder: Path) -> dict[str, bytes]:

@@ -122,33 +122,50 @@ def packages_used_by(script: str) -> dict[str, str]:
         waiting.append((place[0], ""))
         bound = dict(module.bound)
         skipped = {"TYPE_CHECKING"} | ({"__name__ == '__main__'"} if place[0] != main else set())
-        for node in [module.defined[place[1]]] if place[1] else module.top:
-            if isinstance(node, ast.If) and ast.unparse(node.test) in skipped:
-                continue
-            for part in walk(node):
-                names = []
-                if isinstance(part, ast.Import):
-                    names = [alias.name for alias in part.names]
-                elif isinstance(part, ast.ImportFrom):
-                    names = [part.module or ""]
-                    bound |= bindings(part)
-                    # a name of another module is reached where it is used; its top level runs now
-                    for of, name in bindings(part).values():
-                        waiting += [(of, ""), (f"{of}.{name}", "")]
-                elif isinstance(part, ast.Name):
-                    if part.id in module.defined:
-                        waiting.append((place[0], part.id))
-                    elif part.id in bound:
-                        waiting.append(bound[part.id])
-                elif isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
-                    of = bound.get(part.value.id)
-                    if of and module_of(".".join(of)):
-                        waiting.append((".".join(of), part.attr))
-                for top in {name.split(".")[0] for name in names}:
-                    if top != "scripts" and top not in sys.stdlib_module_names:
-                        (package,) = DISTRIBUTIONS[top][:1]
-                        used.setdefault(plain(package), f"{place[0]}, line {part.lineno}")
+        for part in parts_that_run(module, place[1], skipped):
+            if isinstance(part, ast.ImportFrom):
+                bound |= bindings(part)
+            waiting += places_used(part, place[0], module, bound)
+            for top in packages_named(part):
+                (package,) = DISTRIBUTIONS[top][:1]
+                used.setdefault(plain(package), f"{place[0]}, line {part.lineno}")
     return used
+
+
+def parts_that_run(module: Module, name: str, skipped: set[str]):
+    """Every node of what a module defines under a name, or of its top level."""
+    for node in [module.defined[name]] if name else module.top:
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) in skipped):
+            yield from walk(node)
+
+
+def places_used(
+    part: ast.AST, own: str, module: Module, bound: dict[str, tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Modules of ours, and names in them, that a node of the module ``own`` makes run."""
+    if isinstance(part, ast.ImportFrom):
+        # a name of another module is reached where it is used; its top level runs now
+        of_names = bindings(part).values()
+        return [place for of, name in of_names for place in ((of, ""), (f"{of}.{name}", ""))]
+    if isinstance(part, ast.Name):
+        return (
+            [(own, part.id)] if part.id in module.defined else [*filter(None, [bound.get(part.id)])]
+        )
+    if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
+        of = ".".join(bound.get(part.value.id, ()))
+        return [(of, part.attr)] if of and module_of(of) else []
+    return []
+
+
+def packages_named(part: ast.AST) -> set[str]:
+    """What an import names that is neither ours nor Python's."""
+    names = []
+    if isinstance(part, ast.Import):
+        names = [alias.name for alias in part.names]
+    elif isinstance(part, ast.ImportFrom):
+        names = [part.module or ""]
+    tops = {name.split(".")[0] for name in names}
+    return tops - {"scripts"} - sys.stdlib_module_names
 
 
 def needed_with(names: list[str], pins: dict[str, str] = LOCK) -> set[str]:

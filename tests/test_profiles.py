@@ -79,7 +79,7 @@ def test_no_group_waits_for_itself_with_shards_either(fresh):
 def test_a_study_of_ones_own_needs_no_place_in_a_group(fresh):
     fresh.edit(
         "rules/studies.smk",
-        "rule study_prompts:",
+        "rule study_gallery:",
         """rule study_mine:
     input:
         pairs="results/{dataset}/tables/pairs.csv",
@@ -91,7 +91,7 @@ def test_a_study_of_ones_own_needs_no_place_in_a_group(fresh):
         "cp {input} {output}"
 
 
-rule study_prompts:""",
+rule study_gallery:""",
     )
     fresh.edit("config/config.yaml", "studies:\n  relevance", "studies:\n  mine: {}\n  relevance")
     fresh.edit("config/config.yaml", "    - leakage\n", "    - leakage\n    - mine\n")

@@ -1,5 +1,6 @@
 """The repository as its visitors find it: clean, pinned, and true to its README."""
 
+import ast
 import os
 import re
 import shutil
@@ -29,13 +30,36 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
         ("ruff", "format", "--check", "."),
         ("snakefmt", "--check", "Snakefile", "rules"),
         ("snakemake", "--lint"),
+        ("mypy",),
     ],
-    ids=["ruff check", "ruff format", "snakefmt", "snakemake --lint"],
+    ids=" ".join,
 )
 def test_the_linters_have_nothing_to_say(command):
     tool = Path(sys.executable).parent / command[0]
     done = run(str(tool), *command[1:])
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def parameters_of(node: ast.FunctionDef | ast.ClassDef) -> set[str]:
+    """What a function takes, or what makes one of a class."""
+    if isinstance(node, ast.ClassDef):
+        node = next(one for one in node.body if getattr(one, "name", "") == "__init__")
+    own = node.args
+    every = (*own.posonlyargs, *own.args, *own.kwonlyargs, own.vararg, own.kwarg)
+    return {one.arg for one in every if one} - {"self", "cls"}
+
+
+def test_a_docstring_that_tells_of_parameters_tells_of_each_and_of_no_other():
+    looked_at = 0
+    for path in (ROOT / "scripts").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                docstring = ast.get_docstring(node) or ""
+                for section in re.findall(r"^Parameters\n-+\n((?:.+\n?)+)", docstring, re.M):
+                    told = re.findall(r"^([\w, ]+) : ", section, re.M)
+                    assert {*", ".join(told).split(", ")} == parameters_of(node), (path, node.name)
+                    looked_at += 1
+    assert looked_at > 150
 
 
 @pytest.mark.parametrize("path", ENVS, ids=[path.stem for path in ENVS])

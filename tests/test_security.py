@@ -10,7 +10,7 @@ import yaml
 from tiny_models import make_clip
 
 from scripts.models.encoders import load_encoder
-from scripts.models.fetch_model import write_provenance
+from scripts.models.folder import write_provenance
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))

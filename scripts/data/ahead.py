@@ -21,7 +21,9 @@ def map_ahead(
     results that nobody took yet.
     """
     items = iter(items)
-    pending: deque[Future] = deque(pool.submit(function, item) for item in islice(items, window))
+    pending: deque[Future[Result]] = deque(
+        pool.submit(function, item) for item in islice(items, window)
+    )
     try:
         while pending:
             result = pending.popleft().result()

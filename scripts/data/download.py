@@ -108,12 +108,11 @@ def found_in(
 def with_doubts(about: dict[str, Any], place: Place) -> dict[str, Any]:
     """The same manifest, noting what may have been meant for captions and is not read."""
     if place.entry["source"] == "folder":
-        doubts = place.once(kinds).doubts[:MOST_DOUBTS]
-        about["notes"] += [
-            f"not read: {error.where.removeprefix(f'{place.root}/')}: {error.found}"
-            for error in doubts
-            if not place.is_claimed(error.where.removeprefix(f"{place.root}/"))
-        ]
+        for error in place.once(kinds).doubts[:MOST_DOUBTS]:
+            where, found, *_ = error.parts
+            name = where.removeprefix(f"{place.root}/")
+            if not place.is_claimed(name):
+                about["notes"].append(f"not read: {name}: {found}")
     return about
 
 

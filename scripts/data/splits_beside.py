@@ -12,8 +12,9 @@ from scripts.data.audit import Unusable
 from scripts.data.files import Read, is_archive, is_litter, open_tree
 from scripts.data.place import Place
 from scripts.data.records import OWN_SPLIT
-from scripts.data.sources import SOURCES, Source
+from scripts.data.sources import SOURCES
 from scripts.data.sources.archives import TEXTS, texts_at
+from scripts.data.sources.face import Source
 from scripts.job import BadInput
 
 

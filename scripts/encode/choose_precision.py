@@ -6,7 +6,7 @@ compared on a sample, and what was found is written beside the choice.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from scripts.data.prepared import read_checksums
 from scripts.data.rows import read_rows, read_splits
 from scripts.encode.encode_images import encode_images
 from scripts.encode.encode_texts import encode_captions
-from scripts.encode.features import batch_of, batches, open_encoders
+from scripts.encode.features import Side, batch_of, batches, open_encoders
 from scripts.job import BadInput, Snakemake, log, run, write_json
 from scripts.models.encoders import Encoder, native_precision, pick_device
 
@@ -31,7 +31,7 @@ AT_ONCE, AT_MOST = 16, 256
 NEAR = 0.5
 # digits of a cosine that hold on every machine that computes alike
 DIGITS = 6
-SIDES = ("images", "texts")
+SIDES: tuple[Side, ...] = ("images", "texts")
 # test only where the others have too few
 SPLITS = ("val", "train", "test")
 
@@ -95,19 +95,21 @@ def _summary(cosines: np.ndarray) -> dict[str, float | None]:
 
 
 def cosines_of(
-    encoders: tuple[Encoder, Encoder],
+    encoders: Sequence[Encoder],
     images: list[tuple[Path, str]],
     captions: list[str],
-    batch_sizes: list[dict[str, int]],
+    batch_sizes: list[dict[Side, int]],
     workers: int,
 ) -> Cosines:
     """How near features of the first encoder are to those of the second, which is in float32.
 
     Parameters
     ----------
+    encoders : two
     images : path and sha256 of n images
     captions : n captions
     batch_sizes : of each encoder, by side
+    workers : threads that decode
 
     Returns
     -------

@@ -115,7 +115,7 @@ def _beside(letter: str) -> str:
         if at >= 0:
             above = _KEYBOARD[number - 1] if number else ""
             below = _KEYBOARD[number + 1] if number + 1 < len(_KEYBOARD) else ""
-            parts = (row, at - 1), (row, at + 1), (above, at), (above, at + 1)
-            parts += (below, at - 1), (below, at)
+            parts = [(row, at - 1), (row, at + 1), (above, at), (above, at + 1)]
+            parts += [(below, at - 1), (below, at)]
             return "".join(line[place] for line, place in parts if 0 <= place < len(line))
     return ""

@@ -24,13 +24,9 @@ def damaged_captions(
     variants : v entries "kind" and "strength", kind by kind
     texts : v * m, all captions of the first variant first
     """
-    variants = [{"kind": kind, "strength": float(s)} for kind in kinds for s in strengths]
-    texts = [
-        damage(caption, variant["kind"], variant["strength"], seed)
-        for variant in variants
-        for caption in captions
-    ]
-    return variants, texts
+    ways = [(kind, float(strength)) for kind in kinds for strength in strengths]
+    texts = [damage(caption, *way, seed) for way in ways for caption in captions]
+    return [{"kind": kind, "strength": strength} for kind, strength in ways], texts
 
 
 def main(snakemake: Snakemake) -> None:

@@ -32,6 +32,7 @@ def encode_images(
 
     Parameters
     ----------
+    encoder : of the features
     paths : n image files
     sha256 : what each file has to hash to
     batch_size : images in the model at once, at most

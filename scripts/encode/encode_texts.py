@@ -35,6 +35,7 @@ def encode_prompt(
 
     Parameters
     ----------
+    encoder : of the features
     captions : m captions; equal ones of a block are encoded once
     templates : texts with one "{}", which the caption fills. Of several, a caption's row is the
         normalised mean of its rows under each (Radford et al. 2021, section 3.1.4)

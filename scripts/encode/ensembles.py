@@ -17,9 +17,10 @@ def normalised_mean(
 
     Parameters
     ----------
-    parts : (m, d) float32 unit rows under each of ``templates``, in their order, which the last
-        bits of a sum depend on; a row of the result depends on its own rows alone
+    parts : (m, d) float32 unit rows under each template, in their order, which the last bits of a
+        sum depend on; a row of the result depends on its own rows alone
     captions : m captions, to name one of them
+    templates : one or more
 
     Returns
     -------

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -16,10 +16,10 @@ from scripts.data.rows import Rows, read_rows
 from scripts.encode.gpu import PROBE, encoded_on_gpu, measured_batch
 from scripts.job import BadInput, digest_of_file, log, read_json, whole, write_json
 from scripts.models.encoders import PRECISIONS, Encoder, import_libraries, load_encoder
-from scripts.models.fetch_model import verify_model
+from scripts.models.folder import verify_model
 
 Side = Literal["images", "texts"]
-
+Item = TypeVar("Item")
 
 # where encode.batch_size is "auto": images whose captions may share a batch, and what shards are
 # multiples of, whatever the device has room for
@@ -82,21 +82,21 @@ def read_shard(given: Any, wildcards: Any, size: int | None) -> Rows:
     ----------
     given : the rule's inputs "captions" and "splits"
     wildcards : "split", and "shard" where the split is encoded in shards
-    size : images of a shard
+    size : images of a shard; None where no split is encoded in shards
     """
     rows = read_rows(given.captions, given.splits, wildcards.split)
     shard = getattr(wildcards, "shard", None)
-    return rows if shard is None else rows.shard(int(shard), size)
+    return rows if shard is None or size is None else rows.shard(int(shard), size)
 
 
-def batches(items: Iterable, size: int) -> Iterator[list]:
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """Lists of ``size`` items, the last one shorter (itertools.batched of Python 3.12)."""
     items = iter(items)
     while batch := list(islice(items, size)):
         yield batch
 
 
-def encoded(encoder: Encoder, side: Side, inputs: Iterable) -> Iterator[np.ndarray]:
+def encoded(encoder: Encoder, side: Side, inputs: Iterable[Any]) -> Iterator[np.ndarray]:
     """Unit rows (b, d) float32 of each of ``inputs``, in their order.
 
     ``inputs`` are what ``encoder.encode_images`` or ``encoder.encode_texts`` takes, and read ahead;
@@ -112,9 +112,9 @@ def encoded(encoder: Encoder, side: Side, inputs: Iterable) -> Iterator[np.ndarr
             yield rows.cpu().numpy()
 
 
-def batch_of(encoder: Encoder, side: Side, setting: int | str) -> int:
+def batch_of(encoder: Encoder, side: Side, setting: int | Literal["auto"]) -> int:
     """Items at once: ``setting``, or for "auto" what a GPU has room for, elsewhere ``BLOCK``."""
-    if setting != "auto":
+    if isinstance(setting, int):
         return setting
     if encoder.device.type != "cuda":
         return BLOCK

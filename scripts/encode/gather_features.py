@@ -2,13 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from scripts.data.rows import read_rows
 from scripts.encode.features import write_features
-from scripts.encode.stored import read_features
+from scripts.encode.stored import Of, read_features
 from scripts.job import BadInput, Snakemake, digest_of_file, log, read_json, run
 
 
@@ -45,9 +45,7 @@ def gathered(sidecars: list[str]) -> dict[str, Any]:
 def main(snakemake: Snakemake) -> None:
     given, params = snakemake.input, snakemake.params
     rows = read_rows(given.captions, given.splits, snakemake.wildcards.split)
-    of: Literal["images", "captions"] = (
-        "images" if snakemake.wildcards.side == "images" else "captions"
-    )
+    of: Of = "images" if snakemake.wildcards.side == "images" else "captions"
     features = [
         read_features(npy, sidecar, rows.shard(number, params.shard_size), of)
         for number, (npy, sidecar) in enumerate(zip(given.shards, given.sidecars, strict=True))

@@ -42,7 +42,7 @@ def measured_batch(encoder: Encoder, forward: Callable[[Any], torch.Tensor], pro
 
 
 def encoded_on_gpu(
-    encoder: Encoder, forward: Callable[[Any], torch.Tensor], inputs: Iterable
+    encoder: Encoder, forward: Callable[[Any], torch.Tensor], inputs: Iterable[Any]
 ) -> Iterator[np.ndarray]:
     """Unit rows (b, d) float32 of each of ``inputs``, a tensor or a dictionary of tensors.
 

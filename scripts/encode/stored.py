@@ -11,6 +11,9 @@ import numpy as np
 from scripts.data.rows import Rows
 from scripts.job import BadInput, digest_of_file, read_json
 
+# a side of the rows, and of which of them each kind of features is
+Of = Literal["images", "captions"]
+ROWS_OF: dict[str, Of] = {"images": "images", "texts": "captions"}
 # float32 rows that were normalised once differ from unit length by about 1e-7; what is further off
 # was not normalised, or was normalised in half precision
 UNIT_TOLERANCE = 1e-3
@@ -20,7 +23,7 @@ def read_features(
     npy: str | Path,
     sidecar: str | Path,
     rows: Rows,
-    of: Literal["images", "captions"],
+    of: Of,
     copies: int = 1,
 ) -> np.ndarray:
     """Features of one split, in the order of ``rows``.
@@ -80,13 +83,14 @@ def read_side_by_side(
     npys: Sequence[str | Path],
     sidecars: Sequence[str | Path],
     rows: Rows,
-    of: Literal["images", "captions"],
+    of: Of,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features of one split under one model or several, side by side.
 
     Parameters
     ----------
     npys, sidecars : a path for each model, see ``read_features``
+    rows, of : as there
 
     Returns
     -------

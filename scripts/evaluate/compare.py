@@ -1,11 +1,11 @@
 """Set all runs of a dataset side by side: one row per model, prompt, scorer and direction."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.job import read_json, run, whole
+from scripts.job import Snakemake, read_json, run, whole
 from scripts.measures import MEASURES, METRICS, RECALLS, SUMS
 from scripts.protocol import DIRECTIONS
 from scripts.words import read_words
@@ -89,7 +89,7 @@ def best_of(rows: Sequence[Row], column: str) -> set[str]:
     return {shown(column, best(row[column] for row in rows))}
 
 
-def cells(rows: Sequence[Row], bold: str, escape=str) -> list[list[str]]:
+def cells(rows: Sequence[Row], bold: str, escape: Callable[[str], str] = str) -> list[list[str]]:
     """Printed cells of one direction's rows, the best of each column set in ``bold``.
 
     Parameters
@@ -176,7 +176,7 @@ def _latex(text: str) -> str:
     return "".join(special.get(character, character) for character in text)
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     rows = rows_of_runs(read_json(path) for path in snakemake.input.metrics)
     with whole(snakemake.output.csv) as draft:

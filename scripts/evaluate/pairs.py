@@ -73,6 +73,7 @@ def compare_all(
     Parameters
     ----------
     pairs : family, run, and the run that it is compared against
+    rows : of all runs
     resampling : of the intervals
     flips : of the randomisation tests, with the seed of ``resampling``
     """

@@ -88,6 +88,7 @@ def measures_of(
     Parameters
     ----------
     text_to_image_rank, image_to_text_rank : (m,) as rankings.npz holds them
+    rows : that they are of
     """
     return {
         "text_to_image": per_query(text_to_image_rank, np.arange(len(rows.captions) + 1)),

@@ -8,12 +8,14 @@ by side. The last layer of either tower makes the one row that is pooled.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     import torch
+    from transformers import CLIPModel, PreTrainedModel
 
 
 def distinct_beginnings(input_ids: torch.Tensor, eos_token_id: int) -> dict[str, torch.Tensor]:
@@ -54,7 +56,7 @@ def distinct_beginnings(input_ids: torch.Tensor, eos_token_id: int) -> dict[str,
     return {name: torch.from_numpy(np.ascontiguousarray(some)) for name, some in found.items()}
 
 
-def text_features(model, beginnings: dict[str, torch.Tensor]) -> torch.Tensor:
+def text_features(model: PreTrainedModel, beginnings: dict[str, torch.Tensor]) -> torch.Tensor:
     """Projected features (b, dim) of a model with CLIP's text tower.
 
     ``beginnings`` is what ``distinct_beginnings`` found of token ids; for these the features are
@@ -89,7 +91,7 @@ def text_features(model, beginnings: dict[str, torch.Tensor]) -> torch.Tensor:
     return model.text_projection(tower.final_layer_norm(states))
 
 
-def image_features(model, pixels: torch.Tensor) -> torch.Tensor:
+def image_features(model: CLIPModel, pixels: torch.Tensor) -> torch.Tensor:
     """Projected features (b, dim) of a CLIPModel for pixels (b, 3, H, W).
 
     As ``model.get_image_features`` of the same pixels, but for the last bits.
@@ -112,7 +114,13 @@ def image_features(model, pixels: torch.Tensor) -> torch.Tensor:
     return model.visual_projection(tower.post_layernorm(states))
 
 
-def _pooled_row(layer, states, last, of_items, seen=None) -> torch.Tensor:
+def _pooled_row(
+    layer: torch.nn.Module,
+    states: torch.Tensor,
+    last: torch.Tensor,
+    of_items: Callable[[torch.Tensor], torch.Tensor],
+    seen: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Rows (b, width) that a layer makes of rows ``last`` (b,) of ``states`` (n, width).
 
     ``of_items`` puts each item's rows side by side, (b, length, width), of which ``seen``
@@ -129,7 +137,13 @@ def _pooled_row(layer, states, last, of_items, seen=None) -> torch.Tensor:
     return _rest_of_layer(layer, states.index_select(0, last), mixed[:, 0])
 
 
-def _attended(attention, queries, keys, values, **masked) -> torch.Tensor:
+def _attended(
+    attention: torch.nn.Module,
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    **masked: Any,
+) -> torch.Tensor:
     """Weighted values (b, q, width) of queries (b, q, width), keys and values (b, k, width)."""
     from torch.nn.functional import scaled_dot_product_attention
 
@@ -138,6 +152,8 @@ def _attended(attention, queries, keys, values, **masked) -> torch.Tensor:
     return scaled_dot_product_attention(*heads, **masked).transpose(1, 2).flatten(2)
 
 
-def _rest_of_layer(layer, states, mixed) -> torch.Tensor:
+def _rest_of_layer(
+    layer: torch.nn.Module, states: torch.Tensor, mixed: torch.Tensor
+) -> torch.Tensor:
     states = states + layer.self_attn.out_proj(mixed)
     return states + layer.mlp(layer.layer_norm2(states))

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from PIL import Image
+    from transformers import (
+        BaseImageProcessor,
+        PreTrainedConfig,
+        PreTrainedModel,
+        PreTrainedTokenizerBase,
+    )
 
 # torch's threads wait for each other by spinning, which on cores that others use too (a decoding
 # pool, another job) takes several times as long. OpenMP reads this once, when torch is imported
@@ -49,7 +55,13 @@ class Encoder:
     """
 
     def __init__(
-        self, folder: Path, dim: int, model, tokens: Tokens, image_processor, device: torch.device
+        self,
+        folder: Path,
+        dim: int,
+        model: PreTrainedModel,
+        tokens: Tokens,
+        image_processor: BaseImageProcessor,
+        device: torch.device,
     ) -> None:
         self.folder = folder
         self.model = model.eval()
@@ -323,11 +335,11 @@ def load_encoder(folder: Path, device: str = "auto", precision: str = "float32")
     return Encoder(folder, facts.embedding_dim, model, tokens, image_processor, where)
 
 
-def load_tokens(folder: Path, text_config) -> Tokens:
+def load_tokens(folder: Path, text_config: PreTrainedConfig) -> Tokens:
     """The folder's own tokenizer, fitted to a text tower of ``text_config``."""
     from transformers import AutoTokenizer
 
-    def load(**settings: str):
+    def load(**settings: str) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, **settings
         )
@@ -341,7 +353,7 @@ def load_tokens(folder: Path, text_config) -> Tokens:
         raise _unreadable(tokenizer_file(folder), "tokenizer", error) from error
 
 
-def load_image_processor(folder: Path, side: int | None):
+def load_image_processor(folder: Path, side: int | None) -> BaseImageProcessor:
     """The folder's own image processor, in Pillow: the same on every machine.
 
     ``side`` is that of the only pictures that the model takes, if it does not take any.
@@ -366,7 +378,7 @@ def load_image_processor(folder: Path, side: int | None):
     return processor
 
 
-def value_table(image_processor) -> np.ndarray | None:
+def value_table(image_processor: BaseImageProcessor) -> np.ndarray | None:
     """The value (3, 256) float32 that a processor gives each byte of each channel.
 
     None where a picture does not come out as the table says, bit by bit, and so for a processor
@@ -396,7 +408,9 @@ def value_table(image_processor) -> np.ndarray | None:
     return table if alike else None
 
 
-def _processed(image_processor, image: Image.Image, **settings: bool) -> np.ndarray:
+def _processed(
+    image_processor: BaseImageProcessor, image: Image.Image, **settings: bool
+) -> np.ndarray:
     # not every folder asks for RGB; grey and transparent images need it everywhere
     batch = image_processor(image, do_convert_rgb=True, return_tensors="np", **settings)
     return batch["pixel_values"][0]
@@ -417,7 +431,7 @@ def _tensor_on(values: np.ndarray, device: torch.device, dtype: torch.dtype) -> 
     return torch.from_numpy(values).to(device, dtype)
 
 
-def _load_model(folder: Path, facts: Facts, dtype: torch.dtype):
+def _load_model(folder: Path, facts: Facts, dtype: torch.dtype) -> PreTrainedModel:
     import transformers
 
     # a bar of a second in the log, and warnings of values that every published SigLIP has; what

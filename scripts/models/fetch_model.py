@@ -3,90 +3,46 @@
 import os
 import re
 import shutil
-import textwrap
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from glob import escape
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from scripts.job import (
     REFUSED_BY_THE_DISK,
     BadInput,
-    check_run,
+    Snakemake,
     digest_of_file,
     is_folder,
     log,
     read_json,
     run,
-    write_json,
 )
-from scripts.models.listing import EXPECTED, INDEX, NEEDED, SINGLE, Choice, choose, named_by_config
+from scripts.models.folder import (
+    check_apart,
+    check_not_linked,
+    model_files,
+    move_model,
+    write_provenance,
+)
+from scripts.models.hubs import (
+    AWAY,
+    CACHES,
+    DOWNLOADERS,
+    REMEDIES,
+    Unreachable,
+    Wanted,
+    one_line,
+    reason_of,
+)
+from scripts.models.listing import EXPECTED, INDEX, NEEDED, SINGLE, Choice, named_by_config
 from scripts.models.pickles import convert_pickle
 from scripts.models.probe import probe
 from scripts.models.weights import read_facts, weight_files
 
-# characters of what a source answered: enough for a whole message of ours
-ANSWER = 900
-# reasons for which a hub was not heard at all
-AWAY = ("offline", "unreachable", "busy")
-# the four parts of a BadInput
-BAD_INPUT = re.compile(r"(.*)\n  found:(.*)\n  expected:(.*)\n  to do:(.*)", re.DOTALL)
 PREFIX_OF_A_PICKLE = (
     "load the model where it was made, without the object that put the prefix there, and save it "
     'with model.save_pretrained("folder"); then name the folder with source: local'
 )
-# what to do, by why a source failed
-REMEDIES = {
-    "offline": "unset HF_HUB_OFFLINE, where there is a network",
-    "unreachable": "check the network (HF_ENDPOINT, MODELSCOPE_ENDPOINT and HTTPS_PROXY are "
-    "honoured)",
-    "missing": "check repo and revision in the config (a private or gated repository wants "
-    "HF_TOKEN or MODELSCOPE_API_TOKEN)",
-    "busy": "run again later, as a hub could not answer now",
-    "content": "correct the entry in the config as it is told beside each source",
-    "other": "see what was answered",
-}
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """One place where a model may be, and what the config says of it there.
-
-    Attributes
-    ----------
-    source : "huggingface", "modelscope" or "local"
-    repo : the repository, or the folder
-    revision : commit, branch or tag; None for the default one
-    weights : the file, or the index, to take; None where there is but one
-    pickled : "convert" where the weights may be a pickle
-    sha256 : of the weights as they stand there, of parts the first; None takes what is there
-    """
-
-    source: str
-    repo: str
-    revision: str | None = None
-    weights: str | None = None
-    pickled: str | None = None
-    sha256: str | None = None
-
-    @property
-    def pinned(self) -> bool:
-        """Whether the revision is a commit, at which files never change."""
-        return bool(re.fullmatch("[0-9a-f]{40}", self.revision or ""))
-
-    def choose(self, names: list[str]) -> Choice:
-        """The files of the model among those that stand there."""
-        local = self.source == "local"
-        where = Path(self.repo) if local else f"{self.source} {self.repo} at {self.revision}"
-        # without its checksum no pickle is opened
-        convert = self.pickled == "convert" and self.sha256 is not None
-        return choose(names, where, self.weights, convert, hub=not local)
-
-
-class Unreachable(Exception):
-    """A hub was not asked, or did not answer, and no cache has the model."""
 
 
 def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
@@ -228,102 +184,6 @@ def from_cache(
     return made, commit, facts
 
 
-def from_huggingface(wanted: Wanted, draft: Path) -> tuple[str, Choice]:
-    """Download what is needed of the repository into ``draft``; the commit that it is of."""
-    from huggingface_hub import HfApi
-
-    # the library reads HF_ENDPOINT when it is imported, which may be long before
-    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
-    info = api.model_info(wanted.repo, revision=wanted.revision)
-    choice = wanted.choose([file.rfilename for file in info.siblings or []])
-    # of a commit, the client never passes off an incomplete older download as the answer
-    api.snapshot_download(
-        wanted.repo,
-        revision=info.sha,
-        local_dir=draft,
-        allow_patterns=[escape(name) for name in choice.files],
-    )
-    return info.sha, choice
-
-
-def from_modelscope(wanted: Wanted, draft: Path) -> tuple[str | None, Choice]:
-    """Download what is needed of the repository into ``draft``; the revision that was asked for."""
-    from huggingface_hub.constants import is_offline_mode
-    from modelscope.hub.snapshot_download import snapshot_download
-    from modelscope_hub import HubApi, HubConfig
-
-    # its client has no such setting of its own
-    if is_offline_mode():
-        raise Unreachable("not asked, as HF_HUB_OFFLINE is set")
-    # MODELSCOPE_ENDPOINT and MODELSCOPE_API_TOKEN as they are now: the default config keeps what
-    # they were at its first use. Without an endpoint, the site, mainland or not, that has the model
-    config = HubConfig()
-    endpoint = HubApi(config).resolve_endpoint_for_read(wanted.repo)
-    api = HubApi(HubConfig(endpoint=endpoint, token=config.token))
-    files = api.list_repo_files(wanted.repo, "model", revision=wanted.revision)
-    choice = wanted.choose([file.path for file in files if file.type != "tree"])
-    snapshot_download(
-        wanted.repo,
-        revision=wanted.revision,
-        local_dir=str(draft),
-        allow_patterns=[escape(name) for name in choice.files],
-        endpoint=endpoint,
-        token=config.token,
-    )
-    return wanted.revision, choice
-
-
-DOWNLOADERS: dict[str, Callable[[Wanted, Path], tuple[str | None, Choice]]] = {
-    "huggingface": from_huggingface,
-    "modelscope": from_modelscope,
-}
-# where a cache has the model, if it has; its revision; the names of all its files, if known
-Cached = tuple[Path | None, str | None, list[str] | None]
-
-
-def cached_by_huggingface(wanted: Wanted) -> Cached:
-    """The snapshot in the cache of Hugging Face's client (HF_HOME, HF_HUB_CACHE)."""
-    from huggingface_hub import get_cached_repo_tree, snapshot_download
-    from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
-
-    asked = {"repo_id": wanted.repo, "revision": wanted.revision}
-    try:
-        # of no file in particular: which are needed, their names tell
-        there = Path(snapshot_download(**asked, local_files_only=True, allow_patterns=[]))
-    except LocalEntryNotFoundError:
-        return None, None, None
-    try:
-        names = [file.path for file in get_cached_repo_tree(**asked | {"revision": there.name})]
-    except CachedRepoTreeNotFoundError:
-        names = None
-    return there, there.name, names
-
-
-def cached_by_modelscope(wanted: Wanted) -> Cached:
-    """The snapshot in the cache of ModelScope's client (MODELSCOPE_CACHE)."""
-    from modelscope.hub.snapshot_download import snapshot_download
-    from modelscope_hub import HubConfig
-    from modelscope_hub.errors import CacheNotFound
-
-    cache, revision = HubConfig().cache_dir, wanted.revision
-    try:
-        found = snapshot_download(
-            wanted.repo, revision=revision, cache_dir=cache, local_files_only=True
-        )
-    except CacheNotFound:
-        return None, None, None
-    # older clients kept no revision beside the files
-    if Path(found).name != revision and revision not in (None, "master"):
-        return None, None, None
-    return Path(found), revision, None
-
-
-CACHES: dict[str, Callable[[Wanted], Cached]] = {
-    "huggingface": cached_by_huggingface,
-    "modelscope": cached_by_modelscope,
-}
-
-
 def copy_model(wanted: Wanted, draft: Path) -> dict[str, Any]:
     """Make ``draft`` a copy of the model in a folder of the user's; what to record of it."""
     path = Path(wanted.repo)
@@ -339,8 +199,8 @@ def copy_model(wanted: Wanted, draft: Path) -> dict[str, Any]:
 
 def names_in(folder: Path) -> list[str]:
     """Names in a folder, and of folders below it what tells of a model there."""
-    below = ("*/config.json", "*/*.onnx", "snapshots/*/config.json")
-    below += ("models--*/snapshots/*/config.json",)
+    below = ["*/config.json", "*/*.onnx", "snapshots/*/config.json"]
+    below += ["models--*/snapshots/*/config.json"]
     names = [path.relative_to(folder).as_posix() for one in below for path in folder.glob(one)]
     for path in folder.iterdir():
         # a folder in the place of a file is told when it is copied
@@ -365,8 +225,8 @@ def copied(path: Path, draft: Path, choice: Choice, wanted: Wanted) -> dict[str,
     try:
         return finish(draft, choice, wanted)
     except BadInput as error:
-        error.args = (str(error).replace(str(draft), str(path)),)
-        raise
+        told = (part.replace(str(draft), str(path)) for part in error.parts)
+        raise BadInput(*told) from error.__cause__
 
 
 def finish(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
@@ -397,20 +257,21 @@ def finish(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
         read_facts(draft)
         probe(draft)
     except BadInput as error:
-        error.args = (by_name_there(str(error), draft, choice),)
-        raise
+        raise by_name_there(error, draft, choice) from error.__cause__
     return facts
 
 
-def by_name_there(told: str, draft: Path, choice: Choice) -> str:
+def by_name_there(error: BadInput, draft: Path, choice: Choice) -> BadInput:
     """A fault of what stands in ``draft``, by the name of the file that can be put right."""
     if choice.weights == INDEX:
-        return told
-    told = told.replace(str(draft / SINGLE), str(draft / choice.weights))
+        return error
+    single, there = str(draft / SINGLE), str(draft / choice.weights)
+    where, found, expected, todo = (part.replace(single, there) for part in error.parts)
     # the command that takes a prefix off, for safetensors
-    if choice.pickled and "load_file(" in told:
-        return re.sub(r"(?<=\n  to do:    ).*", PREFIX_OF_A_PICKLE, told, flags=re.DOTALL)
-    return told.replace(f'f = "{SINGLE}"', f'f = "{choice.weights}"')
+    if choice.pickled and "load_file(" in todo:
+        todo = PREFIX_OF_A_PICKLE
+    todo = todo.replace(f'f = "{SINGLE}"', f'f = "{choice.weights}"')
+    return BadInput(where, found, expected, todo)
 
 
 def remove_all_but(kept: set[str], draft: Path) -> None:
@@ -435,161 +296,7 @@ def check_sha256(draft: Path, choice: Choice, sha256: str | None) -> None:
         )
 
 
-def check_not_linked(folder: Path) -> None:
-    """Raise ``BadInput`` where the folder of a model is a link: files behind it are someone's."""
-    if folder.is_symlink():
-        raise BadInput(
-            folder.absolute(),
-            f"a link to {folder.readlink()}",
-            "a folder of the workflow's own, as it removes what other files stand there",
-            "remove the link; a model in a folder of yours is named with source: local and path, "
-            "and for models on another disk data/models as a whole may be a link",
-        )
-
-
-def check_apart(path: Path, folder: Path) -> None:
-    """Raise ``BadInput`` where the user's folder and the model's are one, or one in the other."""
-    if not is_folder(path):
-        return
-    for inner, outer in ((path, folder), (folder, path)):
-        here = inner.resolve()
-        # not by names, of which one folder may have several
-        if any(one.samefile(outer) for one in (here, *here.parents)):
-            raise BadInput(
-                path.absolute(),
-                f"a folder that is, holds or lies in {folder}, where the workflow puts the model "
-                "and removes what other files stand there",
-                "a folder apart from it",
-                "move your files to a folder elsewhere, and name that as the path of the model",
-            )
-    for file in path.iterdir():
-        if file.exists() and file.resolve().parent.samefile(folder):
-            raise BadInput(
-                file.absolute(),
-                f"a link to a file in {folder}, which the workflow removes",
-                "a file elsewhere",
-                "move the file itself to where the link is",
-            )
-
-
-def move_model(draft: Path, folder: Path) -> None:
-    """Make the needed files of ``draft`` the only files of ``folder``."""
-    check_run(folder)
-    for old in folder.iterdir():
-        if not old.is_dir():
-            old.unlink()
-    for name in model_files(draft):
-        (draft / name).replace(folder / name)
-
-
-def model_files(folder: Path) -> list[str]:
-    """Sorted names of the files in ``folder`` that an encoder is loaded from."""
-    names = (file.name for file in folder.iterdir() if file.is_file())
-    return sorted(name for name in names if any(fnmatchcase(name, one) for one in NEEDED))
-
-
-def write_provenance(folder: Path, model: str, source: str, **extra: Any) -> None:
-    """Describe the model in ``folder`` in its model.json: what it is, and where it came from.
-
-    Parameters
-    ----------
-    folder : the model, complete
-    model : its name in the config
-    source : "huggingface", "modelscope", "local" or "train"
-    extra : what else is known: ``repo``, ``revision``, ``tried``, ``training``
-    """
-    facts = read_facts(folder)
-    about = {
-        "model": model,
-        "source": source,
-        **extra,
-        "architecture": facts.architecture,
-        "parameters": facts.parameters,
-        "embedding_dim": facts.embedding_dim,
-        "files": {name: digest_of_file(folder / name) for name in model_files(folder)},
-    }
-    write_json(folder / "model.json", about)
-
-
-def verify_model(provenance: Path) -> dict[str, Any]:
-    """The contents of model.json; ``BadInput`` where a file is not the recorded one."""
-    about = read_json(provenance)
-    folder = provenance.parent
-    todo = f"delete {provenance} and run again: the model is then made anew"
-    if not isinstance(about, dict) or not isinstance(about.get("files"), dict):
-        raise BadInput(provenance, "no list of files", "a record of the model's files", todo)
-    for name in sorted(set(about["files"]) | set(model_files(folder))):
-        expected = about["files"].get(name)
-        path = folder / name
-        found = digest_of_file(path) if path.is_file() else None
-        if found != expected:
-            raise BadInput(
-                path,
-                f"sha256 {found}" if found else "no such file",
-                f"sha256 {expected}" if expected else "no such file",
-                todo,
-            )
-    return about
-
-
-def reason_of(error: BaseException) -> str:
-    """Why a source failed: a key of ``REMEDIES``."""
-    import requests
-    from httpx2 import TransportError
-    from huggingface_hub.constants import is_offline_mode
-    from huggingface_hub.errors import RepositoryNotFoundError
-
-    chain = list(_causes(error))
-    if isinstance(error, BadInput):
-        return "content"
-    if is_offline_mode():
-        return "offline"
-    for one in chain:
-        status = getattr(getattr(one, "response", one), "status_code", None)
-        if isinstance(one, RepositoryNotFoundError) or status in (401, 403, 404):
-            return "missing"
-        if isinstance(status, int):
-            return "busy" if status in (408, 429) or status >= 500 else "other"
-    away = (ConnectionError, TimeoutError, TransportError, requests.RequestException)
-    return "unreachable" if any(isinstance(one, away) for one in chain) else "other"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error, and those behind it."""
-    seen: list[BaseException] = []
-    left: list[BaseException | None] = [error]
-    while left:
-        one = left.pop(0)
-        if one is None or one in seen:
-            continue
-        seen.append(one)
-        yield one
-        left += [one.__cause__, one.__context__, *getattr(one, "failed_files", {}).values()]
-
-
-def one_line(error: Exception) -> str:
-    """An exception in one line that is the same each time and holds no key of an address."""
-    failed = getattr(error, "failed_files", None)
-    if failed:
-        # ModelScope's summary keeps the reasons to itself
-        name, reason = sorted(failed.items())[0]
-        return f"{name}: {one_line(reason)}"
-    text = " ".join(str(error).split())
-    if isinstance(error, BadInput):
-        where, found, expected, todo = (
-            " ".join(part.split()) for part in BAD_INPUT.fullmatch(str(error)).groups()
-        )
-        text = f"{where}: {found}; expected {expected}; {todo}"
-    elif not isinstance(error, Unreachable):
-        text = f"{type(error).__name__}: {text}"
-    text = re.sub(r"\(Request ID:[^)]*\)|\?[^\s'\")]*=[^\s'\")]*", "", text)
-    text = re.sub(r"://[^\s/'\"]*@", "://", text)
-    text = re.sub(r"\s+", " ", text)
-    # one word may be longer than all
-    return textwrap.shorten(text, ANSWER, placeholder=" …") if len(text) > ANSWER else text
-
-
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     provenance = Path(snakemake.output.provenance)
     fetch_model(snakemake.params.entry, provenance.parent, snakemake.wildcards.model)
 

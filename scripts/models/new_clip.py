@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scripts.job import BadInput, write_json
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
 
 SHAPE = ("width", "layers", "heads")
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -78,7 +81,7 @@ def text_shape(entry: dict[str, Any]) -> dict[str, int]:
     return {key: entry.get(f"text_{key}") or entry[key] for key in SHAPE}
 
 
-def _tower(width: int, layers: int, heads: int) -> dict[str, int]:
+def _tower(width: int, layers: int, heads: int) -> dict[str, int | str]:
     return {
         "hidden_size": width,
         "intermediate_size": 4 * width,
@@ -113,7 +116,7 @@ def check_shape(entry: dict[str, Any]) -> None:
         )
 
 
-def train_tokenizer(captions: list[str], vocabulary: int, context_length: int):
+def train_tokenizer(captions: list[str], vocabulary: int, context_length: int) -> CLIPTokenizer:
     """CLIP's tokenizer with pieces learnt from ``captions``: at most ``vocabulary`` of them.
 
     The first 512 pieces are the bytes, inside and at the end of a word, so that any text can be

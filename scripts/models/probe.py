@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -229,7 +230,7 @@ def _check_apart(encoder: Encoder, rows: np.ndarray, names: list[str]) -> None:
             )
 
 
-def _tried(blamed: Path, what: str, call) -> torch.Tensor:
+def _tried(blamed: Path, what: str, call: Callable[[], torch.Tensor]) -> torch.Tensor:
     """What ``call`` gives; ``BadInput`` where the model fails at it, however it does."""
     try:
         return call()

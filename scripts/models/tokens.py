@@ -6,10 +6,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scripts.job import BadInput, log
 from scripts.models.towers import text_tower
 from scripts.models.weights import TOKENIZERS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 # each pair starts and ends differently, so that what they have in common there is special tokens;
 # a tokenizer need not know each language
@@ -35,7 +39,7 @@ class Tokens:
     lower_case : whether the tower has seen lower case alone
     """
 
-    tokenizer: object
+    tokenizer: PreTrainedTokenizerBase
     context_length: int
     limit: int | None
     padding: str
@@ -43,13 +47,18 @@ class Tokens:
     lower_case: bool
 
 
-def fitted_tokens(folder: Path, load: Callable, text_config) -> Tokens:
+def fitted_tokens(
+    folder: Path,
+    load: Callable[..., PreTrainedTokenizerBase],
+    text_config: PreTrainedConfig,
+) -> Tokens:
     """A tokenizer set as a tower of ``text_config`` needs it, whatever its files say.
 
     Parameters
     ----------
     folder : the model's
     load : gives its tokenizer; what is named overrides the files
+    text_config : of its text tower
 
     Raises
     ------
@@ -119,13 +128,13 @@ def fitted_tokens(folder: Path, load: Callable, text_config) -> Tokens:
     )
 
 
-def _are_sentinels(tokenizer, rows: int) -> bool:
+def _are_sentinels(tokenizer: PreTrainedTokenizerBase, rows: int) -> bool:
     """Whether all tokens beyond ``rows`` are T5's extra ids, which stand in no text."""
     beyond = [token for token, row in tokenizer.get_vocab().items() if row >= rows]
     return all(re.fullmatch("\u2581?<extra_id_[0-9]+>", token) for token in beyond)
 
 
-def _check_words(path: Path, tokenizer, filled: str | None) -> None:
+def _check_words(path: Path, tokenizer: PreTrainedTokenizerBase, filled: str | None) -> None:
     """``BadInput`` where what texts are filled up with is a word, and so is cut out of each."""
     special = {str(one) for one in tokenizer.added_tokens_decoder.values() if one.special}
     if filled in special and not re.search("[<\\[{|]", filled):
@@ -142,13 +151,15 @@ def tokenizer_file(folder: Path) -> Path:
     return next((folder / name for name in TOKENIZERS if (folder / name).is_file()), folder)
 
 
-def _check_frame(path: Path, tokenizer, text_config, lower_case: bool) -> int:
+def _check_frame(
+    path: Path, tokenizer: PreTrainedTokenizerBase, text_config: PreTrainedConfig, lower_case: bool
+) -> int:
     """The id that texts end in; ``BadInput`` unless they begin and end as the tower needs."""
     faults = []
     for pair in SAMPLES:
         texts = [text.lower() if lower_case else text for text in pair]
         found = tokenizer(texts, truncation=False, padding=False)["input_ids"]
-        told = _fault(found, tokenizer, text_config)
+        told = _Frame(found, tokenizer, text_config).fault()
         if not told:
             return found[0][-1]
         faults.append(told)
@@ -160,43 +171,74 @@ def _check_frame(path: Path, tokenizer, text_config, lower_case: bool) -> int:
     )
 
 
-def _fault(texts: list[list[int]], tokenizer, text_config) -> str:
-    """What is wrong with how texts, as ids, begin or end; "" if nothing is."""
-    if not all(texts):
-        return "a text becomes no token at all"
-    first, last = ({text[place] for text in texts} for place in (0, -1))
+@dataclass(frozen=True)
+class _Frame:
+    """How texts, as ids, begin and end."""
 
-    def named(token: int) -> str:
-        return f"{token} ({tokenizer.convert_ids_to_tokens(token)!r:.40})"
+    texts: list[list[int]]
+    tokenizer: PreTrainedTokenizerBase
+    text_config: PreTrainedConfig
 
-    ends_in = f"a text ends in token {named(texts[0][-1])}"
-    begins = f"a text begins with token {named(texts[0][0])}"
-    pooled = text_tower(text_config.model_type).pooled
-    if pooled == "last":
-        if last != {tokenizer.eos_token_id}:
-            return f"{ends_in}, not in the tokenizer's end token {tokenizer.eos_token!r:.40}"
+    def fault(self) -> str:
+        """What is wrong with it; "" if nothing is."""
+        if not all(self.texts):
+            return "a text becomes no token at all"
+        pooled = text_tower(self.text_config.model_type).pooled
+        if pooled == "last":
+            return self._fault_of_last()
+        return self._fault_of_end() if pooled == "end" else self._fault_of_first()
+
+    @property
+    def _first(self) -> set[int]:
+        return {text[0] for text in self.texts}
+
+    @property
+    def _last(self) -> set[int]:
+        return {text[-1] for text in self.texts}
+
+    def _named(self, token: int) -> str:
+        return f"{token} ({self.tokenizer.convert_ids_to_tokens(token)!r:.40})"
+
+    @property
+    def _begins(self) -> str:
+        return f"a text begins with token {self._named(self.texts[0][0])}"
+
+    @property
+    def _ends_in(self) -> str:
+        return f"a text ends in token {self._named(self.texts[0][-1])}"
+
+    def _fault_of_last(self) -> str:
+        tokenizer, first = self.tokenizer, self._first
+        if self._last != {tokenizer.eos_token_id}:
+            return f"{self._ends_in}, not in the tokenizer's end token {tokenizer.eos_token!r:.40}"
         # what they share may be the piece that begins any word
         started = len(first) == 1 and first <= {*tokenizer.all_special_ids}
-        return f"{begins}, where SigLIP has none to begin with" if started else ""
-    if pooled == "end":
-        end = text_config.eos_token_id
-        read = [max(text) if end == HIGHEST else end for text in texts]
-        for text, token in zip(texts, read, strict=True):
+        return f"{self._begins}, where SigLIP has none to begin with" if started else ""
+
+    def _fault_of_end(self) -> str:
+        end = self.text_config.eos_token_id
+        read = [max(text) if end == HIGHEST else end for text in self.texts]
+        for text, token in zip(self.texts, read, strict=True):
             if token not in text:
-                return f"{ends_in}, and has no end token {end} (eos_token_id of config.json)"
+                return f"{self._ends_in}, and has no end token {end} (eos_token_id of config.json)"
             if text.index(token) != len(text) - 1:
-                return f"features are read at token {named(token)} inside a text; {ends_in}"
-        begin = tokenizer.bos_token_id
-        if begin is not None and first != {begin}:
-            return f"{begins}, not with the tokenizer's {tokenizer.bos_token!r:.40}"
+                told = f"features are read at token {self._named(token)} inside a text"
+                return f"{told}; {self._ends_in}"
+        begin = self.tokenizer.bos_token_id
+        if begin is not None and self._first != {begin}:
+            return f"{self._begins}, not with the tokenizer's {self.tokenizer.bos_token!r:.40}"
         return ""
-    # a tokenizer that has no such tokens is of another kind of model, or calls them otherwise
-    begin = tokenizer.cls_token_id
-    begin = text_config.bos_token_id if begin is None else begin
-    end = tokenizer.sep_token_id
-    end = text_config.eos_token_id if end is None else end
-    if first != {begin}:
-        return f"{begins}, where features are read, not with {tokenizer.cls_token or begin!r}"
-    if end is not None and last != {end}:
-        return f"{ends_in}, not in {tokenizer.sep_token or end!r}"
-    return ""
+
+    def _fault_of_first(self) -> str:
+        tokenizer, text_config = self.tokenizer, self.text_config
+        # a tokenizer that has no such tokens is of another kind of model, or calls them otherwise
+        begin = tokenizer.cls_token_id
+        begin = text_config.bos_token_id if begin is None else begin
+        end = tokenizer.sep_token_id
+        end = text_config.eos_token_id if end is None else end
+        if self._first != {begin}:
+            told = f"{self._begins}, where features are read"
+            return f"{told}, not with {tokenizer.cls_token or begin!r}"
+        if end is not None and self._last != {end}:
+            return f"{self._ends_in}, not in {tokenizer.sep_token or end!r}"
+        return ""

@@ -6,7 +6,7 @@ From JSON and the shapes in weight headers alone, so that no number of a file is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -166,15 +166,16 @@ def check_sizes(
                 found = shape[axis] if axis < len(shape) else None
                 _equal(path, f"{name}_config.{key}", own[key], found, prefix + tensor)
         layers = {
-            found[1] for one in shapes if (found := LAYER.match(one.removeprefix(prefix)))
+            of_layer[1] for one in shapes if (of_layer := LAYER.match(one.removeprefix(prefix)))
             if one.startswith(prefix)
         }  # fmt: skip
         if tower.sizes and layers and _whole([own.get("num_hidden_layers")]):
             key = f"{name}_config.num_hidden_layers"
             _equal(path, key, own["num_hidden_layers"], len(layers), f"{prefix}…layers")
-        side, patch = own.get("image_size"), own.get("patch_size")
+        sizes = _whole([own.get("image_size"), own.get("patch_size")])
         places = shapes.get(prefix + tower.positions[0])
-        if places is not None and len(_whole([side, patch])) == 2 and patch > 0:
+        if places is not None and len(sizes) == 2 and sizes[1] > 0:
+            side, patch = sizes
             made = (side // patch) ** 2 + tower.extra
             axis = tower.positions[1]
             found = places[axis] if axis < len(places) else None
@@ -246,10 +247,11 @@ def check_preprocessor(folder: Path, side: int | None) -> None:
         sides = [last.get("height"), last.get("width")]
     # a bare number without a crop may stand for the shorter side alone
     known = isinstance(last, dict) or cropped
-    if side and known and len(_whole(sides)) == 2 and sides != [side, side]:
-        raise _of_another_size(path, sides[0], sides[1], side)
+    pixels = _whole(sides)
+    if side and known and len(pixels) == 2 and pixels != [side, side]:
+        raise _of_another_size(path, pixels, side)
     resized = _whole([*size.values()] if isinstance(size, dict) else [size])
-    crop = _whole(sides) if cropped and settings.get("do_resize") is not False else []
+    crop = pixels if cropped and settings.get("do_resize") is not False else []
     if resized and crop and min(resized) < max(crop):
         raise BadInput(
             path,
@@ -284,13 +286,13 @@ def check_pixels(
             "take the file that belongs to the model",
         )
     if side and first[1:] != (side, side):
-        raise _of_another_size(path, *first[1:], side)
+        raise _of_another_size(path, first[1:], side)
 
 
-def _of_another_size(path: Path, height: int, width: int, side: int) -> BadInput:
+def _of_another_size(path: Path, found: Sequence[int], side: int) -> BadInput:
     return BadInput(
         path,
-        f"pictures of {height} x {width} pixels",
+        f"pictures of {' x '.join(map(str, found))} pixels",
         f"{side} x {side}, the image_size of vision_config in config.json",
         "take the preprocessor file that belongs to the model",
     )

@@ -49,6 +49,8 @@ QUANTISED = (
 # as the library of the format has it
 LARGEST_HEADER = 100_000_000
 TOWERS = ("text_model.", "vision_model.")
+# first byte, end, name, kind of numbers and shape of a tensor in its file
+Place = tuple[int, int, str, str, list[int]]
 # what is saved from within another object has its name in front of every tensor's
 WRAPPERS = {
     "module": "saved from within DataParallel or DDP",
@@ -317,25 +319,8 @@ def read_header(path: Path) -> dict[str, tuple[str, list[int]]]:
     The format: 8 bytes little-endian length of the header, the header in JSON, the tensors one
     behind the other. Raises ``BadInput`` unless all of it fits together.
     """
-    damaged = BadInput(path, "no safetensors header", "safetensors", "fetch it again")
     size = path.stat().st_size
-    try:
-        with path.open("rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            if length > min(size - 8, LARGEST_HEADER):
-                raise damaged
-            header = json.loads(stream.read(length), object_pairs_hook=_each_once)
-        header.pop("__metadata__", None)
-        places = []
-        for name, about in header.items():
-            begin, end = about["data_offsets"]
-            dtype, shape = about["dtype"], list(about["shape"])
-            if not _whole_numbers([begin, end, *shape]) or not isinstance(dtype, str):
-                raise damaged
-            places.append((begin, end, name, dtype, shape))
-    # ValueError is that of JSON, of numbers of thousands of digits and of a pair of three, too
-    except (ValueError, KeyError, TypeError, AttributeError, struct.error, RecursionError):
-        raise damaged from None
+    length, places = _places(path, size)
     bits = FLOATS | WHOLE_NUMBERS
     data_bytes, here = size - 8 - length, 0
     for begin, end, name, dtype, shape in sorted(places):
@@ -368,6 +353,29 @@ def read_header(path: Path) -> dict[str, tuple[str, list[int]]]:
             "the file is not whole: fetch it again",
         )
     return {name: (dtype, shape) for _, _, name, dtype, shape in places}
+
+
+def _places(path: Path, size: int) -> tuple[int, list[Place]]:
+    """Length of the header of a file of ``size`` bytes, and what it says of each tensor."""
+    damaged = BadInput(path, "no safetensors header", "safetensors", "fetch it again")
+    try:
+        with path.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            if length > min(size - 8, LARGEST_HEADER):
+                raise damaged
+            header = json.loads(stream.read(length), object_pairs_hook=_each_once)
+        header.pop("__metadata__", None)
+        places: list[Place] = []
+        for name, about in header.items():
+            begin, end = about["data_offsets"]
+            dtype, shape = about["dtype"], list(about["shape"])
+            if not _whole_numbers([begin, end, *shape]) or not isinstance(dtype, str):
+                raise damaged
+            places.append((begin, end, name, dtype, shape))
+    # ValueError is that of JSON, of numbers of thousands of digits and of a pair of three, too
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error, RecursionError):
+        raise damaged from None
+    return length, places
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

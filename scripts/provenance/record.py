@@ -85,7 +85,7 @@ def platform_facts() -> dict[str, str]:
 
 def seeds_in(settings: dict[str, Any], above: str = "") -> dict[str, Any]:
     """Every seed of a configuration, by the dotted name of its key."""
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in settings.items():
         name = f"{above}{key}"
         if isinstance(value, dict):  # there is a study of that name

@@ -80,7 +80,7 @@ def verify(folder: Path) -> Verdict:
         if not os.path.exists(top / home):  # noqa: PTH110 a name may be too long for a file
             verdict.notes.append(f"not here, so not looked at: {home}")
             continue
-        for part in (*reversed(Path(home).parents[:-1]), home):
+        for part in (*reversed(Path(home).parents[:-1]), Path(home)):
             _note_link(top / part, str(part), verdict)
         raw = "" if home.startswith("data/models/") else "raw/"
         for name in [name for name in files if raw and _is_own(name, raw)]:
@@ -118,43 +118,52 @@ def _hold(
     folder : all that is in it is looked at
     shown : what it is called
     files : by their names in it
+    verdict : of all folders
     raw : beginning of the names of files that a dataset was taken from, if there are any
     but : name of the one file that is not looked at
     """
     there = all_below(folder, but)
     whole = tuple(name for name in files if name.endswith("/"))
-
-    def differs(what: str, name: str, found: str, expected: str) -> None:
-        verdict.differences.append((what, f"{shown}/{name}".rstrip("/"), found, expected))
-
     own = {name: what for name, what in there.odd.items() if _is_own(name, raw)}
     odd = {name: what for name, what in there.odd.items() if name not in own}
-    for name, what in odd.items():
-        recorded = files.get(name) or files.get(f"{name}/")
-        if recorded:
-            differs("changed", name, what, _told(recorded))
-        elif name.startswith(whole) or any(
-            one.startswith(f"{name}/" if name else "") for one in files
-        ):
-            differs("changed", name, what, "a file or a folder itself")
-        else:
-            differs("new", name, what, "no such file")
+    found = list(_oddities(odd, files, whole))
     for name, file in files.items():
-        verdict.files += 1
         if name.rstrip("/") not in odd:
-            for difference in _compared(folder / name, name, file, files.get("images.csv")):
-                differs(*difference)
+            found += _compared(folder / name, name, file, files.get("images.csv"))
     untold = dict(there.untold)
-    for name in [*there.files, *own]:
-        if name in files or name.startswith(whole):
-            continue
+    others = (name for name in [*there.files, *own] if name not in files)
+    for name in (name for name in others if not name.startswith(whole)):
         if _is_own(name, raw):
             untold[name] = own.get(name, "not of what the dataset was taken from")
         else:
-            differs("new", name, f"{(folder / name).lstat().st_size:,} bytes", "no such file")
-    for name, why in untold.items():
-        if why == EMPTY or not name.startswith(whole):
-            verdict.notes.append(f"not looked at: {shown}/{name} ({why})")
+            size = f"{(folder / name).lstat().st_size:,} bytes"
+            found.append(("new", name, size, "no such file"))
+    verdict.files += len(files)
+    verdict.differences += [
+        (what, f"{shown}/{name}".rstrip("/"), there_is, expected)
+        for what, name, there_is, expected in found
+    ]
+    verdict.notes += [
+        f"not looked at: {shown}/{name} ({why})"
+        for name, why in untold.items()
+        if why == EMPTY or not name.startswith(whole)
+    ]
+
+
+def _oddities(
+    odd: dict[str, str], files: dict[str, Recorded], whole: tuple[str, ...]
+) -> Iterator[Difference]:
+    """What stands where ``files`` are recorded, or beside them, and is neither file nor folder."""
+    for name, what in odd.items():
+        recorded = files.get(name) or files.get(f"{name}/")
+        if recorded:
+            yield "changed", name, what, _told(recorded)
+        elif name.startswith(whole) or any(
+            one.startswith(f"{name}/" if name else "") for one in files
+        ):
+            yield "changed", name, what, "a file or a folder itself"
+        else:
+            yield "new", name, what, "no such file"
 
 
 def _compared(

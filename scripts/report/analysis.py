@@ -144,6 +144,7 @@ def contrasts(
     values : name -> (q,) float64
     first, second : (q,) boolean
     image_of_query : (q,) the image that each query belongs to
+    resampling : of the intervals
 
     Keys of each: first, second (means), first_n, second_n, difference, low, high (its interval),
     verdict ("better": the first is the larger; "unknown": fewer than ``FEW`` images on a side).
@@ -154,7 +155,7 @@ def contrasts(
     if known:
         samples = _differences(list(values.values()), sides, image_of_query, resampling)
         bounds = dict(zip(values, percentile_interval(samples).tolist(), strict=True))
-    result = {}
+    result: dict[str, dict[str, float | str]] = {}
     for name, value in values.items():
         means = [float(value[side].mean()) if side.any() else float("nan") for side in sides]
         low, high = bounds[name]

@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from PIL import Image
 
 from scripts.data.rows import Rows, read_rows
 from scripts.evaluate.compare import shown
 from scripts.evaluate.runs import Run, images_of_queries, read_run
-from scripts.job import log, progress, run, whole
+from scripts.job import Snakemake, log, progress, run, whole
 from scripts.measures import METRICS
 from scripts.protocol import DIRECTIONS
 from scripts.report.labels import read_labels
@@ -112,6 +111,7 @@ def measured(metrics: Sequence[Mapping[str, str]], run_: Run) -> dict[str, dict[
     Parameters
     ----------
     metrics : rows of metrics.csv
+    run_ : the run
     """
     found = {}
     for row in metrics:
@@ -126,11 +126,33 @@ def measured(metrics: Sequence[Mapping[str, str]], run_: Run) -> dict[str, dict[
     return found
 
 
+def about_runs(
+    runs: Sequence[Run], metrics: Sequence[Mapping[str, str]], reference: tuple[str, str]
+) -> list[dict[str, Any]]:
+    """What runs are called, and their measures.
+
+    Parameters
+    ----------
+    runs : in the order of the page
+    metrics : rows of metrics.csv
+    reference : prompt and scorer of the runs whose failures were looked at
+    """
+    return [
+        {
+            "name": "/".join(run_.key),
+            "model": run_.model,
+            "prompt": run_.prompt,
+            "scorer": run_.scorer,
+            "reference": (run_.prompt, run_.scorer) == tuple(reference),
+            "measures": measured(metrics, run_),
+        }
+        for run_ in runs
+    ]
+
+
 def content(
     rows: Rows,
-    runs: Sequence[Run],
-    metrics: Sequence[Mapping[str, str]],
-    reference: tuple[str, str],
+    runs: Sequence[Mapping[str, Any]],
     lexicon: Mapping[str, Sequence[str]],
     failures: Sequence[Mapping[str, str]],
     fitting: np.ndarray,
@@ -139,14 +161,14 @@ def content(
 
     Parameters
     ----------
-    metrics : rows of metrics.csv
-    reference : prompt and scorer of the runs whose failures were looked at
+    rows : of all runs
+    runs : from ``about_runs``
     lexicon : category -> its words
     failures : rows of failures.csv
     fitting : (a, 2) rows of caption and image that people said fit each other
     """
     kinds = [kind for kind in KINDS if kind in {row["kind"] for row in failures}]
-    found: dict[str, dict[str, list]] = {}
+    found: dict[str, dict[str, list[Any]]] = {}
     for row in failures:
         ways = found.setdefault(row["model"], {way: [] for way in DIRECTIONS})
         ways[row["direction"]].append(
@@ -167,17 +189,7 @@ def content(
         "kinds": kinds,
         "failures": found,
         "accepted": fitting[other].tolist(),
-        "runs": [
-            {
-                "name": "/".join(run_.key),
-                "model": run_.model,
-                "prompt": run_.prompt,
-                "scorer": run_.scorer,
-                "reference": (run_.prompt, run_.scorer) == tuple(reference),
-                "measures": measured(metrics, run_),
-            }
-            for run_ in runs
-        ],
+        "runs": list(runs),
         "unit": UNIT,
     }
 
@@ -217,8 +229,7 @@ def packed(value: Any) -> str:
 def small_picture(path: Path, side: int) -> str:
     """A picture as WebP, in base64."""
     stream = io.BytesIO()
-    picture: Image.Image = thumbnail(path, side)
-    picture.save(stream, "WEBP", quality=QUALITY, method=EFFORT)
+    thumbnail(path, side).save(stream, "WEBP", quality=QUALITY, method=EFFORT)
     return base64.b64encode(stream.getvalue()).decode("ascii")
 
 
@@ -234,6 +245,7 @@ def render(
 
     Parameters
     ----------
+    dataset, split : what they are called
     held : from ``content``
     lists : from ``lists_of``, run by run
     pictures : from ``small_picture``, in the order of the rows
@@ -271,16 +283,14 @@ def read_table(path: str | Path | None) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     rows = read_rows(files.captions, files.splits, params.split)
     runs = [read_run(path, rows) for path in files.rankings]
     held = content(
         rows,
-        runs,
-        read_table(files.metrics),
-        tuple(params.reference),
+        about_runs(runs, read_table(files.metrics), tuple(params.reference)),
         params.lexicon,
         read_table(files.get("failures")),
         accepted(read_judgments(files.judgments, rows)),

@@ -96,6 +96,7 @@ def effects(pairs: pd.DataFrame, kind: str, best: Run) -> list[Finding]:
     ----------
     pairs : the rows of one family of pairs.csv
     kind : "prompt", "scorer" or "model"
+    best : the run that is looked at closely
 
     A sentence for each alternative of the best run's model, both directions in it, and a count over
     all models where there are more comparisons than that.
@@ -205,33 +206,37 @@ def _contrast(name: str, values: dict[str, Any], shown: Callable[[float], str]) 
 def abstract(
     runs: list[Run],
     best: Run,
-    gap: dict[str, Any],
+    recall: list[Finding],
     prompts: pd.DataFrame,
     failed: pd.DataFrame,
-    above: list[Finding],
     about: dict[str, Any],
 ) -> list[Finding]:
     """The sentences of the abstract, in order.
 
     Parameters
     ----------
+    runs, best : all of them, and the one that is looked at closely
+    recall : from ``above_chance`` for each direction, and from ``easier_direction``
+    prompts : the rows of prompts of pairs.csv
+    failed : where the failures of the best run lie
     about : dataset, split, images, captions
     """
+    text_recall, image_recall, easier = recall
     models = len({run.model for run in runs})
     base = {**about, "model": best.model, "models": formats.count(models)}
     recalls = {
         "prompt": best.prompt,
         "scorer": best.scorer,
-        "text_recall": above[0].numbers["recall"],
-        "text_chance": above[0].numbers["chance"],
-        "image_recall": above[1].numbers["recall"],
-        "image_chance": above[1].numbers["chance"],
+        "text_recall": text_recall.numbers["recall"],
+        "text_chance": text_recall.numbers["chance"],
+        "image_recall": image_recall.numbers["recall"],
+        "image_chance": image_recall.numbers["chance"],
     }
     text = failed.set_index("direction").loc["text_to_image"]
     return [
         Finding("abstract_models" if models > 1 else "abstract_model", base),
         Finding("abstract_best" if len(runs) > 1 else "abstract_only", recalls),
-        Finding(f"abstract_{easier_direction(gap).key}"),
+        Finding(f"abstract_{easier.key}"),
         _abstract_prompts(prompts, best),
         Finding(f"abstract_failures_{text.verdict}", {"median": formats.rank(text.median_rank)}),
     ]

@@ -47,9 +47,9 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def count(number: float) -> str:
+def count(number: float | None) -> str:
     """5000 -> "5,000"."""
-    return NOTHING if _missing(number) else f"{number:,.0f}"
+    return NOTHING if number is None or _missing(number) else f"{number:,.0f}"
 
 
 def quantity(number: float) -> str:

@@ -21,7 +21,7 @@ LARGEST = 64
 
 @dataclass(frozen=True)
 class StudyTable:
-    """A study of the run: its table, and what the configuration says of it.
+    """A study of the run: its rows, and what the configuration says of it.
 
     Attributes
     ----------
@@ -121,6 +121,8 @@ def read_material(files: Any, params: Any, dataset: str) -> Material:
 
     Parameters
     ----------
+    files : of the rule; ``studies`` in the order of ``params.studies``
+    dataset : its name
     params : split; studies, scorers (name -> what the configuration says of it), statistics
     """
     split = params.split
@@ -156,8 +158,10 @@ def read_material(files: Any, params: Any, dataset: str) -> Material:
             for name in ("ties", "duplicates", "index_costs")
         },
         studies=[
-            StudyTable(Path(path).stem, read_study(path), dict(params.studies[Path(path).stem]))
-            for path in files.get("studies", [])
+            StudyTable(name, read_study(path, name), dict(settings))
+            for (name, settings), path in zip(
+                params.studies.items(), files.get("studies", []), strict=True
+            )
         ],
         scorers=dict(params.scorers),
         fitted={
@@ -168,7 +172,7 @@ def read_material(files: Any, params: Any, dataset: str) -> Material:
 
 
 def _key_of(path: str) -> tuple[str, str, str]:
-    """.../<model>/<prompt>/<scorer>/scorer.npz"""
+    """Model, prompt and scorer in a path that ends in <model>/<prompt>/<scorer>/scorer.npz."""
     model, prompt, scorer = Path(path).parts[-4:-1]
     return model, prompt, scorer
 

@@ -72,21 +72,17 @@ def spoken(node: Element | str) -> str:
     if isinstance(node, str):
         return node.strip()
     parts = [spoken(one) for one in node.elements]
-
-    def group(text: str) -> str:
-        return text if len(text) < 2 else f"({text})"
-
     match node.tag:
         case "mfrac" if node.attrs.get("linethickness") == "0":
             return f"{parts[0]} over {parts[1]}"
         case "mfrac":
-            return f"{group(parts[0])}/{group(parts[1])}"
+            return f"{_grouped(parts[0])}/{_grouped(parts[1])}"
         case "msub" | "munder":
-            return f"{parts[0]}_{group(parts[1])}"
+            return f"{parts[0]}_{_grouped(parts[1])}"
         case "msup" | "mover":
-            return f"{parts[0]}^{group(parts[1])}"
+            return f"{parts[0]}^{_grouped(parts[1])}"
         case "msubsup" | "munderover":
-            return f"{parts[0]}_{group(parts[1])}^{group(parts[2])}"
+            return f"{parts[0]}_{_grouped(parts[1])}^{_grouped(parts[2])}"
         case "msqrt":
             return f"√({' '.join(parts)})"
         case "mroot":
@@ -97,6 +93,10 @@ def spoken(node: Element | str) -> str:
     return " ".join(
         one for one in [own.translate(dict.fromkeys(map(ord, INVISIBLE))), *parts] if one
     )
+
+
+def _grouped(text: str) -> str:
+    return text if len(text) < 2 else f"({text})"
 
 
 class _Setter:

@@ -75,7 +75,7 @@ class Cell:
         # a long entry has room for half of it: it may take two lines, not many
         return widest if widest <= SHORT else max(words, min(widest / 2 + 1, 2 * SHORT))
 
-    def _longest(self, pattern: re.Pattern) -> float:
+    def _longest(self, pattern: re.Pattern[str]) -> float:
         pieces = (
             one.width(piece)
             for line in self.lines

@@ -31,25 +31,25 @@ def leading_of(size: float) -> float:
 def mark_words(
     axes: Any,
     corner: tuple[float, float],
-    text: str,
     lines: list[str],
-    words: list[str],
+    found: list[tuple[int, int, int]],
     size: float,
     colour: str,
-    after: int = 0,
 ) -> None:
     """A tinted ground behind some words, and a line under them for who sees no colour.
 
     Parameters
     ----------
+    axes : None where nothing is drawn
     corner : where ``set_lines`` sets the first of the lines
-    text, lines, words, after : see ``marks``
+    lines, found : see ``marks``, which finds them
     size : of the type, in points
+    colour : of the ground
     """
     if axes is None:
         return
     leading = leading_of(size)
-    for number, start, stop in marks(text, lines, words, after):
+    for number, start, stop in found:
         left, right = (corner[0] + width_of(lines[number][:end], size) for end in (start, stop))
         top = corner[1] + number * leading
         axes.add_patch(
@@ -68,6 +68,7 @@ def marks(
 
     Parameters
     ----------
+    text, lines, words : none of these need be drawable
     after : characters at the start of ``text`` that are none of the words, whatever they spell
 
     Returns
@@ -77,7 +78,8 @@ def marks(
     text = drawable(text)
     pattern = pattern_of(shown for word in words if (shown := drawable(word)))
     spans = [match.span() for match in pattern.finditer(text, after)]
-    found, upto = [], 0
+    found: list[tuple[int, int, int]] = []
+    upto = 0
     for number, line in enumerate(lines):
         # the last line may end in an ellipsis that is not in the text
         body = line if line in text[upto:] else line.removesuffix("…")

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from scripts.job import Snakemake, run
 from scripts.protocol import DIRECTIONS
-from scripts.report.pictures import leading_of, mark_words, set_lines, set_picture
+from scripts.report.pictures import leading_of, mark_words, marks, set_lines, set_picture
 from scripts.report.style import (
     INK,
     LINE,
@@ -23,7 +24,6 @@ from scripts.report.style import (
     thumbnail,
     tick,
     wrap,
-    write_table,
 )
 from scripts.studies.study_errors import KINDS
 from scripts.words import read_words
@@ -62,6 +62,7 @@ def plot_failures(
     ----------
     failures : from ``drawn_failures``
     images : folder of the dataset's pictures
+    language, style : of the figure
     """
     words, marked = read_words("figures", language)["failures"], palette_of(style)[3]
     cells = _cells(failures)
@@ -74,7 +75,8 @@ def plot_failures(
         if (failures.differing != "").any():
             told = wrap(words["marked"], NAME, TEXT, lines=3)
             set_lines(axes, EDGE, 0.02, told, TEXT, color=MUTED)
-            mark_words(axes, (EDGE, 0.02), words["marked"], told, [words["mark"]], TEXT, marked)
+            found = marks(words["marked"], told, [words["mark"]])
+            mark_words(axes, (EDGE, 0.02), told, found, TEXT, marked)
         y = HEAD - 0.06
         for kind, directions in cells.items():
             axes.plot([EDGE, WIDTH - EDGE], [y, y], color=LINE, lw=0.8)
@@ -119,7 +121,8 @@ def _sentence_asks(
     x, y = corner
     width = CELL - 2 * (PICTURE + 0.07)
     lines = wrap(row.query_text, width, TEXT, lines=LINES)
-    mark_words(axes, (x, y), row.query_text, lines, row.differing.split("; "), TEXT, marked)
+    found = marks(row.query_text, lines, row.differing.split("; "))
+    mark_words(axes, (x, y), lines, found, TEXT, marked)
     used = set_lines(axes, x, y, lines, TEXT, color=INK)
     evidence = words["evidence"].format(rank=row.rank, margin=row.margin)
     set_lines(axes, x, y + used + 0.02, wrap(evidence, width, TEXT, 1), TEXT, color=MUTED)
@@ -143,7 +146,8 @@ def _picture_asks(
     left = x + PICTURE + 0.09
     width = CELL - PICTURE - 0.09
     lines = wrap(row.top_text, width, TEXT, lines=LINES // 2)
-    mark_words(axes, (left, y), row.top_text, lines, row.differing.split("; "), TEXT, marked)
+    found = marks(row.top_text, lines, row.differing.split("; "))
+    mark_words(axes, (left, y), lines, found, TEXT, marked)
     used = set_lines(axes, left, y, lines, TEXT, color=INK) + 0.02
     right = wrap(row.right_text, width - 0.16, TEXT, lines=LINES // 2)
     tick(axes, left + 0.06, y + used + 0.55 * leading_of(TEXT), 0.12)
@@ -157,16 +161,13 @@ def read_failures(path: str | Path) -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False, na_values={"yardstick": [""]})
 
 
-def main(snakemake: Any) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files = snakemake.input
     style = dict(snakemake.params.get("style") or {})
     failures = drawn_failures(read_failures(files.failures))
     draw(snakemake, lambda language: plot_failures(failures, Path(files.images), language, style))
-    write_table(failures, snakemake.output.table)
 
 
 if __name__ == "__main__":
-    from scripts.job import run
-
     run(main, snakemake)

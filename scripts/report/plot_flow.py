@@ -5,6 +5,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
 
+from scripts.job import Snakemake, run
 from scripts.report.style import (
     INK,
     LINE,
@@ -38,7 +39,7 @@ def plot_flow(language: str, style: dict[str, Any]) -> Figure:
 
         _pictures(axes, 0.75, UPPER, blue)
         axes.text(0.75, UPPER + 0.42, words["image"], ha="center", va="center", weight="bold")
-        _box(axes, 0.75, LOWER - 0.04, 1.2, 0.56, TINT, LINE)
+        _box(axes, (0.75, LOWER - 0.04), (1.2, 0.56), TINT, LINE)
         for number, line in enumerate(wrap(words["sentence"], 1.06, SMALL)):
             lines = wrap(words["sentence"], 1.06, SMALL)
             axes.text(
@@ -136,7 +137,10 @@ def plot_flow(language: str, style: dict[str, Any]) -> Figure:
     return figure
 
 
-def _box(axes: Any, x: float, y: float, width: float, height: float, fill: str, edge: str) -> None:
+def _box(
+    axes: Any, middle: tuple[float, float], size: tuple[float, float], fill: str, edge: str
+) -> None:
+    (x, y), (width, height) = middle, size
     axes.add_patch(
         FancyBboxPatch(
             (x - width / 2, y - height / 2),
@@ -171,7 +175,7 @@ def _arrow(
 def _pictures(axes: Any, x: float, y: float, colour: str) -> None:
     """A small stack of pictures: sun and hills."""
     for shift in (0.1, 0.05, 0.0):
-        _box(axes, x + shift, y - shift, 0.78, 0.52, PAPER, MUTED)
+        _box(axes, (x + shift, y - shift), (0.78, 0.52), PAPER, MUTED)
     axes.add_patch(
         Polygon(
             [
@@ -233,13 +237,11 @@ def _ranking(axes: Any, x: float, y: float, colour: str) -> None:
             tick(axes, x - 0.44 + width + 0.1, height, 0.14)
 
 
-def main(snakemake: Any) -> None:
+def main(snakemake: Snakemake) -> None:
     """Draw the chart in the language of the rule."""
     style = dict(snakemake.params.get("style") or {})
     draw(snakemake, lambda language: plot_flow(language, style))
 
 
 if __name__ == "__main__":
-    from scripts.job import run
-
     run(main, snakemake)

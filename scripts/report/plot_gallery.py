@@ -13,7 +13,8 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from scripts.data.rows import Rows, read_rows
 from scripts.evaluate.runs import Run, read_run
-from scripts.report.pictures import mark_words, set_lines, set_picture
+from scripts.job import Snakemake, run
+from scripts.report.pictures import mark_words, marks, set_lines, set_picture
 from scripts.report.style import (
     INK,
     LINE,
@@ -84,6 +85,7 @@ def gallery_table(
     for outcome in OUTCOMES:
         for query in chosen[outcome]:
             image = int(rows.image_of_caption[query]) if by_text else query
+            rank = int(run.ranks[direction][query])
             own = {
                 "model": run.model,
                 "prompt": run.prompt,
@@ -93,17 +95,17 @@ def gallery_table(
                 "query": query,
                 "image": rows.images[image],
                 "text": rows.captions[query] if by_text else "",
-                "rank": int(run.ranks[direction][query]),
+                "rank": rank,
                 "top_k": top_k,
             }
-            shown = zip(
+            listed = zip(
                 run.tops[direction][query][:top_k].tolist(),
                 run.scores[direction][query][:top_k].tolist(),
                 strict=True,
             )
-            items = [(place, item, score) for place, (item, score) in enumerate(shown, start=1)]
+            items = [(place, item, score) for place, (item, score) in enumerate(listed, start=1)]
             if not any(_right(rows, by_text, image, item) for _, item, _ in items):
-                items.append((own["rank"], *_right_answer(run, rows, by_text, query, image)))
+                items.append((rank, *_right_answer(run, rows, by_text, query, image)))
             for place, item, score in items:
                 right = _right(rows, by_text, image, item)
                 sentence, shown = (query, item) if by_text else (item, image)
@@ -144,7 +146,9 @@ def plot_gallery(table: pd.DataFrame, images: Path, language: str, style: dict[s
 
     Parameters
     ----------
+    table : the queries of one direction
     images : folder of the dataset's pictures
+    language, style : of the figure
     """
     by_text = (table.direction == "text_to_image").all()
     words, marked = read_words("figures", language)["gallery"], palette_of(style)[3]
@@ -265,7 +269,8 @@ def _lacking(
         return 0.0
     text = words["unsaid"] + words["comma"].join(lacking)
     lines = wrap(text, CELL, LACKING, lines=3)
-    mark_words(axes, (x, y), text, lines, lacking, LACKING, marked, len(words["unsaid"]))
+    found = marks(text, lines, lacking, len(words["unsaid"]))
+    mark_words(axes, (x, y), lines, found, LACKING, marked)
     return set_lines(axes, x, y, lines, LACKING, color=INK)
 
 
@@ -312,8 +317,8 @@ def _texts_for_picture(
                 color=INK if item.right else MUTED,
             )
             corner = x, y + used + 0.005
-            words_of_it = item.unsaid.split("; ")
-            mark_words(axes, corner, item.item_text, lines, words_of_it, SMALL + 0.5, marked)
+            found = marks(item.item_text, lines, item.unsaid.split("; "))
+            mark_words(axes, corner, lines, found, SMALL + 0.5, marked)
             set_lines(axes, *corner, lines, SMALL + 0.5, color=INK, weight="normal")
             axes.text(
                 WIDTH - 0.4,
@@ -332,7 +337,7 @@ def _score(score: float) -> str:
     return "" if np.isnan(score) else f"{score:.3f}"
 
 
-def main(snakemake: Any) -> None:
+def main(snakemake: Snakemake) -> None:
     """Draw a gallery of one run and direction."""
     files, params = snakemake.input, snakemake.params
     rows = read_rows(files.captions, files.splits, params.get("split", "test"))
@@ -351,6 +356,4 @@ def main(snakemake: Any) -> None:
 
 
 if __name__ == "__main__":
-    from scripts.job import run
-
     run(main, snakemake)

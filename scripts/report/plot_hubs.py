@@ -1,5 +1,6 @@
 """The worst hubs of a run, and what becomes of them under other scorers."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from scripts.job import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.report.pictures import leading_of, set_lines, set_picture
 from scripts.report.style import (
@@ -24,7 +26,6 @@ from scripts.report.style import (
     thumbnail,
     width_of,
     wrap,
-    write_table,
 )
 from scripts.words import read_words
 
@@ -59,17 +60,28 @@ def plot_hubs(hubs: pd.DataFrame, images: Path, language: str, style: dict[str, 
     ----------
     hubs : from ``drawn_hubs``
     images : folder of the dataset's pictures
+    language, style : of the figure
     """
-    words = read_words("figures", language)["hubs"]
-    scorers = list(dict.fromkeys(hubs.scorer))
+    words, colours = read_words("figures", language)["hubs"], palette_of(style)
+    look = _Look(list(dict.fromkeys(hubs.scorer)), images, words, colours)
     with sheet():
         figure, axes = inches(WIDTH, _height(hubs))
         y = 0.0
         for direction in DIRECTIONS:
             part = hubs[hubs.direction == direction]
             if len(part):
-                y = _draw_direction(axes, part, scorers, y, images, words, palette_of(style))
+                y = _draw_direction(axes, part, y, look)
     return figure
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What all hubs of a figure are drawn with; ``scorers`` have a bar each, in their order."""
+
+    scorers: list[str]
+    images: Path
+    words: dict[str, Any]
+    colours: tuple[str, ...]
 
 
 def _height(hubs: pd.DataFrame) -> float:
@@ -100,17 +112,9 @@ def _sentence(part: pd.DataFrame, item: int) -> list[str]:
     return wrap(caption, COLUMN - 0.25, SMALL + 0.5, lines=3)
 
 
-def _draw_direction(
-    axes: Any,
-    part: pd.DataFrame,
-    scorers: list[str],
-    y: float,
-    images: Path,
-    words: dict[str, Any],
-    colours: tuple[str, ...],
-) -> float:
+def _draw_direction(axes: Any, part: pd.DataFrame, y: float, look: _Look) -> float:
     """One direction's hubs from ``y`` on; where they end."""
-    first = part.iloc[0]
+    first, words = part.iloc[0], look.words
     direction = first.direction
     head = words["heads"][direction].format(direction=words["directions"][direction])
     axes.plot([EDGE, WIDTH - EDGE], [y + 0.43, y + 0.43], color=LINE, lw=0.8)
@@ -123,7 +127,7 @@ def _draw_direction(
     axes.text(EDGE, y + 0.325, note, size=SMALL, color=MUTED, va="center")
     y += HEAD
     longest = max(part.occurrences.max(), first.expected)
-    for items, tall in zip(_rows_of(part), _row_heights(part, scorers), strict=True):
+    for items, tall in zip(_rows_of(part), _row_heights(part, look.scorers), strict=True):
         most = max(len(_sentence(part, item)) for item in items)
         for column, item in enumerate(items):
             x = EDGE + column * (COLUMN + GAP)
@@ -131,7 +135,7 @@ def _draw_direction(
             mine = one.iloc[0]
             place = f"{int(mine.reference_place)}"
             if direction == "text_to_image":
-                picture = np.asarray(thumbnail(images / mine.image, 280))
+                picture = np.asarray(thumbnail(look.images / mine.image, 280))
                 set_picture(axes, picture, x, y, PICTURE)
                 left, top = x + PICTURE + 0.1, y
                 under = f"{place} · {words['right'].format(right=mine.right)}"
@@ -143,7 +147,7 @@ def _draw_direction(
                 set_lines(axes, x + 0.25, y, lines, SMALL + 0.5, color=INK)
                 left, top = x + 0.25, y + most * leading_of(SMALL + 0.5) + 0.04
             width = x + COLUMN - left
-            _draw_bars(axes, one, scorers, (left, top), width, longest, colours)
+            _draw_bars(axes, one, (left, top), width, longest, look)
         y += tall
     return y
 
@@ -151,18 +155,17 @@ def _draw_direction(
 def _draw_bars(
     axes: Any,
     one: pd.DataFrame,
-    scorers: list[str],
     corner: tuple[float, float],
     width: float,
     longest: float,
-    colours: tuple[str, ...],
+    look: _Look,
 ) -> None:
     """A bar for each scorer: in how many lists this item stands."""
     start, top = corner[0] + LABEL, corner[1]
     unit = (width - LABEL - COUNT) / longest
     dashed = start + one.expected.iloc[0] * unit
     count_of = dict(zip(one.scorer, one.occurrences, strict=True))
-    for number, scorer in enumerate(scorers):
+    for number, scorer in enumerate(look.scorers):
         middle = top + (number + 0.5) * LINE_HEIGHT
         name = wrap(scorer, LABEL - 0.08, SMALL - 0.5, lines=1)[0]
         first = number == 0
@@ -174,7 +177,9 @@ def _draw_bars(
             continue
         long = count_of[scorer] * unit
         axes.add_patch(
-            Rectangle((start, middle - 0.046), long, 0.092, lw=0, color=colours[0 if first else 4])
+            Rectangle(
+                (start, middle - 0.046), long, 0.092, lw=0, color=look.colours[0 if first else 4]
+            )
         )
         text, beside = f"{count_of[scorer]:,}", start + long + 0.04
         if beside - 0.04 <= dashed <= beside + width_of(text, SMALL - 0.5) + 0.04:
@@ -184,7 +189,7 @@ def _draw_bars(
             color=INK if first else MUTED,
         )  # fmt: skip
     axes.plot(
-        [dashed, dashed], [top, top + len(scorers) * LINE_HEIGHT],
+        [dashed, dashed], [top, top + len(look.scorers) * LINE_HEIGHT],
         color=MUTED, lw=0.8, ls=(0, (2, 2)),
     )  # fmt: skip
 
@@ -194,16 +199,13 @@ def read_hubs(path: str | Path) -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False, na_values={"reference_place": [""]})
 
 
-def main(snakemake: Any) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files = snakemake.input
     style = dict(snakemake.params.get("style") or {})
     hubs = drawn_hubs(read_hubs(files.hubs))
     draw(snakemake, lambda language: plot_hubs(hubs, Path(files.images), language, style))
-    write_table(hubs, snakemake.output.table)
 
 
 if __name__ == "__main__":
-    from scripts.job import run
-
     run(main, snakemake)

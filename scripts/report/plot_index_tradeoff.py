@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from scripts.job import run
+from scripts.job import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.report import formats
 from scripts.report.labels import Labels, read_labels
@@ -27,7 +27,6 @@ from scripts.report.style import (
     drawable,
     palette_of,
     sheet,
-    write_table,
 )
 
 COSTS = ("latency_ms", "memory_mb")
@@ -44,6 +43,7 @@ def plot_index_tradeoff(table: pd.DataFrame, labels: Labels, style: dict[str, An
     Parameters
     ----------
     table : columns of ``index_costs.csv``
+    labels, style : of the figure
     """
     ways = [way for way in DIRECTIONS if (table.direction == way).any()]
     colours = palette_of(style)
@@ -143,12 +143,11 @@ def _panel(
     axes.tick_params(axis="x", colors=INK)
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Read the table, draw it."""
     table = pd.read_csv(snakemake.input.table, keep_default_na=False)
     style = dict(snakemake.params.get("style") or {})
     draw(snakemake, lambda language: plot_index_tradeoff(table, read_labels(language), style))
-    write_table(table, snakemake.output.table)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from scripts.evaluate.runs import (
     read_run,
     right_answers,
 )
+from scripts.job import Snakemake, run
 from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.report.style import (
     INK,
@@ -54,17 +55,17 @@ def curves(
     parts = []
     for way in DIRECTIONS:
         ks, images = steps_of(gallery[way]), images_of_queries(way, rows)
-        for run in runs:
-            ranks = run.ranks[way]
+        for run_ in runs:
+            ranks = run_.ranks[way]
             right = right_answers(way, len(ranks), gallery[way])
             found = (ranks[:, None] <= ks).astype(np.float64)
             bounds = interval_of_means(found, images, resampling)
             parts.append(
                 pd.DataFrame(
                     {
-                        "model": run.model,
-                        "prompt": run.prompt,
-                        "scorer": run.scorer,
+                        "model": run_.model,
+                        "prompt": run_.prompt,
+                        "scorer": run_.scorer,
                         "direction": way,
                         "queries": len(ranks),
                         "gallery": gallery[way],
@@ -184,7 +185,7 @@ def plot_ranks(table: pd.DataFrame, language: str, style: dict[str, Any]) -> Fig
     return figure
 
 
-def main(snakemake: Any) -> None:
+def main(snakemake: Snakemake) -> None:
     """Read all rankings, draw their curves."""
     rows = read_rows(snakemake.input.captions, snakemake.input.splits, snakemake.params.split)
     runs = [read_run(Path(path), rows) for path in snakemake.input.rankings]
@@ -201,6 +202,4 @@ def main(snakemake: Any) -> None:
 
 
 if __name__ == "__main__":
-    from scripts.job import run
-
     run(main, snakemake)

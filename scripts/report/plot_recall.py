@@ -1,5 +1,6 @@
 """Recall@1, @5 and @10 by model and prompt, both directions side by side."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from scripts.evaluate.runs import chance, right_answers
+from scripts.job import Snakemake, run
 from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.report.style import (
     INK,
@@ -22,11 +24,14 @@ from scripts.report.style import (
     sheet,
     width_of,
     wrap,
-    write_table,
 )
 from scripts.words import read_words
 
 MARKERS = dict(zip(DEPTHS, "osD", strict=True))
+# inches: above and below the lines, and between the directions
+TOP, BOTTOM, GAP = 0.84, 0.5, 0.3
+
+RunKey = tuple[str, str, str]
 
 
 def with_chance(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -46,123 +51,41 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
     Parameters
     ----------
     metrics : one row per model, prompt, scorer and direction; fractions, each with its interval
+    language, style : of the figure
     """
     words, colours = read_words("figures", language)["recall"], palette_of(style)
-    measures = read_words("measures", language)
     table = with_chance(metrics)
-    runs = list(dict.fromkeys(zip(table.model, table.prompt, table.scorer, strict=True)))
-    many_scorers = table.scorer.nunique() > 1
-    labelled = len(runs) <= 12
-    pitch = 0.34 if labelled else 0.21
-
-    heights: dict[tuple[str, str, str], float] = {}
-    heads: dict[str, float] = {}
-    y = 0.0
-    for run in runs:
-        if run[0] not in heads:
-            y += 0.08 if heads else 0.16
-            heads[run[0]] = y
-            y += 0.25
-        heights[run] = y
-        y += pitch
-    body = y - pitch + 0.26
-
-    def name(run: tuple[str, str, str]) -> str:
-        return drawable(f"{run[1]} · {run[2]}" if many_scorers else run[1])
-
-    texts = [width_of(name(run), SMALL + 0.5) for run in runs]
-    left = min(max([0.9, *(width + 0.22 for width in texts)]), 2.3)
-    top, bottom, gap = 0.84, 0.5, 0.3
-    panel = (WIDTH - left - gap - 0.2) / 2
-    height = top + body + bottom
+    at = _laid_out(table)
+    height = TOP + at.body + BOTTOM
     limit = _limit(table)
-
     with sheet():
         figure = Figure(figsize=(WIDTH, height))
         for number, direction in enumerate(DIRECTIONS):
             axes = figure.add_axes(
                 (
-                    (left + number * (panel + gap)) / WIDTH,
-                    bottom / height,
-                    panel / WIDTH,
-                    body / height,
+                    (at.left + number * (at.panel + GAP)) / WIDTH,
+                    BOTTOM / height,
+                    at.panel / WIDTH,
+                    at.body / height,
                 )
             )
-            axes.set(xlim=(0, limit), ylim=(body, 0), yticks=[])
+            axes.set(xlim=(0, limit), ylim=(at.body, 0), yticks=[])
             axes.spines["left"].set_visible(False)
             axes.grid(axis="x")
             axes.tick_params(axis="x", length=0)
             part = table[table.direction == direction]
-            sizes = part.iloc[0] if len(part) else None
             axes.text(0, -0.32, words["directions"][direction], weight="bold", va="baseline")
-            if sizes is not None:
-                note = words["notes"][direction].format(
-                    queries=int(sizes.queries), gallery=int(sizes.gallery)
-                )
-                axes.text(0, -0.11, note, size=SMALL, color=MUTED, va="baseline")
-                for k, colour in zip(DEPTHS, colours, strict=False):
-                    axes.axvline(
-                        100 * sizes[f"chance@{k}"], color=colour, lw=1, ls=(0, (1, 1.6)), zorder=1
-                    )
+            if len(part):
+                _draw_chance(axes, part.iloc[0], words["notes"][direction], colours)
             for row in part.itertuples(index=False):
-                line = heights[row.model, row.prompt, row.scorer]
-                values = [100 * part_value for part_value in _recalls(row, part.columns)]
-                axes.plot(
-                    [min(values), max(values)],
-                    [line, line],
-                    color=LINE,
-                    lw=1.2,
-                    zorder=1.5,
-                )
-                for k, value, colour in zip(DEPTHS, values, colours, strict=False):
-                    bounds = [100 * bound for bound in _bounds(row, part.columns, k)]
-                    axes.plot(
-                        bounds,
-                        [line, line],
-                        color=colour,
-                        lw=3.4,
-                        alpha=0.45,
-                        zorder=2,
-                        solid_capstyle="butt",
-                        clip_on=False,
-                    )
-                    axes.plot(
-                        value,
-                        line,
-                        MARKERS[k],
-                        color=colour,
-                        mec=PAPER,
-                        mew=0.6,
-                        clip_on=False,
-                        ms={"o": 5, "s": 4.5, "D": 4.3}[MARKERS[k]],
-                        zorder=3,
-                    )
-                if labelled:
-                    _values(axes, values, line, limit / panel)
+                line = at.heights[row.model, row.prompt, row.scorer]
+                values = _draw_run(axes, row, part.columns, line, colours)
+                if at.labelled:
+                    _values(axes, values, line, limit / at.panel)
             if number == 0:
-                for run, line in heights.items():
-                    axes.annotate(
-                        wrap(name(run), left - 0.12, SMALL + 0.5, lines=1)[0],
-                        (0, line),
-                        xytext=(-8, 0),
-                        textcoords="offset points",
-                        ha="right",
-                        va="center",
-                        size=SMALL + 0.5,
-                        color=INK,
-                    )
-            for model, line in heads.items():
-                if number == 0:
-                    axes.annotate(
-                        drawable(model),
-                        ((0.1 - left) * limit / panel, line),
-                        va="center",
-                        size=SMALL + 0.5,
-                        weight="bold",
-                        annotation_clip=False,
-                    )
+                _draw_names(axes, at, limit)
         figure.text(
-            (left + (WIDTH - 0.2 - left) / 2) / WIDTH,
+            (at.left + (WIDTH - 0.2 - at.left) / 2) / WIDTH,
             0.08 / height,
             words["axis"],
             ha="center",
@@ -170,26 +93,11 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
             size=SMALL + 0.5,
             color=MUTED,
         )
-        handles = [
-            Line2D(
-                [],
-                [],
-                marker=MARKERS[k],
-                ls="",
-                color=colour,
-                mec=PAPER,
-                ms=5,
-                label=measures[f"recall@{k}"]["name"],
-            )
-            for k, colour in zip(DEPTHS, colours, strict=False)
-        ]
-        handles.append(Line2D([], [], color=MUTED, lw=3.4, alpha=0.45, label=words["interval"]))
-        handles.append(Line2D([], [], color=MUTED, lw=1.2, ls=(0, (1, 1.6)), label=words["chance"]))
         figure.legend(
-            handles=handles,
+            handles=_handles(words, read_words("measures", language), colours),
             loc="upper left",
             ncols=5,
-            bbox_to_anchor=(left / WIDTH, 1),
+            bbox_to_anchor=(at.left / WIDTH, 1),
             borderaxespad=0.6,
             handletextpad=0.4,
             columnspacing=1.6,
@@ -197,6 +105,134 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
             handlelength=1.6,
         )
     return figure
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where things stand, in inches.
+
+    Attributes
+    ----------
+    heights, names : of each run's line, and what stands before it
+    heads : height of each model's name
+    body, left, panel : height of all these, width of the names and of a direction
+    labelled : whether there is room for numbers
+    """
+
+    heights: dict[RunKey, float]
+    names: dict[RunKey, str]
+    heads: dict[str, float]
+    body: float
+    left: float
+    panel: float
+    labelled: bool
+
+
+def _laid_out(table: pd.DataFrame) -> _Layout:
+    keys = list(dict.fromkeys(zip(table.model, table.prompt, table.scorer, strict=True)))
+    labelled = len(keys) <= 12
+    pitch = 0.34 if labelled else 0.21
+    heights: dict[RunKey, float] = {}
+    heads: dict[str, float] = {}
+    y = 0.0
+    for key in keys:
+        if key[0] not in heads:
+            y += 0.08 if heads else 0.16
+            heads[key[0]] = y
+            y += 0.25
+        heights[key] = y
+        y += pitch
+    many_scorers = table.scorer.nunique() > 1
+    names = {key: drawable(f"{key[1]} · {key[2]}" if many_scorers else key[1]) for key in heights}
+    widths = (width_of(name, SMALL + 0.5) + 0.22 for name in names.values())
+    left = min(max([0.9, *widths]), 2.3)
+    panel = (WIDTH - left - GAP - 0.2) / 2
+    return _Layout(heights, names, heads, y - pitch + 0.26, left, panel, labelled)
+
+
+def _draw_chance(axes: Any, sizes: pd.Series, note: str, colours: tuple[str, ...]) -> None:
+    """How large the task is, and what an order by lot would find."""
+    told = note.format(queries=int(sizes.queries), gallery=int(sizes.gallery))
+    axes.text(0, -0.11, told, size=SMALL, color=MUTED, va="baseline")
+    for k, colour in zip(DEPTHS, colours, strict=False):
+        axes.axvline(100 * sizes[f"chance@{k}"], color=colour, lw=1, ls=(0, (1, 1.6)), zorder=1)
+
+
+def _draw_run(
+    axes: Any, row: Any, columns: pd.Index, line: float, colours: tuple[str, ...]
+) -> list[float]:
+    """A run's recalls, each with its interval; the recalls in percent."""
+    values = [100 * value for value in _recalls(row, columns)]
+    axes.plot([min(values), max(values)], [line, line], color=LINE, lw=1.2, zorder=1.5)
+    for k, value, colour in zip(DEPTHS, values, colours, strict=False):
+        axes.plot(
+            [100 * bound for bound in _bounds(row, columns, k)],
+            [line, line],
+            color=colour,
+            lw=3.4,
+            alpha=0.45,
+            zorder=2,
+            solid_capstyle="butt",
+            clip_on=False,
+        )
+        axes.plot(
+            value,
+            line,
+            MARKERS[k],
+            color=colour,
+            mec=PAPER,
+            mew=0.6,
+            clip_on=False,
+            ms={"o": 5, "s": 4.5, "D": 4.3}[MARKERS[k]],
+            zorder=3,
+        )
+    return values
+
+
+def _draw_names(axes: Any, at: _Layout, limit: float) -> None:
+    """Prompts and scorers before their lines, models over theirs."""
+    for key, line in at.heights.items():
+        axes.annotate(
+            wrap(at.names[key], at.left - 0.12, SMALL + 0.5, lines=1)[0],
+            (0, line),
+            xytext=(-8, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            size=SMALL + 0.5,
+            color=INK,
+        )
+    for model, line in at.heads.items():
+        axes.annotate(
+            drawable(model),
+            ((0.1 - at.left) * limit / at.panel, line),
+            va="center",
+            size=SMALL + 0.5,
+            weight="bold",
+            annotation_clip=False,
+        )
+
+
+def _handles(
+    words: dict[str, Any], measures: dict[str, Any], colours: tuple[str, ...]
+) -> list[Line2D]:
+    """What the legend explains."""
+    marks = [
+        Line2D(
+            [],
+            [],
+            marker=MARKERS[k],
+            ls="",
+            color=colour,
+            mec=PAPER,
+            ms=5,
+            label=measures[f"recall@{k}"]["name"],
+        )
+        for k, colour in zip(DEPTHS, colours, strict=False)
+    ]
+    interval = Line2D([], [], color=MUTED, lw=3.4, alpha=0.45, label=words["interval"])
+    chance = Line2D([], [], color=MUTED, lw=1.2, ls=(0, (1, 1.6)), label=words["chance"])
+    return [*marks, interval, chance]
 
 
 def _recalls(row: Any, columns: pd.Index) -> list[float]:
@@ -235,15 +271,12 @@ def _values(axes: Any, values: list[float], line: float, unit: float) -> None:
             )
 
 
-def main(snakemake: Any) -> None:
+def main(snakemake: Snakemake) -> None:
     """Read the metrics table, draw it."""
     metrics = pd.read_csv(snakemake.input.metrics, dtype={"model": str, "prompt": str})
     style = dict(snakemake.params.get("style") or {})
     draw(snakemake, lambda language: plot_recall(metrics, language, style))
-    write_table(with_chance(metrics), snakemake.output.table)
 
 
 if __name__ == "__main__":
-    from scripts.job import run
-
     run(main, snakemake)

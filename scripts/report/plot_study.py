@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from scripts.job import run
+from scripts.job import Snakemake, run
 from scripts.report.labels import Labels, read_labels
 from scripts.report.study_lines import draw_lines
-from scripts.report.study_points import draw_points, drawn_points
+from scripts.report.study_points import draw_points
 from scripts.report.study_table import read_study, selected
-from scripts.report.style import MUTED, SIZE, WIDTH, draw, inches, sheet, wrap, write_table
+from scripts.report.style import MUTED, SIZE, WIDTH, draw, inches, sheet, wrap
 
 
 def plot_study(
@@ -33,6 +33,7 @@ def plot_study(
     table : columns of ``scripts.studies.table``, as ``read_study`` gives them
     study : the study's name, for its labels
     settings : form ("points" or "lines"), measures, log
+    labels, style : of the figure
     """
     table = selected(table, settings)
     lines = settings.get("form") == "lines"
@@ -53,19 +54,16 @@ def _nothing(labels: Labels) -> Figure:
     return figure
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Read a study's table, draw it."""
     params, study = snakemake.params, snakemake.wildcards.study
     settings = dict(params.settings)
-    table = read_study(snakemake.input.table)
+    table = read_study(snakemake.input.table, study)
     style = dict(params.get("style") or {})
     draw(
         snakemake,
         lambda language: plot_study(table, study, settings, read_labels(language), style),
     )
-    shown = selected(table, settings)
-    lines = settings.get("form") == "lines"
-    write_table(shown[shown.x.notna()] if lines else drawn_points(shown), snakemake.output.table)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from scripts.job import BadInput, read_json
+from scripts.job import BadInput, Snakemake, read_json, run
 from scripts.measures import RECALLS
 from scripts.report.style import (
     MUTED,
@@ -17,7 +17,6 @@ from scripts.report.style import (
     draw,
     palette_of,
     sheet,
-    write_table,
 )
 from scripts.words import read_words
 
@@ -42,6 +41,7 @@ def plot_training(
     log : columns epoch, train_loss, val_loss, val_recall@1, val_recall@10 (fractions), any of the
         last four missing where it was not measured; epoch 0 is the model before training
     best_epoch : the epoch whose weights were kept; not marked where it is not known
+    language, style : of the figure
     """
     words, colours = read_words("figures", language)["training"], palette_of(style)
     measures = read_words("measures", language)
@@ -132,16 +132,13 @@ def best_epoch_of(model: dict[str, Any]) -> int | None:
     return (model.get("training") or {}).get("best_epoch")
 
 
-def main(snakemake: Any) -> None:
+def main(snakemake: Snakemake) -> None:
     """Read the log of a training, draw it."""
     log = by_epoch(pd.read_csv(snakemake.input.log), str(snakemake.input.log))
     best = best_epoch_of(read_json(snakemake.input.model))
     style = dict(snakemake.params.get("style") or {})
     draw(snakemake, lambda language: plot_training(log, best, language, style))
-    write_table(log.assign(kept=log.epoch == best), snakemake.output.table)
 
 
 if __name__ == "__main__":
-    from scripts.job import run
-
     run(main, snakemake)

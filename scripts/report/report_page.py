@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from scripts.job import run, whole
+from scripts.job import Snakemake, run, whole
 from scripts.protocol import DIRECTIONS
 from scripts.report import formats
 from scripts.report.labels import Labels, read_labels
@@ -26,6 +26,7 @@ from scripts.report.sections import (
     caption_of,
     figures_of,
     numbered,
+    numbers_of,
     parts_of,
     sections_of,
     title_of,
@@ -58,7 +59,9 @@ def definitions(language: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def gallery_blocks(table: pd.DataFrame, images: Path, cache: dict) -> list[dict[str, Any]]:
+def gallery_blocks(
+    table: pd.DataFrame, images: Path, cache: dict[tuple[str, int], str]
+) -> list[dict[str, Any]]:
     """The queries of a gallery and what was found for each, pictures as ``data:`` addresses."""
     blocks = []
     for (outcome, query), part in table.groupby(["outcome", "query"], sort=False):
@@ -108,6 +111,7 @@ def render(
 
     Parameters
     ----------
+    material, language : of the report
     drawings : paths of SVG figures: flow, recall, ranks, and hubs and failures or None; training
         and studies by name
     images : folder of the dataset's pictures
@@ -130,7 +134,7 @@ def render(
         name: inline_svg(path, captions["figures"][name].striptags())
         for name, path in paths.items()
     }
-    cache: dict = {}
+    cache: dict[tuple[str, int], str] = {}
     page = (
         environment()
         .get_template("report.html.j2")
@@ -145,6 +149,7 @@ def render(
             tables=tables,
             captions=captions,
             svgs=svgs,
+            numbers_in={name: numbers_of(name) for name in paths},
             studies=parts_of(material, speaker, paths, tables),
             without_rows=[title_of(one, words) for one in material.studies if one.table.empty],
             training=_training_notes(material, speaker, training),
@@ -303,7 +308,7 @@ def _by_kind(gains: list[Gain]) -> dict[str, list[Gain]]:
     return kinds
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     material = read_material(files, params, snakemake.wildcards.dataset)

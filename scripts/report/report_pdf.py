@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from scripts.job import BadInput, run, whole
+from scripts.job import BadInput, Snakemake, run, whole
 from scripts.report.pdf_fonts import folders
 from scripts.report.typst_markup import TEMPLATE, document
 
@@ -61,7 +61,7 @@ def _refused(where: object, said: str) -> BadInput:
     )
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     source = Path(snakemake.input.html)
     content = pdf(source.read_text("utf-8"), source)

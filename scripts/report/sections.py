@@ -10,9 +10,18 @@ from scripts.protocol import DIRECTIONS
 from scripts.report.material import Material, StudyTable
 from scripts.report.page import Speaker
 from scripts.report.study import AMONG_RESULTS
+from scripts.studies.families import table_behind
 
 # figures of their own kind that belong to a study
 PICTURES = {"geometry": "hubs", "errors": "failures", "indexes": "index_tradeoff"}
+# where the numbers of figures stand; chance, which is drawn in recall, stands with ranks
+NUMBERS = {
+    "recall": ("tables/metrics.csv", "figures/ranks.csv"),
+    "ranks": ("figures/ranks.csv",),
+    "hubs": ("tables/hubs.csv",),
+    "failures": ("tables/failures.csv",),
+    "index_tradeoff": ("tables/index_costs.csv",),
+}
 
 
 def sections_of(material: Material, training: bool) -> dict[str, tuple[str, ...]]:
@@ -86,6 +95,15 @@ def figures_of(
             if picture_ and drawings.get(picture_):
                 paths[picture_] = drawings[picture_]
     return paths
+
+
+def numbers_of(figure: str) -> tuple[str, ...]:
+    """The tables that hold what a figure shows; none for one that shows no numbers."""
+    if figure.startswith("training-"):
+        return (f"data/models/{figure.removeprefix('training-')}/training.csv",)
+    if figure.startswith("study_"):
+        return (f"tables/{table_behind(figure.removeprefix('study_'))}.csv",)
+    return NUMBERS.get(figure, ())
 
 
 def caption_of(

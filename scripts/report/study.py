@@ -84,21 +84,12 @@ def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
     # the two that read pairs.csv
     for family in ("prompt", "scorer"):
         told[f"study_{family}s"] = findings.effects(pairs[family], family, best)
+    recall = [*studied.above, findings.easier_direction(studied.gap)]
     return told | {
         "abstract": findings.abstract(
-            material.runs,
-            best,
-            studied.gap,
-            pairs["prompt"],
-            studied.failures,
-            studied.above,
-            about,
+            material.runs, best, recall, pairs["prompt"], studied.failures, about
         ),
-        "recall": [
-            findings.best_run(material.runs, best),
-            *studied.above,
-            findings.easier_direction(studied.gap),
-        ],
+        "recall": [findings.best_run(material.runs, best), *recall],
         "differences": [
             *findings.tallies(material.pairs),
             *(Finding(f"{kind}_single") for kind in ("prompt", "scorer") if pairs[kind].empty),

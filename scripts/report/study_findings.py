@@ -36,11 +36,17 @@ def told(row: pd.Series) -> str:
     return formats.with_interval(row.value, row.low, row.high, form)
 
 
-def pick(table: pd.DataFrame, **keys: Any) -> pd.Series | None:
-    """The first row with these values, or nothing."""
+def rows_of(table: pd.DataFrame, **keys: Any) -> pd.DataFrame:
+    """The rows with these values."""
     for column, value in keys.items():
         table = table[table[column] == value]
-    return None if table.empty else table.iloc[0]
+    return table
+
+
+def pick(table: pd.DataFrame, **keys: Any) -> pd.Series | None:
+    """The first row with these values, or nothing."""
+    rows = rows_of(table, **keys)
+    return None if rows.empty else rows.iloc[0]
 
 
 def apart(one: pd.Series, other: pd.Series) -> str:
@@ -122,7 +128,7 @@ def seeds(table: pd.DataFrame) -> list[Finding]:
         numbers: dict[str, Any] = {"name": name}
         small = True
         for way in DIRECTIONS:
-            mean = pick(table, group=group, direction=way, measure="mean")
+            mean = rows_of(table, group=group, direction=way, measure="mean").iloc[0]
             singles = table[
                 (table.direction == way)
                 & (table.measure == "mean")
@@ -217,7 +223,7 @@ def robustness(table: pd.DataFrame) -> list[Finding]:
     for group in unique(table.group[table.group.str.endswith(", loss")]):
         own = table[table.group == group]
         strongest = own[own.x == own.x.max()]
-        losses = [pick(strongest, direction=way) for way in DIRECTIONS]
+        losses = [rows_of(strongest, direction=way).iloc[0] for way in DIRECTIONS]
         clear = sum(bool(one.low > 0) for one in losses)
         points = [
             formats.with_interval(one.value, one.low, one.high, formats.share) for one in losses
@@ -297,16 +303,13 @@ def errors(table: pd.DataFrame) -> list[Finding]:
 def leakage(table: pd.DataFrame) -> list[Finding]:
     """What test shares with train and val, and whether the numbers live on it."""
     found = []
-    counts = {name: pick(table, measure=name) for name in ("near_duplicates", "shared_captions")}
-    if all(count is not None for count in counts.values()):
-        any_ = any(count.value for count in counts.values())
-        found.append(
-            Finding(
-                "leakage_some" if any_ else "leakage_none",
-                {name: formats.count(count.value) for name, count in counts.items()},
-            )
-        )
-        if not any_:
+    names = ("near_duplicates", "shared_captions")
+    counts = [row.value for name in names if (row := pick(table, measure=name)) is not None]
+    if len(counts) == len(names):
+        key = "leakage_some" if any(counts) else "leakage_none"
+        shown = map(formats.count, counts)
+        found.append(Finding(key, dict(zip(names, shown, strict=True))))
+        if not any(counts):
             return found
     for way in DIRECTIONS:
         keys = {"direction": way, "measure": "recall@1"}
@@ -337,7 +340,9 @@ def indexes(table: pd.DataFrame) -> list[Finding]:
             continue
         best, least = shares.loc[shares.value.idxmax()], shares.loc[shares.value.idxmin()]
         keys = {"direction": way, "measure": "recall@10"}
-        recall, exact = (pick(own, group=name, **keys) for name in (least.group, "exact"))
+        recall, exact = (
+            rows_of(own, group=name, **keys).iloc[0] for name in (least.group, "exact")
+        )
         numbers = {
             "direction": way,
             "items": formats.count(least.x),
@@ -359,7 +364,7 @@ def indexes(table: pd.DataFrame) -> list[Finding]:
         most = table[(table.direction == way) & (table.measure == "found@10")]
         most = most[most.x == most.x.max()]
         worst = most.loc[most.value.idxmin()]
-        before = pick(shares, group=worst.group)
+        before = rows_of(shares, group=worst.group).iloc[0]
         if worst.x > before.x:
             found.append(
                 Finding(
@@ -421,7 +426,7 @@ def precision(table: pd.DataFrame) -> list[Finding]:
         tested = own[own.measure.isin(p.measure.str.removeprefix(P_OF))]
         apart_from_zero = int(((tested.low > 0) | (tested.high < 0)).sum())
         clear = int((p.value < SIGNIFICANT).sum())
-        means = [pick(own, direction=way, measure="mean") for way in DIRECTIONS]
+        means = [rows_of(own, direction=way, measure="mean").iloc[0] for way in DIRECTIONS]
         most = max(means, key=lambda mean: abs(mean.value))
         numbers = {
             "name": name,
@@ -433,7 +438,7 @@ def precision(table: pd.DataFrame) -> list[Finding]:
             "change": formats.with_interval(most.value, most.low, most.high, formats.points),
         }
         for way in DIRECTIONS:
-            cosine = pick(own, direction=way, measure="least_cosine")
+            cosine = rows_of(own, direction=way, measure="least_cosine").iloc[0]
             numbers[f"{way}_cosine"] = formats.close(cosine.value)
         key = "differs" if clear else "unsure" if apart_from_zero else "alike"
         found.append(Finding(f"precision_{key}", numbers))

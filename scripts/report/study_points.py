@@ -38,6 +38,7 @@ from scripts.report.style import (
     width_of,
     wrap,
 )
+from scripts.studies.families import table_behind
 
 LABEL = SMALL + 0.5  # points
 WIDEST_LABEL, LABEL_LINES = 2.3, 3
@@ -176,7 +177,7 @@ def draw_points(table: pd.DataFrame, study: str, labels: Labels, style: dict[str
     table = drawn_points(table)
     note = ""
     if table.model.nunique() < every:
-        note = labels.text("first_model", model=table.model.iloc[0], study=study)
+        note = labels.text("first_model", model=table.model.iloc[0], table=table_behind(study))
     blocks, width = _blocks(table, study, labels)
     models, measures = unique(table.model), unique(table.measure)
     if all(block.named for block in blocks):

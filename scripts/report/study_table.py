@@ -11,6 +11,8 @@ import pandas as pd
 from scripts.job import BadInput
 from scripts.measures import MEASURES
 from scripts.report import formats
+from scripts.studies.comparisons import comparison_rows, read_pairs
+from scripts.studies.families import FAMILY_OF
 from scripts.studies.table import COLUMNS, P_OF
 
 TEXT = ("model", "prompt", "scorer", "direction", "group", "measure")
@@ -20,16 +22,25 @@ SHARES = ("share", "found@10", "published", "antihubs", "loss")
 # what says something of other rows, and is no measure to draw or to table
 HIDDEN = ("within", "p_holm", "least_cosine")
 # studies whose every value is one run's lead over another
-DIFFERENCES = ("prompts", "scorers", "precision")
+DIFFERENCES = (*FAMILY_OF, "precision")
 
 
-def read_study(path: str | Path) -> pd.DataFrame:
-    """Read ``tables/<study>.csv``: labels as text, empty where there is none, numbers as numbers.
+def read_study(path: str | Path, study: str) -> pd.DataFrame:
+    """Read a study's rows: labels as text, empty where there is none, numbers as numbers.
+
+    Parameters
+    ----------
+    path : ``tables/<study>.csv``, or pairs.csv for what is a family of it
+    study : its name
 
     Raises ``BadInput`` for a table of another shape.
     """
-    # a prompt or a group may be called "null" or "NA" and mean it
-    table = pd.read_csv(path, keep_default_na=False, dtype=str)
+    if study in FAMILY_OF:
+        rows = comparison_rows(read_pairs(path), FAMILY_OF[study])
+        table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(TEXT, str))
+    else:
+        # a prompt or a group may be called "null" or "NA" and mean it
+        table = pd.read_csv(path, keep_default_na=False, dtype=str)
     if missing := [column for column in COLUMNS if column not in table]:
         raise BadInput(
             path,

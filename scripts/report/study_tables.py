@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from scripts.protocol import DIRECTIONS
 from scripts.report import formats
@@ -15,6 +14,9 @@ from scripts.report.labels import Labels
 from scripts.report.material import Material, StudyTable
 from scripts.report.study_table import is_measure, is_share, printed
 from scripts.report.table import Table, with_interval
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 # measures that stand beside those of a study's figure, for its sentences
 BESIDE = {"errors": ("median_rank",), "indexes": ("recall@1", "recall@5")}
@@ -102,10 +104,10 @@ def _blocks(table: pd.DataFrame, study: str, labels: Labels) -> list[Block]:
         own = lines.setdefault(key, {}).setdefault(row["direction"], {})
         own[row["measure"]] = row
     kinds: dict[tuple[Any, ...], Block] = {}
-    for (directed, *key), ways in lines.items():
+    for (directed, *line), ways in lines.items():
         measures = list(dict.fromkeys(measure for own in ways.values() for measure in own))
-        kind = directed, labels.x(study, [key[GROUP]]), frozenset(measures)
-        kinds.setdefault(kind, Block(measures)).lines[tuple(key)] = ways
+        kind = directed, labels.x(study, [line[GROUP]]), frozenset(measures)
+        kinds.setdefault(kind, Block(measures)).lines[tuple(line)] = ways
     blocks: dict[tuple[Any, ...], Block] = {}
     for kind, block in kinds.items():
         wider = [one for one in kinds if one[:2] == kind[:2] and one[2] >= kind[2]]
@@ -115,9 +117,9 @@ def _blocks(table: pd.DataFrame, study: str, labels: Labels) -> list[Block]:
     for block in blocks.values():
         # in the order of the study's table, whichever kind came first
         block.lines = {
-            tuple(key): ways
-            for (_, *key), ways in lines.items()
-            if block.lines.get(tuple(key)) is ways
+            tuple(line): ways
+            for (_, *line), ways in lines.items()
+            if block.lines.get(tuple(line)) is ways
         }
     return list(blocks.values())
 
@@ -251,23 +253,35 @@ def _study_list(study: str, table: pd.DataFrame, labels: Labels) -> Table:
     )
 
 
-def relevance_lists(material: Material, words: dict[str, Any], labels: Labels) -> dict[str, Table]:
+def lists_beside(
+    study: str, material: Material, words: dict[str, Any], labels: Labels
+) -> dict[str, Table]:
+    """What some studies list beside their tables."""
+    ties, duplicates, costs = material.ties, material.duplicates, material.index_costs
+    if study == "relevance" and ties is not None and duplicates is not None:
+        return _relevance_lists(ties, duplicates, words, labels)
+    return _costs_of_indexes(costs, labels) if study == "indexes" and costs is not None else {}
+
+
+def _relevance_lists(
+    ties: pd.DataFrame, duplicates: pd.DataFrame, words: dict[str, Any], labels: Labels
+) -> dict[str, Table]:
     """What ties cost the runs that have some, and captions that stand on several images."""
     shares = [_heading("recall@1", labels), "lucky"]
     keys = ["model", "prompt", "scorer"]
-    counts = material.ties.groupby("direction").queries.first()
-    tied = material.ties.groupby(keys, sort=False).tied.sum()
+    counts = ties.groupby("direction").queries.first()
+    tied = ties.groupby(keys, sort=False).tied.sum()
     runs = list(tied[tied > 0].index)
     cells = {
         (*(row[key] for key in keys), row["direction"]): [
             *(formats.count(row[key]) for key in ("tied", "cost")),
             *(formats.share(row[key]) for key in ("recall@1", "recall@1_lucky")),
         ]
-        for row in material.ties.to_dict("records")
+        for row in ties.to_dict("records")
     }
     captions = [
         [row["caption"], formats.count(row["count"])]
-        for row in material.duplicates.head(FEW_CAPTIONS).to_dict("records")
+        for row in duplicates.head(FEW_CAPTIONS).to_dict("records")
     ]
     sides = [
         (f"{words['names']['arrows'][way]} (n = {formats.count(counts[way])})", 4)
@@ -300,15 +314,14 @@ def relevance_lists(material: Material, words: dict[str, Any], labels: Labels) -
             ["caption", "images"],
             captions,
             {"images"},
-            left_out=len(material.duplicates) - len(captions),
+            left_out=len(duplicates) - len(captions),
             file="tables/duplicates.csv",
         ),
     }
 
 
-def costs_of_indexes(material: Material, labels: Labels) -> dict[str, Table]:
+def _costs_of_indexes(costs: pd.DataFrame, labels: Labels) -> dict[str, Table]:
     """What each index costs in the smallest gallery and in the largest, each way."""
-    costs = material.index_costs
     of_way = costs.groupby("direction")["items"]
     shown = costs[
         (costs["items"] == of_way.transform("min")) | (costs["items"] == of_way.transform("max"))

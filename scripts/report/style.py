@@ -26,7 +26,7 @@ from matplotlib.ft2font import LoadFlags
 from PIL import Image
 
 from scripts import letters
-from scripts.job import whole
+from scripts.job import Snakemake, whole
 from scripts.studies.table import ROW_END, csv_file
 
 INK, MUTED, LINE, TINT, PAPER = "#1c2430", "#5b6675", "#d5dbe3", "#f2f5f8", "#fffffe"
@@ -162,8 +162,9 @@ def tick(axes: Any, x: float, y: float, size: float, **kwargs: Any) -> None:
 
     Parameters
     ----------
-    x, y : centre in inches, on axes of ``inches``
+    axes, x, y : where its centre is, in inches, on axes of ``inches``
     size : diameter in inches
+    kwargs : of both shapes
     """
     axes.scatter([x], [y], s=(size * 72) ** 2, color=RIGHT, lw=0, clip_on=False, **kwargs)
     marks = np.array([[-0.22, 0.02], [-0.06, 0.18], [0.24, -0.17]]) * size
@@ -202,7 +203,7 @@ def save(figure: Figure, svg: str | Path, png: str | Path, style: dict[str, Any]
 def _with_jpegs(svg: str) -> str:
     """Pictures inside an SVG as JPEG: a photo as PNG is five times as large."""
 
-    def smaller(match: re.Match) -> str:
+    def smaller(match: re.Match[str]) -> str:
         picture = Image.open(io.BytesIO(base64.b64decode(match[1])))
         if picture.mode == "RGBA" and picture.getextrema()[3][0] < 255:
             return match[0]
@@ -238,7 +239,7 @@ def listed(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else [str(item) for item in value]
 
 
-def draw(snakemake: Any, plot: Callable[[str], Figure]) -> None:
+def draw(snakemake: Snakemake, plot: Callable[[str], Figure]) -> None:
     """Draw a figure in each language asked for, and write its files.
 
     ``output.svg`` and ``output.png`` hold a path for each of ``params.languages``.

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from importlib import metadata
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from scripts.data.rows import SPLITS
 from scripts.evaluate.compare import best_of, shown
 from scripts.measures import HEADLINE, METRICS, RECALLS, SUMS, mean_hits
 from scripts.protocol import DIRECTIONS
@@ -19,13 +15,21 @@ from scripts.report import formats
 from scripts.report.labels import Labels
 from scripts.report.material import Material
 from scripts.report.optimisations import Gain
+from scripts.report.setup_tables import (
+    audit_tables,
+    checksum_table,
+    cost_table,
+    dataset_table,
+    models_table,
+    preprocessing_table,
+    statistics_table,
+    versions_table,
+)
 from scripts.report.study import AMONG_RESULTS, Study
 from scripts.report.study_table import unit_of
-from scripts.report.study_tables import costs_of_indexes, relevance_lists, study_tables
+from scripts.report.study_tables import lists_beside, study_tables
 from scripts.report.table import Table, with_interval
 from scripts.studies.table import P_OF
-from scripts.studies.words import words_in
-from scripts.version import version_of_workflow
 
 # what scorers take from val, as the formulas call it
 SYMBOLS = {
@@ -35,7 +39,6 @@ SYMBOLS = {
     "beta": "β",
     "epochs": "E",
 }
-PACKAGES = ("jinja2", "matplotlib", "numpy", "pandas", "pillow", "snakemake")
 
 
 def tables_of(
@@ -52,16 +55,13 @@ def tables_of(
             place["study_precision"] = _precision_table(one.table, words, labels)
         else:
             place |= study_tables(one, labels)
-        if one.name == "relevance":
-            place |= relevance_lists(material, words, labels)
-        if one.name == "indexes":
-            place |= costs_of_indexes(material, labels)
+        place |= lists_beside(one.name, material, words, labels)
     tables = {
-        "dataset": _dataset_table(material, words),
-        **_audit_tables(material, words),
-        "models": _models_table(material, words),
-        "preprocessing": _preprocessing_table(material, words),
-        "cost": _cost_table(material),
+        "dataset": dataset_table(material, words),
+        **audit_tables(material, words),
+        "models": models_table(material, words),
+        "preprocessing": preprocessing_table(material, words),
+        "cost": cost_table(material),
         "metrics": _metrics_table(material, words, labels),
         "depth": _depth_table(material, words, labels),
         "ways": _ways_table(material, studied, words, labels),
@@ -73,163 +73,11 @@ def tables_of(
         **studies[False],
         "gains": _gains_table(studied, words, labels),
         "effects": _effects_table(studied, words),
-        "statistics": _statistics_table(material, words),
-        "versions": _versions_table(),
-        "checksums": _checksum_table(material),
+        "statistics": statistics_table(material, words),
+        "versions": versions_table(),
+        "checksums": checksum_table(material),
     }
     return {name: table.lean() for name, table in tables.items() if table.rows}
-
-
-def _dataset_table(material: Material, words: dict[str, Any]) -> Table:
-    rows = []
-    for split in SPLITS:
-        texts = [
-            material.captions[image]
-            for image in material.splits[split]
-            if image in material.captions
-        ]
-        if not texts:
-            continue
-        counts = [len(own) for own in texts]
-        lengths = [words_in(text) for own in texts for text in own]
-        rows.append(
-            [
-                words["names"]["splits"][split],
-                formats.count(len(texts)),
-                formats.count(sum(counts)),
-                _span(min(counts), max(counts)),
-                formats.decimal(float(np.mean(lengths))),
-            ]
-        )
-    numeric = {"images", "captions", "per_image", "words"}
-    return Table(["split", "images", "captions", "per_image", "words"], rows, numeric)
-
-
-def _span(low: float, high: float) -> str:
-    if low == high:
-        return formats.count(low)
-    return f"{formats.count(low)}–{formats.count(high)}"
-
-
-def _audit_tables(material: Material, words: dict[str, Any]) -> dict[str, Table]:
-    audit = material.audit
-    columns = ["what", "found", "used", "set_aside", "converted"]
-    counts = [
-        [
-            words["names"][what],
-            *(
-                formats.count(audit[what][key]) if key in audit[what] else formats.NOTHING
-                for key in columns[1:]
-            ),
-        ]
-        for what in ("images", "captions")
-    ]
-    reasons: dict[tuple[str, str], int] = {}
-    for kind in ("set_aside", "converted"):
-        for item in audit.get(kind, []):
-            key = words["columns"][kind], words["audit"].get(item["reason"], item["reason"])
-            reasons[key] = reasons.get(key, 0) + 1
-    return {
-        "audit": Table(columns, counts, set(columns[1:])),
-        "set_aside": Table(
-            ["what", "reason", "count"],
-            [[*key, formats.count(number)] for key, number in sorted(reasons.items())],
-            {"count"},
-        ),
-    }
-
-
-def _models_table(material: Material, words: dict[str, Any]) -> Table:
-    values = words["values"]
-    unknown = values["unknown"]
-
-    def facts(model: dict[str, Any]) -> dict[str, str]:
-        source, repo = model.get("source"), model.get("repo") or formats.NOTHING
-        taken = model.get("weights") or formats.NOTHING
-        return {
-            "source": words["hubs"].get(source, source or unknown),
-            # a folder on this disk is nobody else's business, but for its name
-            "repo": Path(repo).name if source == "local" else repo,
-            "revision": str(model.get("revision") or formats.NOTHING)[:12],
-            "weights": values["converted"].format(weights=taken)
-            if model.get("converted")
-            else taken,
-            "architecture": model.get("architecture") or unknown,
-            "parameters": _millions(model.get("parameters")),
-            "dim": formats.count(model.get("embedding_dim")),
-        }
-
-    return _by_model(material, words, facts)
-
-
-def _by_model(
-    material: Material, words: dict[str, Any], facts: Callable[[dict[str, Any]], dict[str, str]]
-) -> Table:
-    """A column for each model, a row for each of its facts."""
-    columns = [facts(model) for model in material.models]
-    rows = [[words["columns"][key], *(column[key] for column in columns)] for key in columns[0]]
-    return Table(["", *(model["model"] for model in material.models)], rows)
-
-
-def _millions(number: float | None) -> str:
-    return formats.NOTHING if number is None else f"{number / 1e6:,.1f} M"
-
-
-def _preprocessing_table(material: Material, words: dict[str, Any]) -> Table:
-    values = words["values"]
-
-    def facts(model: dict[str, Any]) -> dict[str, str]:
-        said = model["preprocessing"]
-        own = [one for one in material.encodings if one["model_name"] == model["model"]]
-        cut = [
-            f"{one['prompt']} {formats.count(one['truncated'])}"
-            for one in own
-            if one["prompt"] and "truncated" in one
-        ]
-        devices = dict.fromkeys(f"{one['device']}, {one['precision']}" for one in own)
-        crop = said.get("crop", False)
-        return {
-            "size": _size(said.get("size"), values),
-            "crop": _size(crop, values) if crop else values["no"],
-            "resample": values["resample"].get(str(said.get("resample")), values["unknown"]),
-            "mean": _triple(said.get("mean"), values),
-            "std": _triple(said.get("std"), values),
-            "context": formats.count(said.get("context")),
-            "cut": ", ".join(cut) or values["unknown"],
-            "device": "; ".join(devices) or values["unknown"],
-        }
-
-    return _by_model(material, words, facts)
-
-
-def _size(size: Any, values: dict[str, Any]) -> str:
-    if isinstance(size, int):
-        return values["exact"].format(height=size, width=size)
-    if isinstance(size, dict) and "shortest_edge" in size:
-        return values["shortest"].format(size=size["shortest_edge"])
-    if isinstance(size, dict) and {"height", "width"} <= set(size):
-        return values["exact"].format(height=size["height"], width=size["width"])
-    return values["unknown"]
-
-
-def _triple(numbers: Any, values: dict[str, Any]) -> str:
-    if not isinstance(numbers, list):
-        return values["unknown"]
-    rounded = [f"{number:.3f}" for number in numbers]
-    return rounded[0] if len(set(rounded)) == 1 else ", ".join(rounded)
-
-
-def _cost_table(material: Material) -> Table:
-    rows = [
-        [
-            Markup("<code>{}</code>").format(row["rule"]),
-            formats.count(row["jobs"]),
-            formats.duration(row["seconds"]),
-            formats.megabytes(row["max_rss_mb"]),
-        ]
-        for row in material.steps.to_dict("records")
-    ]
-    return Table(["step", "jobs", "seconds", "memory"], rows, {"jobs", "seconds", "memory"})
 
 
 def _metrics_table(material: Material, words: dict[str, Any], labels: Labels) -> Table:
@@ -272,7 +120,7 @@ def _measured(
     """Some columns of metrics.csv with their intervals, the best bold, by run."""
     group = metrics[metrics.direction == way].to_dict("records")
     best = {column: best_of(group, column) for column in columns}
-    measured = {}
+    measured: dict[tuple[str, ...], list[Markup]] = {}
     for row in group:
         cells = []
         for column in columns:
@@ -301,14 +149,8 @@ def _ways_table(material: Material, studied: Study, words: dict[str, Any], label
             ]
         )
     gap = studied.gap
-    difference = (gap[key] for key in ("difference", "low", "high"))
-    rows.append(
-        [
-            words["names"]["difference"],
-            *[""] * 5,
-            formats.with_interval(*difference, formats.points),
-        ]
-    )
+    difference = formats.with_interval(gap["difference"], gap["low"], gap["high"], formats.points)
+    rows.append([words["names"]["difference"], *[""] * 5, difference])
     counts = ["queries", "gallery", labels.measure("recall@10"), "chance", "times"]
     numeric = [*counts, labels.short("mean")]
     return Table(["direction", *numeric], rows, set(numeric))
@@ -365,8 +207,9 @@ def _contrast_table(studied: Study, words: dict[str, Any]) -> Table:
             f"{form(values[side])} (n = {formats.count(values[f'{side}_n'])})"
             for side in ("first", "second")
         ]
-        difference = (values[key] for key in ("difference", "low", "high"))
-        rows.append([words["contrasts"][name], *sides, formats.with_interval(*difference, form)])
+        difference, low, high = (values[key] for key in ("difference", "low", "high"))
+        told = formats.with_interval(difference, low, high, form)
+        rows.append([words["contrasts"][name], *sides, told])
     columns = ["quantity", "first", "second", "difference"]
     return Table(columns, rows, set(columns[1:]))
 
@@ -483,48 +326,10 @@ def _effects_table(studied: Study, words: dict[str, Any]) -> Table:
             continue
         numbers = finding.numbers
         measured = {
-            "cache": lambda n: n["seconds"],
-            "texts": lambda n: f"{n['repeated']} / {n['captions']} ({n['share']})",
-            "blocks": lambda n: f"{n['memory']}; {n['matrix']}",
-            "ties": lambda n: f"{n['ties']} ({n['share']})",
-        }[name](numbers)
-        rows.append([words["effects"][name].format(**numbers), measured])
+            "cache": "{seconds}",
+            "texts": "{repeated} / {captions} ({share})",
+            "blocks": "{memory}; {matrix}",
+            "ties": "{ties} ({share})",
+        }[name]
+        rows.append([words["effects"][name].format(**numbers), measured.format(**numbers)])
     return Table(["optimisation", "measured"], rows)
-
-
-def _statistics_table(material: Material, words: dict[str, Any]) -> Table:
-    """Seeds, and how many resamples and flips were drawn."""
-    rows = [
-        [words["statistics"][key], formats.count(value)]
-        for key, value in material.statistics.items()
-    ]
-    for (model, prompt, scorer), arrays in material.fitted.items():
-        if "seeds" in arrays:
-            where = " · ".join((model, prompt, scorer))
-            seeds = ", ".join(str(seed) for seed in arrays["seeds"].tolist())
-            rows.append([words["statistics"]["training"].format(run=where), seeds])
-    return Table(["quantity", "value"], rows, {"value"})
-
-
-def _versions_table() -> Table:
-    rows = [["clip-retrieval", version_of_workflow()]]
-    for package in PACKAGES:
-        try:
-            rows.append([package, metadata.version(package)])
-        except metadata.PackageNotFoundError:
-            continue
-    return Table(["package", "version"], rows)
-
-
-def _checksum_table(material: Material) -> Table:
-    rows = [
-        [f"{material.dataset}: {file['path']}", Markup("<code>{}</code>").format(file["sha256"])]
-        for file in material.source.get("files", [])
-        if file.get("sha256")
-    ]
-    for model in material.models:
-        rows += [
-            [f"{model['model']}: {name}", Markup("<code>{}</code>").format(digest)]
-            for name, digest in sorted(model.get("files", {}).items())
-        ]
-    return Table(["file", "sha256"], rows)

@@ -16,7 +16,7 @@ Arrays = dict[str, np.ndarray]
 def write_arrays(path: str | Path, arrays: Arrays) -> None:
     """Write a .npz file; equal arrays give equal bytes."""
     with whole(path) as draft:
-        np.savez(draft, **arrays)
+        np.savez(draft, **arrays)  # type: ignore[arg-type]  # none is called allow_pickle
 
 
 def read_arrays(path: str | Path, what: str, only: Collection[str] | None = None) -> Arrays:

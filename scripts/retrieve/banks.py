@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scripts.data.rows import read_rows
-from scripts.encode.stored import read_side_by_side
+from scripts.encode.stored import ROWS_OF, read_side_by_side
 from scripts.retrieve.arrays import Arrays
 
 # by name: {train,val}_images (n, d) and {train,val}_texts (m, d) float32, rows of unit length, or
@@ -29,7 +29,7 @@ def read_banks(files: Any) -> Banks:
         if not files.get(f"{split}_images"):
             continue
         rows = read_rows(files.captions, files.splits, split)
-        for side, of in (("images", "images"), ("texts", "captions")):
+        for side, of in ROWS_OF.items():
             banks[f"{split}_{side}"], banks["widths"] = read_side_by_side(
                 files[f"{split}_{side}"], files[f"{split}_{side}_sidecars"], rows, of
             )

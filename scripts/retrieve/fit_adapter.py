@@ -55,7 +55,7 @@ def fit_adapter(params: Mapping[str, Any], banks: Banks, workers: int = 1) -> Ar
             f"{side}_maps": np.stack([one[side] for one in residuals])
             for side in ("images", "texts")
         },
-        "val_recall": np.round(val_recall, 9),
+        "val_recall": np.array(val_recall).round(9),
         "epochs": np.array(epochs),
         "place": np.array(0),
     }
@@ -183,10 +183,8 @@ def batches_of_epoch(
 
 def recall_on_val(residuals: Mapping[str, np.ndarray], banks: Banks) -> float:
     """Mean recall on val over both directions."""
-    recalls = mean_recalls(
-        *(adapted(banks[f"val_{side}"], residuals[side]) for side in ("images", "texts")),
-        banks["val_image_of_caption"],
-    )
+    images, texts = (adapted(banks[f"val_{side}"], residuals[side]) for side in ("images", "texts"))
+    recalls = mean_recalls(images, texts, banks["val_image_of_caption"])
     return float(np.mean([recalls[direction][0] for direction in DIRECTIONS]))
 
 

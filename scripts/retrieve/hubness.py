@@ -43,12 +43,13 @@ def fit_centring(params: Mapping[str, Any], banks: Banks) -> Arrays:
         for side in ("images", "texts")
     }
     shares = sorted(params["shares"])
-    recalls = {direction: [] for direction in DIRECTIONS}
+    recalls: dict[str, list[float]] = {direction: [] for direction in DIRECTIONS}
     for share in shares:
-        found = mean_recalls(
-            *(_centred(banks[f"val_{s}"], arrays[f"{s}_mean"], share) for s in ("images", "texts")),
-            banks["val_image_of_caption"],
+        images, texts = (
+            _centred(banks[f"val_{side}"], arrays[f"{side}_mean"], share)
+            for side in ("images", "texts")
         )
+        found = mean_recalls(images, texts, banks["val_image_of_caption"])
         for direction in DIRECTIONS:
             recalls[direction].append(found[direction][0])
     best, val_recall = best_options(recalls)

@@ -146,6 +146,8 @@ def write_index(
 
     Parameters
     ----------
+    path, sidecar : to write
+    index : what ``build`` gave
     about : what else the sidecar says: "rows", the digest of the row order, "dimension" of the
         vectors, and what they and the index were made from
     """
@@ -168,6 +170,7 @@ def read_index(
 
     Parameters
     ----------
+    path, sidecar : what ``write_index`` wrote
     rows : digest of the row order that it has to be of
 
     Raises ``BadInput`` for a file that is missing, changed, or of other rows.

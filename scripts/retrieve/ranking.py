@@ -40,6 +40,23 @@ PAIRS = 2**17
 
 
 @dataclass(frozen=True)
+class Blocks:
+    """How many scores are made at a time, and where; nothing of it shows in a result.
+
+    Attributes
+    ----------
+    mb : memory for scores in MB (2**20 bytes), beside a few of single pairs
+    device : where products are made, see ``products.products_on``
+    """
+
+    mb: float = 256
+    device: str = "cpu"
+
+
+BLOCKS = Blocks()
+
+
+@dataclass(frozen=True)
 class Ranking:
     """What is kept of the scores of n queries against a gallery.
 
@@ -65,12 +82,14 @@ class Part:
 
     Attributes
     ----------
+    own : (r,) float64, scores of the entries of ``relevant``, which others are held against
     ahead : (r,) int64, items of these rows that push an entry of ``relevant`` down
     tied : (r,) int64, those of them that score within ``TIE`` of it
     top : (n, k) int64, rows of the whole gallery, best first; k is smaller where there are fewer
     top_score : (n, k) float32
     """
 
+    own: np.ndarray
     ahead: np.ndarray
     tied: np.ndarray
     top: np.ndarray
@@ -82,8 +101,7 @@ def rank(
     gallery: np.ndarray,
     relevant: sparse.csr_array,
     k: int,
-    block_mb: float = 256,
-    device: str = "cpu",
+    blocks: Blocks = BLOCKS,
 ) -> Ranking:
     """Rank of every relevant item, and the top K, for each query.
 
@@ -97,45 +115,36 @@ def rank(
     gallery : (m, d) float32; scores are inner products, of the order of one
     relevant : (n, m), an entry stored for each right answer, any number of them per query
     k : length of the lists; shorter where the gallery is smaller
-    block_mb : memory for scores in MB (2**20 bytes), beside a few of single pairs
-    device : where products are made, see ``products.products_on``
+    blocks : of scores
     """
-    own = own_scores(queries, gallery, relevant)
-    whole = rank_part(queries, gallery, relevant, own, k, 0, len(gallery), block_mb, device)
-    return merged([whole], own, k)
-
-
-def own_scores(queries: np.ndarray, gallery: np.ndarray, relevant: sparse.csr_array) -> np.ndarray:
-    """Scores (r,) float64 of the entries of ``relevant``, which others are held against."""
-    return dots(queries, gallery, _queries_of(relevant.indptr), relevant.indices)
+    whole = range(len(gallery))
+    return merged([rank_part(queries, gallery, relevant, k, whole, blocks)], k)
 
 
 def rank_part(
     queries: np.ndarray,
     gallery: np.ndarray,
     relevant: sparse.csr_array,
-    own: np.ndarray,
     k: int,
-    start: int,
-    stop: int,
-    block_mb: float = 256,
-    device: str = "cpu",
+    rows: range,
+    blocks: Blocks = BLOCKS,
 ) -> Part:
-    """What the gallery's rows from ``start`` to before ``stop`` add to the ranking.
+    """What some rows of the gallery, all of a range, add to the ranking.
 
     Of each right answer they count the items that are not relevant to the query and score at least
     its own score - ``TIE``, and merge the best of all items into each query's list.
 
     Parameters
     ----------
-    own : (r,) float64, see ``own_scores``
-    queries, gallery, relevant, k, block_mb, device : as in ``rank``; the whole gallery
+    queries, gallery, relevant, k, blocks : as in ``rank``; the whole gallery
+    rows : of the gallery
     """
     starts, items = relevant.indptr, relevant.indices
+    own = dots(queries, gallery, _queries_of(starts), items)
     ahead = np.zeros(len(items), dtype=np.int64)
     tied = np.zeros(len(items), dtype=np.int64)
-    lists = _Lists(queries, gallery, min(k, stop - start))
-    for strip in _strips(queries, gallery[start:stop], start, block_mb, device):
+    lists = _Lists(queries, gallery, min(k, len(rows)))
+    for strip in _strips(queries, gallery[rows.start : rows.stop], rows.start, blocks):
         lists.take(strip)
         entries = slice(starts[strip.query], starts[strip.query + len(strip.scores)])
         of_query = _queries_of(starts[strip.query : strip.query + len(strip.scores) + 1])
@@ -146,36 +155,31 @@ def rank_part(
         more, near = _count_ahead(strip, of_query, own[entries], queries, gallery)
         ahead[entries] += more
         tied[entries] += near
-    return Part(ahead, tied, lists.rows, lists.scores)
+    return Part(own, ahead, tied, lists.rows, lists.scores)
 
 
-def merged(parts: Sequence[Part], own: np.ndarray, k: int) -> Ranking:
+def merged(parts: Sequence[Part], k: int) -> Ranking:
     """The ranking of a gallery whose rows are in ``parts``, each row in one; equal to ``rank``'s.
 
     Parameters
     ----------
     parts : what ``rank_part`` gave, in any order
-    own : (r,) float64, see ``own_scores``
     k : length of the lists; shorter where the gallery is smaller
     """
     top = np.concatenate([part.top for part in parts], axis=1)
     top_score = np.concatenate([part.top_score for part in parts], axis=1)
     order = np.lexsort((top, -top_score), axis=1)[:, :k]
     return Ranking(
-        1 + sum(part.ahead for part in parts),
-        own.astype(np.float32),
-        sum(part.tied for part in parts),
+        1 + np.sum([part.ahead for part in parts], axis=0),
+        parts[0].own.astype(np.float32),
+        np.sum([part.tied for part in parts], axis=0),
         np.take_along_axis(top, order, axis=1),
         np.take_along_axis(top_score, order, axis=1),
     )
 
 
 def top_k(
-    queries: np.ndarray,
-    gallery: np.ndarray,
-    k: int,
-    block_mb: float = 256,
-    device: str = "cpu",
+    queries: np.ndarray, gallery: np.ndarray, k: int, blocks: Blocks = BLOCKS
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k best gallery rows for each query, and their scores.
 
@@ -184,15 +188,14 @@ def top_k(
     queries : (n, d) float32
     gallery : (m, d) float32
     k : length of the lists; shorter where the gallery is smaller
-    block_mb : memory for scores in MB (2**20 bytes), beside a few of single pairs
-    device : where products are made, see ``products.products_on``
+    blocks : of scores
 
     Returns
     -------
     (n, k) int64 rows and (n, k) float32 scores; best first, equal scores by row
     """
     lists = _Lists(queries, gallery, min(k, len(gallery)))
-    for strip in _strips(queries, gallery, 0, block_mb, device):
+    for strip in _strips(queries, gallery, 0, blocks):
         lists.take(strip)
     return lists.rows, lists.scores
 
@@ -238,19 +241,19 @@ class _Strip:
 
 
 def _strips(
-    queries: np.ndarray, gallery: np.ndarray, first: int, block_mb: float, device: str
+    queries: np.ndarray, gallery: np.ndarray, first: int, blocks: Blocks
 ) -> Iterator[_Strip]:
     """Each query against each row of ``gallery``, whose rows are numbered from ``first`` on."""
     if not len(queries) or not len(gallery):
         return
-    held = max(1, int(block_mb * 2**20) // BYTES_PER_SCORE)
+    held = max(1, int(blocks.mb * 2**20) // BYTES_PER_SCORE)
     width = _even(len(gallery), min(TILE_ITEMS, held))
     height = _even(len(queries), min(TILE_QUERIES, max(1, held // width)))
     low = _even(height, max(1, STRIP // width))
     padded = -(-width // 64) * 64
     tile = np.full((height, padded), -np.inf, dtype=np.float32)
     masks = np.empty((2, low, padded), dtype=bool)
-    products = products_on(device)
+    products = products_on(blocks.device)
     for item in range(0, len(gallery), width):
         items = gallery[item : item + width]
         score = products(items)
@@ -280,8 +283,10 @@ def _count_ahead(
 
     Parameters
     ----------
+    strip : of scores of ``queries`` and ``gallery``
     of_query : (e,) row of the strip that each entry belongs to, ascending
     own : (e,) float64
+    queries, gallery : as in ``rank``
     """
     high = (own + TIE + DOUBT).astype(np.float32)
     low = (own - TIE - DOUBT).astype(np.float32)

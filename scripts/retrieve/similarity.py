@@ -1,6 +1,6 @@
 """Rank the gallery for every query, in both directions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from scripts.encode.stored import read_side_by_side
 from scripts.job import BadInput, Snakemake, log, run
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.arrays import Arrays, made_anew, read_arrays, write_arrays
-from scripts.retrieve.ranking import Part, Ranking, merged, own_scores, rank_part
+from scripts.retrieve.ranking import BLOCKS, Blocks, Part, merged, rank_part
 from scripts.retrieve.scorers import load_scorer, transform
 
 KEYS = (
@@ -45,8 +45,7 @@ def rankings_of(
     rows: Rows,
     scorer: Arrays,
     k: int,
-    block_mb: float = 256,
-    device: str = "cpu",
+    blocks: Blocks = BLOCKS,
 ) -> Arrays:
     """Ranks and top-K lists of both directions, under the names they have in rankings.npz.
 
@@ -57,38 +56,35 @@ def rankings_of(
     rows : which captions belong to which image
     scorer : what ``scorers.fit`` gave
     k : length of the lists
-    block_mb : memory for scores, MB
-    device : where scores are made, see ``products.products_on``
+    blocks : of scores
     """
-    return gathered([part_of(images, texts, rows, scorer, k, 0, 1, block_mb, device)], rows, k)
+    features = {"images": images, "texts": texts}
+    return gathered([part_of(features, rows, scorer, k, (0, 1), blocks)], rows, k)
 
 
 def part_of(
-    images: np.ndarray,
-    texts: np.ndarray,
+    features: Mapping[str, np.ndarray],
     rows: Rows,
     scorer: Arrays,
     k: int,
-    shard: int,
-    shards: int,
-    block_mb: float = 256,
-    device: str = "cpu",
+    shard: tuple[int, int],
+    blocks: Blocks = BLOCKS,
 ) -> Arrays:
     """What one of several shards of either gallery adds to the rankings, for ``gathered``.
 
     Parameters
     ----------
-    shard, shards : which one, from 0, of how many of about equal size
-    images, texts, rows, scorer, k, block_mb, device : as in ``rankings_of``; all of them
+    features : "images" and "texts"; these and all below as in ``rankings_of``
+    rows, scorer, k, blocks : likewise
+    shard : which one, from 0, of how many of about equal size
     """
-    arrays = {"rows": np.array(rows.digest), "shard": np.array([shard, shards])}
+    number, shards = shard
+    arrays = {"rows": np.array(rows.digest), "shard": np.array(shard)}
     for direction in DIRECTIONS:
-        queries, gallery = transform(scorer, images, texts, direction)
+        queries, gallery = transform(scorer, **features, direction=direction)
         relevant = right_images(rows) if direction == "text_to_image" else right_captions(rows)
-        own = own_scores(queries, gallery, relevant)
-        start, stop = (len(gallery) * edge // shards for edge in (shard, shard + 1))
-        part = rank_part(queries, gallery, relevant, own, k, start, stop, block_mb, device)
-        arrays[f"{direction}_own"] = own
+        own_rows = range(*(len(gallery) * edge // shards for edge in (number, number + 1)))
+        part = rank_part(queries, gallery, relevant, k, own_rows, blocks)
         arrays |= {f"{direction}_{name}": array for name, array in vars(part).items()}
     return arrays
 
@@ -102,13 +98,9 @@ def gathered(parts: Sequence[Arrays], rows: Rows, k: int) -> Arrays:
     rows : which captions belong to which image
     k : length of the lists
     """
-    found: dict[str, Ranking] = {}
-    for direction in DIRECTIONS:
-        some = [
-            Part(*(part[f"{direction}_{field.name}"] for field in fields(Part))) for part in parts
-        ]
-        found[direction] = merged(some, parts[0][f"{direction}_own"], k)
-    by_text, by_image = found["text_to_image"], found["image_to_text"]
+    by_text, by_image = (
+        merged([_part(part, direction) for part in parts], k) for direction in DIRECTIONS
+    )
     return {
         "rows": np.array(rows.digest),
         "text_to_image_rank": by_text.rank,
@@ -121,6 +113,10 @@ def gathered(parts: Sequence[Arrays], rows: Rows, k: int) -> Arrays:
         "image_to_text_top": by_image.top,
         "image_to_text_top_score": by_image.top_score,
     }
+
+
+def _part(arrays: Arrays, direction: str) -> Part:
+    return Part(*(arrays[f"{direction}_{field.name}"] for field in fields(Part)))
 
 
 def write_rankings(path: str | Path, rankings: Arrays) -> None:
@@ -150,14 +146,15 @@ def main(snakemake: Snakemake) -> None:
     images, _ = read_side_by_side(files.images, files.images_sidecars, rows, of="images")
     texts, _ = read_side_by_side(files.texts, files.texts_sidecars, rows, of="captions")
     log.info("ranking %d images and %d captions both ways", len(images), len(texts))
-    scorer, how = load_scorer(files.scorer), (params.block_mb, params.device)
+    scorer, blocks = load_scorer(files.scorer), Blocks(params.block_mb, params.device)
     shard = getattr(snakemake.wildcards, "shard", None)
     if shard is None:
-        rankings = rankings_of(images, texts, rows, scorer, params.top_k, *how)
+        rankings = rankings_of(images, texts, rows, scorer, params.top_k, blocks)
         write_rankings(snakemake.output.rankings, rankings)
     else:
         which = int(shard), params.shards
-        part = part_of(images, texts, rows, scorer, params.top_k, *which, *how)
+        features = {"images": images, "texts": texts}
+        part = part_of(features, rows, scorer, params.top_k, which, blocks)
         write_arrays(snakemake.output.part, part)
 
 

@@ -9,24 +9,26 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scripts.job import BadInput, whole
 from scripts.letters import printable
-from scripts.search.engine import (
-    PARTS,
-    Find,
-    Hit,
-    Search,
-    checked_query,
-    find_run,
-    open_photo,
-)
+from scripts.search.engine import Find, Hit, Search, checked_query, open_photo
+from scripts.search.runs import PARTS, find_run
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SHEETS = (".png", ".jpg", ".jpeg", ".webp")
 
 
-def save_sheet(path: Path, title: str, engine: Search, hits: Sequence[Hit], photo=None) -> None:
+def save_sheet(
+    path: Path,
+    title: str,
+    engine: Search,
+    hits: Sequence[Hit],
+    photo: Image.Image | None = None,
+) -> None:
     """Write a contact sheet of what ``engine`` found."""
     from scripts.contact_sheet import Cell, contact_sheet
 
@@ -137,10 +139,8 @@ def serve(options: argparse.Namespace) -> None:
         )  # fmt: skip
     first = find_run(options.results, _wanted(options), options.split, options.index)
     top_k = min(options.top_k, page.MAX_ANSWERS)
-    page.serve(
-        options.results, options.data, first, options.index, options.split, top_k,
-        options.host, options.port,
-    )  # fmt: skip
+    runs = page.Runs(options.results, options.data, options.split)
+    page.serve(runs, first, options.index, top_k, options.host, options.port)
 
 
 def _wanted(options: argparse.Namespace) -> dict[str, str | None]:
@@ -154,15 +154,14 @@ def answer(options: argparse.Namespace) -> str:
             "--save", options.save.name, f"a name that ends in {', '.join(SHEETS)}", "rename it"
         )
     photo = open_photo(options.image) if options.image else None
-    query = None if photo else checked_query(options.query)
+    query = "" if photo else checked_query(options.query)
     name = find_run(options.results, _wanted(options), options.split, options.index)
     engine = Search(options.results, options.data, name)
+    find: Find = options.find or ("captions" if photo else "images")
     if photo:
-        find = options.find or "captions"
         hits = engine.by_image(photo, options.top_k, find, options.index)
         asked, title = {"image": options.image.as_posix()}, options.image.name
     else:
-        find = options.find or "images"
         features, cut = engine.encode_text(query)
         hits = engine.best(features, "texts", options.top_k, find, options.index)
         if cut:

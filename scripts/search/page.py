@@ -25,21 +25,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, abort, render_template, request, send_file
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response, abort, current_app, render_template, request, send_file
+from werkzeug.exceptions import HTTPException, NotFound
 
 from scripts.contact_sheet import font_file
 from scripts.job import BadInput
-from scripts.search.engine import (
-    Find,
-    Models,
-    RunName,
-    Search,
-    Side,
-    decode_photo,
-    finished_runs,
-    missing_features,
-)
+from scripts.search.engine import Find, Models, Search, Side, decode_photo
+from scripts.search.runs import RunName, finished_runs, missing_features
 from scripts.search.server import make_server
 from scripts.words import LANGUAGES, read_words
 
@@ -149,6 +141,106 @@ def path_of(run: RunName) -> str:
     return f"{run.dataset}/{run.model}/{run.prompt}/{run.scorer}"
 
 
+class Page:
+    """What the page asks for: a method for each address.
+
+    Parameters
+    ----------
+    runs, first, index, top_k, network_name : see ``make_app``
+    """
+
+    def __init__(
+        self, runs: Runs, first: RunName, index: str | None, top_k: int, network_name: str | None
+    ) -> None:
+        self._runs, self._first, self._index, self._top_k = runs, first, index, top_k
+        self._network_name = network_name
+        self._words = {language: read_words("search", language) for language in LANGUAGES}
+        self._thumbnails: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+
+    def refuse_strangers(self) -> None:
+        """Answer 403 to who may not ask."""
+        # the server judges the head before it reads a body; other servers of the app may not
+        header = partial(request.headers.get, default="")
+        if why := why_refused(request.method, request.path, header, self._network_name):
+            abort(403, why)
+
+    def page(self) -> str:
+        """The page itself, in the language that is asked for."""
+        language = request.args.get("lang", "")
+        if language not in LANGUAGES:
+            wanted = (tag[:2].lower() for tag in request.accept_languages.values())
+            language = next((tag for tag in wanted if tag in LANGUAGES), "en")
+        known, left_out = self._runs.names_and_rest()
+        setup = {
+            "words": self._words,
+            "runs": [asdict(run) | {"path": path} for path, run in known.items()],
+            "first": path_of(self._first),
+            "index": self._index or "",
+            "top_k": self._top_k,
+            "max_upload": MAX_UPLOAD,
+        }
+        counts = sorted({5, 10, 20, 50, MAX_ANSWERS, self._top_k})
+        return render_template(
+            "page.html.j2", setup=setup, say=self._words[language], language=language,
+            left_out=left_out, max_query=MAX_QUERY, counts=counts, top_k=self._top_k,
+        )  # fmt: skip
+
+    def about_run(self) -> dict[str, Any]:
+        """Facts of a run, and captions to begin with."""
+        with self._asked() as engine:
+            return about(engine) | {"examples": examples(engine)}
+
+    def by_sentence(self) -> dict[str, Any]:
+        """Answers to the sentence in the request."""
+        query = request.get_data().decode("utf-8", "replace")
+        if len(query) > MAX_QUERY:
+            abort(413, f"a query of {len(query)} characters; {MAX_QUERY} is the most")
+        k, find = wished("images")
+        with self._asked() as engine:
+            begin = time.perf_counter()
+            features, cut = engine.encode_text(query)
+            return {"cut": cut} | answer(engine, features, "texts", k, find, begin)
+
+    def by_picture(self) -> dict[str, Any]:
+        """Answers to the picture in the request."""
+        photo = decode_photo(request.get_data(), "the picture")
+        k, find = wished("captions")
+        with self._asked() as engine:
+            begin = time.perf_counter()
+            return answer(engine, engine.encode_image(photo), "images", k, find, begin)
+
+    def by_image(self, row: int) -> dict[str, Any]:
+        """Answers to an image of the split."""
+        k, find = wished("captions")
+        with self._asked() as engine:
+            if row >= len(engine.rows.images):
+                abort(404, f"no image {row}: the split has {len(engine.rows.images)}")
+            begin = time.perf_counter()
+            features = engine.encode_image(engine.photo_of(row))
+            asked = {
+                "picture": address(engine, row),
+                "captions_of_query": engine.rows.captions_of(row),
+            }
+            return asked | answer(engine, features, "images", k, find, begin)
+
+    def image(self, digest: str, row: int) -> Response:
+        """An image of the split, small."""
+        # by number only: the page names no file
+        engine = self._runs.of_rows(digest)
+        if engine is None or row >= len(engine.rows.images):
+            raise NotFound("no such image")
+        content = self._thumbnails.get((digest, row)) or thumbnail(engine, row)
+        self._thumbnails[digest, row] = content
+        while len(self._thumbnails) > THUMBNAILS:
+            self._thumbnails.popitem(last=False)
+        response = send_file(io.BytesIO(content), mimetype="image/jpeg")
+        response.headers["Cache-Control"] = "private, max-age=600"
+        return response
+
+    def _asked(self) -> contextlib.AbstractContextManager[Search]:
+        return self._runs.asked(request.args.get("run", ""))
+
+
 def make_app(
     runs: Runs,
     first: RunName,
@@ -169,120 +261,41 @@ def make_app(
     app = Flask(__name__, static_folder=None, template_folder=str(FOLDER))
     app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-    words = {language: read_words("search", language) for language in LANGUAGES}
-    thumbnails: OrderedDict[tuple[str, int], bytes] = OrderedDict()
-
-    @app.before_request
-    def refuse_strangers() -> None:
-        # the server judges the head before it reads a body; other servers of the app may not
-        header = partial(request.headers.get, default="")
-        if why := why_refused(request.method, request.path, header, network_name):
-            abort(403, why)
-
-    @app.after_request
-    def harden(response: Response) -> Response:
-        response.headers.update(HEADERS)
-        response.headers.setdefault("Cache-Control", "no-store")
-        return response
-
-    @app.errorhandler(BadInput)
-    def tell(error: BadInput) -> tuple[dict[str, str], int]:
-        return {"error": str(error)}, 400
-
-    @app.errorhandler(HTTPException)
-    def tell_status(error: HTTPException) -> tuple[dict[str, str], int]:
-        return {"error": error.description or error.name}, error.code or 500
-
-    @app.errorhandler(Exception)
-    def tell_nothing(error: Exception) -> tuple[dict[str, str], int]:
-        app.logger.error("unexpected, please report it", exc_info=error)
-        return {"error": "an unexpected error: the terminal tells more"}, 500
-
-    @app.get("/")
-    def page() -> str:
-        language = request.args.get("lang", "")
-        if language not in LANGUAGES:
-            wanted = (tag[:2].lower() for tag in request.accept_languages.values())
-            language = next((tag for tag in wanted if tag in LANGUAGES), "en")
-        known, left_out = runs.names_and_rest()
-        setup = {
-            "words": words,
-            "runs": [asdict(run) | {"path": path} for path, run in known.items()],
-            "first": path_of(first),
-            "index": index or "",
-            "top_k": top_k,
-            "max_upload": MAX_UPLOAD,
-        }
-        return render_template(
-            "page.html.j2", setup=setup, say=words[language], language=language, left_out=left_out,
-            max_query=MAX_QUERY, counts=sorted({5, 10, 20, 50, MAX_ANSWERS, top_k}), top_k=top_k,
-        )  # fmt: skip
-
-    @app.get("/page.css")
-    def style() -> Response:
-        return send_file(FOLDER / "page.css", mimetype="text/css")
-
-    @app.get("/page.js")
-    def script() -> Response:
-        return send_file(FOLDER / "page.js", mimetype="text/javascript")
-
-    @app.get("/han.otf")
-    def type_of_chinese() -> Response:
-        return send_file(font_file(), mimetype="font/otf", max_age=86400)
-
-    @app.get("/api/run")
-    def about_run() -> dict[str, Any]:
-        with runs.asked(request.args.get("run", "")) as engine:
-            return about(engine) | {"examples": examples(engine)}
-
-    @app.post("/api/sentence")
-    def by_sentence() -> dict[str, Any]:
-        query = request.get_data().decode("utf-8", "replace")
-        if len(query) > MAX_QUERY:
-            abort(413, f"a query of {len(query)} characters; {MAX_QUERY} is the most")
-        k, find = wished("images")
-        with runs.asked(request.args.get("run", "")) as engine:
-            begin = time.perf_counter()
-            features, cut = engine.encode_text(query)
-            return {"cut": cut} | answer(engine, features, "texts", k, find, begin)
-
-    @app.post("/api/picture")
-    def by_picture() -> dict[str, Any]:
-        photo = decode_photo(request.get_data(), "the picture")
-        k, find = wished("captions")
-        with runs.asked(request.args.get("run", "")) as engine:
-            begin = time.perf_counter()
-            return answer(engine, engine.encode_image(photo), "images", k, find, begin)
-
-    @app.post("/api/image/<int:row>")
-    def by_image(row: int) -> dict[str, Any]:
-        k, find = wished("captions")
-        with runs.asked(request.args.get("run", "")) as engine:
-            if row >= len(engine.rows.images):
-                abort(404, f"no image {row}: the split has {len(engine.rows.images)}")
-            begin = time.perf_counter()
-            features = engine.encode_image(engine.photo_of(row))
-            asked = {
-                "picture": address(engine, row),
-                "captions_of_query": engine.rows.captions_of(row),
-            }
-            return asked | answer(engine, features, "images", k, find, begin)
-
-    @app.get("/images/<digest>/<int:row>")
-    def image(digest: str, row: int) -> Response:
-        # by number only: the page names no file
-        engine = runs.of_rows(digest)
-        if engine is None or row >= len(engine.rows.images):
-            abort(404, "no such image")
-        content = thumbnails.get((digest, row)) or thumbnail(engine, row)
-        thumbnails[digest, row] = content
-        while len(thumbnails) > THUMBNAILS:
-            thumbnails.popitem(last=False)
-        response = send_file(io.BytesIO(content), mimetype="image/jpeg")
-        response.headers["Cache-Control"] = "private, max-age=600"
-        return response
-
+    page = Page(runs, first, index, top_k, network_name)
+    app.before_request(page.refuse_strangers)
+    app.after_request(_hardened)
+    app.register_error_handler(BadInput, lambda error: ({"error": str(error)}, 400))
+    app.register_error_handler(HTTPException, _status_told)
+    app.register_error_handler(Exception, _nothing_told)
+    app.get("/")(page.page)
+    # an address, the file there, its kind, and for how many seconds a browser may keep it
+    for name, path, kind, age in (
+        ("page.css", FOLDER / "page.css", "text/css", None),
+        ("page.js", FOLDER / "page.js", "text/javascript", None),
+        ("han.otf", font_file(), "font/otf", 86400),
+    ):
+        app.add_url_rule(f"/{name}", name, partial(send_file, path, mimetype=kind, max_age=age))
+    app.get("/api/run")(page.about_run)
+    app.post("/api/sentence")(page.by_sentence)
+    app.post("/api/picture")(page.by_picture)
+    app.post("/api/image/<int:row>")(page.by_image)
+    app.get("/images/<digest>/<int:row>")(page.image)
     return app
+
+
+def _hardened(response: Response) -> Response:
+    response.headers.update(HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _status_told(error: HTTPException) -> tuple[dict[str, str], int]:
+    return {"error": error.description or error.name}, error.code or 500
+
+
+def _nothing_told(error: Exception) -> tuple[dict[str, str], int]:
+    current_app.logger.error("unexpected, please report it", exc_info=error)
+    return {"error": "an unexpected error: the terminal tells more"}, 500
 
 
 def answer(
@@ -353,6 +366,7 @@ def why_refused(
 
     Parameters
     ----------
+    method, path : of the request
     header : the value of a header by its name, "" where it is not there
     network_name : see ``is_this_machine``
     """
@@ -430,13 +444,12 @@ def open_browser(address: str) -> None:
 
 
 def serve(
-    results: Path, data: Path, first: RunName, index: str | None, split: str | None, top_k: int,
-    host: str, port: int | None,
-) -> None:  # fmt: skip
+    runs: Runs, first: RunName, index: str | None, top_k: int, host: str, port: int | None
+) -> None:
     """Answer until Ctrl-C; ``listen`` says what is raised."""
     listener = listen(host, port)
-    runs = Runs(results, data, split)
-    network_name = None if is_loopback(host) else socket.gethostname()
+    machine = socket.gethostname()
+    network_name = None if is_loopback(host) else machine
     app = make_app(runs, first, index, top_k, network_name)
     # a page asks for its pictures all at once: that they queue is no news
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
@@ -444,7 +457,7 @@ def serve(
     server = make_server(app, listener, refuse, MAX_UPLOAD, HEADERS)
     shown = f"[{host}]" if ":" in host else host
     if host in ("0.0.0.0", "::"):  # noqa: S104 all of this machine's addresses, which are no address
-        shown = network_name
+        shown = machine
     address = f"http://{shown}:{listener.getsockname()[1]}/"
     if network_name is not None:
         print(

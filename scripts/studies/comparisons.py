@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.measures import HEADLINE
-from scripts.studies.table import Row, row
+from scripts.studies.table import About, Row, row
 
 
 def read_pairs(path: str | Path) -> list[dict[str, str]]:
@@ -36,20 +36,9 @@ def comparison_rows(pairs: Sequence[Mapping[str, Any]], family: str) -> list[Row
         if pair["family"] != family:
             continue
         run, queries = (pair["model"], pair["prompt"], pair["scorer"]), int(pair["queries"])
+        about = About(run, pair["direction"], pair[family])
         for measure in HEADLINE:
             interval = float(pair[f"{measure}_low"]), float(pair[f"{measure}_high"])
-            found.append(
-                row(
-                    run,
-                    pair["direction"],
-                    measure,
-                    float(pair[measure]),
-                    queries,
-                    group=pair[family],
-                    interval=interval,
-                )
-            )
-        found.append(
-            row(run, pair["direction"], "p_holm", float(pair["p_holm"]), queries, pair[family])
-        )
+            found.append(row(about, measure, float(pair[measure]), queries, interval))
+        found.append(row(about, "p_holm", float(pair["p_holm"]), queries))
     return found

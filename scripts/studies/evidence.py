@@ -92,6 +92,7 @@ def likeness(texts: np.ndarray, rows: Rows, caption: np.ndarray, image: np.ndarr
     Parameters
     ----------
     texts : (m, d) float32, rows of unit length
+    rows : images and captions
     caption, image : (p,) the pairs
 
     Returns
@@ -140,6 +141,7 @@ def mentions_of(rows: Rows, words: Words) -> Mentions:
 
     Parameters
     ----------
+    rows : images and captions
     words : name -> the words that stand for it
     """
     patterns = [pattern_of(some) for some in words.values()]
@@ -155,6 +157,7 @@ def differing(mentions: Mentions, caption: np.ndarray, image: np.ndarray) -> lis
 
     Parameters
     ----------
+    mentions : of all captions
     caption, image : (p,) the pairs
 
     Returns

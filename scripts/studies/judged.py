@@ -77,14 +77,14 @@ def read_judgments(path: str | Path, rows: Rows) -> Judgments:
                 expected = f"a caption of {caption_image}, which has {there}"
                 raise BadInput(where, f"caption {place}", expected, again)
             found.append((row_of[image], caption, source, *entry[2:]))
-    image, caption, source, rating, votes = zip(*found, strict=True) if found else [()] * 5
-    images, captions = np.array(image, dtype=np.int64), np.array(caption, dtype=np.int64)
+    images = np.array([one[0] for one in found], dtype=np.int64)
+    captions = np.array([one[1] for one in found], dtype=np.int64)
     return Judgments(
         image=images,
         caption=captions,
-        source=np.array(source, dtype=str),
-        rating=np.array(rating, dtype=np.float64),
-        votes=np.array(votes, dtype=np.int64),
+        source=np.array([one[2] for one in found], dtype=str),
+        rating=np.array([one[3] for one in found], dtype=np.float64),
+        votes=np.array([one[4] for one in found], dtype=np.int64),
         own=rows.image_of_caption[captions] == images,
     )
 
@@ -151,6 +151,7 @@ def relevance(rows: Rows, extra: np.ndarray) -> dict[str, sparse.csr_array]:
 
     Parameters
     ----------
+    rows : images and captions
     extra : (a, 2) rows of caption and image; pairs may repeat and may be those of ``rows``
 
     Returns

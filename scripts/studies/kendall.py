@@ -72,6 +72,7 @@ def taus(counts: PairCounts, copies: np.ndarray, variant: Variant) -> np.ndarray
 
     Parameters
     ----------
+    counts : from ``pair_counts``, of n images
     copies : (b, n) how often each image is drawn
     variant : "b" or "c", as in ``scipy.stats.kendalltau``
 
@@ -107,6 +108,8 @@ def interval_of_tau(
     ----------
     scores, ratings : (p,)
     image : (p,) the image of each row; those without a row play no part
+    variant : see ``taus``
+    resampling : of the images
     """
     image = np.unique(image, return_inverse=True)[1]
     counts = pair_counts(scores, ratings, image)

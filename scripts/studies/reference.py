@@ -13,7 +13,8 @@ import numpy as np
 from scripts.data.rows import Rows, read_rows
 from scripts.encode.stored import read_features
 from scripts.evaluate.runs import Run, read_run
-from scripts.retrieve.scorers import Arrays, load_scorer, transform
+from scripts.retrieve.arrays import Arrays
+from scripts.retrieve.scorers import load_scorer, transform
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def read_references(files: Any, split: str) -> list[Reference]:
     ----------
     files : captions and splits, and, a path for each model in the same order, rankings, scorers,
         images, images_sidecars, texts, texts_sidecars
+    split : that the runs are of
     """
     rows = read_rows(files.captions, files.splits, split)
     return [

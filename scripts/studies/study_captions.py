@@ -19,13 +19,13 @@ import numpy as np
 
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import first_captions
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 from scripts.measures import HEADLINE, headline
 from scripts.retrieve.ranking import dots
 from scripts.retrieve.scorers import map_gallery, map_queries
 from scripts.studies.ahead import ahead_of, ranks_of_one
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, mean_rows, recall_rows, write_rows
+from scripts.studies.table import About, Row, mean_rows, recall_rows, write_rows
 from scripts.studies.words import words_in
 
 # every number of captions up to here; beyond, where an image has so many, twice the one before
@@ -68,13 +68,10 @@ def length_rows(reference: Reference, parts: int, resampling: Resampling) -> lis
     for part in range(part_of.max() + 1):
         own = part_of == part
         found += recall_rows(
-            reference.run,
-            "text_to_image",
+            About(reference.run, "text_to_image", "length", round(float(lengths[own].mean()), 2)),
             ranks[own],
             rows.image_of_caption[own],
             resampling,
-            group="length",
-            x=round(float(lengths[own].mean()), 2),
         )
     return found
 
@@ -223,31 +220,25 @@ def number_rows(reference: Reference, draws: int, resampling: Resampling) -> lis
     for k in numbers:
         images, values = together_values(reference, k, draws, resampling.seed)
         found += mean_rows(
-            reference.run,
-            "text_to_image",
+            About(reference.run, "text_to_image", "captions together", k),
             HEADLINE,
             values,
             images,
             resampling,
-            group="captions together",
-            x=k,
         )
     per_image = per_image_values(reference, numbers, draws, resampling.seed)
     for k, values in per_image.items():
         found += mean_rows(
-            reference.run,
-            "image_to_text",
+            About(reference.run, "image_to_text", "captions per image", k),
             HEADLINE,
             values,
             np.arange(len(counts)),
             resampling,
-            group="captions per image",
-            x=k,
         )
     return found
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     params = snakemake.params
     resampling = Resampling(params.resamples, params.seed)

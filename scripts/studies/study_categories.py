@@ -14,10 +14,10 @@ import numpy as np
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import DIGITS, Resampling
 from scripts.evaluate.runs import images_of_queries
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 from scripts.protocol import DIRECTIONS
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, recall_rows, write_rows
+from scripts.studies.table import About, Row, recall_rows, write_rows
 from scripts.studies.words import pattern_of, words_of
 
 # images that a cluster must have on average
@@ -232,11 +232,11 @@ def _rows_of(
         if own.sum() < least:
             continue
         ranks, images = reference.run.ranks[way][own], images_of_queries(way, reference.rows)[own]
-        found += recall_rows(reference.run, way, ranks, images, resampling, group)
+        found += recall_rows(About(reference.run, way, group), ranks, images, resampling)
     return found
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     params = snakemake.params
     resampling = Resampling(params.resamples, params.seed)

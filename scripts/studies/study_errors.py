@@ -34,7 +34,7 @@ import numpy as np
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
 from scripts.evaluate.runs import images_of_queries
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 from scripts.protocol import DIRECTIONS, TIE
 from scripts.studies.evidence import (
     Mentions,
@@ -47,7 +47,7 @@ from scripts.studies.evidence import (
 )
 from scripts.studies.judged import accepted, read_judgments
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, row, write_rows
+from scripts.studies.table import About, Row, row, write_rows
 from scripts.studies.words import unsaid, words_in
 
 KINDS = (
@@ -82,6 +82,7 @@ def failures_of(
 
     Parameters
     ----------
+    reference, direction : whose misses
     fitting : (a, 2) rows of a caption and of an image that people said it fits
     mentions : part of the lexicon (a key of ``PARTS``) -> what captions speak of
     far : share of the gallery beyond which a right answer is far off
@@ -205,18 +206,13 @@ def error_rows(
     for kind, column, interval in zip(kinds, values.T, bounds, strict=True):
         count = int(column.sum())
         median = float(np.median(ranks[column > 0])) if count else float("nan")
-        table.append(
-            row(
-                *(reference.run, direction, "share", float(column.mean()), count),
-                group=kind,
-                interval=interval,
-            )
-        )
-        table.append(row(reference.run, direction, "median_rank", median, count, group=kind))
+        about = About(reference.run, direction, kind)
+        table.append(row(about, "share", float(column.mean()), count, interval))
+        table.append(row(about, "median_rank", median, count))
     return table
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     resampling = Resampling(params.resamples, params.seed)

@@ -16,13 +16,13 @@ import numpy as np
 
 from scripts.evaluate.intervals import Resampling, interval_of_means
 from scripts.evaluate.runs import images_of_queries
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 from scripts.measures import RECALLS
 from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.retrieve.ranking import dots
 from scripts.studies.ahead import ahead_of
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, row, write_rows
+from scripts.studies.table import About, Row, row, write_rows
 
 DEEPEST = max(DEPTHS)
 # queries at a time: 16 MB for the ways of each to draw others
@@ -34,7 +34,8 @@ def others_of_captions(ranks: np.ndarray, images: int) -> np.ndarray:
 
     Parameters
     ----------
-    ranks : (m,) integers from 1, of each caption's own image among ``images``
+    ranks : (m,) integers from 1, of each caption's own image
+    images : how many there are
 
     Returns
     -------
@@ -155,13 +156,13 @@ def gallery_rows(reference: Reference, sizes: list[int], resampling: Resampling)
         bounds = interval_of_means(values, images_of_queries(way, rows), resampling)
         labels = [(size, measure) for size in sizes for measure in RECALLS]
         found += [
-            row(reference.run, way, measure, column.mean(), len(values), "", size, interval)
+            row(About(reference.run, way, x=size), measure, column.mean(), len(values), interval)
             for (size, measure), column, interval in zip(labels, values.T, bounds, strict=True)
         ]
     return found
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     params = snakemake.params
     resampling = Resampling(params.resamples, params.seed)

@@ -17,10 +17,10 @@ import numpy as np
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import Run, images_of_queries, read_run
-from scripts.job import BadInput, log, run
+from scripts.job import BadInput, Snakemake, log, run
 from scripts.protocol import DIRECTIONS
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, mean_rows, row, write_rows
+from scripts.studies.table import About, Row, mean_rows, row, write_rows
 
 HUB_COLUMNS = (
     *("model", "prompt", "scorer", "direction", "neighbours", "queries", "place"),
@@ -44,8 +44,8 @@ def gap_rows(reference: Reference, resampling: Resampling) -> list[Row]:
     gap = float(np.linalg.norm(images.mean(axis=0) - texts.mean(axis=0)))
     interval = jackknife_interval(gap, gaps_without(images, texts, own))
     return [
-        row(reference.run, "", "gap", gap, len(texts), interval=interval),
-        *mean_rows(reference.run, "", measures, values, own, resampling),
+        row(About(reference.run, ""), "gap", gap, len(texts), interval),
+        *mean_rows(About(reference.run, ""), measures, values, own, resampling),
     ]
 
 
@@ -139,11 +139,11 @@ def hubness_rows(run_: Run, rows: Rows, direction: str, neighbours: int) -> list
     value = skewness(counts)
     without = skewness_without(lists, images_of_queries(direction, rows), gallery)
     interval = jackknife_interval(value, without)
-    about = {"queries": len(lists), "x": lists.shape[1]}
+    about = About(run_, direction, x=lists.shape[1])
     return [
-        row(run_, direction, "skewness", value, interval=interval, **about),
-        row(run_, direction, "antihubs", float((counts == 0).mean()), **about),
-        row(run_, direction, "largest", float(counts.max()), **about),
+        row(about, "skewness", value, len(lists), interval),
+        row(about, "antihubs", float((counts == 0).mean()), len(lists)),
+        row(about, "largest", float(counts.max()), len(lists)),
     ]
 
 
@@ -159,6 +159,8 @@ def hub_rows(
 
     Parameters
     ----------
+    run_, rows, direction : whose lists
+    neighbours : length of the lists
     hubs : how many
     reference : item -> its place among the hubs of the reference run; its own where not given
 
@@ -218,7 +220,7 @@ def all_hubs(references: list[Reference], runs: list[Run], neighbours: int, hubs
     return found
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     resampling = Resampling(params.resamples, params.seed)

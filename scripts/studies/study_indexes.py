@@ -16,13 +16,15 @@ best, so that equals may stand for each other. Build times and latencies are of 
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import images_of_queries
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 from scripts.measures import RECALLS, hits
 from scripts.protocol import DEPTHS, DIRECTIONS, reaches
 from scripts.retrieve.indexes import build, memory_of, read_index, search
@@ -30,7 +32,7 @@ from scripts.retrieve.kinds import GALLERY, unit
 from scripts.retrieve.ranking import dots, top_k
 from scripts.retrieve.scorers import map_gallery
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, mean_rows, write_rows
+from scripts.studies.table import About, Row, mean_rows, write_rows
 
 EXACT = "exact"
 DEPTH = max(DEPTHS)
@@ -48,6 +50,15 @@ COSTS = (
 Answer = tuple[np.ndarray, np.ndarray]
 
 
+class Cost(NamedTuple):
+    """What it takes to answer in a gallery of so many items."""
+
+    items: int
+    latency_ms: float
+    bytes: int
+    build_s: float
+
+
 def distractors(features: np.ndarray, count: int, spread: float, seed: int) -> Iterator[np.ndarray]:
     """Simulated items, (``AT_ONCE``, d) float32 at a time; those of few are the first of many.
 
@@ -58,7 +69,9 @@ def distractors(features: np.ndarray, count: int, spread: float, seed: int) -> I
     Parameters
     ----------
     features : (n, d) float32, rows of unit length, n at least 2
+    count : how many
     spread : share of the difference of two items that a third is perturbed by
+    seed : of the draws
     """
     lot = np.random.default_rng(seed)
     n = len(features)
@@ -99,6 +112,7 @@ def found_of_exact(
     ----------
     rows : (q, k) gallery rows, best first, -1 where nothing was found
     exact : (q, k) exact scores, best first
+    queries, gallery : (q, d) and (m, d) float32
     """
     depth = min(DEPTH, exact.shape[1])
     rows = rows[:, :depth]
@@ -141,85 +155,109 @@ def latency_of(ask: Callable[[np.ndarray], Any], queries: np.ndarray) -> float:
     return 1000 * float(np.median(rounds[1:])) / len(some)
 
 
+@dataclass
+class Told:
+    """What is told of the indexes of one direction.
+
+    Attributes
+    ----------
+    reference, direction : whose queries and items
+    queries, gallery : mapped; the items of every gallery are the first of these
+    resampling : of the intervals
+    found, costs : rows of what was found, in the shape of a study, and of what it cost
+    """
+
+    reference: Reference
+    direction: str
+    queries: np.ndarray
+    gallery: np.ndarray
+    resampling: Resampling
+    found: list[Row] = field(default_factory=list)
+    costs: list[Row] = field(default_factory=list)
+
+    def add(self, index: str, kind: str, answer: Answer, exact: Answer, cost: Cost) -> None:
+        """Tell of what an index, or the exact ranking, answered and cost in one gallery."""
+        rows, key = self.reference.rows, self.reference.run.key
+        own = images_of_items(self.direction, self.reference)
+        image_of_item = np.full(cost.items, -1)
+        image_of_item[: len(own)] = own
+        asking = images_of_queries(self.direction, rows)
+        ranks = ranks_in_lists(*answer, image_of_item, asking)
+        share = found_of_exact(answer[0], exact[1], self.queries, self.gallery)
+        values = dict(zip(RECALLS, (hits(ranks, depth) for depth in DEPTHS), strict=True))
+        if index != EXACT:
+            values = {FOUND: share, **values}
+        about = About(self.reference.run, self.direction, index, cost.items)
+        columns = np.stack([*values.values()], axis=1)
+        self.found += mean_rows(about, list(values), columns, asking, self.resampling)
+        self.costs.append(
+            {
+                **dict(zip(COSTS[:3], key, strict=True)),
+                "direction": self.direction, "index": index, "kind": kind,
+                "items": cost.items, "simulated": cost.items - len(own),
+                FOUND: round(float(share.mean()), 6),
+                "latency_ms": round(cost.latency_ms, 4),
+                "memory_mb": round(cost.bytes / 2**20, 4),
+                "build_s": round(cost.build_s, 4),
+                "queries": min(TIMED, len(self.queries)), "rounds": ROUNDS,
+            }
+        )  # fmt: skip
+        log.info(
+            "%s, %d items, %s: %.1f%% found, %.3f ms, %.1f MB, %.1f s",
+            *(self.direction, cost.items, index, 100 * share.mean()),
+            *(cost.latency_ms, cost.bytes / 2**20, cost.build_s),
+        )
+
+
 def compared(
     reference: Reference,
     direction: str,
-    sizes: list[int],
     indexes: Mapping[str, Mapping[str, Any]],
     files: Mapping[tuple[str, str], tuple[str, str]],
     settings: Mapping[str, Any],
     resampling: Resampling,
-) -> tuple[list[Row], list[Row]]:
-    """Rows of one direction: what was found, in the shape of a study, and what it cost.
+) -> Told:
+    """What is told of one direction.
 
     Parameters
     ----------
-    sizes : items to fill the gallery up to
+    reference, direction : whose queries and items
     indexes : name -> its entry in the configuration
     files : name and direction -> index and sidecar that were built of the run's own gallery
-    settings : spread, seed
+    settings : sizes (items to fill the gallery up to), spread, seed
+    resampling : of the intervals
     """
     from threadpoolctl import threadpool_limits
 
-    rows = reference.rows
-    own = len(rows.images if direction == "text_to_image" else rows.captions)
+    own = len(images_of_items(direction, reference))
     # with one item there is no difference to move it by
-    sizes = [own, *sorted({size for size in sizes if size > own and own > 1})]
+    sizes = [own, *sorted({size for size in settings["sizes"] if size > own and own > 1})]
     queries, everything = filled_up(
         reference, direction, sizes[-1], settings["spread"], settings["seed"]
     )
-    image_of_item = np.full(sizes[-1], -1)
-    image_of_item[:own] = images_of_items(direction, reference)
-    asking = images_of_queries(direction, rows)
-    found: list[Row] = []
-    costs: list[Row] = []
+    told = Told(reference, direction, queries, everything, resampling)
     build("flat", {}, everything[:1])  # faiss is loaded once, and not on the first index's account
     for size in sizes:
         gallery = everything[:size]
         exact = top_k(queries, gallery, LISTED)
-
-        def tell(name: str, answer: Answer, cost: dict[str, float], size=size, exact=exact) -> None:
-            ranks = ranks_in_lists(*answer, image_of_item, asking)
-            values = [hits(ranks, depth) for depth in DEPTHS]
-            share = found_of_exact(answer[0], exact[1], queries, everything)
-            measures = RECALLS if name == EXACT else (FOUND, *RECALLS)
-            values = values if name == EXACT else [share, *values]
-            found.extend(
-                mean_rows(
-                    reference.run, direction, measures, np.stack(values, axis=1), asking,
-                    resampling, name, size,
-                )
-            )  # fmt: skip
-            key = dict(zip(COSTS[:3], reference.run.key, strict=True))
-            costs.append(
-                {
-                    **key, "direction": direction, "index": name,
-                    "kind": indexes[name]["kind"] if name in indexes else EXACT,
-                    "items": size, "simulated": size - own, FOUND: round(float(share.mean()), 6),
-                    **{what: round(value, 4) for what, value in cost.items()},
-                    "queries": min(TIMED, len(queries)), "rounds": ROUNDS,
-                }
-            )  # fmt: skip
-            log.info(
-                "%s, %d items, %s: %.1f%% found, %.3f ms, %.1f MB, %.1f s",
-                *(direction, size, name, 100 * share.mean(), *cost.values()),
-            )
-
         with threadpool_limits(limits=1):
-            latency = latency_of(
-                lambda query, gallery=gallery: top_k(query, gallery, DEPTH), queries
-            )
-        tell(EXACT, exact, costs_of(latency, gallery.nbytes, 0.0))
+            latency = latency_of(partial(_exact, gallery), queries)
+        told.add(EXACT, EXACT, exact, exact, Cost(size, latency, gallery.nbytes, 0.0))
         for name, entry in indexes.items():
             started = time.perf_counter()
             index = build(entry["kind"], entry, gallery)
             seconds = time.perf_counter() - started
             if size == own:  # the very file that a search asks
-                index, _ = read_index(*files[name, direction], rows.digest)
+                index, _ = read_index(*files[name, direction], reference.rows.digest)
             answer = search(index, queries, LISTED, threads=1)
-            latency = latency_of(lambda query, index=index: search(index, query, DEPTH, 1), queries)
-            tell(name, answer, costs_of(latency, memory_of(index), seconds))
-    return found, costs
+            latency = latency_of(partial(search, index, k=DEPTH, threads=1), queries)
+            cost = Cost(size, latency, memory_of(index), seconds)
+            told.add(name, entry["kind"], answer, exact, cost)
+    return told
+
+
+def _exact(gallery: np.ndarray, queries: np.ndarray) -> Answer:
+    return top_k(queries, gallery, DEPTH)
 
 
 def images_of_items(direction: str, reference: Reference) -> np.ndarray:
@@ -228,32 +266,20 @@ def images_of_items(direction: str, reference: Reference) -> np.ndarray:
     return np.arange(len(rows.images)) if direction == "text_to_image" else rows.image_of_caption
 
 
-def costs_of(latency: float, size: int, seconds: float) -> dict[str, float]:
-    """What an index costs, by column; memory in units of 2**20 bytes."""
-    return {"latency_ms": latency, "memory_mb": size / 2**20, "build_s": seconds}
-
-
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     places = [(name, way) for name in params.indexes for way in DIRECTIONS]
     built = dict(zip(places, zip(files.indexes, files.index_sidecars, strict=True), strict=True))
-    settings = {"spread": params.spread, "seed": params.seed}
+    settings = {"sizes": params.sizes, "spread": params.spread, "seed": params.seed}
     resampling = Resampling(params.resamples, params.seed)
-    found, costs = [], []
+    found: list[Row] = []
+    costs: list[Row] = []
     for reference in read_references(files, params.split):
         for direction in DIRECTIONS:
-            some, cost = compared(
-                reference,
-                direction,
-                list(params.sizes),
-                params.indexes,
-                built,
-                settings,
-                resampling,
-            )
-            found += some
-            costs += cost
+            told = compared(reference, direction, params.indexes, built, settings, resampling)
+            found += told.found
+            costs += told.costs
     # by size, whichever direction has it, so that the lines of the report's table are in order
     write_rows(snakemake.output.table, sorted(found, key=lambda row: row["x"]))
     write_rows(snakemake.output.costs, costs, COSTS)

@@ -11,15 +11,15 @@ import numpy as np
 
 from scripts.encode.stored import read_features
 from scripts.evaluate.intervals import Resampling
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 from scripts.retrieve.ranking import dots
 from scripts.studies.judged import Judgments, read_judgments
-from scripts.studies.kendall import interval_of_tau
+from scripts.studies.kendall import Variant, interval_of_tau
 from scripts.studies.reference import read_references
-from scripts.studies.table import Row, row, write_rows
+from scripts.studies.table import About, Row, row, write_rows
 
 WEIGHT = 2.5
-VARIANTS = {"expert": "c", "crowd": "b", "grammar": "c"}
+VARIANTS: dict[str, Variant] = {"expert": "c", "crowd": "b", "grammar": "c"}
 # the score is the cosine itself, whatever scorer the reference run has
 SCORER = "cosine"
 
@@ -31,6 +31,7 @@ def clip_scores(images: np.ndarray, texts: np.ndarray, judgments: Judgments) -> 
     ----------
     images : (n, d) float32, rows of unit length
     texts : (m, d) float32, rows of unit length, of captions in CLIPScore's prompt
+    judgments : p of them
     """
     return WEIGHT * np.maximum(dots(texts, images, judgments.caption, judgments.image), 0.0)
 
@@ -42,7 +43,10 @@ def judgment_rows(
 
     Parameters
     ----------
+    model, prompt : of the scores
     scores : (p,) the model's, of each rating
+    judgments : p of them
+    resampling : of the intervals
     """
     from scipy.stats import kendalltau
 
@@ -56,19 +60,17 @@ def judgment_rows(
             interval = interval_of_tau(score, rating, judgments.image[chosen], variant, resampling)
             found.append(
                 row(
-                    (model, prompt, SCORER),
-                    "",
+                    About((model, prompt, SCORER), "", f"{source}, self pairs {self_pairs}"),
                     f"tau_{variant}",
                     kendalltau(score, rating, variant=variant).statistic,
                     len(score),
-                    f"{source}, self pairs {self_pairs}",
-                    interval=interval,
+                    interval,
                 )
             )
     return found
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     references = read_references(files, params.split)

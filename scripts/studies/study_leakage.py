@@ -16,11 +16,11 @@ from scripts.data.rows import Rows, read_captions, read_splits, rows_of
 from scripts.encode.stored import read_features
 from scripts.evaluate.intervals import DIGITS, Resampling
 from scripts.evaluate.runs import images_of_queries
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 from scripts.protocol import DIRECTIONS, TIE, reaches
 from scripts.retrieve.ranking import BYTES_PER_SCORE, DOUBT, dots
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, recall_rows, row, write_rows
+from scripts.studies.table import About, Row, recall_rows, row, write_rows
 
 OTHERS = ("train", "val")
 PAIR_COLUMNS = ("model", "test_image", "other_split", "other_image", "cosine", "identical")
@@ -89,6 +89,8 @@ def with_identical(
 
     Parameters
     ----------
+    pairs : that are near
+    images, others : (n, d) and (p, d) float32, of test and of the other split
     same : rows of test and of the other split with the same bytes
     """
     listed = set(zip(pairs.test.tolist(), pairs.other.tolist(), strict=True))
@@ -129,14 +131,21 @@ def leakage_rows(
 
     Parameters
     ----------
+    reference : the run
     near : (n,) whether an image of test has a near-duplicate in another split
     shared : (m,) whether a caption of test stands in another split
+    resampling : of the intervals
     """
     rows, run_ = reference.rows, reference.run
     with_shared = np.bincount(rows.image_of_caption, weights=shared) > 0
     found = [
-        row(run_, "image_to_text", "near_duplicates", near.sum(), len(near), "all queries"),
-        row(run_, "text_to_image", "shared_captions", shared.sum(), len(shared), "all queries"),
+        row(About(run_, "image_to_text", "all queries"), "near_duplicates", near.sum(), len(near)),
+        row(
+            About(run_, "text_to_image", "all queries"),
+            "shared_captions",
+            shared.sum(),
+            len(shared),
+        ),
     ]
     for way in DIRECTIONS:
         images = images_of_queries(way, rows)
@@ -147,7 +156,7 @@ def leakage_rows(
         }
         for group, kept in kept_of_group.items():
             ranks = run_.ranks[way][kept]
-            found += recall_rows(run_, way, ranks, images[kept], resampling, group)
+            found += recall_rows(About(run_, way, group), ranks, images[kept], resampling)
     return found
 
 
@@ -160,7 +169,7 @@ def read_others(captions: str, splits: str) -> dict[str, Rows]:
     }
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     resampling = Resampling(params.resamples, params.seed)

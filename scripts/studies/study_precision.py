@@ -21,13 +21,13 @@ from scripts.evaluate.intervals import (
     randomisation_p,
 )
 from scripts.evaluate.runs import images_of_queries, measures_of
-from scripts.job import log, read_json, run
+from scripts.job import Snakemake, log, read_json, run
 from scripts.measures import MEANS, MEASURES, MEDIANS, SUMS
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.arrays import Arrays
 from scripts.retrieve.scorers import load_scorer
 from scripts.retrieve.similarity import rankings_of
-from scripts.studies.table import P_OF, Row, row, write_rows
+from scripts.studies.table import P_OF, About, Row, row, write_rows
 
 COMPARED = (*MEANS, *MEDIANS)
 
@@ -61,7 +61,8 @@ def measured(values: Values, rows: Rows, resampling: Resampling) -> dict[str, Me
             np.append(means.mean(axis=0), np.median(middles, axis=0)),
             np.column_stack([bootstrap_means(means, images, resampling), *medians]),
         )
-    return found | {"": tuple(map(_sums, *found.values()))}
+    sums, samples = (_sums(*pair) for pair in zip(*found.values(), strict=True))
+    return found | {"": (sums, samples)}
 
 
 def _sums(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -98,13 +99,15 @@ def precision_rows(
     ----------
     key : model, prompt and scorer of the run
     features : by precision
+    rows, scorer : of the run
+    resampling : of the intervals
     flips : draws of signs of a randomisation test, with the seed of ``resampling``
     """
     (first, reference), *others = features.items()
     values_before = values_of(reference, rows, scorer)
     before = measured(values_before, rows, resampling)
     queries = {"text_to_image": len(rows.captions), "image_to_text": len(rows.images)}
-    table = [row(key, way, "least_cosine", 1.0, queries[way], first) for way in DIRECTIONS]
+    table = [row(About(key, way, first), "least_cosine", 1.0, queries[way]) for way in DIRECTIONS]
     for name, own in others:
         values_after = values_of(own, rows, scorer)
         after = measured(values_after, rows, resampling)
@@ -115,22 +118,23 @@ def precision_rows(
             for one, other in zip(reference, own, strict=True)
         )
         for way, cosine in (("text_to_image", texts), ("image_to_text", images)):
+            about = About(key, way, name)
             values, samples = (new - old for new, old in zip(after[way], before[way], strict=True))
             table += [
-                row(key, way, measure, value, queries[way], name, interval=interval)
+                row(about, measure, value, queries[way], interval)
                 for measure, value, interval in zip(
                     COMPARED, values.tolist(), percentile_interval(samples), strict=True
                 )
             ]
             table += [
-                row(key, way, f"{P_OF}{measure}", value, queries[way], name)
+                row(about, f"{P_OF}{measure}", value, queries[way])
                 for measure, value in zip(MEANS, p[way].tolist(), strict=True)
             ]
-            table.append(row(key, way, "least_cosine", cosine, queries[way], name))
+            table.append(row(about, "least_cosine", cosine, queries[way]))
         values, samples = (new - old for new, old in zip(after[""], before[""], strict=True))
         both = queries["image_to_text"]
         table += [
-            row(key, "", measure, value, both, name, interval=interval)
+            row(About(key, "", name), measure, value, both, interval)
             for measure, value, interval in zip(
                 SUMS, values.tolist(), percentile_interval(samples), strict=True
             )
@@ -138,7 +142,7 @@ def precision_rows(
     return table
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     rows = read_rows(files.captions, files.splits, params.split)

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.job import BadInput, log, read_json, run
-from scripts.studies.table import Row, row, write_rows
+from scripts.job import BadInput, Snakemake, log, read_json, run
+from scripts.studies.table import About, Row, row, write_rows
 
 COLUMNS = (
     *("dataset", "split", "images", "repo", "model_name"),
@@ -91,10 +91,11 @@ def published_rows(
             group = f"{figure['model_name']} ({short_name(figure['source'])})"
             low, high = (float(measured[f"{measure}_{end}"]) for end in ("low", "high"))
             mine = float(measured[measure])
+            about = About(key, way, group)
             found += [
-                row(key, way, measure, mine, queries, group, interval=(low, high)),
-                row(key, way, "published", theirs, queries, group),
-                row(key, way, "within", float(low <= theirs <= high), queries, group),
+                row(about, measure, mine, queries, (low, high)),
+                row(about, "published", theirs, queries),
+                row(about, "within", float(low <= theirs <= high), queries),
             ]
     return found
 
@@ -113,6 +114,7 @@ def comparable(
 
     Parameters
     ----------
+    metrics : rows of metrics.csv
     templates : (model, prompt) -> the prompt's templates
     scorers : names of scorers that are plain cosines
     """
@@ -124,7 +126,7 @@ def comparable(
     ]
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     repos = {about["model"]: about["repo"] for about in map(read_json, files.models)}

@@ -12,7 +12,7 @@ from scipy import sparse
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
 from scripts.evaluate.runs import Run, first_captions, images_of_queries, read_run
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 from scripts.measures import MEANS, MEASURES, METRICS, per_query
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.ranking import rank
@@ -24,7 +24,7 @@ from scripts.studies.judged import (
     relevance,
 )
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, row, write_rows
+from scripts.studies.table import About, Row, row, write_rows
 
 # measures that can share an axis
 SHARES = tuple(name for name in METRICS if name in MEANS and MEASURES[name].unit == "share")
@@ -86,13 +86,11 @@ def relevance_rows(reference: Reference, judgments: Judgments, resampling: Resam
             bounds = interval_of_means(values[chosen], images[chosen], resampling)
             found += [
                 row(
-                    reference.run,
-                    way,
+                    About(reference.run, way, f"{name} / {of}"),
                     measure,
                     column.mean(),
                     len(column),
-                    f"{name} / {of}",
-                    interval=interval,
+                    interval,
                 )
                 for (name, measure), column, interval in zip(
                     labels, values[chosen].T, bounds, strict=True
@@ -142,7 +140,7 @@ def tie_rows(one: Run, rows: Rows) -> list[Row]:
     return found
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params, output = snakemake.input, snakemake.params, snakemake.output
     references = read_references(files, params.split)

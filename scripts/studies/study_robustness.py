@@ -12,14 +12,14 @@ from scripts.data.rows import Rows
 from scripts.encode.stored import read_features
 from scripts.evaluate.intervals import Resampling, interval_of_means
 from scripts.evaluate.runs import first_captions, images_of_queries
-from scripts.job import BadInput, log, read_json, run
+from scripts.job import BadInput, Snakemake, log, read_json, run
 from scripts.measures import HEADLINE, best_ranks, headline, mean_hits
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.ranking import rank
 from scripts.retrieve.scorers import transform
 from scripts.retrieve.similarity import right_captions, right_images
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, row, write_rows
+from scripts.studies.table import About, Row, row, write_rows
 
 Variant = tuple[str, float]
 
@@ -63,7 +63,9 @@ def robustness_rows(
 
     Parameters
     ----------
+    reference : the run
     damaged : (kind, strength) -> (m, d) float32, rows of unit length in the order of the captions
+    resampling : of the intervals
     """
     kinds = list(dict.fromkeys(kind for kind, _ in damaged))
     found = {variant: ranks_with(reference, texts) for variant, texts in damaged.items()}
@@ -84,7 +86,7 @@ def robustness_rows(
         # in one go, since all of them are drawn alike
         bounds = interval_of_means(values, images_of_queries(way, reference.rows), resampling)
         table += [
-            row(reference.run, way, measure, value, len(whole), group, strength, interval)
+            row(About(reference.run, way, group, strength), measure, value, len(whole), interval)
             for (group, strength, measure), value, interval in zip(
                 columns, values.mean(axis=0).tolist(), bounds, strict=True
             )
@@ -92,7 +94,7 @@ def robustness_rows(
     return table
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     resampling = Resampling(params.resamples, params.seed)

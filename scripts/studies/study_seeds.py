@@ -13,7 +13,7 @@ import numpy as np
 
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import first_captions, images_of_queries
-from scripts.job import log, run
+from scripts.job import Snakemake, log, run
 from scripts.measures import best_ranks
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.adapter import with_seed
@@ -21,7 +21,7 @@ from scripts.retrieve.arrays import Arrays
 from scripts.retrieve.scorers import load_scorer
 from scripts.retrieve.similarity import rankings_of
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import Row, recall_rows, row, write_rows
+from scripts.studies.table import About, Row, recall_rows, row, write_rows
 
 
 def seed_rows(reference: Reference, name: str, scorer: Arrays, resampling: Resampling) -> list[Row]:
@@ -32,6 +32,7 @@ def seed_rows(reference: Reference, name: str, scorer: Arrays, resampling: Resam
     reference : the run whose features the scorer maps
     name : of the scorer
     scorer : what its training gave, with maps for each of its "seeds"
+    resampling : of the intervals
     """
     rows = reference.rows
     key = (reference.run.model, reference.run.prompt, name)
@@ -45,7 +46,7 @@ def seed_rows(reference: Reference, name: str, scorer: Arrays, resampling: Resam
         for way in DIRECTIONS:
             group = f"{name}, seed {seed}"
             images = images_of_queries(way, rows)
-            of_seeds += recall_rows(key, way, ranks[way], images, resampling, group, seed)
+            of_seeds += recall_rows(About(key, way, group, seed), ranks[way], images, resampling)
     return of_seeds + mean_and_spread(of_seeds, f"{name}, mean")
 
 
@@ -61,11 +62,11 @@ def mean_and_spread(of_seeds: list[Row], group: str) -> list[Row]:
         spread = float(some.std(ddof=1)) if len(some) > 1 else float("nan")
         key = (rows[0]["model"], rows[0]["prompt"], rows[0]["scorer"])
         around = (mean - spread, mean + spread)
-        found.append(row(key, way, measure, mean, rows[0]["queries"], group, interval=around))
+        found.append(row(About(key, way, group), measure, mean, rows[0]["queries"], around))
     return found
 
 
-def main(snakemake) -> None:
+def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     resampling = Resampling(params.resamples, params.seed)

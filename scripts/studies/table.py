@@ -11,6 +11,7 @@ import contextlib
 import csv
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -33,24 +34,38 @@ P_OF = "p_holm:"
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class About:
+    """What a row tells of.
+
+    Attributes
+    ----------
+    run : or its model, prompt and scorer
+    direction : "" for both
+    group, x : part of the data, or setting: a label, and a number where there is one
+    """
+
+    run: Run | tuple[str, str, str]
+    direction: str
+    group: str = ""
+    x: float | None = None
+
+
 def row(
-    run: Run | tuple[str, str, str],
-    direction: str,
+    about: About,
     measure: str,
     value: float,
     queries: int,
-    group: str = "",
-    x: float | None = None,
-    interval: Sequence[float] | None = None,
+    interval: Sequence[float] | np.ndarray | None = None,
 ) -> Row:
     """One row; what is not a number stays empty."""
-    key = run.key if isinstance(run, Run) else run
+    key = about.run.key if isinstance(about.run, Run) else about.run
     low, high = (None, None) if interval is None else interval
     return {
         **dict(zip(COLUMNS[:3], key, strict=True)),
-        "direction": direction,
-        "group": group,
-        "x": x,
+        "direction": about.direction,
+        "group": about.group,
+        "x": about.x,
         "measure": measure,
         "queries": int(queries),
         "value": _number(value),
@@ -60,43 +75,33 @@ def row(
 
 
 def recall_rows(
-    run: Run | tuple[str, str, str],
-    direction: str,
-    ranks: np.ndarray,
-    image_of_query: np.ndarray,
-    resampling: Resampling,
-    group: str = "",
-    x: float | None = None,
+    about: About, ranks: np.ndarray, image_of_query: np.ndarray, resampling: Resampling
 ) -> list[Row]:
     """Recall@1, @5, @10 and their mean for some queries, each with its interval.
 
     Parameters
     ----------
+    about : what these queries have in common
     ranks : (q,) integers from 1, best rank of each query
     image_of_query : (q,) the image that each query belongs to
-    group, x : what these queries have in common
+    resampling : of the intervals
     """
-    return mean_rows(
-        run, direction, HEADLINE, headline(ranks), image_of_query, resampling, group, x
-    )
+    return mean_rows(about, HEADLINE, headline(ranks), image_of_query, resampling)
 
 
 def mean_rows(
-    run: Run | tuple[str, str, str],
-    direction: str,
+    about: About,
     measures: Sequence[str],
     values: np.ndarray,
     image_of_query: np.ndarray,
     resampling: Resampling,
-    group: str = "",
-    x: float | None = None,
 ) -> list[Row]:
     """Means of the columns of ``values`` (q, c), one row for each of c ``measures``."""
     if not len(values):
         return []
     bounds = interval_of_means(values, image_of_query, resampling)
     return [
-        row(run, direction, measure, float(column.mean()), len(values), group, x, interval)
+        row(about, measure, float(column.mean()), len(values), interval)
         for measure, column, interval in zip(measures, values.T, bounds, strict=True)
     ]
 

@@ -77,7 +77,8 @@ def pattern_of(words: Iterable[str]) -> re.Pattern[str]:
     Words are found whole; those with Chinese, Japanese or Korean characters are found anywhere in a
     text, since no space tells where such a word ends. No words, no find.
     """
-    parts, spaced = [], []
+    parts: list[str] = []
+    spaced: list[str] = []
     for word in words:
         (parts if re.search(f"[{DENSE}]", word) else spaced).append(re.escape(word))
     if spaced:  # one look to each side for all of them: five times as fast as one for each

@@ -94,7 +94,7 @@ def make_model(folder: Path, captions: list[str]) -> Path:
     import torch
     from transformers import CLIPConfig, CLIPModel
 
-    from scripts.models.fetch_model import write_provenance
+    from scripts.models.folder import write_provenance
     from scripts.models.new_clip import MEAN, STD
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import pytest
 from tiny_models import drawn_images, make_clip
 
 from scripts.models.encoders import load_encoder
-from scripts.models.fetch_model import write_provenance
+from scripts.models.folder import write_provenance
 
 CAPTIONS = {
     "b.png": ["a dog", "a {} dog", "a dog"],

@@ -17,7 +17,7 @@ from scripts.encode import choose_precision as rule
 from scripts.encode import encode_damaged, encode_images, encode_texts
 from scripts.encode.choose_precision import AT_MOST, AT_ONCE, choice, compared, sample_of
 from scripts.job import BadInput
-from scripts.models.fetch_model import write_provenance
+from scripts.models.folder import write_provenance
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 

@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from bad_input import Steps
 from harness import Victim
 
 # a web site on this machine and Flickr8k in small, which the tests of downloads have, too
@@ -41,3 +42,10 @@ def finished(undisturbed, tmp_path):
     made = undisturbed.copy(tmp_path / "clone")
     yield made
     made.end()
+
+
+@pytest.fixture
+def steps(tmp_path, monkeypatch, capfd):
+    """The steps that read a dataset, in a working directory of their own."""
+    monkeypatch.chdir(tmp_path)
+    return Steps(tmp_path, capfd)

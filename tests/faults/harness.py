@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import psutil
+import warm_python
 
 ROOT = Path(__file__).parent.parent.parent
 PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
@@ -88,14 +89,18 @@ class Victim:
         shutil.copytree(self.folder, folder, symlinks=True, dirs_exist_ok=True)
         return Victim(folder)
 
-    def command(self, *arguments: str, cores: int = 2) -> list[str]:
+    def arguments(self, *arguments: str, cores: int = 2) -> list[str]:
+        """Those of Snakemake."""
         targets = [a for a in arguments if not a.startswith("-")] or TARGETS
         options = [a for a in arguments if a.startswith("-")]
         fixed = ["--cores", str(cores), "--configfile", "faults.yaml"]
-        return [sys.executable, "-m", "snakemake", *targets, *fixed, *options]
+        return [*targets, *fixed, *options]
 
     def start(self, *arguments: str, before: tuple[str, ...] = (), cores: int = 2) -> Begun:
         """Begin a run in a session of its own, what it says going to a file."""
+        # what is changed before is so for jobs, too
+        python = sys.executable if before else warm_python.python()
+        command = [*before, sys.executable, "-c", warm_python.SNAKEMAKE, python]
         told = self.folder / "told.txt"
         number = 0
         while told.exists():
@@ -103,7 +108,7 @@ class Victim:
             told = self.folder / f"told.{number}.txt"
         with told.open("wb") as stream:
             process = subprocess.Popen(
-                [*before, *self.command(*arguments, cores=cores)],
+                [*command, *self.arguments(*arguments, cores=cores)],
                 cwd=self.folder,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -156,7 +161,7 @@ class Victim:
                 words = process.cmdline()
             except psutil.Error:
                 continue
-            script = re.search(r"\.snakemake/scripts/tmp\w+\.(\w+)\.py", " ".join(words[:2]))
+            script = re.search(r"\.snakemake/scripts/tmp\w+\.(\w+)\.py$", " ".join(words))
             if script and "python" in Path(words[0]).name:
                 found.append((process, script[1]))
         return found

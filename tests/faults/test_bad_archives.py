@@ -194,12 +194,6 @@ MEMBERS = [
 ]
 
 
-@pytest.fixture
-def steps(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    return Steps(tmp_path, capfd)
-
-
 def flickr8k(steps: Steps, photos: bytes, words: bytes | None = None) -> dict[str, Any]:
     """Flickr8k's two archives; of the image x.png the texts say that it is pink."""
     home = steps.folder / "home"

@@ -6,10 +6,8 @@ import struct
 import zlib
 
 import numpy as np
-import pytest
 from bad_input import (
     Case,
-    Steps,
     assert_used_or_set_aside,
     ids,
     picture,
@@ -254,12 +252,6 @@ CASES = [
     *(Case(name, (file, content)) for name, file, content in USED),
     *(Case(name, ("x.jpg", content), told) for name, content, told in ASIDE),
 ]
-
-
-@pytest.fixture
-def steps(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    return Steps(tmp_path, capfd)
 
 
 @ids(CASES)

@@ -124,12 +124,6 @@ RIGHT = [
 ]
 
 
-@pytest.fixture
-def steps(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    return Steps(tmp_path, capfd)
-
-
 def location(steps: Steps, contents: dict[str, bytes | str], **options: Any) -> dict[str, Any]:
     """A folder of these files, as an entry of the config."""
     mine = steps.folder / "mine"

@@ -16,8 +16,8 @@ from PIL import Image
 from test_bad_images import ASIDE, KINDS, mpo, png, saved, turned
 
 from scripts.search.__main__ import main
-from scripts.search.engine import find_run
 from scripts.search.page import MAX_UPLOAD, Runs, make_app
+from scripts.search.runs import find_run
 
 OWN = {"Host": "127.0.0.1:8765", "Origin": "http://127.0.0.1:8765"}
 RUN = "squares/colours/plain/cosine"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from bad_input import GOOD, Case, Steps, assert_told, ids, picture, saved
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,12 +25,6 @@ TEXTS = {
 }
 EXPERT, YES = TEXTS[EXPERTS], TEXTS[CROWD]
 CAPTIONS = TEXTS[TOKENS]
-
-
-@pytest.fixture
-def steps(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    return Steps(tmp_path, capfd)
 
 
 def flickr8k(steps: Steps, **changed: bytes | str | None) -> dict:

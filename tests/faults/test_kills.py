@@ -48,7 +48,7 @@ def killed_jobs(victim: Victim, begun: Begun, seed: int, kills: int) -> Counter[
     met: Counter[str] = Counter()
     while met.total() < kills and not begun.ended:
         wait_until(lambda: begun.ended or victim.jobs())
-        wait_until(lambda: begun.ended, float(random.uniform(0, 1)))
+        wait_until(lambda: begun.ended, float(random.uniform(0, 0.4)))
         jobs = [(process, rule) for process, rule in victim.jobs() if met[rule] < OF_ONE_RULE]
         if jobs:
             process, rule = jobs[random.integers(len(jobs))]

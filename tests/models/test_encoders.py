@@ -1,9 +1,8 @@
-"""Every encoder family equals its reference in transformers, and bad model folders say why."""
+"""Every encoder family equals its reference in transformers, whatever it is asked."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,12 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from tiny_models import (
     FAMILIES,
     TEXTS,
     drawn_images,
-    make_clip,
     make_dual_encoder,
     make_roberta_dual_encoder,
     make_siglip2,
@@ -43,19 +40,6 @@ def folder(request, tmp_path_factory) -> Path:
     made = tmp_path_factory.mktemp(request.param)
     FAMILIES[request.param](made)
     return made
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> Path:
-    made = tmp_path_factory.mktemp("clip")
-    make_clip(made)
-    return made
-
-
-@pytest.fixture
-def spoiled(clip, tmp_path) -> Path:
-    """A copy of a good model, for a test to spoil."""
-    return Path(shutil.copytree(clip, tmp_path / "model"))
 
 
 def unit(rows: torch.Tensor) -> np.ndarray:
@@ -279,7 +263,9 @@ except BadInput as error:
 @pytest.mark.parametrize("passed_over", [[], ["passed over"]], ids=["", "were it not refused"])
 def test_a_config_that_asks_for_native_code_of_a_hub_gets_none(passed_over, tmp_path):
     make_dual_encoder(tmp_path / "model")
-    edit_config(tmp_path / "model", attn_implementation="someone/kernel")
+    config = tmp_path / "model" / "config.json"
+    asked = json.loads(config.read_text("utf-8")) | {"attn_implementation": "someone/kernel"}
+    config.write_text(json.dumps(asked), "utf-8")
     # whoever imports the package that fetches kernels leaves a file
     called, libraries = tmp_path / "called", tmp_path / "libraries"
     (libraries / "kernels-0.18.2.dist-info").mkdir(parents=True)
@@ -427,100 +413,6 @@ def test_an_unknown_device_or_precision_is_refused(clip):
     assert pick_device("auto").type in ("cpu", "cuda", "mps")
     with pytest.raises(BadInput, match="auto, or one of float32, bfloat16, float16"):
         load_encoder(clip, "cpu", "float8")
-
-
-def edit_config(folder: Path, **changes) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), "utf-8")
-
-
-def edit_weights(folder: Path, keep) -> None:
-    tensors = load_file(folder / "model.safetensors")
-    kept = {name: value for name, value in tensors.items() if keep(name)}
-    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-@pytest.mark.parametrize("found", ["bert", "siglip2", None])
-def test_an_unknown_architecture_names_the_supported_ones(spoiled, found):
-    edit_config(spoiled, model_type=found)
-    with pytest.raises(BadInput, match="clip, siglip, chinese_clip, vision-text-dual-encoder"):
-        load_encoder(spoiled)
-
-
-@pytest.mark.parametrize(
-    ("tower", "told"), [("text", "a text tower"), ("vision", "an image tower")]
-)
-def test_weights_without_a_tower_are_refused(spoiled, tower, told):
-    edit_weights(spoiled, lambda name: not name.startswith(f"{tower}_model."))
-    with pytest.raises(BadInput, match=f"without {told}"):
-        load_encoder(spoiled)
-
-
-def test_a_missing_tensor_is_an_error_and_not_random_numbers(spoiled):
-    edit_weights(spoiled, lambda name: name != "text_model.encoder.layers.1.mlp.fc1.weight")
-    with pytest.raises(BadInput, match=r"layers\.1\.mlp\.fc1\.weight"):
-        load_encoder(spoiled)
-
-
-def test_tensors_of_another_shape_are_refused(spoiled):
-    config = json.loads((spoiled / "config.json").read_text("utf-8"))
-    edit_config(spoiled, text_config=config["text_config"] | {"max_position_embeddings": 40})
-    with pytest.raises(BadInput, match=r"max_position_embeddings: 40; the weights have 16"):
-        load_encoder(spoiled)
-
-
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt"])
-def test_pickled_weights_alone_are_refused(spoiled, name):
-    (spoiled / "model.safetensors").rename(spoiled / name)
-    with pytest.raises(BadInput, match="only pickled weights"):
-        load_encoder(spoiled)
-
-
-def test_a_folder_without_weights_is_refused(spoiled):
-    (spoiled / "model.safetensors").unlink()
-    with pytest.raises(BadInput, match="no weights"):
-        load_encoder(spoiled)
-
-
-def test_weights_cut_short_are_refused(spoiled):
-    whole = (spoiled / "model.safetensors").read_bytes()
-    for kept in (5, 200, len(whole) - 4):
-        (spoiled / "model.safetensors").write_bytes(whole[:kept])
-        with pytest.raises(BadInput, match=r"model\.safetensors"):
-            load_encoder(spoiled)
-
-
-def test_an_index_that_names_a_missing_part_is_refused(spoiled):
-    (spoiled / "model.safetensors").rename(spoiled / "model-00001-of-00002.safetensors")
-    parts = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
-    index = spoiled / "model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": parts}), "utf-8")
-    with pytest.raises(BadInput, match="no file model-00002-of-00002"):
-        load_encoder(spoiled)
-
-
-@pytest.mark.parametrize("missing", ["tokenizer", "preprocessor"])
-def test_a_missing_tokenizer_or_preprocessor_is_named(spoiled, missing):
-    for path in spoiled.glob(f"{missing}*.json"):
-        path.unlink()
-    with pytest.raises(BadInput, match=f"no {missing} file"):
-        load_encoder(spoiled)
-
-
-def test_weights_in_parts_load_as_one(spoiled):
-    tensors = load_file(spoiled / "model.safetensors")
-    (spoiled / "model.safetensors").unlink()
-    names = sorted(tensors)
-    parts = {
-        "model-00001-of-00002.safetensors": names[:9],
-        "model-00002-of-00002.safetensors": names[9:],
-    }
-    for part, held in parts.items():
-        save_file({name: tensors[name] for name in held}, spoiled / part, metadata={"format": "pt"})
-    where = {name: part for part, held in parts.items() for name in held}
-    index = {"metadata": {}, "weight_map": where}
-    (spoiled / "model.safetensors.index.json").write_text(json.dumps(index), "utf-8")
-    assert load_encoder(spoiled, "cpu").dim == 24
 
 
 def test_real_photos_and_captions_equal_a_plain_transformers_loop():

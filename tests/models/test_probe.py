@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="models need torch")
-from tiny_models import make_clip  # noqa: E402
 
 from scripts.job import BadInput  # noqa: E402
 from scripts.models.encoders import load_encoder  # noqa: E402
@@ -24,13 +23,6 @@ from scripts.models.probe import (  # noqa: E402
 )
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> Path:
-    made = tmp_path_factory.mktemp("clip")
-    make_clip(made)
-    return made
 
 
 def smallest_distance(rows: torch.Tensor) -> float:

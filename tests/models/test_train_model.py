@@ -18,11 +18,12 @@ from safetensors.torch import load_file
 from tiny_models import make_clip, make_dual_encoder, make_siglip2
 
 from scripts.data.draw_scenes import draw_scenes
-from scripts.data.rows import read_rows, rows_of
+from scripts.data.rows import read_rows
 from scripts.job import BadInput
 from scripts.models import train_model as training
 from scripts.models.encoders import load_encoder
-from scripts.models.fetch_model import verify_model, write_provenance
+from scripts.models.examples import read_examples, tokenize_all
+from scripts.models.folder import verify_model, write_provenance
 from scripts.models.losses import also_right, contrastive_loss
 from scripts.models.new_clip import train_tokenizer
 
@@ -54,9 +55,7 @@ def data(tmp_path_factory) -> dict[str, Path]:
 
 
 def fit(data: dict[str, Path], folder: Path, start: Path | None = None, **settings):
-    return training.train_model(
-        ENTRY | settings, data, start, folder, folder.name, device="cpu", threads=1
-    )
+    return training.train_model(ENTRY | settings, data, start, folder, device="cpu", threads=1)
 
 
 @pytest.fixture(scope="session")
@@ -137,31 +136,6 @@ def test_padding_is_no_text():
     assert not also_right(caption_ids, torch.tensor([0, 1])).any()
 
 
-# --- what is trained on
-
-
-def test_each_epoch_shows_each_image_once_and_in_time_each_caption():
-    rows = rows_of(["a", "b", "c", "d", "e"], [["1", "2"], ["3", "4"], ["5", "6"], ["7"], ["8"]])
-    seen = set()
-    for epoch in (1, 2):
-        images, captions = map(
-            np.hstack, zip(*training.batches_of_epoch(rows, 2, epoch, seed=0), strict=True)
-        )
-        assert sorted(images) == [0, 1, 2, 3, 4]
-        np.testing.assert_array_equal(rows.image_of_caption[captions], [images])
-        seen |= set(captions.flat)
-    assert seen == set(range(8))
-
-
-def test_a_step_may_show_several_captions_of_an_image_none_twice_while_there_are_others():
-    rows = rows_of(["a", "b", "c"], [["1", "2", "3"], ["4", "5", "6", "7"], ["8"]])
-    ((images, captions),) = training.batches_of_epoch(rows, 9, 1, seed=0, captions_per_image=3)
-    assert captions.shape == (3, 3)
-    np.testing.assert_array_equal(rows.image_of_caption[captions], [images] * 3)
-    shown = {image: set(column) for image, column in zip(images, captions.T, strict=True)}
-    assert [len(shown[image]) for image in range(3)] == [3, 3, 1]
-
-
 def test_the_loss_of_several_captions_is_the_mean_over_batches_of_one_caption_each():
     rng = np.random.default_rng(0)
     images, texts = rng.normal(size=(4, 5)), rng.normal(size=(2, 4, 5))
@@ -186,46 +160,6 @@ def test_the_text_tower_may_be_of_another_shape(data, tmp_path):
     assert (config.text_config.num_hidden_layers, config.vision_config.num_hidden_layers) == (2, 1)
 
 
-def test_batches_are_as_large_as_asked_for_or_almost_and_in_an_order_of_their_own():
-    rows = rows_of([str(n) for n in range(21)], [[str(n)] for n in range(21)])
-    first = [list(images) for images, _ in training.batches_of_epoch(rows, 10, 1, seed=0)]
-    again = [list(images) for images, _ in training.batches_of_epoch(rows, 10, 1, seed=0)]
-    later = [list(images) for images, _ in training.batches_of_epoch(rows, 10, 2, seed=0)]
-    assert [len(batch) for batch in first] == [7, 7, 7]
-    assert first == again != later
-
-
-def test_images_with_the_same_bytes_share_their_captions(data):
-    rows = rows_of(["train-00000.png", "train-00001.png"], [["one"], ["two"]])
-    (content,) = {(data["images"] / "train-00000.png").read_bytes()}
-    folder = data["images"].parent / "twins"
-    folder.mkdir(exist_ok=True)
-    for name in rows.images:
-        (folder / name).write_bytes(content)
-    make_clip(folder / "model")
-    encoder = load_encoder(folder / "model", "cpu")
-    digest = hashlib.sha256(content).hexdigest()
-    examples = training.read_examples(rows, folder, [digest] * 2, encoder, workers=1)
-    assert examples.caption_ids.tolist() == [[0, 1], [0, 1]]
-    assert examples.pixels.dtype == torch.float16
-    with pytest.raises(BadInput, match=r"as in images\.csv"):
-        training.read_examples(rows, folder, ["0" * 64] * 2, encoder, workers=1)
-
-
-def test_a_shift_moves_the_picture_and_draws_its_rim_out():
-    ramp = torch.arange(8.0).expand(40, 3, 8, 8)  # its columns are 0 to 7
-    moved = training.shifted(ramp, 0.25, torch.Generator().manual_seed(0))
-    assert moved.shape == ramp.shape
-    by = set()
-    for picture in moved:
-        across = int(picture[0, 0, 4]) - 4
-        by.add(across)
-        expected = (torch.arange(8) + across).clamp(0, 7).float()
-        assert torch.equal(picture, expected.expand(3, 8, 8))
-    assert by == {-2, -1, 0, 1, 2}
-    assert training.shifted(ramp, 0.0, torch.Generator()) is ramp
-
-
 def test_the_learning_rate_rises_in_a_line_and_falls_along_a_cosine():
     rates = [training.learning_rate_at(step, 10, 1.0, 0.2) for step in range(10)]
     assert rates[:3] == [0.5, 1.0, 1.0]
@@ -239,7 +173,7 @@ def test_texts_come_back_in_their_order_whatever_their_length(trained, monkeypat
     encoder = load_encoder(trained, "cpu")
     texts = ["a red car on the grass, at night", "a cup", "two blue fish at sea", "x", "a star"]
     alone = torch.cat([encoder.forward_texts(encoder.tokenize([text])) for text in texts])
-    together = training.forward_texts(encoder, *training.tokenize_all(encoder, texts))
+    together = training.forward_texts(encoder, *tokenize_all(encoder, texts))
     torch.testing.assert_close(together, alone)
 
 
@@ -310,7 +244,7 @@ def test_recall_on_val_is_that_of_a_loop_over_captions(trained, data):
     encoder = load_encoder(trained, "cpu")
     rows = read_rows(data["captions"], data["splits"], "val")
     digests = training.read_checksums(data["table"], rows.images)
-    examples = training.read_examples(rows, data["images"], digests, encoder, workers=1)
+    examples = read_examples(rows, data["images"], digests, encoder, workers=1)
     found = training.evaluate(encoder, examples, batch_size=8)
     images = encoder.encode_images(examples.pixels.float()).numpy()
     hits = []
@@ -333,7 +267,7 @@ from pathlib import Path
 from scripts.models.train_model import train_model
 entry, data, folder = json.loads(sys.argv[1])
 data = {name: Path(path) for name, path in data.items()}
-train_model(entry, data, None, Path(folder), "tiny", "cpu", threads=3)
+train_model(entry, data, None, Path(folder), "cpu", threads=3)
 """
 
 

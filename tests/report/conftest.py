@@ -1,8 +1,11 @@
-"""A fake run with its figures and reports, made once for all tests of the report."""
+"""Fake runs with their figures, reports and explorer, made once for all tests of the report."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from explorers import Made
 from fake_run import LANGUAGES, PROMPTS, FakeRun
 
 
@@ -16,3 +19,15 @@ def fake_run(tmp_path_factory: pytest.TempPathFactory) -> FakeRun:
 def pages(fake_run: FakeRun) -> dict[str, str]:
     """The reports of ``fake_run`` by language."""
     return {lang: fake_run.report(lang) for lang in LANGUAGES}
+
+
+@pytest.fixture(scope="session")
+def explored(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Three runs to explore; not to be changed by a test."""
+    return Made(tmp_path_factory.mktemp("explorer"))
+
+
+@pytest.fixture(scope="session")
+def explorer_page(explored: Made) -> Path:
+    """The explorer of ``explored``."""
+    return explored.page()

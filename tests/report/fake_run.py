@@ -10,10 +10,12 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from fake_captions import captions_of
+from fake_rankings import fake_scores, rankings_from
 from fake_studies import STUDIES, settings_of, write_studies
 from PIL import Image, ImageDraw
 
-from scripts.data.rows import Rows, rows_of
+from scripts.data.rows import rows_of
 from scripts.evaluate.compare import rows_of_runs, to_csv
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.metrics import metrics_of
@@ -34,6 +36,7 @@ from scripts.report import (
 )
 from scripts.retrieve.arrays import write_arrays
 from scripts.retrieve.similarity import write_rankings
+from scripts.studies.families import table_behind
 from scripts.studies.study_relevance import (
     DUPLICATE_COLUMNS,
     TIE_COLUMNS,
@@ -56,16 +59,6 @@ SCORERS = {
     "adapter": {"kind": "adapter"},
     "fusion": {"kind": "fusion", "with": "another-model"},
 }
-NASTY = (
-    "<script>alert('caption')</script> costs $5 and $x_1$ \\frac{1}{2} & \"more\"",
-    "一只黑白相间的狗在雪地里奔跑，嘴里叼着一根很长的木棍，后面还跟着另一只狗",
-    "a caption that goes on " + "and on " * 40,
-    "{braces} {0} %s NA",
-)
-# what ends a line for some programs, and no caption should be torn by; escapes of a terminal too
-ODD = ("\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\r", "\x1b[2J ")
-SUBJECTS = ("dog", "girl", "boat", "red ball", "man", "horse", "bus", "white cup")
-PLACES = ("in the snow", "on a beach", "near the road", "under a tree", "by the house")
 
 
 class Named(SimpleNamespace):
@@ -73,62 +66,6 @@ class Named(SimpleNamespace):
 
     def get(self, name: str, default: Any = None) -> Any:
         return getattr(self, name, default)
-
-
-def captions_of(image: int, per_image: int) -> list[str]:
-    """Captions of an image: mostly its own, some shared with others, a few nasty.
-
-    Those of its own hold an odd character each in place of a space.
-    """
-    own = [
-        f"a {SUBJECTS[(image + number) % len(SUBJECTS)]} {PLACES[image % len(PLACES)]}, "
-        f"picture {image} seen for the {number + 1}. time" + " indeed" * (image % 4)
-        for number in range(per_image)
-    ]
-    own = [text.replace(" ", ODD[(image + n) % len(ODD)], 1) for n, text in enumerate(own)]
-    if image < len(NASTY):
-        own[0] = NASTY[image]
-    if image % 6 == 0 and per_image > 1:
-        own[1] = "a dog in the snow"
-    return own
-
-
-def rankings_from(scores: np.ndarray, rows: Rows, top_k: int) -> dict[str, np.ndarray]:
-    """Rankings by brute force from the full matrix (m, n), which is small here."""
-    m, own = len(rows.captions), rows.image_of_caption
-    right = scores[np.arange(m), own]
-    other = own[:, None] != np.arange(scores.shape[1])[None, :]
-    ahead = (scores >= right[:, None] - 1e-6) & other
-    by_image = scores.T
-    behind = np.array(
-        [1 + int(((by_image[own[c]] >= right[c] - 1e-6) & (own != own[c])).sum()) for c in range(m)]
-    )
-    result = {
-        "rows": np.array(rows.digest),
-        "text_to_image_rank": 1 + ahead.sum(axis=1),
-        "text_to_image_score": right.astype(np.float32),
-        "image_to_text_rank": behind,
-        "text_to_image_tied": (np.abs(scores - right[:, None]) <= 1e-6).sum(axis=1) - 1,
-        "image_to_text_tied": np.array(
-            [
-                ((np.abs(by_image[own[c]] - right[c]) <= 1e-6) & (own != own[c])).sum()
-                for c in range(m)
-            ]
-        ),
-    }
-    for way, table in zip(DIRECTIONS, (scores, by_image), strict=True):
-        top = np.argsort(-table, axis=1, kind="stable")[:, :top_k]
-        result[f"{way}_top"] = top
-        result[f"{way}_top_score"] = np.take_along_axis(table, top, axis=1).astype(np.float32)
-    return result
-
-
-def fake_scores(rows: Rows, strength: float, seed: int) -> np.ndarray:
-    """Cosine-like scores (m, n): noise, with ``strength`` more for the right image."""
-    lot = np.random.default_rng(seed)
-    scores = lot.normal(0, 0.1, (len(rows.captions), len(rows.images)))
-    scores[np.arange(len(rows.captions)), rows.image_of_caption] += strength
-    return np.tanh(scores)
 
 
 class FakeRun:
@@ -221,6 +158,9 @@ class FakeRun:
 
     def rankings_of(self, key: tuple[str, str, str]) -> Path:
         return self.results.joinpath(*key, "rankings.npz")
+
+    def rows_of(self, study: str) -> Path:
+        return self.metrics.with_name(f"{table_behind(study)}.csv")
 
     @property
     def models(self) -> list[str]:
@@ -390,7 +330,7 @@ class FakeRun:
             }
             plot_flow.main(job({}, output, {**params, "languages": [lang]}))
         for study in self.studies:
-            inputs = {"table": self.metrics.with_name(f"{study}.csv")}
+            inputs = {"table": self.rows_of(study)}
             settings = {**params, "settings": settings_of(study)["figure"]}
             output = self.figure("study", study)
             plot_study.main(job(inputs, output, settings, {"study": study}))
@@ -449,7 +389,7 @@ class FakeRun:
             "precisions": self._write_precisions(),
             "scorers": [str(self.rankings_of(key).with_name("scorer.npz")) for key in self.keys],
             "pairs": self.metrics.with_name("pairs.csv"),
-            "studies": [str(self.metrics.with_name(f"{name}.csv")) for name in self.studies],
+            "studies": [str(self.rows_of(name)) for name in self.studies],
             **(
                 {name: self.metrics.with_name(f"{name}.csv") for name in ("ties", "duplicates")}
                 if "relevance" in self.studies

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from scripts.measures import HEADLINE, MEANS
-from scripts.studies.comparisons import comparison_rows, read_pairs
 from scripts.studies.study_indexes import COSTS
 from scripts.studies.study_precision import COMPARED
-from scripts.studies.table import Row, row, write_rows
+from scripts.studies.table import About, Row, row, write_rows
 
 WAYS = ("text_to_image", "image_to_text")
 STUDIES = (
@@ -44,20 +43,12 @@ def settings_of(study: str, title: dict[str, str] | None = None) -> dict[str, An
 
 
 def write_studies(folder: Path, keys: list[tuple[str, str, str]], queries: int, seed: int) -> None:
-    """Write ``<study>.csv`` of every study to ``folder``, where pairs.csv is."""
+    """Write ``<study>.csv`` of every study that has one to ``folder``."""
     models = list(dict.fromkeys(key[0] for key in keys))
     references = [next(key for key in keys if key[0] == model) for model in models]
     lot = np.random.default_rng(seed)
-    pairs = read_pairs(folder / "pairs.csv")
-    tables = {
-        "prompts": comparison_rows(pairs, "prompt"),
-        "scorers": comparison_rows(pairs, "scorer"),
-        **{
-            study: [one for key in references for one in make(key, queries, lot)]
-            for study, make in MAKERS.items()
-        },
-    }
-    for study, rows in tables.items():
+    for study, make in MAKERS.items():
+        rows = [one for key in references for one in make(key, queries, lot)]
         write_rows(folder / f"{study}.csv", rows)
     write_rows(folder / "index_costs.csv", list(index_costs(keys[0])), COSTS)
 
@@ -69,11 +60,9 @@ def around(value: float, width: float = 0.03) -> tuple[float, float]:
 def recalls(key, way, group, level, queries, x=None, measures=HEADLINE) -> list[Row]:
     """Recalls around ``level``, each with an interval."""
     shares = {"recall@1": 0.5, "recall@5": 0.8, "recall@10": 1.0, "mean": 0.77}
-    return [
-        row(key, way, name, level * shares.get(name, 0.6), queries, group, x,
-            around(level * shares.get(name, 0.6)))
-        for name in measures
-    ]  # fmt: skip
+    values = {name: level * shares.get(name, 0.6) for name in measures}
+    about = About(key, way, group, x)
+    return [row(about, name, value, queries, around(value)) for name, value in values.items()]
 
 
 def relevance(key, queries: int, lot) -> Iterator[Row]:
@@ -87,17 +76,17 @@ def relevance(key, queries: int, lot) -> Iterator[Row]:
 
 def judgments(key, queries: int, lot) -> Iterator[Row]:
     for group in ("expert, self pairs left out", "expert, self pairs kept"):
-        yield row(key, "", "tau_c", 0.41 + lot.uniform(0, 0.02), 5664, group, None, (0.39, 0.45))
+        yield row(About(key, "", group), "tau_c", 0.41 + lot.uniform(0, 0.02), 5664, (0.39, 0.45))
     for group in ("crowd, self pairs left out", "crowd, self pairs kept"):
-        yield row(key, "", "tau_b", 0.29 + lot.uniform(0, 0.02), 47830, group, None, (0.27, 0.33))
+        yield row(About(key, "", group), "tau_b", 0.29 + lot.uniform(0, 0.02), 47830, (0.27, 0.33))
 
 
 def published(key, queries: int, lot) -> Iterator[Row]:
     group = "ViT-B-32 openai (CLIP_benchmark)"
     for way, theirs in zip(WAYS, (0.54, 0.61), strict=True):
-        yield row(key, way, "recall@5", 0.52, queries, group, None, (0.49, 0.55))
-        yield row(key, way, "published", theirs, queries, group)
-        yield row(key, way, "within", float(0.49 <= theirs <= 0.55), queries, group)
+        yield row(About(key, way, group), "recall@5", 0.52, queries, (0.49, 0.55))
+        yield row(About(key, way, group), "published", theirs, queries)
+        yield row(About(key, way, group), "within", float(0.49 <= theirs <= 0.55), queries)
 
 
 def seeds(key, queries: int, lot) -> Iterator[Row]:
@@ -143,21 +132,26 @@ def robustness(key, queries: int, lot) -> Iterator[Row]:
                 yield from recalls(key, way, kind, level, queries, x)
                 if x:
                     lost = 0.77 * (0.6 - level)
-                    yield row(key, way, "mean", lost, queries, f"{kind}, loss", x,
-                              (lost - 0.03, lost + 0.03))  # fmt: skip
+                    yield row(
+                        About(key, way, f"{kind}, loss", x),
+                        "mean",
+                        lost,
+                        queries,
+                        (lost - 0.03, lost + 0.03),
+                    )
 
 
 def geometry(key, queries: int, lot) -> Iterator[Row]:
-    yield row(key, "", "gap", 0.82, queries, "", None, (0.81, 0.83))
-    yield row(key, "", "cosine_right", 0.31, queries, "", None, (0.30, 0.32))
-    yield row(key, "", "cosine_wrong", 0.12, queries, "", None, (0.11, 0.13))
+    yield row(About(key, ""), "gap", 0.82, queries, (0.81, 0.83))
+    yield row(About(key, ""), "cosine_right", 0.31, queries, (0.30, 0.32))
+    yield row(About(key, ""), "cosine_wrong", 0.12, queries, (0.11, 0.13))
     for place, scorer in enumerate((key[2], "nnn")):
         of = (key[0], key[1], scorer)
         for way in WAYS:
             level = 1.8 - place
-            yield row(of, way, "skewness", level, queries, "", 10, around(level, 0.2))
-            yield row(of, way, "antihubs", 0.2, queries, "", 10)
-            yield row(of, way, "largest", 31, queries, "", 10)
+            yield row(About(of, way, x=10), "skewness", level, queries, around(level, 0.2))
+            yield row(About(of, way, x=10), "antihubs", 0.2, queries)
+            yield row(About(of, way, x=10), "largest", 31, queries)
 
 
 def errors(key, queries: int, lot) -> Iterator[Row]:
@@ -166,13 +160,13 @@ def errors(key, queries: int, lot) -> Iterator[Row]:
     for way in WAYS:
         for place, kind in enumerate(kinds):
             share = (place + 1) / 66
-            yield row(key, way, "share", share, queries, kind, None, around(share, 0.02))
-            yield row(key, way, "median_rank", 12.5 + place, round(share * queries), kind)
+            yield row(About(key, way, kind), "share", share, queries, around(share, 0.02))
+            yield row(About(key, way, kind), "median_rank", 12.5 + place, round(share * queries))
 
 
 def leakage(key, queries: int, lot) -> Iterator[Row]:
-    yield row(key, WAYS[1], "near_duplicates", 3, queries, "all queries")
-    yield row(key, WAYS[0], "shared_captions", 5, queries, "all queries")
+    yield row(About(key, WAYS[1], "all queries"), "near_duplicates", 3, queries)
+    yield row(About(key, WAYS[0], "all queries"), "shared_captions", 5, queries)
     groups = ("all queries", "without near-duplicates", "without shared captions")
     for way in WAYS:
         for step, group in enumerate(groups):
@@ -193,7 +187,9 @@ def indexes(key, queries: int, lot) -> Iterator[Row]:
             for name, shares in SHARES_FOUND.items():
                 share, level = shares[step], 0.6 * 0.5**step * shares[step]
                 if name != "exact":
-                    yield row(key, way, "found@10", share, queries, name, size, around(share, 0.01))
+                    yield row(
+                        About(key, way, name, size), "found@10", share, queries, around(share, 0.01)
+                    )
                 yield from recalls(key, way, name, level, queries, size, HEADLINE[:3])
 
 
@@ -212,15 +208,15 @@ def index_costs(key) -> Iterator[dict[str, Any]]:
 
 def precision(key, queries: int, lot) -> Iterator[Row]:
     for way in WAYS:
-        yield row(key, way, "least_cosine", 1.0, queries, "float32")
+        yield row(About(key, way, "float32"), "least_cosine", 1.0, queries)
         for name in COMPARED:
             moved = lot.uniform(-0.004, 0.004)
             bounds = (moved - 0.003, moved + 0.003)
-            yield row(key, way, name, moved, queries, "bfloat16", None, bounds)
+            yield row(About(key, way, "bfloat16"), name, moved, queries, bounds)
         for name in MEANS:
-            yield row(key, way, f"p_holm:{name}", lot.uniform(0.1, 1), queries, "bfloat16")
-        yield row(key, way, "least_cosine", 0.99871, queries, "bfloat16")
-    yield row(key, "", "rsum", 0.001, queries, "bfloat16", None, (-0.002, 0.004))
+            yield row(About(key, way, "bfloat16"), f"p_holm:{name}", lot.uniform(0.1, 1), queries)
+        yield row(About(key, way, "bfloat16"), "least_cosine", 0.99871, queries)
+    yield row(About(key, "", "bfloat16"), "rsum", 0.001, queries, (-0.002, 0.004))
 
 
 MAKERS = {

@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import LANGUAGES, NASTY, ODD, FakeRun
+from fake_captions import NASTY, ODD
+from fake_run import LANGUAGES, FakeRun
 from matplotlib.axis import Tick
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text

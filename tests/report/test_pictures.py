@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fake_run import LANGUAGES, NASTY, job
+from fake_captions import NASTY
+from fake_run import LANGUAGES, job
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Rectangle
 from PIL import Image
@@ -221,38 +222,29 @@ def rule_outputs(folder: Path, name: str) -> dict[str, list[str]]:
     return {
         kind: [str(folder / f"{name}.{language}.{kind}") for language in LANGUAGES]
         for kind in ("svg", "png")
-    } | {"table": str(folder / f"{name}.csv")}
+    }
 
 
 @pytest.mark.parametrize(("scorers", "hubs"), [(2, 3), (12, 24)])
-def test_the_table_beside_the_hubs_has_a_row_for_each_bar(images, tmp_path, scorers, hubs):
+def test_each_hub_that_has_room_has_a_bar(images, scorers, hubs):
     table = hubs_table(scorers, hubs)
-    table.to_csv(tmp_path / "all.csv", index=False)
-    inputs = {"hubs": tmp_path / "all.csv", "images": str(images)}
-    params = {"languages": list(LANGUAGES), "style": {"dpi": 30}}
-    plot_hubs.main(job(inputs, rule_outputs(tmp_path, "hubs"), params))
-    beside = read_hubs(tmp_path / "hubs.csv")
-    figure = plot_hubs.plot_hubs(beside, images, "en", {})
+    shown = plot_hubs.drawn_hubs(table)
+    figure = plot_hubs.plot_hubs(shown, images, "en", {})
     bars = [patch for patch in figure.axes[0].patches if patch.get_height() == pytest.approx(0.092)]
-    assert len(bars) == len(beside) > 0
-    assert (len(beside) < len(table)) == (hubs == 24)
-    assert tuple(beside.columns) == HUB_COLUMNS
+    assert len(bars) == len(shown) > 0
+    assert (len(shown) < len(table)) == (hubs == 24)
+    assert tuple(shown.columns) == HUB_COLUMNS
 
 
 @pytest.mark.parametrize("examples", [1, 6])
-def test_the_table_beside_the_failures_has_a_row_for_each_that_is_drawn(images, tmp_path, examples):
+def test_failures_of_the_first_model_that_have_room_are_drawn(images, examples):
     table = failures_table(KINDS[:4], examples)
-    other = table.assign(model="big")
-    pd.concat([table, other]).to_csv(tmp_path / "all.csv", index=False)
-    inputs = {"failures": tmp_path / "all.csv", "images": str(images)}
-    params = {"languages": list(LANGUAGES), "style": {"dpi": 30}}
-    plot_failures.main(job(inputs, rule_outputs(tmp_path, "failures"), params))
-    beside = read_failures(tmp_path / "failures.csv")
-    figure = plot_failures.plot_failures(beside, images, "en", {})
+    shown = plot_failures.drawn_failures(pd.concat([table, table.assign(model="big")]))
+    figure = plot_failures.plot_failures(shown, images, "en", {})
     ranked = [text for text, _ in texts_of(figure) if text.get_text().startswith("rank ")]
-    assert len(ranked) == len(beside) > 0
-    assert set(beside.model) == {"tiny"}
-    assert (len(beside) < len(table)) == (examples == 6)
+    assert len(ranked) == len(shown) > 0
+    assert set(shown.model) == {"tiny"}
+    assert (len(shown) < len(table)) == (examples == 6)
 
 
 def test_both_rules_draw_each_language_with_the_same_bytes_each_time(images, tmp_path):
@@ -267,7 +259,7 @@ def test_both_rules_draw_each_language_with_the_same_bytes_each_time(images, tmp
         plot_hubs.main(job(inputs, rule_outputs(folder, "hubs"), params))
         plot_failures.main(job(inputs, rule_outputs(folder, "failures"), params))
     drawn = sorted((tmp_path / "one").iterdir())
-    assert len(drawn) == 10
+    assert len(drawn) == 8
     for path in drawn:
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
     svg = (tmp_path / "one" / "failures.zh.svg").read_text("utf-8")

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 from fake_run import LANGUAGES, SCORERS, FakeRun
 from fake_studies import STUDIES
+from html_page import Document, abstract_of, section_of
 from test_figures import read_gallery
 
 from scripts.data.rows import read_captions
-from scripts.job import BadInput, read_json, write_json
-from scripts.report import page as page_module
-from scripts.report import tables
-from scripts.report.material import preprocessing_of
-from scripts.report.page import Speaker, highlighted, inline_svg, listing
+from scripts.job import read_json, write_json
+from scripts.report.page import Speaker
 from scripts.report.report_page import UNSAID
 from scripts.studies.words import split_at
 from scripts.version import version_of_workflow
 from scripts.words import read_words
 
-VOID = {"wbr", "meta", "img", "br", "link", "mspace", "path", "use", "rect"}
 RESULTS = ("relevance", "judgments", "published")
 SECTIONS = {
     "method": ("principle", "flow", "measures"),
@@ -45,48 +39,6 @@ SECTIONS = {
 # counts of what a reader sees in the tables' rows, and so in no cell of them
 COUNTS = {"runs", "models", "prompts", "total", "clear", "apart", "better", "worse", "alike"}
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
-
-
-class Document(HTMLParser):
-    """Elements of a page: tag, attributes, text inside, depth checked on the way."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[dict] = []
-        self.open: list[dict] = []
-        self.said: list[str] = []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        element = {"tag": tag, "attrs": dict(attrs), "text": "", "begins": len(self.said)}
-        self.elements.append(element)
-        if tag not in VOID:
-            self.open.append(element)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append({"tag": tag, "attrs": dict(attrs), "text": ""})
-
-    def handle_endtag(self, tag):
-        if tag not in VOID:
-            element = self.open.pop()
-            assert element["tag"] == tag
-            element["text"] = "".join(self.said[element["begins"] :])
-
-    def handle_data(self, data):
-        self.said.append(data)
-
-    def all(self, tag: str, kind: str | None = None) -> list[dict]:
-        return [
-            one
-            for one in self.elements
-            if one["tag"] == tag
-            and (kind is None or kind in (one["attrs"].get("class") or "").split())
-        ]
-
-    @property
-    def ids(self) -> list[str]:
-        return [one["attrs"]["id"] for one in self.elements if "id" in one["attrs"]]
 
 
 @pytest.fixture(scope="module")
@@ -230,15 +182,20 @@ def test_words_that_differ_are_marked_where_the_gallerys_table_has_them(fake_run
         ]
 
 
-def test_every_figure_that_shows_data_names_the_table_beside_it(page: Document, fake_run: FakeRun):
-    captions = [one["text"] for one in page.all("figcaption") if "figures/" in one["text"]]
-    named = [re.search(r"figures/([\w.-]+)\.csv", one)[1] for one in captions]
+def test_every_figure_that_shows_data_names_the_tables_of_its_numbers(
+    page: Document, fake_run: FakeRun
+):
+    named = [re.findall(r"[\w./-]+\.csv", one["text"]) for one in page.all("figcaption")]
+    named = [files for files in named if files]
     drawn = [one["attrs"]["id"] for one in page.all("figure") if one["attrs"]["id"][:4] == "fig_"]
     assert len(named) == len(drawn) - 1, "all but the flow chart"
-    assert {"hubs", "failures", "recall", "training.tiny", "study.errors"} <= set(named)
-    # the fake run's pictures are drawn by no rule of theirs
-    for name in set(named) - {"hubs", "failures"}:
-        assert (fake_run.results / "figures" / f"{name}.csv").is_file()
+    assert ["tables/errors.csv"] in named and ["tables/metrics.csv", "figures/ranks.csv"] in named
+    assert ["tables/pairs.csv"] in named and ["data/models/tiny/training.csv"] in named
+    # the fake run has no table of what its pictures show
+    pictured = {"tables/hubs.csv", "tables/failures.csv"}
+    for file in {file for files in named for file in files} - pictured:
+        folder = fake_run.folder if file.startswith("data/") else fake_run.results
+        assert (folder / file).is_file()
 
 
 @pytest.mark.parametrize(
@@ -260,31 +217,11 @@ def test_what_training_did_to_its_base_is_told_whichever_way_it_went(before, tol
         assert html.count(words) == 1
         # the caption of the one that has an epoch 0, and not of the base's own
         figures = [
-            one["text"] for one in Document(html).all("figcaption") if "training." in one["text"]
+            one["text"]
+            for one in Document(html).all("figcaption")
+            if "/training.csv" in one["text"]
         ]
-        assert ["0" in re.sub(r"95%|figures/.*", "", one) for one in figures] == [False, True]
-
-
-@pytest.mark.parametrize(
-    ("taken", "told"),
-    [
-        ({}, ("–", "–")),
-        ({"weights": "model.fp16.safetensors"}, ("model.fp16.safetensors",) * 2),
-        (
-            {"weights": "pytorch_model.bin", "converted": True},
-            (
-                "pytorch_model.bin, a pickle, converted to safetensors",
-                "pytorch_model.bin（pickle，已转为 safetensors）",
-            ),
-        ),
-    ],
-)
-def test_the_table_of_models_names_the_weights_that_were_taken(taken, told):
-    material = SimpleNamespace(models=[{"model": "own", "source": "local", **taken}])
-    for lang, expected in zip(LANGUAGES, told, strict=True):
-        words = read_words("report", lang)
-        made = tables._models_table(material, words)
-        assert dict(made.rows)[words["columns"]["weights"]] == expected
+        assert ["0" in re.sub(r"95%|data/.*", "", one) for one in figures] == [False, True]
 
 
 def test_the_report_carries_the_version_of_the_workflow(pages):
@@ -397,10 +334,6 @@ def test_sentences_hold_no_numbers_of_their_own():
             assert set(re.findall(r"\d+", re.sub(r"\{\w+\}", "", phrase))) <= allowed, key
 
 
-def abstract_of(html: str) -> str:
-    return re.sub(r"<[^>]+>", "", re.search(r'class="abstract".*?<p>(.*?)</p>', html, re.DOTALL)[1])
-
-
 RUNS = {
     "one setting, nothing fails": ({("m", "plain", "cosine"): 2.0}, 12),
     "no better than chance": ({("m", "plain", "cosine"): 0.0, ("m", "photo", "cosine"): 0.0}, 50),
@@ -458,63 +391,6 @@ def test_no_model_is_called_openais_clip(pages):
         assert "OpenAI" not in html
 
 
-def test_the_code_shown_is_that_of_the_repository():
-    shown = listing("scripts/report/formats.py:percent")
-    source = Path(page_module.ROOT / "scripts/report/formats.py").read_text("utf-8")
-    plain = re.sub(r"<[^>]+>", "", str(shown["code"])).replace("&#34;", '"').replace("&gt;", ">")
-    assert plain in source
-    assert source.splitlines()[shown["line"] - 1].startswith("def percent")
-
-
-def test_code_that_is_not_there_is_told():
-    with pytest.raises(BadInput, match="no nothing_like_it"):
-        listing("scripts/report/formats.py:nothing_like_it")
-
-
-def test_code_is_escaped():
-    assert highlighted('x = "<b>" # <i>\n') == (
-        'x = <span class="s">&#34;&lt;b&gt;&#34;</span> <span class="c"># &lt;i&gt;</span>\n'
-    )
-
-
-def test_a_file_that_is_no_drawing_is_told(tmp_path: Path):
-    (tmp_path / "a.svg").write_text("nothing", "utf-8")
-    with pytest.raises(BadInput, match="no <svg>"):
-        inline_svg(tmp_path / "a.svg", "label")
-
-
-def test_drawings_take_the_colours_of_the_page_and_share_no_ids(pages):
-    html = pages["en"]
-    assert "fill: var(--ink)" in html
-    assert "#1c2430" not in html.split("</style>", 1)[1].lower()
-
-
-@pytest.mark.parametrize(
-    ("files", "said"),
-    [
-        ({}, {"crop": False}),
-        (
-            {"preprocessor_config.json": '{"size": 224, "crop_size": 224, "do_center_crop": true}'},
-            {"size": 224, "crop": 224},
-        ),
-        (
-            {"processor_config.json": '{"image_processor": {"size": {"height": 3, "width": 4}}}',
-             "config.json": '{"text_config": {"max_position_embeddings": 77}}'},
-            {"size": {"height": 3, "width": 4}, "crop": False, "context": 77},
-        ),
-    ],
-)  # fmt: skip
-def test_preprocessing_is_what_the_models_own_files_say(tmp_path: Path, files, said):
-    for name, content in files.items():
-        (tmp_path / name).write_text(content, "utf-8")
-    assert preprocessing_of(tmp_path) == said
-
-
-def section_of(html: str, name: str) -> str:
-    """What stands under a heading of the third level, markup and all."""
-    return re.split(r"<h[23]", html.split(f'id="{name}"', 1)[1])[0]
-
-
 def test_every_study_has_its_figure_and_its_table_where_it_is_told(pages):
     for html in pages.values():
         for name in STUDIES:
@@ -527,31 +403,6 @@ def test_every_study_has_its_figure_and_its_table_where_it_is_told(pages):
             assert "<li>" in section, name
         assert 'id="fig_hubs"' in section_of(html, "analysis-study_geometry")
         assert 'id="fig_failures"' in section_of(html, "analysis-study_errors")
-
-
-def test_every_headline_number_stands_with_its_interval(pages):
-    for html in pages.values():
-        for name in ("metrics", "depth"):
-            table = re.search(rf'id="tab_{name}".*?</table>', html, re.DOTALL)[0]
-            cells = re.findall(r'<td class="r(?: side)?">(.*?)</td>', table)
-            assert cells
-            assert all(re.search(r'class="ci">\[[\d., ]+\]</span>', cell) for cell in cells)
-        tiles = re.search(r'<dl class="tiles">.*?</dl>', html, re.DOTALL)[0]
-        assert len(re.findall(r'%<span class="ci">\[', tiles)) == 4
-        assert re.search(r"% \[[\d., ]+\]", abstract_of(html))
-
-
-def test_intervals_in_the_tables_hold_their_values(pages):
-    for html in pages.values():
-        found = re.findall(
-            r'<td class="r(?: side)?">(?:<strong>)?([−+\d.,]+)(?:</strong>)?'
-            r'<span class="ci">\[(\S+), (\S+)\]',
-            html,
-        )
-        assert len(found) > 200
-        for told in found:
-            value, low, high = (float(one.replace("−", "-").replace(",", "")) for one in told)
-            assert low <= value <= high
 
 
 def test_studies_without_rows_are_named_and_take_no_room(tmp_path: Path):
@@ -627,117 +478,3 @@ def test_every_measure_is_defined_with_its_source(pages):
             assert source in section
         numbers = re.search(r'id="tab_statistics".*?</table>', html, re.DOTALL)[0]
         assert ">300<" in numbers and ">999<" in numbers
-
-
-def test_what_has_another_x_has_a_table_of_its_own(pages):
-    for html, names in zip(
-        (pages["en"], pages["zh"]),
-        (("words per caption", "captions used"), ("每条描述的词数", "所用描述数")),
-        strict=True,
-    ):
-        section = section_of(html, "analysis-study_captions")
-        tables = re.findall(r"<table.*?</table>", section, re.DOTALL)
-        assert len(tables) == 2
-        assert [name in table for name, table in zip(names, tables, strict=True)] == [True, True]
-        assert names[0] not in tables[1] and names[1] not in tables[0]
-
-
-def table_of(html: str, name: str) -> str:
-    return re.search(rf'id="tab_{name}".*?</table>', html, re.DOTALL)[0]
-
-
-def sides_of(table: str) -> list[str]:
-    """Headings over several columns."""
-    return re.findall(r'<th scope="colgroup"[^>]*>(.*?)</th>', table)
-
-
-def rows_of(table: str) -> list[list[str]]:
-    """Cells of the body, as text, row by row; headings over rows left out."""
-    body = table.split("<tbody>")[1]
-    return [
-        [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]
-        for row in re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
-    ]
-
-
-def test_both_directions_stand_side_by_side(pages):
-    ways = {"en": ("Text → image", "Image → text"), "zh": ("以文搜图", "以图搜文")}
-    for lang, html in pages.items():
-        names = ("metrics", "study_relevance", "study_gallery", "study_robustness", "study_errors",
-                 "study_categories", "study_leakage_2", "study_geometry_2")  # fmt: skip
-        for name in names:
-            sides = sides_of(table_of(html, name))
-            assert len(sides) == 2, name
-            assert all(side.startswith(way) for side, way in zip(sides, ways[lang], strict=True))
-        # each direction has captions used in a way of its own, which its heading tells
-        together, each = sides_of(table_of(html, "study_captions_2"))
-        assert together.split(" (n")[0] != ways[lang][0] and each.split(" (n")[0] != ways[lang][1]
-
-
-def test_no_column_of_a_table_is_empty_and_no_row_is(pages):
-    for html in pages.values():
-        for table in re.findall(r"<table.*?</table>", html, re.DOTALL):
-            rows = rows_of(table)
-            for column in zip(*rows, strict=True):
-                assert set(column) - {"", "–"}, table[:300]
-            for row in rows:
-                assert set(row) - {"", "–"}, table[:300]
-
-
-def test_lines_that_lack_a_measure_stand_with_those_that_have_it(tmp_path: Path):
-    run = FakeRun(
-        tmp_path, {("m", "plain", "cosine"): 0.2}, images=20, studies=("errors",)
-    ).sketch()
-    path = run.metrics.with_name("errors.csv")
-    # a kind without a query has no median rank
-    kept = [one for one in path.read_text("utf-8").splitlines() if "tie,,median_rank" not in one]
-    path.write_text("\n".join(kept) + "\n", "utf-8")
-    html = run.report("en")
-    assert "tab_study_errors_2" not in html
-    rows = rows_of(table_of(html, "study_errors"))
-    assert len(rows) == 11
-    assert [row[2::2] for row in rows if row[0] == "a tie"] == [["–", "–"]]
-
-
-def test_runs_without_a_tie_have_no_line_among_the_ties(tmp_path: Path):
-    strengths = {("m", "plain", scorer): 0.2 for scorer in ("cosine", "nnn")}
-    run = FakeRun(tmp_path, strengths, images=20, studies=("relevance",)).sketch()
-    path = run.metrics.with_name("ties.csv")
-    table = pd.read_csv(path)
-    for tied, there in ((3, 1), (0, 0)):
-        table.tied = [tied if scorer == "nnn" else 0 for scorer in table.scorer]
-        table.to_csv(path, index=False)
-        html = run.report("en")
-        assert html.count('id="tab_study_relevance_ties"') == there
-        if there:
-            ((_, scorer, *_),) = rows_of(table_of(html, "study_relevance_ties"))
-            assert scorer == "nnn"
-            assert "1 more rows stand in tables/ties.csv" in html
-
-
-def test_as_many_queries_on_every_line_are_told_once(pages):
-    for html in pages.values():
-        gallery, categories = (
-            table_of(html, f"study_{name}") for name in ("gallery", "categories")
-        )
-        assert all(re.search(r"n = [\d,]+\)$", side) for side in sides_of(gallery))
-        assert ">n</th>" not in gallery
-        assert categories.count(">n</th>") == 2 and "n = " not in categories
-
-
-def test_a_long_table_is_of_the_first_model_and_says_where_the_rest_is(tmp_path: Path):
-    strengths = {(model, "plain", "cosine"): 0.2 for model in ("a", "b")}
-    run = FakeRun(tmp_path, strengths, images=20, studies=("relevance", "categories")).sketch()
-    path = run.metrics.with_name("categories.csv")
-    head, *lines = path.read_text("utf-8").splitlines()
-    more = [line.replace("lexicon: dogs", f"lexicon: dogs{n}") for n in range(30) for line in lines
-            if "lexicon: dogs" in line]  # fmt: skip
-    path.write_text("\n".join([head, *lines, *more]) + "\n", "utf-8")
-    for lang, said in (("en", "Here: a. {} more rows, of other models too, stand in {}"),
-                       ("zh", "此表只列 a；其余 {} 行（含其他模型）见 {}")):  # fmt: skip
-        html = run.report(lang)
-        # four rules on two sets of queries, of each model
-        assert said.format(8, "tables/relevance.csv") in html
-        assert len(rows_of(table_of(html, "study_relevance"))) == 8
-        assert said.format(2 * (6 + 30) - 20, "tables/categories.csv") in html
-        assert len(rows_of(table_of(html, "study_categories"))) == 20

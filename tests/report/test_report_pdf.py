@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import bisect
-import itertools
 import re
-import shutil
-import subprocess
-import tempfile
-import unicodedata
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
 import typst
-from fake_run import LANGUAGES, ODD
+from fake_captions import ODD
+from fake_run import LANGUAGES
+from paper import POPPLER, page_of, run_poppler, squeezed, text_of
 from PIL import Image
 
 from scripts.job import BadInput
-from scripts.letters import BOX, BREAK
+from scripts.letters import BOX
 from scripts.report import report_pdf
 from scripts.report.html_tree import Element, tree_of
-from scripts.report.mathml import formula, spoken
-from scripts.report.page import FOLDER
-from scripts.report.pdf_columns import LANDSCAPE, PORTRAIT, SIZES, Cell, Words, layout
-from scripts.report.pdf_fonts import drawable, folders, width
+from scripts.report.pdf_fonts import drawable, folders
 from scripts.report.report_pdf import pdf
 from scripts.report.style import jpeg
-from scripts.report.typst_markup import LEFT_OUT, document, left_out
+from scripts.report.typst_markup import document
+from scripts.report.typst_text import LEFT_OUT, left_out
 
-POPPLER = pytest.mark.skipif(
-    shutil.which("pdftotext") is None, reason="pdftotext of poppler is not installed"
-)
-CSS = (FOLDER / "report.css").read_text("utf-8")
 MARGINS = (56.7, 595.3 - 56.7)  # points: 20 mm at each side of A4
 HOSTILE = [
     "#sys.version",
@@ -54,37 +45,10 @@ HOSTILE = [
 ]
 
 
-def page_of(body: str, lang: str = "en") -> str:
-    """A page of the least that a report has."""
-    return (
-        f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>A title</title>'
-        f"<style>{CSS}</style></head><body>{body}</body></html>"
-    )
-
-
 def escaped(text: str) -> str:
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
         text = text.replace(character, entity)
     return text
-
-
-def squeezed(text: str) -> str:
-    """``text`` by its characters alone: no spaces, one form of each letter."""
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFC", text))
-    return "".join(one for one in text if not one.isspace() and one not in (BREAK, "\f"))
-
-
-def run_poppler(tool: str, content: bytes, *options: str) -> str:
-    with tempfile.NamedTemporaryFile(suffix=".pdf") as file:
-        Path(file.name).write_bytes(content)
-        command = [tool, *options, file.name] + (["-"] if tool == "pdftotext" else [])
-        return subprocess.run(command, capture_output=True, check=True).stdout.decode()
-
-
-def text_of(content: bytes, *options: str) -> str:
-    """Text of a PDF between its head and foot lines, in the order in which it was set."""
-    body = ("-x", "0", "-y", "52", "-W", "596", "-H", "740")
-    return run_poppler("pdftotext", content, "-raw", *body, *options)
 
 
 def texts(node: Element) -> list[str]:
@@ -318,11 +282,6 @@ def test_a_letter_that_no_font_has_shows_as_a_box():
         assert squeezed(word) in squeezed(text)
 
 
-def test_a_letter_without_a_glyph_in_a_formula_is_an_error():
-    with pytest.raises(BadInput, match="could not be displayed"):
-        pdf(page_of("<p><math><mi>🫠</mi></math></p>"))
-
-
 def test_a_warning_of_typst_is_an_error(monkeypatch: pytest.MonkeyPatch):
     warning = SimpleNamespace(diagnostic="", message="layout did not converge")
     monkeypatch.setattr(typst, "compile_with_warnings", lambda *_, **__: (b"%PDF", [warning]))
@@ -392,229 +351,6 @@ def test_what_is_left_out_has_a_reason_and_nothing_else_is_left_out(pages):
         assert gone == {("a", "skip"), ("nav",), ("span", "lead")}
 
 
-# formulas
-
-
-def rendered(markup: str) -> bytes:
-    head = '#set page(width: 12cm, height: 4cm)\n#set text(font: "New Computer Modern Math")\n'
-    fonts = typst.Fonts(include_system_fonts=False, font_paths=list(folders()))
-    return typst.compile((head + markup).encode(), format="png", ppi=72, font_paths=fonts)
-
-
-def parsed(mathml: str) -> Element:
-    return tree_of(f'<math display="block">{mathml}</math>').elements[0]
-
-
-FORMULAS = {
-    "<mi>x</mi>": "x",
-    '<mi mathvariant="normal">x</mi>': "upright(x)",
-    '<mi mathvariant="bold">x</mi>': "bold(x)",
-    '<mi mathvariant="double-struck">R</mi>': "bb(R)",
-    "<mi>cos</mi><mo>&#8289;</mo><mi>x</mi>": "cos x",
-    "<mn>12</mn><mo>+</mo><mn>3.5</mn>": "12 + 3.5",
-    "<mo>−</mo><mi>x</mi><mo>≤</mo><mi>y</mi>": "-x <= y",
-    "<mrow><mi>x</mi><mi>y</mi></mrow>": "x y",
-    "<mstyle><mi>x</mi></mstyle>": "x",
-    "<mfrac><mn>1</mn><mrow><mn>2</mn><mi>N</mi></mrow></mfrac>": "1/(2 N)",
-    '<mrow><mo>(</mo><mfrac linethickness="0"><mi>G</mi><mi>K</mi></mfrac><mo>)</mo></mrow>': (
-        "lr(( mat(delim: #none, G; K) ))"
-    ),
-    "<msub><mi>r</mi><mi>q</mi></msub>": "r_q",
-    "<msup><mi>e</mi><mi>x</mi></msup>": "e^x",
-    "<msubsup><mi>x</mi><mi>i</mi><mn>2</mn></msubsup>": "x_i^2",
-    "<munder><mi>min</mi><mi>a</mi></munder>": "limits(min)_a",
-    "<mover><mi>x</mi><mi>n</mi></mover>": "limits(x)^n",
-    "<mover><mi>v</mi><mo>¯</mo></mover>": "macron(v)",
-    "<mover><mi>v</mi><mo>^</mo></mover>": "hat(v)",
-    "<munderover><mo>∑</mo><mrow><mi>i</mi><mo>=</mo><mn>1</mn></mrow><mi>N</mi></munderover>": (
-        "sum_(i=1)^N"
-    ),
-    "<msqrt><mi>x</mi><mo>+</mo><mi>y</mi></msqrt>": "sqrt(x + y)",
-    "<mroot><mi>x</mi><mn>3</mn></mroot>": "root(3, x)",
-    "<mtext>Recall@</mtext><mi>K</mi>": '"Recall@"K',
-    '<mi>x</mi><mspace width="2em"/><mi>y</mi>': "x #h(2em) y",
-    "<mtable><mtr><mtd><mi>a</mi></mtd><mtd><mi>b</mi></mtd></mtr>"
-    "<mtr><mtd><mi>c</mi></mtd><mtd><mi>d</mi></mtd></mtr></mtable>": (
-        "mat(delim: #none, a, b; c, d)"
-    ),
-    "<mrow><mo>[</mo><mfrac><mi>a</mi><mi>b</mi></mfrac><mo>]</mo></mrow>": "lr([ a/b ])",
-    '<mo stretchy="false">(</mo><mfrac><mi>a</mi><mi>b</mi></mfrac><mo stretchy="false">)</mo>': (
-        "\\( a/b \\)"
-    ),
-    "<mrow><mo>|</mo><mfrac><mi>a</mi><mi>b</mi></mfrac><mo>|</mo></mrow>": "lr(| a/b |)",
-    "<mo>(</mo><mi>a</mi><mo>(</mo><mi>b</mi><mo>)</mo><mo>)</mo>": "lr((a lr((b))))",
-    # formulas of the report
-    "<msub><mrow><mo stretchy='false'>‖</mo><mi>v</mi><mo stretchy='false'>‖</mo></mrow>"
-    "<mn>2</mn></msub>": "norm(v)_2",
-    "<mn>𝟏</mn><mo stretchy='false'>[</mo><msub><mi>r</mi><mi>q</mi></msub><mo>≤</mo><mi>K</mi>"
-    "<mo stretchy='false'>]</mo>": 'bold(upright("1")) \\[ r_q <= K \\]',
-}
-
-
-@pytest.mark.parametrize("mathml", FORMULAS)
-def test_a_formula_looks_as_the_one_that_typst_is_told_by_hand(mathml: str):
-    ours = rendered(f"#{formula(parsed(mathml))}")
-    assert ours == rendered(f"$ {FORMULAS[mathml]} $")
-    assert ours != rendered("$ $")
-
-
-def test_every_formula_of_the_report_is_set_and_spoken(pages):
-    for page in pages.values():
-        formulas = tree_of(page).all("math")
-        assert len(formulas) >= 8
-        for one in formulas:
-            code = formula(one)
-            rendered(f'#set text(font: ("New Computer Modern Math", "Noto Sans CJK SC"))\n#{code}')
-            letters = squeezed(re.sub(r"[\u2061-\u2064]", "", one.text))
-            assert set(letters) <= set(squeezed(spoken(one)))
-            strings = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', code.split("alt:", 1)[1]))
-            assert all(squeezed(strings).count(each) >= 1 for each in letters)
-
-
-@pytest.mark.parametrize(
-    ("mathml", "named"),
-    [
-        ("<menclose><mi>x</mi></menclose>", "<menclose>"),
-        ("<mfenced><mi>x</mi></mfenced>", "<mfenced>"),
-        ("<mmultiscripts><mi>x</mi></mmultiscripts>", "<mmultiscripts>"),
-        ("<mrow><mphantom><mi>x</mi></mphantom></mrow>", "<mphantom>"),
-        ("<msub><mi>x</mi></msub>", "<msub> of 1 parts"),
-        ("<mfrac><mi>x</mi><mi>y</mi><mi>z</mi></mfrac>", "<mfrac> of 3 parts"),
-        ("<mrow>x</mrow>", "text directly in <mrow>"),
-        ('<mi mathvariant="wavy">x</mi>', "mathvariant 'wavy'"),
-        ('<mi mathcolor="red">x</mi>', "mathcolor at <mi>"),
-        ('<mfrac linethickness="3"><mi>x</mi><mi>y</mi></mfrac>', "linethickness '3'"),
-        ('<mspace width="1cm"/>', "width '1cm'"),
-        ("<mtable><mi>x</mi></mtable>", "anything but <mtr>"),
-    ],
-)
-def test_a_formula_that_is_not_known_is_refused_by_name(mathml: str, named: str):
-    with pytest.raises(BadInput) as error:
-        formula(parsed(mathml))
-    assert named in str(error.value)
-
-
-def test_a_formula_is_spoken_on_one_line():
-    mathml = (
-        "<mi>x</mi><mo>=</mo><mfrac><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mn>2</mn></mfrac>"
-        "<msubsup><mi>y</mi><mi>i</mi><mn>10</mn></msubsup><msqrt><mi>z</mi></msqrt>"
-    )
-    assert spoken(parsed(mathml)) == "x = (a + b)/2 y_i^(10) √(z)"
-
-
-# tables
-
-
-def cell(text: str, whole: bool = False, span: int = 1) -> Cell:
-    return Cell(((Words(text),),), whole, span)
-
-
-def test_columns_fill_the_page_and_hold_their_longest_word():
-    rows = [
-        [cell("a model of a long name " * 6), cell("1,000", whole=True), cell("short")],
-        [cell("b"), cell("12.5% [10.1, 14.9]", whole=True), cell("incomprehensibilities")],
-    ]
-    plan = layout(rows)
-    assert plan.size == SIZES[0] and not plan.landscape
-    assert sum(plan.widths) == pytest.approx(PORTRAIT)
-    assert plan.widths[1] >= width("12.5% [10.1, 14.9]") * plan.size
-    assert plan.widths[2] >= width("incomprehensibilities") * plan.size
-
-
-@pytest.mark.parametrize(("columns", "landscape"), [(8, False), (11, False), (15, True)])
-def test_more_columns_make_letters_smaller_and_then_turn_the_page(columns: int, landscape: bool):
-    plan = layout([[cell("1,234.56", whole=True)] * columns])
-    assert plan.landscape == landscape
-    assert not plan.broken
-    assert sum(plan.widths) == pytest.approx(LANDSCAPE if landscape else PORTRAIT)
-    assert all(one >= width("1,234.56") * plan.size for one in plan.widths)
-
-
-def test_letters_are_never_larger_where_there_is_more_to_hold():
-    sizes = [layout([[cell("1,234.5", whole=True)] * count]) for count in range(1, 13)]
-    assert all(
-        one.landscape < two.landscape or one.size >= two.size
-        for one, two in itertools.pairwise(sizes)
-    )
-
-
-def test_a_table_for_no_page_gives_up_its_widest_columns_first():
-    plan = layout([[cell("x" * 300, whole=True), cell("ok"), cell("y" * 300, whole=True)]])
-    assert plan.broken and plan.landscape
-    assert sum(plan.widths) == pytest.approx(LANDSCAPE)
-    assert plan.widths[1] >= width("ok") * plan.size
-    assert plan.widths[0] == pytest.approx(plan.widths[2])
-
-
-@POPPLER
-def test_a_wide_table_gets_a_page_of_its_own_on_its_side():
-    head = "".join(f"<th class='r'>Column {one}</th>" for one in range(16))
-    row = "<tr>" + "<td class='r'>1,234.5</td>" * 16 + "</tr>"
-    page = page_of(
-        "<p>before</p><figure class='table'><figcaption><b>Table 1</b>Wide.</figcaption>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{row * 60}</tbody></table></figure>"
-        "<p>after</p>"
-    )
-    content = pdf(page)
-    sizes = re.findall(
-        r"Page +\d+ size: +([\d.]+) x ([\d.]+)",
-        run_poppler("pdfinfo", content, "-f", "1", "-l", "9"),
-    )
-    wide = [float(across) > float(down) for across, down in sizes]
-    assert wide[0] is False and wide[-1] is False and sum(wide) >= 2
-    text = run_poppler("pdftotext", content, "-raw")
-    # the head is repeated over each page of the table
-    assert len(re.findall(r"Column\s+15", text)) == sum(wide)
-    assert squeezed(text).count("1,234.5") == 16 * 60
-
-
-@POPPLER
-def test_a_group_of_rows_keeps_its_heading_with_it_on_every_page():
-    rows = "".join(
-        f"<tr class='group'><th scope='rowgroup' colspan='2'>Group {name}</th></tr>"
-        + "".join(f"<tr><td>row {name}{one}</td><td class='r'>{one}</td></tr>" for one in range(70))
-        for name in "AB"
-    )
-    page = page_of(
-        "<figure class='table'><figcaption><b>Table 1</b>Long.</figcaption><table><thead><tr>"
-        f"<th>Name</th><th class='r'>Value</th></tr></thead><tbody>{rows}</tbody></table></figure>"
-    )
-    pages = [one for one in text_of(pdf(page)).split("\f") if one.strip()]
-    assert len(pages) > 2
-    for one in pages:
-        assert "Name Value" in one
-        for name in "AB":
-            assert (f"Group {name}" in one) == (f"row {name}" in one)
-
-
-@POPPLER
-@pytest.mark.parametrize("lines", range(34, 56, 2))
-def test_the_caption_of_a_long_table_stays_with_its_head(lines: int):
-    rows = "".join(f"<tr><td>row {one}</td></tr>" for one in range(90))
-    page = page_of(
-        "<p>" + "line<br>" * lines + "</p><figure class='table'><figcaption><b>Table 1</b>Long."
-        f"</figcaption><table><thead><tr><th>Name</th></tr></thead><tbody>{rows}</tbody></table>"
-        "</figure>"
-    )
-    pages = text_of(pdf(page)).split("\f")
-    first = next(one for one in pages if "Table 1" in one)
-    assert re.search(r"Table 1 Long\.\s+Name\s+row 0\n", first)
-
-
-@POPPLER
-@pytest.mark.parametrize("lines", range(20, 60, 4))
-def test_no_page_holds_only_a_row_or_two_of_a_table(lines: int):
-    rows = "".join(f"<tr><td>row {one}</td></tr>" for one in range(40))
-    page = page_of(
-        "<p>" + "line<br>" * lines + "</p><figure class='table'><figcaption><b>Table 1</b>Long."
-        f"</figcaption><table><thead><tr><th>Name</th></tr></thead><tbody>{rows}</tbody></table>"
-        "</figure>"
-    )
-    counts = [len(re.findall(r"row \d+", one)) for one in text_of(pdf(page)).split("\f")]
-    assert sum(counts) == 40
-    assert all(count == 0 or count >= 3 for count in counts), counts
-
-
 @POPPLER
 def test_text_goes_on_where_a_drawing_does_not_fit():
     drawing = (
@@ -627,28 +363,6 @@ def test_text_goes_on_where_a_drawing_does_not_fit():
     first, second, *_ = text_of(pdf(page)).split("\f")
     assert "Square" in second and "Square" not in first
     assert first.count("before") == 25 and first.count("after") > 10
-
-
-@POPPLER
-@pytest.mark.parametrize("lang", LANGUAGES)
-def test_names_are_not_broken_in_columns(lang: str):
-    names = ("inverted-softmax", "clip-vit-base-patch32", "R-Precision", "no clear difference",
-             "无明确差别")  # fmt: skip
-    number = '<td class="r">12.5<span class="ci">[11.5, 13.5]</span></td>'
-    page = page_of(
-        "<table><thead><tr><th>Model</th><th>Scorer</th>"
-        + f'<th class="r">{names[2]} (%)</th>' * 4
-        + "<th>Verdict</th></tr></thead><tbody>"
-        + "".join(
-            f"<tr><td>{names[1]}</td><td>{names[0]}</td>{number * 4}<td>{verdict}</td></tr>"
-            for verdict in names[3:]
-        )
-        + "</tbody></table>",
-        lang,
-    )
-    lines = run_poppler("pdftotext", pdf(page), "-layout").splitlines()
-    found = [sum(line.count(name) for line in lines) for name in names]
-    assert found == [2, 2, 4, 1, 1]
 
 
 @POPPLER
@@ -690,43 +404,3 @@ def test_eight_examples_with_words_that_differ_take_one_page():
     text = squeezed(text_of(content))
     assert text.count(squeezed("climb,rocks,helmet…")) == 48
     assert "notsaid" not in text
-
-
-@POPPLER
-def test_a_long_word_is_broken_and_copies_whole():
-    digest = "0123456789abcdef" * 8
-    page = page_of(
-        f"<table><tr><td>{digest}</td><td>{'word ' * 40}</td></tr></table>"
-        f"<p><code>{digest * 2}</code></p>"
-    )
-    text = text_of(pdf(page))
-    assert squeezed(text).count(digest) == 3
-    assert BREAK not in text
-
-
-@POPPLER
-@pytest.mark.parametrize(("columns", "beside"), [(2, True), (9, False)])
-def test_an_interval_stands_beside_its_value_where_there_is_room(columns: int, beside: bool):
-    cells = '<td class="r">1.5<span class="ci">[0.5, 2.5]</span></td>' * columns
-    wide = '<td class="r">100.5<span class="ci">[99.5, 101.5]</span></td>' * columns
-    page = page_of(
-        "<p>x</p><table><thead><tr><th>Run</th>"
-        + '<th class="r">R@1</th>' * columns
-        + f"</tr></thead><tbody><tr><td>a</td>{cells}</tr><tr><td>b</td>{wide}</tr></tbody></table>"
-    )
-    words = [
-        (float(right), round(float(bottom)), text)
-        for right, bottom, text in re.findall(
-            r'xMax="([\d.]+)" yMax="([\d.]+)">(.*?)</word>',
-            run_poppler("pdftotext", pdf(page), "-bbox"),
-        )
-    ]
-    values = [word for word in words if word[2] in ("1.5", "100.5")]
-    intervals = [word for word in words if word[2] in ("2.5]", "101.5]")]
-    assert len(values) == len(intervals) == 2 * columns
-    near = [min(abs(one[1] - two[1]) for two in values) for one in intervals]
-    assert all((distance <= 2) == beside for distance in near)
-    # numbers of a column end on one line, and so do their intervals
-    for part in (values, intervals):
-        rights = sorted(right for right, _, _ in part)
-        assert rights[::2] == pytest.approx(rights[1::2], abs=0.6)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import LANGUAGES, NASTY
+from fake_captions import NASTY
+from fake_run import LANGUAGES
 from fake_studies import MAKERS, settings_of
+from pandas.testing import assert_frame_equal
 from test_figures import assert_readable, texts_of
 
+from scripts.evaluate.pairs import COLUMNS as PAIR_COLUMNS
 from scripts.job import BadInput
 from scripts.report import formats
 from scripts.report.labels import read_labels
@@ -17,7 +20,8 @@ from scripts.report.study_axes import facets_of
 from scripts.report.study_lines import groups_by_axis
 from scripts.report.study_points import drawn_points
 from scripts.report.study_table import read_study, selected
-from scripts.studies.table import COLUMNS, row, write_rows
+from scripts.studies.comparisons import comparison_rows
+from scripts.studies.table import COLUMNS, About, row, write_rows
 
 KEY = ("a-model", "plain", "cosine")
 POINTS = {"form": "points", "measures": [], "log": False}
@@ -26,7 +30,7 @@ LINES = {"form": "lines", "measures": [], "log": False}
 
 def table_of(rows, tmp_path) -> pd.DataFrame:
     write_rows(tmp_path / "study.csv", rows)
-    return read_study(tmp_path / "study.csv")
+    return read_study(tmp_path / "study.csv", "mine")
 
 
 def drawn(table, study, settings, language="en"):
@@ -61,9 +65,9 @@ def value_at(axes, y: float) -> list[float]:
 
 def test_points_stand_at_their_values_with_their_intervals(tmp_path):
     rows = [
-        row(KEY, "text_to_image", "recall@1", 0.5, 10, "a", interval=(0.4, 0.65)),
-        row(KEY, "text_to_image", "recall@1", 0.25, 10, "b", interval=(0.2, 0.3)),
-        row(KEY, "image_to_text", "recall@1", 0.75, 10, "a"),
+        row(About(KEY, "text_to_image", "a"), "recall@1", 0.5, 10, (0.4, 0.65)),
+        row(About(KEY, "text_to_image", "b"), "recall@1", 0.25, 10, (0.2, 0.3)),
+        row(About(KEY, "image_to_text", "a"), "recall@1", 0.75, 10),
     ]
     first, second = drawn(table_of(rows, tmp_path), "mine", POINTS).axes
     marks = [line.get_xdata()[0] for line in first.lines if len(line.get_xdata()) == 1]
@@ -85,7 +89,7 @@ def test_a_long_list_of_many_marks_has_the_first_model_alone_and_says_so(
     groups, models, alone, language, tmp_path
 ):
     rows = [
-        row((f"model-{model}", *KEY[1:]), "text_to_image", measure, 0.1, 10, f"g{group}")
+        row(About((f"model-{model}", *KEY[1:]), "text_to_image", f"g{group}"), measure, 0.1, 10)
         for model in range(models) for group in range(groups)
         for measure in ("recall@1", "recall@5", "recall@10")
     ]  # fmt: skip
@@ -101,8 +105,8 @@ def test_a_long_list_of_many_marks_has_the_first_model_alone_and_says_so(
 
 def test_ticks_leave_room_for_their_numbers(tmp_path):
     rows = [
-        row(KEY, "", "tau_c", 0.327, 10, "left out", interval=(0.318, 0.336)),
-        row(KEY, "", "tau_c", 0.371, 10, "kept", interval=(0.362, 0.379)),
+        row(About(KEY, "", "left out"), "tau_c", 0.327, 10, (0.318, 0.336)),
+        row(About(KEY, "", "kept"), "tau_c", 0.371, 10, (0.362, 0.379)),
     ]
     figure = drawn(table_of(rows, tmp_path), "judgments", POINTS, "zh")
     boxes = sorted(box.x0 for text, box in texts_of(figure) if text.get_text().startswith("0.3"))
@@ -112,7 +116,7 @@ def test_ticks_leave_room_for_their_numbers(tmp_path):
 
 def test_lines_run_through_their_values_in_the_order_of_x(tmp_path):
     rows = [
-        row(KEY, "text_to_image", "recall@1", value, 10, "", x, (value - 0.1, value + 0.1))
+        row(About(KEY, "text_to_image", x=x), "recall@1", value, 10, (value - 0.1, value + 0.1))
         for x, value in ((100, 0.2), (10, 0.8), (50, 0.5))
     ]
     (axes,) = drawn(table_of(rows, tmp_path), "mine", LINES | {"log": True}).axes
@@ -128,7 +132,7 @@ def test_lines_run_through_their_values_in_the_order_of_x(tmp_path):
 def test_a_line_is_wider_for_each_that_lies_upon_it(tmp_path):
     groups = {"exact": (0.9, 0.8), "flat": (0.9, 0.8), "hnsw": (0.898, 0.8), "ivf": (0.6, 0.8)}
     rows = [
-        row(KEY, "text_to_image", "found@10", value, 10, group, x)
+        row(About(KEY, "text_to_image", group, x), "found@10", value, 10)
         for group, values in groups.items()
         for x, value in zip((10, 100), values, strict=True)
     ]
@@ -156,7 +160,7 @@ def test_a_quantity_has_its_digits_and_no_power_of_ten_where_it_is_large(number,
 
 
 def test_a_direction_that_is_not_there_has_no_panel(tmp_path):
-    rows = [row(KEY, "image_to_text", "recall@1", 0.5, 10, group) for group in "ab"]
+    rows = [row(About(KEY, "image_to_text", group), "recall@1", 0.5, 10) for group in "ab"]
     figure = drawn(table_of(rows, tmp_path), "mine", POINTS)
     assert len(figure.axes) == 1
     assert "Image → text" in words_of(figure)
@@ -165,8 +169,8 @@ def test_a_direction_that_is_not_there_has_no_panel(tmp_path):
 
 def test_differences_get_a_zero_line_and_are_kept_apart_from_values(tmp_path):
     rows = [
-        row(KEY, "text_to_image", "mean", 0.5, 10, "level", interval=(0.4, 0.6)),
-        row(KEY, "text_to_image", "mean", -0.02, 10, "change", interval=(-0.03, 0.0)),
+        row(About(KEY, "text_to_image", "level"), "mean", 0.5, 10, (0.4, 0.6)),
+        row(About(KEY, "text_to_image", "change"), "mean", -0.02, 10, (-0.03, 0.0)),
     ]
     table = table_of(rows, tmp_path)
     values, differences = facets_of(table, "mine")
@@ -179,13 +183,14 @@ def test_differences_get_a_zero_line_and_are_kept_apart_from_values(tmp_path):
     assert [len(found) for found in zeros] == [0, 1]
     assert "percentage points" in words_of(figure)
     # a study of differences has them even where all are gains
-    gains = table_of([row(KEY, "text_to_image", "mean", 0.02, 10, "a")], tmp_path)
+    gains = table_of([row(About(KEY, "text_to_image", "a"), "mean", 0.02, 10)], tmp_path)
     assert facets_of(gains, "prompts")[0].difference
 
 
 def test_shares_are_in_percent_and_other_measures_as_they_are(tmp_path):
     rows = [
-        row(KEY, "text_to_image", measure, 0.5, 10, "a") for measure in ("recall@5", "tau_c", "gap")
+        row(About(KEY, "text_to_image", "a"), measure, 0.5, 10)
+        for measure in ("recall@5", "tau_c", "gap")
     ]
     assert [one.scale for one in facets_of(table_of(rows, tmp_path), "mine")] == [100, 1, 1]
 
@@ -201,7 +206,7 @@ def test_groups_measured_at_other_places_have_an_axis_of_their_own():
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_table_without_rows_gives_a_figure_that_says_so(language, tmp_path):
     write_rows(tmp_path / "empty.csv", [])
-    table = read_study(tmp_path / "empty.csv")
+    table = read_study(tmp_path / "empty.csv", "mine")
     for settings in (POINTS, LINES):
         figure = drawn(table, "mine", settings, language)
         assert_readable(figure)
@@ -213,7 +218,7 @@ def test_a_table_without_rows_gives_a_figure_that_says_so(language, tmp_path):
 def test_five_and_twenty_groups_with_long_and_nasty_names_stay_readable(language, tmp_path):
     names = [*NASTY, *(f"a group with a name of some length, number {n}" for n in range(21))]
     rows = [
-        row(KEY, way, "recall@10", 0.02 * n + 0.1, 10 + n, name, None, (0.02 * n, 0.02 * n + 0.3))
+        row(About(KEY, way, name), "recall@10", 0.02 * n + 0.1, 10 + n, (0.02 * n, 0.02 * n + 0.3))
         for n, name in enumerate(names)
         for way in ("text_to_image", "image_to_text")
     ]  # fmt: skip
@@ -225,7 +230,7 @@ def test_five_and_twenty_groups_with_long_and_nasty_names_stay_readable(language
 @pytest.mark.parametrize("settings", [POINTS, LINES])
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.5])
 def test_one_value_alone_is_readable_whatever_it_is(value, settings, tmp_path):
-    rows = [row(KEY, "text_to_image", "mean", value, 1, "a", 3.0, (value, value))]
+    rows = [row(About(KEY, "text_to_image", "a", 3.0), "mean", value, 1, (value, value))]
     assert_readable(drawn(table_of(rows, tmp_path), "mine", settings))
 
 
@@ -243,20 +248,33 @@ def test_labels_that_no_language_knows_stand_as_they_are(tmp_path):
 
 def test_only_the_measures_asked_for_are_drawn_and_flags_never(tmp_path):
     names = ("recall@5", "published", "within", "p_holm", "p_holm:recall@5", "least_cosine")
-    rows = [row(KEY, "", name, 0.5, 1) for name in names]
+    rows = [row(About(KEY, ""), name, 0.5, 1) for name in names]
     table = table_of(rows, tmp_path)
     assert selected(table, {"measures": ["recall@5"]}).measure.tolist() == ["recall@5"]
     assert selected(table, {"measures": []}).measure.tolist() == ["recall@5", "published"]
 
 
+def test_prompts_are_read_from_pairs_as_from_a_table_of_their_own(tmp_path):
+    compared = dict.fromkeys(PAIR_COLUMNS, 0.25) | {"family": "prompt", "queries": 10}
+    names = {"model": "007", "prompt": "null", "scorer": "NA", "direction": "text_to_image"}
+    pairs = [compared | names, compared | names | {"family": "scorer"}]
+    write_rows(tmp_path / "pairs.csv", pairs, PAIR_COLUMNS)
+    found = read_study(tmp_path / "pairs.csv", "prompts")
+    assert found.group.tolist() == ["null"] * 5 and found.model.tolist() == ["007"] * 5
+    assert_frame_equal(found, table_of(comparison_rows(pairs[:1], "prompt"), tmp_path))
+    write_rows(tmp_path / "pairs.csv", [], PAIR_COLUMNS)
+    found = read_study(tmp_path / "pairs.csv", "prompts")
+    assert_frame_equal(found, table_of([], tmp_path))
+
+
 def test_a_table_of_another_shape_is_told(tmp_path):
     (tmp_path / "bad.csv").write_text("model,value\na,1\n", "utf-8")
     with pytest.raises(BadInput, match="no column prompt"):
-        read_study(tmp_path / "bad.csv")
+        read_study(tmp_path / "bad.csv", "mine")
 
 
 def test_a_group_may_be_called_na_and_a_missing_number_stays_missing(tmp_path):
-    rows = [row(KEY, "text_to_image", "mean", 0.5, 7, "NA")]
+    rows = [row(About(KEY, "text_to_image", "NA"), "mean", 0.5, 7)]
     table = table_of(rows, tmp_path)
     assert table.group.tolist() == ["NA"]
     assert table[["x", "low", "high"]].isna().all(axis=None)

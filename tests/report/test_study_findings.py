@@ -12,7 +12,7 @@ from scripts.report.labels import read_labels
 from scripts.report.page import Speaker
 from scripts.report.study_findings import findings_of, index_costs
 from scripts.report.study_table import read_study
-from scripts.studies.table import row, write_rows
+from scripts.studies.table import About, row, write_rows
 from scripts.words import read_words
 
 KEY = ("m", "plain", "cosine")
@@ -26,7 +26,7 @@ def speaker(language: str) -> Speaker:
 def told(study: str, rows, tmp_path) -> list[str]:
     """Keys of what is said of a table."""
     write_rows(tmp_path / "study.csv", rows)
-    found = findings_of(study, read_study(tmp_path / "study.csv"))
+    found = findings_of(study, read_study(tmp_path / "study.csv", study))
     for language in LANGUAGES:
         say = speaker(language).say
         assert all(len(str(say(one))) > 10 for one in found)
@@ -42,7 +42,7 @@ def near(value: float, width: float = 0.02) -> tuple[float, float]:
 def test_every_study_says_something_in_each_language(study, language, tmp_path):
     rows = list(MAKERS[study](KEY, 200, np.random.default_rng(1)))
     write_rows(tmp_path / "study.csv", rows)
-    found = findings_of(study, read_study(tmp_path / "study.csv"))
+    found = findings_of(study, read_study(tmp_path / "study.csv", study))
     assert found
     sentences = [str(speaker(language).say(one)) for one in found]
     assert not any("{" in sentence for sentence in sentences)
@@ -59,7 +59,7 @@ def test_nothing_is_said_of_a_table_without_rows_or_of_a_study_that_is_not_ours(
 )
 def test_further_right_answers_add_clearly_slightly_or_nothing(strict, wide, key, tmp_path):
     rows = [
-        row(KEY, TEXT, "recall@1", value, 10, f"{name} / {of}", interval=near(value))
+        row(About(KEY, TEXT, f"{name} / {of}"), "recall@1", value, 10, near(value))
         for name, of, value in (
             ("own", "all queries", strict), ("duplicates", "all queries", wide),
             ("own", "judged queries", strict), ("people", "judged queries", wide),
@@ -72,16 +72,16 @@ def test_further_right_answers_add_clearly_slightly_or_nothing(strict, wide, key
 
 @pytest.mark.parametrize(("tau", "key"), [(0.5, "judgments_agree"), (0.0, "judgments_none")])
 def test_agreement_with_judgments_is_claimed_only_above_zero(tau, key, tmp_path):
-    rows = [row(KEY, "", "tau_c", tau, 99, "expert, self pairs left out", interval=near(tau))]
+    rows = [row(About(KEY, "", "expert, self pairs left out"), "tau_c", tau, 99, near(tau))]
     assert told("judgments", rows, tmp_path) == [key]
 
 
 @pytest.mark.parametrize(("theirs", "key"), [(0.50, "within"), (0.60, "below"), (0.40, "above")])
 def test_a_published_number_is_within_the_interval_or_on_either_side(theirs, key, tmp_path):
     rows = [
-        row(KEY, TEXT, "recall@5", 0.5, 10, "a paper", interval=near(0.5)),
-        row(KEY, TEXT, "published", theirs, 10, "a paper"),
-        row(KEY, TEXT, "within", float(key == "within"), 10, "a paper"),
+        row(About(KEY, TEXT, "a paper"), "recall@5", 0.5, 10, near(0.5)),
+        row(About(KEY, TEXT, "a paper"), "published", theirs, 10),
+        row(About(KEY, TEXT, "a paper"), "within", float(key == "within"), 10),
     ]
     assert told("published", rows, tmp_path) == [f"published_{key}"]
 
@@ -90,9 +90,11 @@ def test_a_published_number_is_within_the_interval_or_on_either_side(theirs, key
 def test_the_spread_over_seeds_is_held_against_that_over_images(spread, key, tmp_path):
     rows = []
     for way in (TEXT, IMAGE):
-        rows += [row(KEY, way, "mean", 0.5, 10, f"x, seed {n}", n, near(0.5)) for n in range(2)]
+        rows += [
+            row(About(KEY, way, f"x, seed {n}", n), "mean", 0.5, 10, near(0.5)) for n in range(2)
+        ]
         interval = None if spread is None else near(0.5, spread)
-        rows.append(row(KEY, way, "mean", 0.5, 10, "x, mean", interval=interval))
+        rows.append(row(About(KEY, way, "x, mean"), "mean", 0.5, 10, interval))
     assert told("seeds", rows, tmp_path) == [f"seeds_{key}"]
 
 
@@ -106,7 +108,7 @@ def test_the_spread_over_seeds_is_held_against_that_over_images(spread, key, tmp
 )
 def test_recall_falls_with_the_gallery_or_not(values, keys, tmp_path):
     rows = [
-        row(KEY, IMAGE, "recall@1", value, 10, "", 10**place, near(value))
+        row(About(KEY, IMAGE, x=10**place), "recall@1", value, 10, near(value))
         for place, value in enumerate(values, start=1)
     ]
     assert told("gallery", rows, tmp_path) == keys
@@ -123,7 +125,7 @@ def test_length_and_number_of_captions_help_hurt_or_do_nothing(
     group, name, first, last, key, tmp_path
 ):
     rows = [
-        row(KEY, TEXT, "recall@10", value, 10, group, x, near(value))
+        row(About(KEY, TEXT, group, x), "recall@10", value, 10, near(value))
         for x, value in ((1, first), (5, last))
     ]
     assert told("captions", rows, tmp_path) == [f"captions_{name}_{key}"]
@@ -132,7 +134,7 @@ def test_length_and_number_of_captions_help_hurt_or_do_nothing(
 @pytest.mark.parametrize(("worst", "key"), [(0.3, "apart"), (0.79, "alike")])
 def test_categories_are_told_apart_only_where_their_intervals_are(worst, key, tmp_path):
     rows = [
-        row(KEY, TEXT, "recall@10", value, 10, group, interval=near(value))
+        row(About(KEY, TEXT, group), "recall@10", value, 10, near(value))
         for group, value in (("lexicon: dogs", 0.8), ("lexicon: cats", worst))
     ]
     assert told("categories", rows, tmp_path) == [f"categories_{key}"]
@@ -144,7 +146,7 @@ def test_categories_are_told_apart_only_where_their_intervals_are(worst, key, tm
 )
 def test_damage_hurts_both_directions_one_or_none(losses, key, tmp_path):
     rows = [
-        row(KEY, way, "mean", loss * x, 10, "drop, loss", x, near(loss * x))
+        row(About(KEY, way, "drop, loss", x), "mean", loss * x, 10, near(loss * x))
         for way, loss in zip((TEXT, IMAGE), losses, strict=True)
         for x in (0.1, 1.0)
     ]
@@ -161,17 +163,18 @@ def test_damage_hurts_both_directions_one_or_none(losses, key, tmp_path):
 def test_pairs_stand_out_or_not_and_scorers_reduce_hubs_or_not(
     right, wrong, key, skewness, hubs, tmp_path
 ):
-    rows = [row(KEY, "", "gap", 0.8, 9, interval=near(0.8))]
+    rows = [row(About(KEY, ""), "gap", 0.8, 9, near(0.8))]
     rows += [
-        row(KEY, "", f"cosine_{name}", value, 9, interval=near(value))
+        row(About(KEY, ""), f"cosine_{name}", value, 9, near(value))
         for name, value in (("right", right), ("wrong", wrong))
     ]
-    rows.append(row(KEY, TEXT, "skewness", 1.5, 9, "", 10, near(1.5)))
+    rows.append(row(About(KEY, TEXT, x=10), "skewness", 1.5, 9, near(1.5)))
     if skewness is not None:
-        rows.append(row(("m", "plain", "nnn"), TEXT, "skewness", skewness, 9, "", 10,
-                        near(skewness)))  # fmt: skip
+        rows.append(
+            row(About(("m", "plain", "nnn"), TEXT, x=10), "skewness", skewness, 9, near(skewness))
+        )
         # another prompt is no correction of hubs
-        rows.append(row(("m", "photo", "cosine"), TEXT, "skewness", 0, 9, "", 10, near(0)))
+        rows.append(row(About(("m", "photo", "cosine"), TEXT, x=10), "skewness", 0, 9, near(0)))
     assert told("geometry", rows, tmp_path) == [f"geometry_{key}", f"hubs_{hubs}"]
 
 
@@ -185,7 +188,7 @@ def test_pairs_stand_out_or_not_and_scorers_reduce_hubs_or_not(
 )
 def test_failures_that_are_no_mistake_are_counted_or_said_not_to_be(counts, key, tmp_path):
     rows = [
-        row(KEY, TEXT, "share", count / 10, count, kind, interval=near(count / 10))
+        row(About(KEY, TEXT, kind), "share", count / 10, count, near(count / 10))
         for kind, count in counts.items()
     ]
     assert told("errors", rows, tmp_path) == ["errors_most", f"errors_excused_{key}"]
@@ -203,16 +206,16 @@ def test_indexes_find_all_or_less_and_large_galleries_cost_more_or_not(
     own, recall, large, keys, tmp_path
 ):
     rows = [
-        row(KEY, TEXT, "recall@10", 0.5, 50, "exact", 100, near(0.5)),
-        row(KEY, TEXT, "recall@10", 0.5, 50, "flat", 100, near(0.5)),
-        row(KEY, TEXT, "recall@10", recall, 50, "codes", 100, near(recall)),
-        row(KEY, TEXT, "found@10", 1.0, 50, "flat", 100, (1, 1)),
-        row(KEY, TEXT, "found@10", own, 50, "codes", 100, near(own)),
+        row(About(KEY, TEXT, "exact", 100), "recall@10", 0.5, 50, near(0.5)),
+        row(About(KEY, TEXT, "flat", 100), "recall@10", 0.5, 50, near(0.5)),
+        row(About(KEY, TEXT, "codes", 100), "recall@10", recall, 50, near(recall)),
+        row(About(KEY, TEXT, "flat", 100), "found@10", 1.0, 50, (1, 1)),
+        row(About(KEY, TEXT, "codes", 100), "found@10", own, 50, near(own)),
     ]
     if large is not None:
         rows += [
-            row(KEY, TEXT, "found@10", 1.0, 50, "flat", 5000, (1, 1)),
-            row(KEY, TEXT, "found@10", large, 50, "codes", 5000, near(large)),
+            row(About(KEY, TEXT, "flat", 5000), "found@10", 1.0, 50, (1, 1)),
+            row(About(KEY, TEXT, "codes", 5000), "found@10", large, 50, near(large)),
         ]
     assert told("indexes", rows, tmp_path) == keys
 
@@ -250,12 +253,12 @@ def test_an_index_pays_where_it_is_faster_than_the_exact_ranking(latency, key):
 )
 def test_leakage_inflates_does_not_or_is_not_there(near_duplicates, without, keys, tmp_path):
     rows = [
-        row(KEY, IMAGE, "near_duplicates", near_duplicates, 50, "all queries"),
-        row(KEY, TEXT, "shared_captions", 0, 50, "all queries"),
-        row(KEY, TEXT, "recall@1", 0.5, 50, "all queries", interval=near(0.5)),
-        row(KEY, TEXT, "recall@1", without, 46, "without near-duplicates", interval=near(without)),
+        row(About(KEY, IMAGE, "all queries"), "near_duplicates", near_duplicates, 50),
+        row(About(KEY, TEXT, "all queries"), "shared_captions", 0, 50),
+        row(About(KEY, TEXT, "all queries"), "recall@1", 0.5, 50, near(0.5)),
+        row(About(KEY, TEXT, "without near-duplicates"), "recall@1", without, 46, near(without)),
         # nothing is left out, so nothing can be said
-        row(KEY, TEXT, "recall@1", 0.5, 50, "without shared captions", interval=near(0.5)),
+        row(About(KEY, TEXT, "without shared captions"), "recall@1", 0.5, 50, near(0.5)),
     ]
     assert told("leakage", rows, tmp_path) == keys
 
@@ -271,15 +274,15 @@ def test_leakage_inflates_does_not_or_is_not_there(near_duplicates, without, key
     ],
 )
 def test_a_precision_is_judged_by_its_differences_from_zero(change, p, key, tmp_path):
-    rows = [row(KEY, way, "least_cosine", 1.0, 10, "float32") for way in (TEXT, IMAGE)]
+    rows = [row(About(KEY, way, "float32"), "least_cosine", 1.0, 10) for way in (TEXT, IMAGE)]
     for way, own in ((TEXT, 0.0), (IMAGE, change)):
-        rows.append(row(KEY, way, "mean", own, 10, "bfloat16", interval=near(own)))
-        rows.append(row(KEY, way, "p_holm:mean", 1.0 if way == TEXT else p, 10, "bfloat16"))
+        rows.append(row(About(KEY, way, "bfloat16"), "mean", own, 10, near(own)))
+        rows.append(row(About(KEY, way, "bfloat16"), "p_holm:mean", 1.0 if way == TEXT else p, 10))
         # neither has a p-value, and so no part in it
-        rows.append(row(KEY, way, "median_rank", 5, 10, "bfloat16", interval=(4, 6)))
-        rows.append(row(KEY, way, "least_cosine", 0.9987654, 10, "bfloat16"))
+        rows.append(row(About(KEY, way, "bfloat16"), "median_rank", 5, 10, (4, 6)))
+        rows.append(row(About(KEY, way, "bfloat16"), "least_cosine", 0.9987654, 10))
     assert told("precision", rows, tmp_path) == [f"precision_{key}"]
-    (finding,) = findings_of("precision", read_study(tmp_path / "study.csv"))
+    (finding,) = findings_of("precision", read_study(tmp_path / "study.csv", "precision"))
     assert finding.numbers["total"] == 2 and finding.numbers["clear"] == int(key == "differs")
     if change:
         assert finding.numbers["direction"] == IMAGE
@@ -288,7 +291,7 @@ def test_a_precision_is_judged_by_its_differences_from_zero(change, p, key, tmp_
 
 def test_only_the_first_model_is_spoken_of(tmp_path):
     rows = [
-        row((model, "plain", "cosine"), "", "tau_c", tau, 9, "expert", interval=near(tau))
+        row(About((model, "plain", "cosine"), "", "expert"), "tau_c", tau, 9, near(tau))
         for model, tau in (("a", 0.5), ("b", 0.0))
     ]
     assert told("judgments", rows, tmp_path) == ["judgments_agree"]

@@ -15,7 +15,7 @@ from scipy import sparse
 
 from scripts.protocol import TIE
 from scripts.retrieve import ranking
-from scripts.retrieve.ranking import dots, merged, own_scores, rank, rank_part, top_k
+from scripts.retrieve.ranking import Blocks, dots, merged, rank, rank_part, top_k
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -170,7 +170,7 @@ def test_results_do_not_depend_on_the_block_size(rows_per_block, d):
     queries = np.concatenate([gallery[140:170], random_unit(rng, 10, d)])
     relevant = relevance(random_relevance(rng, 40, 200, 5), 200)
     whole = rank(queries, gallery, relevant, k=10)
-    parts = rank(queries, gallery, relevant, k=10, block_mb=rows_per_block * 6 * 200 / 2**20)
+    parts = rank(queries, gallery, relevant, k=10, blocks=Blocks(rows_per_block * 6 * 200 / 2**20))
     for name in ("rank", "score", "tied", "top", "top_score"):
         assert np.array_equal(getattr(whole, name), getattr(parts, name)), name
 
@@ -178,7 +178,7 @@ def test_results_do_not_depend_on_the_block_size(rows_per_block, d):
 RANK_IN_ANOTHER_PROCESS = """
 import hashlib, numpy as np
 from scipy import sparse
-from scripts.retrieve.ranking import rank
+from scripts.retrieve.ranking import Blocks, rank
 rng = np.random.default_rng(0)
 near = rng.normal(size=512) + 1e-6 * rng.normal(size=(700, 512))
 queries, gallery = rng.normal(size=(200, 512)), np.concatenate([near, near[:50], -near[:50]])
@@ -186,7 +186,7 @@ queries, gallery = (
     (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32) for x in (queries, gallery)
 )
 right = sparse.csr_array((np.ones(200), np.arange(200), np.arange(201)), shape=(200, 800))
-found = rank(queries, gallery, right, k=10, block_mb=0.5)
+found = rank(queries, gallery, right, k=10, blocks=Blocks(0.5))
 print(hashlib.sha256(b"".join(vars(found)[name].tobytes() for name in vars(found))).hexdigest())
 print(hashlib.sha256((queries @ gallery.T).tobytes()).hexdigest())
 """
@@ -322,7 +322,7 @@ def test_a_gallery_smaller_than_k_is_listed_whole(gallery):
 def test_top_k_alone_gives_the_same_lists(k):
     rng = np.random.default_rng(0)
     queries, gallery = random_unit(rng, 20), gallery_with_ties(rng)
-    rows, scores = top_k(queries, gallery, k, block_mb=0.001)
+    rows, scores = top_k(queries, gallery, k, blocks=Blocks(0.001))
     together = rank(queries, gallery, relevance([[0]] * 20, 60), k)
     assert np.array_equal(rows, together.top)
     assert np.array_equal(scores, together.top_score)
@@ -352,7 +352,7 @@ def test_memory_is_set_by_the_block_and_not_by_the_matrix():
     queries, gallery = random_unit(rng, 4000, 32), random_unit(rng, 4000, 32)
     relevant = relevance([[item] for item in range(4000)], 4000)
     tracemalloc.start()
-    rank(queries, gallery, relevant, k=10, block_mb=2)
+    rank(queries, gallery, relevant, k=10, blocks=Blocks(2))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # two MB of block, a few of single pairs, and the results; the matrix would take 61 MB
@@ -413,14 +413,13 @@ def test_parts_of_a_gallery_add_up_to_the_whole_to_the_byte(cuts, k):
     queries, gallery, answers = a_hard_case(np.random.default_rng(len(cuts)))
     relevant = relevance(answers, 203)
     whole = rank(queries, gallery, relevant, k)
-    own = own_scores(queries, gallery, relevant)
     bounds = [0, *cuts, 203]
     parts = [
-        rank_part(queries, gallery, relevant, own, k, start, stop)
+        rank_part(queries, gallery, relevant, k, range(start, stop))
         for start, stop in itertools.pairwise(bounds)
     ]
     for some in (parts, parts[::-1]):
-        found = merged(some, own, k)
+        found = merged(some, k)
         for name in RESULTS:
             ours, theirs = getattr(found, name), getattr(whole, name)
             assert ours.dtype == theirs.dtype and ours.tobytes() == theirs.tobytes(), name
@@ -429,11 +428,10 @@ def test_parts_of_a_gallery_add_up_to_the_whole_to_the_byte(cuts, k):
 def test_a_part_without_items_adds_nothing():
     queries, gallery, answers = a_hard_case(np.random.default_rng(0))
     relevant = relevance(answers, 203)
-    own = own_scores(queries, gallery, relevant)
-    none = rank_part(queries, gallery, relevant, own, 10, 203, 203)
+    none = rank_part(queries, gallery, relevant, 10, range(203, 203))
     assert not none.ahead.any() and not none.tied.any() and none.top.shape == (37, 0)
-    whole = rank_part(queries, gallery, relevant, own, 10, 0, 203)
-    assert np.array_equal(merged([none, whole], own, 10).top, whole.top)
+    whole = rank_part(queries, gallery, relevant, 10, range(203))
+    assert np.array_equal(merged([none, whole], 10).top, whole.top)
 
 
 def test_memory_does_not_grow_with_the_gallery():
@@ -443,8 +441,8 @@ def test_memory_does_not_grow_with_the_gallery():
         queries, gallery = random_unit(rng, 80, 8), random_unit(rng, items, 8)
         relevant = relevance([[item] for item in range(80)], items)
         tracemalloc.start()
-        rank(queries, gallery, relevant, k=10, block_mb=1)
-        top_k(queries, gallery, 10, block_mb=1)
+        rank(queries, gallery, relevant, k=10, blocks=Blocks(1))
+        top_k(queries, gallery, 10, blocks=Blocks(1))
         memory = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return memory
@@ -458,7 +456,7 @@ def test_a_gallery_of_copies_is_ranked_in_the_memory_of_the_block():
     queries, gallery = np.tile(item, (40, 1)), np.tile(item, (20_000, 1))
     relevant = relevance([[item] for item in range(40)], 20_000)
     tracemalloc.start()
-    found = rank(queries, gallery, relevant, k=10, block_mb=2)
+    found = rank(queries, gallery, relevant, k=10, blocks=Blocks(2))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # every score is in doubt: all pairs at once would take some 40 MB
@@ -483,6 +481,6 @@ def test_products_by_torch_decide_nothing_either():
     relevant = relevance(answers, 203)
     expected = rank(queries, gallery, relevant, k=10)
     for device in ("auto", "cpu:0"):  # another name than "cpu", which is BLAS
-        found = rank(queries, gallery, relevant, k=10, block_mb=0.01, device=device)
+        found = rank(queries, gallery, relevant, k=10, blocks=Blocks(0.01, device))
         for name in RESULTS:
             assert np.array_equal(getattr(found, name), getattr(expected, name)), name

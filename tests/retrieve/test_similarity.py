@@ -15,6 +15,7 @@ from scripts.data.rows import read_rows, rows_of
 from scripts.job import BadInput, digest_of_file
 from scripts.protocol import TIE
 from scripts.retrieve import gather_rankings, similarity
+from scripts.retrieve.ranking import Blocks
 from scripts.retrieve.scorers import fit, save_scorer
 from scripts.retrieve.similarity import (
     KEYS,
@@ -84,7 +85,7 @@ def test_ranks_and_ties_equal_a_loop_over_all_pairs(counts, ties):
         images, texts = with_ties(rng, images, texts)
     by_text, by_image, text_ties, image_ties = brute_force(rows, images, texts)
     for block_mb in (1e-6, 1e-3, 256):
-        found = rankings_of(images, texts, rows, COSINE, k=10, block_mb=block_mb)
+        found = rankings_of(images, texts, rows, COSINE, k=10, blocks=Blocks(block_mb))
         assert found["text_to_image_rank"].tolist() == by_text
         assert found["image_to_text_rank"].tolist() == by_image
         assert found["text_to_image_tied"].tolist() == text_ties
@@ -222,7 +223,8 @@ def test_many_shards_of_a_larger_collection_add_up_with_ties_and_a_bias():
     for scorer in (COSINE, banks):
         whole = rankings_of(images, texts, rows, scorer, k=10)
         for count in (2, 7, 60):
-            parts = [part_of(images, texts, rows, scorer, 10, n, count) for n in range(count)]
+            features = {"images": images, "texts": texts}
+            parts = [part_of(features, rows, scorer, 10, (n, count)) for n in range(count)]
             found = gathered(parts, rows, 10)
             assert list(found) == list(whole)
             for name, array in whole.items():

@@ -13,7 +13,7 @@ from scripts.evaluate.intervals import Resampling
 from scripts.retrieve.scorers import save_scorer
 from scripts.studies import study_seeds
 from scripts.studies.study_seeds import mean_and_spread, seed_rows
-from scripts.studies.table import COLUMNS, row
+from scripts.studies.table import COLUMNS, About, row
 
 RESAMPLING = Resampling(100, 0)
 DIRECTIONS = ("text_to_image", "image_to_text")
@@ -91,7 +91,9 @@ def test_all_seeds_together_have_their_mean_and_one_standard_deviation_around_it
 
 
 def test_one_seed_has_a_mean_and_no_spread():
-    one = row(("m", "p", "s"), "text_to_image", "recall@1", 0.25, 8, "s, seed 0", 0, (0.2, 0.3))
+    one = row(
+        About(("m", "p", "s"), "text_to_image", "s, seed 0", 0), "recall@1", 0.25, 8, (0.2, 0.3)
+    )
     (mean,) = mean_and_spread([one], "s, mean")
     assert (mean["value"], mean["low"], mean["high"]) == (0.25, None, None)
     assert mean["queries"] == 8

@@ -256,8 +256,8 @@ def test_an_index_that_changed_is_refused(tmp_path):
 def test_a_collection_of_one_image_has_no_distractors_and_is_no_error(tmp_path):
     rows, images, texts = collection([2])
     reference = reference_of(rows, images, texts)
-    found, costs = study_indexes.compared(
-        reference, "text_to_image", [50], {}, {}, {"spread": 1, "seed": 0},
-        study_indexes.Resampling(100, 0),
-    )  # fmt: skip
-    assert {one["x"] for one in found} == {1} and [one["items"] for one in costs] == [1]
+    settings = {"sizes": [50], "spread": 1, "seed": 0}
+    resampling = study_indexes.Resampling(100, 0)
+    told = study_indexes.compared(reference, "text_to_image", {}, {}, settings, resampling)
+    assert {one["x"] for one in told.found} == {1}
+    assert [one["items"] for one in told.costs] == [1]

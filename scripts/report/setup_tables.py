@@ -1,0 +1,210 @@
+"""The report's tables of what was used: data, models, time, packages, seeds and checksums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from scripts.data.rows import SPLITS
+from scripts.report import formats
+from scripts.report.material import Material
+from scripts.report.table import Table
+from scripts.studies.words import words_in
+from scripts.version import version_of_workflow
+
+PACKAGES = ("jinja2", "matplotlib", "numpy", "pandas", "pillow", "snakemake")
+
+
+def dataset_table(material: Material, words: dict[str, Any]) -> Table:
+    rows = []
+    for split in SPLITS:
+        texts = [
+            material.captions[image]
+            for image in material.splits[split]
+            if image in material.captions
+        ]
+        if not texts:
+            continue
+        counts = [len(own) for own in texts]
+        lengths = [words_in(text) for own in texts for text in own]
+        rows.append(
+            [
+                words["names"]["splits"][split],
+                formats.count(len(texts)),
+                formats.count(sum(counts)),
+                _span(min(counts), max(counts)),
+                formats.decimal(float(np.mean(lengths))),
+            ]
+        )
+    numeric = {"images", "captions", "per_image", "words"}
+    return Table(["split", "images", "captions", "per_image", "words"], rows, numeric)
+
+
+def _span(low: float, high: float) -> str:
+    if low == high:
+        return formats.count(low)
+    return f"{formats.count(low)}–{formats.count(high)}"
+
+
+def audit_tables(material: Material, words: dict[str, Any]) -> dict[str, Table]:
+    audit = material.audit
+    columns = ["what", "found", "used", "set_aside", "converted"]
+    counts = [
+        [
+            words["names"][what],
+            *(
+                formats.count(audit[what][key]) if key in audit[what] else formats.NOTHING
+                for key in columns[1:]
+            ),
+        ]
+        for what in ("images", "captions")
+    ]
+    reasons: dict[tuple[str, str], int] = {}
+    for kind in ("set_aside", "converted"):
+        for item in audit.get(kind, []):
+            key = words["columns"][kind], words["audit"].get(item["reason"], item["reason"])
+            reasons[key] = reasons.get(key, 0) + 1
+    return {
+        "audit": Table(columns, counts, set(columns[1:])),
+        "set_aside": Table(
+            ["what", "reason", "count"],
+            [[*key, formats.count(number)] for key, number in sorted(reasons.items())],
+            {"count"},
+        ),
+    }
+
+
+def models_table(material: Material, words: dict[str, Any]) -> Table:
+    values = words["values"]
+    unknown = values["unknown"]
+
+    def facts(model: dict[str, Any]) -> dict[str, str]:
+        source, repo = model.get("source"), model.get("repo") or formats.NOTHING
+        taken = model.get("weights") or formats.NOTHING
+        return {
+            "source": words["hubs"].get(source, source or unknown),
+            # a folder on this disk is nobody else's business, but for its name
+            "repo": Path(repo).name if source == "local" else repo,
+            "revision": str(model.get("revision") or formats.NOTHING)[:12],
+            "weights": values["converted"].format(weights=taken)
+            if model.get("converted")
+            else taken,
+            "architecture": model.get("architecture") or unknown,
+            "parameters": _millions(model.get("parameters")),
+            "dim": formats.count(model.get("embedding_dim")),
+        }
+
+    return _by_model(material, words, facts)
+
+
+def _by_model(
+    material: Material, words: dict[str, Any], facts: Callable[[dict[str, Any]], dict[str, str]]
+) -> Table:
+    """A column for each model, a row for each of its facts."""
+    columns = [facts(model) for model in material.models]
+    rows = [[words["columns"][key], *(column[key] for column in columns)] for key in columns[0]]
+    return Table(["", *(model["model"] for model in material.models)], rows)
+
+
+def _millions(number: float | None) -> str:
+    return formats.NOTHING if number is None else f"{number / 1e6:,.1f} M"
+
+
+def preprocessing_table(material: Material, words: dict[str, Any]) -> Table:
+    values = words["values"]
+
+    def facts(model: dict[str, Any]) -> dict[str, str]:
+        said = model["preprocessing"]
+        own = [one for one in material.encodings if one["model_name"] == model["model"]]
+        cut = [
+            f"{one['prompt']} {formats.count(one['truncated'])}"
+            for one in own
+            if one["prompt"] and "truncated" in one
+        ]
+        devices = dict.fromkeys(f"{one['device']}, {one['precision']}" for one in own)
+        crop = said.get("crop", False)
+        return {
+            "size": _size(said.get("size"), values),
+            "crop": _size(crop, values) if crop else values["no"],
+            "resample": values["resample"].get(str(said.get("resample")), values["unknown"]),
+            "mean": _triple(said.get("mean"), values),
+            "std": _triple(said.get("std"), values),
+            "context": formats.count(said.get("context")),
+            "cut": ", ".join(cut) or values["unknown"],
+            "device": "; ".join(devices) or values["unknown"],
+        }
+
+    return _by_model(material, words, facts)
+
+
+def _size(size: Any, values: dict[str, Any]) -> str:
+    if isinstance(size, int):
+        return values["exact"].format(height=size, width=size)
+    if isinstance(size, dict) and "shortest_edge" in size:
+        return values["shortest"].format(size=size["shortest_edge"])
+    if isinstance(size, dict) and {"height", "width"} <= set(size):
+        return values["exact"].format(height=size["height"], width=size["width"])
+    return values["unknown"]
+
+
+def _triple(numbers: Any, values: dict[str, Any]) -> str:
+    if not isinstance(numbers, list):
+        return values["unknown"]
+    rounded = [f"{number:.3f}" for number in numbers]
+    return rounded[0] if len(set(rounded)) == 1 else ", ".join(rounded)
+
+
+def cost_table(material: Material) -> Table:
+    rows = [
+        [
+            Markup("<code>{}</code>").format(row["rule"]),
+            formats.count(row["jobs"]),
+            formats.duration(row["seconds"]),
+            formats.megabytes(row["max_rss_mb"]),
+        ]
+        for row in material.steps.to_dict("records")
+    ]
+    return Table(["step", "jobs", "seconds", "memory"], rows, {"jobs", "seconds", "memory"})
+
+
+def statistics_table(material: Material, words: dict[str, Any]) -> Table:
+    """Seeds, and how many resamples and flips were drawn."""
+    rows = [
+        [words["statistics"][key], formats.count(value)]
+        for key, value in material.statistics.items()
+    ]
+    for (model, prompt, scorer), arrays in material.fitted.items():
+        if "seeds" in arrays:
+            where = " · ".join((model, prompt, scorer))
+            seeds = ", ".join(str(seed) for seed in arrays["seeds"].tolist())
+            rows.append([words["statistics"]["training"].format(run=where), seeds])
+    return Table(["quantity", "value"], rows, {"value"})
+
+
+def versions_table() -> Table:
+    rows = [["clip-retrieval", version_of_workflow()]]
+    for package in PACKAGES:
+        try:
+            rows.append([package, metadata.version(package)])
+        except metadata.PackageNotFoundError:
+            continue
+    return Table(["package", "version"], rows)
+
+
+def checksum_table(material: Material) -> Table:
+    rows = [
+        [f"{material.dataset}: {file['path']}", Markup("<code>{}</code>").format(file["sha256"])]
+        for file in material.source.get("files", [])
+        if file.get("sha256")
+    ]
+    for model in material.models:
+        rows += [
+            [f"{model['model']}: {name}", Markup("<code>{}</code>").format(digest)]
+            for name, digest in sorted(model.get("files", {}).items())
+        ]
+    return Table(["file", "sha256"], rows)

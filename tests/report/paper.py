@@ -1,0 +1,46 @@
+"""A page of the least that a report has, and what poppler reads of it on paper."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from scripts.letters import BREAK
+from scripts.report.page import FOLDER
+
+POPPLER = pytest.mark.skipif(
+    shutil.which("pdftotext") is None, reason="pdftotext of poppler is not installed"
+)
+CSS = (FOLDER / "report.css").read_text("utf-8")
+
+
+def page_of(body: str, lang: str = "en") -> str:
+    """A page of the least that a report has."""
+    return (
+        f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>A title</title>'
+        f"<style>{CSS}</style></head><body>{body}</body></html>"
+    )
+
+
+def squeezed(text: str) -> str:
+    """``text`` by its characters alone: no spaces, one form of each letter."""
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFC", text))
+    return "".join(one for one in text if not one.isspace() and one not in (BREAK, "\f"))
+
+
+def run_poppler(tool: str, content: bytes, *options: str) -> str:
+    with tempfile.NamedTemporaryFile(suffix=".pdf") as file:
+        Path(file.name).write_bytes(content)
+        command = [tool, *options, file.name] + (["-"] if tool == "pdftotext" else [])
+        return subprocess.run(command, capture_output=True, check=True).stdout.decode()
+
+
+def text_of(content: bytes, *options: str) -> str:
+    """Text of a PDF between its head and foot lines, in the order in which it was set."""
+    body = ("-x", "0", "-y", "52", "-W", "596", "-H", "740")
+    return run_poppler("pdftotext", content, "-raw", *body, *options)

@@ -1,0 +1,198 @@
+"""Tables of the report: a row and a column for what is there, intervals around what they hold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from fake_run import LANGUAGES, FakeRun
+from html_page import abstract_of, section_of
+
+from scripts.report import setup_tables
+from scripts.report.material import preprocessing_of
+from scripts.words import read_words
+
+
+@pytest.mark.parametrize(
+    ("taken", "told"),
+    [
+        ({}, ("–", "–")),
+        ({"weights": "model.fp16.safetensors"}, ("model.fp16.safetensors",) * 2),
+        (
+            {"weights": "pytorch_model.bin", "converted": True},
+            (
+                "pytorch_model.bin, a pickle, converted to safetensors",
+                "pytorch_model.bin（pickle，已转为 safetensors）",
+            ),
+        ),
+    ],
+)
+def test_the_table_of_models_names_the_weights_that_were_taken(taken, told):
+    material = SimpleNamespace(models=[{"model": "own", "source": "local", **taken}])
+    for lang, expected in zip(LANGUAGES, told, strict=True):
+        words = read_words("report", lang)
+        made = setup_tables.models_table(material, words)
+        assert dict(made.rows)[words["columns"]["weights"]] == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, {"crop": False}),
+        (
+            {"preprocessor_config.json": '{"size": 224, "crop_size": 224, "do_center_crop": true}'},
+            {"size": 224, "crop": 224},
+        ),
+        (
+            {"processor_config.json": '{"image_processor": {"size": {"height": 3, "width": 4}}}',
+             "config.json": '{"text_config": {"max_position_embeddings": 77}}'},
+            {"size": {"height": 3, "width": 4}, "crop": False, "context": 77},
+        ),
+    ],
+)  # fmt: skip
+def test_preprocessing_is_what_the_models_own_files_say(tmp_path: Path, files, said):
+    for name, content in files.items():
+        (tmp_path / name).write_text(content, "utf-8")
+    assert preprocessing_of(tmp_path) == said
+
+
+def test_every_headline_number_stands_with_its_interval(pages):
+    for html in pages.values():
+        for name in ("metrics", "depth"):
+            table = re.search(rf'id="tab_{name}".*?</table>', html, re.DOTALL)[0]
+            cells = re.findall(r'<td class="r(?: side)?">(.*?)</td>', table)
+            assert cells
+            assert all(re.search(r'class="ci">\[[\d., ]+\]</span>', cell) for cell in cells)
+        tiles = re.search(r'<dl class="tiles">.*?</dl>', html, re.DOTALL)[0]
+        assert len(re.findall(r'%<span class="ci">\[', tiles)) == 4
+        assert re.search(r"% \[[\d., ]+\]", abstract_of(html))
+
+
+def test_intervals_in_the_tables_hold_their_values(pages):
+    for html in pages.values():
+        found = re.findall(
+            r'<td class="r(?: side)?">(?:<strong>)?([−+\d.,]+)(?:</strong>)?'
+            r'<span class="ci">\[(\S+), (\S+)\]',
+            html,
+        )
+        assert len(found) > 200
+        for told in found:
+            value, low, high = (float(one.replace("−", "-").replace(",", "")) for one in told)
+            assert low <= value <= high
+
+
+def test_what_has_another_x_has_a_table_of_its_own(pages):
+    for html, names in zip(
+        (pages["en"], pages["zh"]),
+        (("words per caption", "captions used"), ("每条描述的词数", "所用描述数")),
+        strict=True,
+    ):
+        section = section_of(html, "analysis-study_captions")
+        tables = re.findall(r"<table.*?</table>", section, re.DOTALL)
+        assert len(tables) == 2
+        assert [name in table for name, table in zip(names, tables, strict=True)] == [True, True]
+        assert names[0] not in tables[1] and names[1] not in tables[0]
+
+
+def table_of(html: str, name: str) -> str:
+    return re.search(rf'id="tab_{name}".*?</table>', html, re.DOTALL)[0]
+
+
+def sides_of(table: str) -> list[str]:
+    """Headings over several columns."""
+    return re.findall(r'<th scope="colgroup"[^>]*>(.*?)</th>', table)
+
+
+def rows_of(table: str) -> list[list[str]]:
+    """Cells of the body, as text, row by row; headings over rows left out."""
+    body = table.split("<tbody>")[1]
+    return [
+        [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]
+        for row in re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
+    ]
+
+
+def test_both_directions_stand_side_by_side(pages):
+    ways = {"en": ("Text → image", "Image → text"), "zh": ("以文搜图", "以图搜文")}
+    for lang, html in pages.items():
+        names = ("metrics", "study_relevance", "study_gallery", "study_robustness", "study_errors",
+                 "study_categories", "study_leakage_2", "study_geometry_2")  # fmt: skip
+        for name in names:
+            sides = sides_of(table_of(html, name))
+            assert len(sides) == 2, name
+            assert all(side.startswith(way) for side, way in zip(sides, ways[lang], strict=True))
+        # each direction has captions used in a way of its own, which its heading tells
+        together, each = sides_of(table_of(html, "study_captions_2"))
+        assert together.split(" (n")[0] != ways[lang][0] and each.split(" (n")[0] != ways[lang][1]
+
+
+def test_no_column_of_a_table_is_empty_and_no_row_is(pages):
+    for html in pages.values():
+        for table in re.findall(r"<table.*?</table>", html, re.DOTALL):
+            rows = rows_of(table)
+            for column in zip(*rows, strict=True):
+                assert set(column) - {"", "–"}, table[:300]
+            for row in rows:
+                assert set(row) - {"", "–"}, table[:300]
+
+
+def test_lines_that_lack_a_measure_stand_with_those_that_have_it(tmp_path: Path):
+    run = FakeRun(
+        tmp_path, {("m", "plain", "cosine"): 0.2}, images=20, studies=("errors",)
+    ).sketch()
+    path = run.metrics.with_name("errors.csv")
+    # a kind without a query has no median rank
+    kept = [one for one in path.read_text("utf-8").splitlines() if "tie,,median_rank" not in one]
+    path.write_text("\n".join(kept) + "\n", "utf-8")
+    html = run.report("en")
+    assert "tab_study_errors_2" not in html
+    rows = rows_of(table_of(html, "study_errors"))
+    assert len(rows) == 11
+    assert [row[2::2] for row in rows if row[0] == "a tie"] == [["–", "–"]]
+
+
+def test_runs_without_a_tie_have_no_line_among_the_ties(tmp_path: Path):
+    strengths = {("m", "plain", scorer): 0.2 for scorer in ("cosine", "nnn")}
+    run = FakeRun(tmp_path, strengths, images=20, studies=("relevance",)).sketch()
+    path = run.metrics.with_name("ties.csv")
+    table = pd.read_csv(path)
+    for tied, there in ((3, 1), (0, 0)):
+        table.tied = [tied if scorer == "nnn" else 0 for scorer in table.scorer]
+        table.to_csv(path, index=False)
+        html = run.report("en")
+        assert html.count('id="tab_study_relevance_ties"') == there
+        if there:
+            ((_, scorer, *_),) = rows_of(table_of(html, "study_relevance_ties"))
+            assert scorer == "nnn"
+            assert "1 more rows stand in tables/ties.csv" in html
+
+
+def test_as_many_queries_on_every_line_are_told_once(pages):
+    for html in pages.values():
+        gallery, categories = (
+            table_of(html, f"study_{name}") for name in ("gallery", "categories")
+        )
+        assert all(re.search(r"n = [\d,]+\)$", side) for side in sides_of(gallery))
+        assert ">n</th>" not in gallery
+        assert categories.count(">n</th>") == 2 and "n = " not in categories
+
+
+def test_a_long_table_is_of_the_first_model_and_says_where_the_rest_is(tmp_path: Path):
+    strengths = {(model, "plain", "cosine"): 0.2 for model in ("a", "b")}
+    run = FakeRun(tmp_path, strengths, images=20, studies=("relevance", "categories")).sketch()
+    path = run.metrics.with_name("categories.csv")
+    head, *lines = path.read_text("utf-8").splitlines()
+    more = [line.replace("lexicon: dogs", f"lexicon: dogs{n}") for n in range(30) for line in lines
+            if "lexicon: dogs" in line]  # fmt: skip
+    path.write_text("\n".join([head, *lines, *more]) + "\n", "utf-8")
+    for lang, said in (("en", "Here: a. {} more rows, of other models too, stand in {}"),
+                       ("zh", "此表只列 a；其余 {} 行（含其他模型）见 {}")):  # fmt: skip
+        html = run.report(lang)
+        # four rules on two sets of queries, of each model
+        assert said.format(8, "tables/relevance.csv") in html
+        assert len(rows_of(table_of(html, "study_relevance"))) == 8
+        assert said.format(2 * (6 + 30) - 20, "tables/categories.csv") in html
+        assert len(rows_of(table_of(html, "study_categories"))) == 20
