@@ -9,7 +9,8 @@ from scripts.data.files import digest_of_folder, is_archive, is_file, members_of
 from scripts.data.hub import HUBS
 from scripts.data.kinds import kinds
 from scripts.data.place import Place
-from scripts.data.sources import SOURCES, Source
+from scripts.data.sources import SOURCES
+from scripts.data.sources.face import Source
 from scripts.data.splits_beside import check_splits
 from scripts.data.web import plain
 from scripts.job import (

@@ -94,9 +94,15 @@ def _first(text: str, separator: str) -> list[str]:
     """Cells of the first line that has any."""
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     line = _first_line(text)
-    quoting = csv.QUOTE_NONE if separator == "|" else csv.QUOTE_MINIMAL
     try:
-        cells = next(csv.reader([line], delimiter=separator, quoting=quoting), [])
+        cells = next(
+            csv.reader(
+                [line],
+                delimiter=separator,
+                quoting=csv.QUOTE_NONE if separator == "|" else csv.QUOTE_MINIMAL,
+            ),
+            [],
+        )
     except csv.Error:
         return []
     return [cell.strip().strip('"') for cell in cells]

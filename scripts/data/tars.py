@@ -101,7 +101,7 @@ def members(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
                 if not info.isdir():
                     yield info
                 # it would keep all of them
-                tar.members.clear()
+                vars(tar)["members"].clear()
             end = tar.offset
     except Refused:
         raise

@@ -69,16 +69,23 @@ def read(place: Place, paths: list[str], findings: Findings) -> tuple[int, Itera
     texts, told = _texts(place), Told(findings)
     files = [name for own in texts.values() for name in own.values()]
     pictures = pictures_of(place, files)
-    stems = {SUFFIX.sub("", f"{pictures.base}{name}"): name for name in pictures.files}
-    if any(stem in stems for stem in texts):
-        found = {stems.get(stem, stem): own for stem, own in texts.items()}
-    else:
-        found = _in_two_folders(place, texts)
-        taken = {id(own) for own in found.values()}
-        found |= {stem: own for stem, own in texts.items() if id(own) not in taken}
-    for name, own in found.items():
-        captions, where = captions_beside(place, own)
-        told.add(name, captions, where)
+    stems: dict[str, str] = {}
+    for name in pictures.files:
+        stem = SUFFIX.sub("", f"{pictures.base}{name}")
+        first = stems.setdefault(stem, name)
+        if first != name and stem in texts:
+            raise BadInput(
+                place.where(stem),
+                f"{first} and {name}, which one text may be of",
+                "one picture for each text",
+                "take away the one that is not meant, or say the folder of the pictures in the "
+                "dataset's entry of the config, as images: ...",
+            )
+    called = {id(own): stems.get(stem, stem) for stem, own in texts.items()}
+    if not stems.keys() & texts.keys():
+        called |= {id(own): name for name, own in _in_two_folders(place, texts).items()}
+    for own in texts.values():
+        told.add(called[id(own)], *captions_beside(place, own))
     return records_of(place, told, pictures, by_folders=True)
 
 
