@@ -8,6 +8,7 @@ from typing import Any
 
 from scripts.data import parquet_files
 from scripts.data.columns import split_of_name
+from scripts.data.files import MAX_BYTES
 from scripts.data.json_records import table_of_json
 from scripts.data.names import SUFFIX
 from scripts.data.place import Place
@@ -109,9 +110,9 @@ def _possible(place: Place) -> list[str]:
     for name in place.files:
         stem = re.sub(r"\.[^./]*$", "", name)
         of_shard = stem in stems or stem.removesuffix("_stats") in stems or in_tar(name) in packed
-        if name.lower().endswith(MAY_HOLD) and not (
-            of_shard or stem in pictures or name in lists or name == OWN_SPLIT
-        ):
+        of_picture = stem in pictures and name.lower().endswith(BESIDE)
+        of_split = name in lists or name.split("/")[-1] == OWN_SPLIT
+        if name.lower().endswith(MAY_HOLD) and not (of_shard or of_picture or of_split):
             found.append(name)
     if len(found) > MANY:
         raise BadInput(
@@ -161,7 +162,7 @@ def _kind_of_json(place: Place, name: str) -> str | None:
     try:
         value = place.json(name)
     except BadInput:
-        text = place.text(name, most=2**40)
+        text = place.text(name, most=MAX_BYTES)
         if not is_lines(text) or "\n" not in text.strip():
             raise
         return "table"
@@ -200,4 +201,4 @@ def table_in(place: Place, name: str) -> Table:
         return table_of_json(place.json(name), place.where(name), options, place.files)
     if name.lower().endswith(PARQUET):
         return parquet_files.table_in(place, name)
-    return table_of(place.text(name, most=2**40), place.where(name), options)
+    return table_of(place.text(name, most=MAX_BYTES), place.where(name), options)

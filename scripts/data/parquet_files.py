@@ -31,7 +31,7 @@ def open_table(place: Place, name: str) -> ParquetFile:
     # on a disk it is read piece by piece; in an archive it has what a member may have
     try:
         return ParquetFile(
-            path if path.exists() else pyarrow.BufferReader(place.bytes(name, 2**40))
+            path if path.exists() else pyarrow.BufferReader(place.bytes(name, MAX_BYTES))
         )
     except (pyarrow.ArrowException, OSError) as error:
         raise not_whole(place, name, error) from None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from scripts.data.audit import OVERSIZED, Unusable
-from scripts.data.files import MAX_TEXT_BYTES, Read, open_tree
+from scripts.data.files import MAX_BYTES, MAX_TEXT_BYTES, Read, open_tree
 from scripts.job import BadInput, json_of, not_utf8
 
 # of the config's entry: what cannot be told from what stands there
@@ -108,8 +108,8 @@ class Place:
     def json(self, name: str) -> Any:
         """A JSON file, without what is never read of it; ``BadInput`` where it is none."""
         if name not in self._parsed:
-            # no text that is 256 MB at most: it is read as it stands there
-            content = self.bytes(name, most=2**40)
+            # COCO in Karpathy's form has 144 MB
+            content = self.bytes(name, most=MAX_BYTES)
             values = sum(content.count(mark) for mark in (b",", b"[", b"{"))
             if values > MAX_VALUES:
                 raise BadInput(

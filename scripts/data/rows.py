@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +109,11 @@ def read_captions(path: str | Path) -> dict[str, list[str]]:
 
 def read_splits(path: str | Path) -> dict[str, list[str]]:
     """Read ``{"train": [...], "val": [...], "test": [...]}``, each image in one split at most."""
-    splits = read_json(path)
+    return splits_of(read_json(path), path)
+
+
+def splits_of(splits: Any, path: str | Path) -> dict[str, list[str]]:
+    """As ``read_splits``, of what was read from ``path``."""
     if not isinstance(splits, dict) or not set(splits) <= set(SPLITS):
         found = sorted(splits) if isinstance(splits, dict) else type(splits).__name__
         raise BadInput(path, f"{found}", f"an object with the keys {SPLITS}", "correct the file")

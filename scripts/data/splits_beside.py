@@ -15,6 +15,7 @@ from scripts.data.records import OWN_SPLIT
 from scripts.data.sources import SOURCES
 from scripts.data.sources.archives import TEXTS, texts_at
 from scripts.data.sources.face import Source
+from scripts.data.told import own_split_file
 from scripts.job import BadInput
 
 
@@ -24,6 +25,8 @@ def check_splits(source: Source, place: Place, paths: list[str]) -> None:
     It may stand there twice if both say the same.
     """
     root = place.root
+    of_folder = place.entry.get("source") == "folder"
+    own = own_split_file(place.within(paths)) if of_folder else OWN_SPLIT
     # whatever has such a name, in any case, tells a split
     names = {"split.json"}
     names |= {name.casefold() for one in SOURCES.values() for name in one.split_files}
@@ -36,7 +39,7 @@ def check_splits(source: Source, place: Place, paths: list[str]) -> None:
                 continue
             where = name.replace(f"{path}/", f"{path}, ", 1) if is_archive(path) else name
             said = _said(content)
-            in_place = path in paths and (base != OWN_SPLIT or name == base)
+            in_place = path in paths and (base != OWN_SPLIT or name == own)
             if in_place and base in source.split_files:
                 first, same = read.setdefault(base.casefold(), (where, said))
             elif base.casefold() in read:

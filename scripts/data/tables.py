@@ -202,7 +202,8 @@ def _cells(text: str, where: str, separator: str, quotes: bool) -> Iterator[tupl
         io.StringIO(text, newline=""),
         delimiter=separator,
         quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
-        skipinitialspace=quotes and separator != "|",
+        # a blank before a quote; before anything else it may be one of a caption's own
+        skipinitialspace=quotes and separator != "|" and f'{separator} "' in text,
         strict=True,
     )
     last = 0

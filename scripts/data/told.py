@@ -16,7 +16,8 @@ from scripts.data.columns import Columns, split_named, split_of_name, texts_of
 from scripts.data.files import Read, is_archive
 from scripts.data.names import SUFFIX, matched, stem_of
 from scripts.data.place import Place, folder_of
-from scripts.data.records import OWN_SPLIT, Record, own_split, paired
+from scripts.data.records import OWN_SPLIT, Record, paired
+from scripts.data.rows import splits_of
 from scripts.data.tables import Row
 from scripts.job import BadInput
 
@@ -41,6 +42,7 @@ class Told:
     captions : image -> captions; images are in the order in which they were told
     split_of : image -> split, "none" where its own is no split; of those of which one is told
     parts : image -> its split as it is written: of COCO, restval lies elsewhere than train
+    by_files : whether the names of the files that tell the captions tell the splits
     beside : what was not read, in words -> how often
     """
 
@@ -48,6 +50,7 @@ class Told:
     captions: dict[str, list[str]] = field(default_factory=dict)
     split_of: dict[str, str] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
+    by_files: bool = False
     beside: dict[str, Counter[str]] = field(default_factory=dict)
 
     def add(self, image: str, captions: Iterable[str], where: str, split: object = None) -> None:
@@ -156,6 +159,16 @@ def in_language(value: Any, language: str | None) -> Any:
     return value
 
 
+def two_splits(place: Place) -> BadInput:
+    """What to say where captions have a split, and another stands beside them."""
+    return BadInput(
+        place.root,
+        "a split beside the captions, and one within them",
+        "one split",
+        "take away the file, or the column, that is not meant",
+    )
+
+
 class Pictures(NamedTuple):
     """The pictures of a dataset.
 
@@ -197,20 +210,19 @@ def records_of(
     captions = {name: usable(name, texts, findings) for name, texts in captions.items()}
     split_of = {names[name]: split for name, split in told.split_of.items()} or None
     split_of = split_of and {name: split for name, split in split_of.items() if name in captions}
+    if split_of and told.by_files:
+        split_of = split_by_names(split_of, findings)
     beside = split_beside(place)
     if split_of and beside is not None:
-        raise BadInput(
-            place.root,
-            "a split beside the captions, and one within them",
-            "one split",
-            "take away the file, or the column, that is not meant",
-        )
+        raise two_splits(place)
     split_of = split_of or beside
     if split_of is None and by_folders:
         folders = {name: folder_of(f"{pictures.base}{name}")[:-1] for name in pictures.files}
         of_names = {name: split_of_name(folder) for name, folder in folders.items()}
         split_of = split_by_names({n: split for n, split in of_names.items() if split}, findings)
     told.note_beside()
+    twice = (f"{name}: {text}" for name, own in captions.items() for text in _twice(own))
+    findings.note("captions that an image has more than once, kept", twice)
     total, records = paired(dict(pictures.files), captions, split_of, findings)
     return total, records if pictures.named else called(records)
 
@@ -223,6 +235,10 @@ def paths_of(
     tops = place.tops([*captions_in, *place.once(split_lists), *images])
     # it is read there and nowhere else
     return [*([OWN_SPLIT] if OWN_SPLIT in place.files and OWN_SPLIT not in tops else []), *tops]
+
+
+def _twice(texts: list[str]) -> list[str]:
+    return [text for text, times in Counter(texts).items() if times > 1]
 
 
 def pictures_of(place: Place, captions_in: Iterable[str]) -> Pictures:
@@ -319,17 +335,17 @@ def _leave_out_absent(
 
 def split_beside(place: Place) -> dict[str, str] | None:
     """Picture -> split from the ``splits.json``, or from the lists, that stand beside them."""
-    lists = place.once(split_lists)
-    own = [name for name in place.files if name == OWN_SPLIT]
+    own, lists = own_split_file(place), place.once(split_lists)
     if own and lists:
         raise BadInput(
             place.root,
-            f"{OWN_SPLIT} and {' and '.join(lists)}",
+            f"{own} and {' and '.join(lists)}",
             "one split",
             "take away what is not meant",
         )
     if own:
-        return own_split(place.root)
+        splits = splits_of(place.json(own), place.where(own))
+        return {image: split for split, images in splits.items() for image in images}
     if not lists:
         return None
     split_of: dict[str, str] = {}
@@ -343,6 +359,13 @@ def split_beside(place: Place) -> dict[str, str] | None:
                     "take it out of one of the lists",
                 )
     return split_of
+
+
+def own_split_file(place: Place) -> str | None:
+    """The ``splits.json`` of the folder in which all lies, or of one that this lies in."""
+    parts = common_folder(place.files).split("/")
+    folders = ("/".join([*parts[:depth], ""]) for depth in reversed(range(len(parts))))
+    return next((own for folder in folders if (own := f"{folder}{OWN_SPLIT}") in place.files), None)
 
 
 def split_lists(place: Place) -> dict[str, str]:

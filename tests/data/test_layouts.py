@@ -823,7 +823,7 @@ def test_a_part_of_a_shard_is_set_aside_and_nothing_is_paired_over_shards(taken,
     }
     assert sorted(findings.aside) == [
         ("0.tar/k2.jpg", "no caption", "an image without a caption"),
-        ("1.tar/k2", "missing file", "1 captions; most like it is 0.tar/k2.jpg"),
+        ("1.tar/k2", "missing file", "captions, and no picture (txt)"),
     ]
 
 

@@ -26,9 +26,10 @@ def find(place: Place) -> list[str] | None:
 
 def read(place: Place, paths: list[str], findings: Findings) -> tuple[int, Iterable[Record]]:
     """Captions of each image in the order of the file; of several files, each is of a split."""
-    told, files = Told(findings), files_of(place, "coco")
+    files = files_of(place, "coco")
+    told = Told(findings, by_files=len(files) > 1)
     for name in files:
-        split = split_of_name(name.split("/")[-1]) if len(files) > 1 else None
+        split = split_of_name(name.split("/")[-1]) if told.by_files else None
         value, where = place.json(name), place.where(name)
         image_of: dict[Any, str] = {}
         for number, image in enumerate(value["images"], start=1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from scripts.data.audit import Findings
+from scripts.data.audit import NO_IMAGE, Findings
 from scripts.data.columns import columns_of, texts_of
 from scripts.data.kinds import BESIDE, in_tar, kinds, shards
 from scripts.data.names import SUFFIX
@@ -85,7 +85,12 @@ def read(place: Place, paths: list[str], findings: Findings) -> tuple[int, Itera
     if not stems.keys() & texts.keys():
         called |= {id(own): name for name, own in _in_two_folders(place, texts).items()}
     for own in texts.values():
-        told.add(called[id(own)], *captions_beside(place, own))
+        name = called[id(own)]
+        if name in pictures.files:
+            told.add(name, *captions_beside(place, own))
+        # JSON without a picture may be of anything
+        elif texts_alone := [file for end, file in own.items() if not end.endswith("json")]:
+            findings.set_aside(name, NO_IMAGE, f"of {' and '.join(texts_alone)}")
     return records_of(place, told, pictures, by_folders=True)
 
 

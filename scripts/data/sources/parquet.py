@@ -29,10 +29,17 @@ from scripts.data.parquet_files import (
     rows_in,
 )
 from scripts.data.place import Place
-from scripts.data.records import Record
+from scripts.data.records import OWN_SPLIT, Record
 from scripts.data.sources.face import Home, Source
 from scripts.data.tables import Row
-from scripts.data.told import Told, paths_of, split_beside, split_by_names
+from scripts.data.told import (
+    OFFICIAL_LISTS,
+    Told,
+    paths_of,
+    split_beside,
+    split_by_names,
+    two_splits,
+)
 from scripts.job import BadInput
 
 ENDING = ".parquet"
@@ -235,11 +242,15 @@ def _records(place: Place, shards: list[_Shard], findings: Findings) -> Iterator
         told.add_rows(_rows(place, shard, left), own, place.options.get("language"))
     told.note_beside()
     split_of = told.split_of or None
-    if split_of is None:
-        beside = split_beside(place)
-        if beside is not None:
-            found, _ = matched(beside, told.captions)
-            split_of = {found[name]: split for name, split in beside.items() if name in found}
+    beside = split_beside(place)
+    if beside is not None:
+        if split_of:
+            raise two_splits(place)
+        found, _ = matched(beside, told.captions)
+        split_of = {found[name]: split for name, split in beside.items() if name in found}
+        for name in beside.keys() - found.keys():
+            lost = f"in the list of {beside[name]}, but not there"
+            findings.set_aside(name, MISSING, lost, beside[name])
     shown = _shown(list(told.captions))
     done: set[str] = set()
     rows = (row for shard in shards for row in _images(place, shard))
@@ -302,7 +313,8 @@ SOURCE = Source(
     kinds=("flickr8k", "folder"),
     expected="parquet files of pictures and captions (train-*.parquet, validation-*.parquet and "
     "test-*.parquet), here or in data/",
-    split="the names of the parquet files",
+    split="the names of the parquet files, a column split, or splits.json or lists",
+    split_files=(OWN_SPLIT, *OFFICIAL_LISTS),
     find=find,
     read=read,
     has_official_split=lambda place, paths: place.entry.get("source") == "flickr8k",

@@ -27,11 +27,14 @@ def find_tables(place: Place, kind: str) -> list[str] | None:
 
 def read_tables(place: Place, kind: str, findings: Findings) -> tuple[int, list[Record]]:
     """Records of tables of one kind; of several, each is of the split that its name tells."""
-    told, files = Told(findings), files_of(place, kind)
+    files = files_of(place, kind)
+    told = Told(findings, by_files=len(files) > 1)
     for name in files:
         columns, rows = table_in(place, name)
         found: Iterable[Row] = rows()
-        if columns.split is None and len(files) > 1:
+        if columns.split is not None:
+            told.by_files = False
+        elif len(files) > 1:
             split = split_of_name(name.split("/")[-1])
             found = (row._replace(values={**row.values, SPLIT: split}) for row in found)
             columns = replace(columns, split=SPLIT)

@@ -22,9 +22,10 @@ def find(place: Place) -> list[str] | None:
 
 def read(place: Place, paths: list[str], findings: Findings) -> tuple[int, Iterable[Record]]:
     """Captions in the order of their numbers; of several files, each is of a split."""
-    told, files = Told(findings), files_of(place, "tokens")
+    files = files_of(place, "tokens")
+    told = Told(findings, by_files=len(files) > 1)
     for name in files:
-        split = split_of_name(name.split("/")[-1]) if len(files) > 1 else None
+        split = split_of_name(name.split("/")[-1]) if told.by_files else None
         for image, captions in numbered_captions(place.text(name), place.where(name)).items():
             told.add(image, captions, place.where(name), split)
     return records_of(place, told, pictures_of(place, files), files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from scripts.data.audit import Findings
+from scripts.data.audit import MISSING, Findings
 from scripts.data.files import Read
 from scripts.data.kinds import in_tar, shards
 from scripts.data.names import SUFFIX
@@ -38,11 +38,12 @@ def read(place: Place, paths: list[str], findings: Findings) -> tuple[int, Itera
         texts = {end: name for end, name in members.items() if end.split(".")[-1] in TEXTS}
         for end in members.keys() - texts.keys() - {image}:
             told.pass_over("members of shards that are not read", end)
-        name = members[image] if image else key
-        if image:
-            pictures[name] = place.files[name]
-        if texts:
-            told.add(name, *captions_beside(place, texts))
+        if image is None and texts:
+            findings.set_aside(key, MISSING, f"captions, and no picture ({', '.join(members)})")
+        elif image is not None:
+            pictures[members[image]] = place.files[members[image]]
+            if texts:
+                told.add(members[image], *captions_beside(place, texts))
     base = common_folder(pictures)
     below = {name[len(base) :]: read for name, read in pictures.items()}
     return records_of(place, told, Pictures(below, base), by_folders=True)
