@@ -167,6 +167,8 @@ def _rows(
     cells = _cells(text, where, separator, quotes)
     # what was not quoted splits the last column, and no other
     joined = names[-1] in columns.captions and len(columns.captions) == 1
+    # where cells begin with blanks that are not theirs, a caption's own could not be told from them
+    joined = joined and not (quotes and _has_blanks(text, separator))
     if head:
         next(cells, None)
     for number, row in cells:
@@ -180,6 +182,11 @@ def _rows(
             raise BadInput(place, found, f"{len(names)} columns", TODO)
         values = {name: cell.strip() for name, cell in zip(names, row, strict=False)}
         yield Row(values, place, short=len(row) < len(names))
+
+
+def _has_blanks(text: str, separator: str) -> bool:
+    """Whether blanks stand before quotes; before anything else one may be a caption's own."""
+    return separator != "|" and f'{separator} "' in text
 
 
 def _is_quoted(text: str, separator: str) -> bool:
@@ -202,8 +209,7 @@ def _cells(text: str, where: str, separator: str, quotes: bool) -> Iterator[tupl
         io.StringIO(text, newline=""),
         delimiter=separator,
         quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
-        # a blank before a quote; before anything else it may be one of a caption's own
-        skipinitialspace=quotes and separator != "|" and f'{separator} "' in text,
+        skipinitialspace=quotes and _has_blanks(text, separator),
         strict=True,
     )
     last = 0

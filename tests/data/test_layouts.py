@@ -837,6 +837,74 @@ def test_a_layout_is_read_without_holding_what_its_archives_hold(taken, tmp_path
     assert {path.name for path in tmp_path.iterdir()} == {"mine", "images"}
 
 
+def test_commas_of_a_caption_keep_their_blanks_and_cells_may_begin_with_some(
+    taken, tmp_path, photos
+):
+    bare, quoted = "image;caption\r\na.jpg;x; y ;z\r\n", 'd.jpg; "q; r"\r\n'
+    put(tmp_path / "mine", below(photos) | {"a.csv": bare, "a.jpg": photos["a.jpg"]})
+    assert [one.captions for one in taken(tmp_path / "mine")[1]] == [["x; y ;z"]]
+    put(tmp_path / "mine", {"a.csv": bare.replace("x; y ;z", '"x; y"') + quoted})
+    assert [one.captions for one in taken(tmp_path / "mine")[1]] == [["x; y"], ["q; r"]]
+    put(tmp_path / "mine", {"a.csv": bare + quoted})
+    with pytest.raises(BadInput, match=r"line 2\n.*4 columns"):
+        taken(tmp_path / "mine")
+
+
+def test_captions_and_a_split_below_the_location_are_those_of_it(taken, tmp_path, photos):
+    seeds = below(photos) | {"captions.json": json.dumps(records()), "splits.json": OWN_SPLITS}
+    put(tmp_path / "mine", {f"set/{name}": content for name, content in seeds.items()})
+    put(tmp_path / "packed", {"set.zip": packed(seeds, "zip")})
+    for place in ("mine", "packed"):
+        _, kept, _ = taken(tmp_path / place)
+        assert {one.image: one.split for one in kept} == SPLITS
+    put(tmp_path / "mine", {"set/images/splits.json": "{}"})
+    with pytest.raises(BadInput, match=r"(?s)set/images/splits\.json.*is not read there"):
+        taken(tmp_path / "mine")
+
+
+def test_of_cocos_two_files_the_one_whose_pictures_are_there_is_no_split(taken, tmp_path, photos):
+    gone = {"images": [{"id": 1, "file_name": "z.jpg"}]}
+    gone["annotations"] = [{"image_id": 1, "caption": "z"}]
+    files = {"captions_val2017.json": COCO, "captions_train2017.json": gone}
+    files = {f"annotations/{name}": json.dumps(value) for name, value in files.items()}
+    put(tmp_path / "mine", below(photos, "val2017/{}") | files)
+    _, kept, findings = taken(tmp_path / "mine")
+    assert {one.image: one.split for one in kept} == dict.fromkeys(CAPTIONS, "")
+    notes = {note["note"]: note["items"] for note in findings.notes}
+    assert notes["splits of which no picture is there, left out"] == ["train (1 images)"]
+    assert notes["names of one split alone, taken for none"] == ["val"]
+
+
+def test_texts_without_a_picture_and_captions_twice_are_noted_and_lose_nothing(
+    taken, tmp_path, photos
+):
+    texts = {f"{n[:-4]}.txt": "\n".join([*t, t[0]]) for n, t in CAPTIONS.items()}
+    put(tmp_path / "mine", below(photos, "{}") | texts | {"READ ME.txt": "mine", "x.json": "{}"})
+    _, kept, findings = taken(tmp_path / "mine")
+    assert {one.image: one.captions for one in kept} == {n: [*t, t[0]] for n, t in CAPTIONS.items()}
+    assert findings.aside == [("READ ME", "caption without image", "of READ ME.txt")]
+    assert findings.lost() == []
+    notes = {note["note"]: note["count"] for note in findings.notes}
+    assert notes["captions that an image has more than once, kept"] == len(CAPTIONS)
+
+
+def test_one_text_for_two_pictures_is_told(taken, tmp_path, photos):
+    files = {"a.jpg": photos["a.jpg"], "a.png": photos["e.f.png"], "a.txt": "x"}
+    put(tmp_path / "mine", files)
+    with pytest.raises(BadInput, match=r"a\.jpg and a\.png, which one text may be of"):
+        taken(tmp_path / "mine")
+
+
+def test_a_split_beside_parquet_is_taken_where_its_files_tell_none(taken, tmp_path, photos):
+    rows = {"image": structs(photos), "caption": [*CAPTIONS.values()]}
+    as_parquet(tmp_path / "mine/all.parquet", rows)
+    put(tmp_path / "mine", {"splits.json": OWN_SPLITS})
+    assert {one.image: one.split for one in taken(tmp_path / "mine")[1]} == SPLITS
+    (tmp_path / "mine/all.parquet").rename(tmp_path / "mine/test.parquet")
+    with pytest.raises(BadInput, match="a split beside the captions, and one within them"):
+        taken(tmp_path / "mine")
+
+
 # --- the twenty photos of ../shared/layouts
 
 
