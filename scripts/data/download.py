@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.data import hub as hub_files
-from scripts.data.files import digest_of_folder, is_archive, is_file, members_of, why_unsafe
+from scripts.data.files import digest_of_folder, is_file, members_of, why_unsafe
 from scripts.data.hub import HUBS
 from scripts.data.kinds import kinds
 from scripts.data.place import Place
@@ -219,9 +219,8 @@ def manifest(
             file["bytes"] = (root / path).stat().st_size
             file["sha256"] = digest_of_file(root / path)
         file["official"] = checked
-        if is_archive(path):
-            members_of(root / path)
         if path.lower().endswith(".zip"):
+            members_of(root / path)
             file["md5"] = digest_of_file(root / path, "md5")
             if path in official:
                 file["official"] = file["md5"] == official[path]

@@ -33,7 +33,7 @@ def check_splits(source: Source, place: Place, paths: list[str]) -> None:
     read: dict[str, tuple[str, object]] = {}
     # what is read comes first: the others are held against it
     for path in dict.fromkeys([*paths, *texts_at(root), *_named_so(root, names)]):
-        for name, content in open_tree(root, [path])[0].items():
+        for name, content in _files_at(place, path).items():
             base = name.split("/")[-1]
             if base.casefold() not in names:
                 continue
@@ -58,6 +58,19 @@ def check_splits(source: Source, place: Place, paths: list[str]) -> None:
                     "one split",
                     "take away the one that is not meant",
                 )
+
+
+def _files_at(place: Place, path: str) -> dict[str, Read]:
+    """Files that are, or lie in, a path of the place."""
+    if place.entry.get("source") != "folder":
+        return open_tree(place.root, [path])[0]
+    # all is open already, and to open it again may be to unfold it again
+    inside = () if path == "." else (f"{path}/",)
+    return {
+        name: read
+        for name, read in place.files.items()
+        if path == "." or name == path or name.startswith(inside)
+    }
 
 
 def _named_so(root: Path, names: set[str]) -> Iterator[str]:
