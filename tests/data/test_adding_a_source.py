@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import json
+import re
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -54,6 +55,11 @@ def test_the_config_knows_the_kinds_and_homes_of_all_sources_and_no_others():
     # scenes are drawn into the layout of one's own folder, and hubs have what folders have
     of_sources = {kind for source in SOURCES.values() for kind in source.kinds}
     assert of_sources == kinds - {"scenes", *HUBS}
+    layouts = {name for name, source in SOURCES.items() if "folder" in source.kinds}
+    for kind in ("folder", *HUBS):
+        assert set(schema[f"dataset_{kind}"]["properties"]["layout"]["enum"]) == layouts
+    guide = (ROOT / "docs/datasets.md").read_text("utf-8")
+    assert sorted(re.findall(r"^\| `(\w+)` \|", guide, re.M)) == sorted(layouts)
     flickr8k = schema["dataset_flickr8k"]["properties"]
     homes = {source.home.name for source in SOURCES.values() if source.home}
     assert homes == set(flickr8k["order"]["items"]["enum"]) <= flickr8k.keys()
