@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from scripts.data.columns import split_of_name
 from scripts.data.files import MAX_BYTES
 from scripts.data.json_records import table_of_json
 from scripts.data.names import SUFFIX
-from scripts.data.place import Place
+from scripts.data.place import Place, folder_of
 from scripts.data.records import OWN_SPLIT
 from scripts.data.tables import LINES, Table, is_lines, table_of
 from scripts.data.told import split_lists
@@ -114,6 +115,13 @@ def _possible(place: Place) -> list[str]:
         of_split = name in lists or name.split("/")[-1] == OWN_SPLIT
         if name.lower().endswith(MAY_HOLD) and not (of_shard or of_picture or of_split):
             found.append(name)
+    # so many in one folder are of a picture each
+    texts = Counter(folder_of(name) for name in found if name.lower().endswith(BESIDE))
+    found = [
+        name
+        for name in found
+        if texts[folder_of(name)] <= MANY or not name.lower().endswith(BESIDE)
+    ]
     if len(found) > MANY:
         raise BadInput(
             place.root.absolute(),

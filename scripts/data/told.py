@@ -370,14 +370,17 @@ def own_split_file(place: Place) -> str | None:
 
 def split_lists(place: Place) -> dict[str, str]:
     """Files that list the images of a split, a name a line -> the split that they are called by."""
+    pictures = {SUFFIX.sub("", name) for name in place.files if SUFFIX.search(name)}
     stems: set[str] = set()
     found: dict[str, str] = {}
     for name in place.files:
         *_, file = name.split("/")
-        split = OFFICIAL_LISTS.get(file) or split_of_name(SUFFIX_OF_TEXT.sub("", file))
-        if split is None or not file.lower().endswith(".txt"):
+        stem = SUFFIX_OF_TEXT.sub("", file)
+        split = OFFICIAL_LISTS.get(file) or split_of_name(stem)
+        of_picture = f"{folder_of(name)}{stem}" in pictures
+        if split is None or of_picture or not file.lower().endswith(".txt"):
             continue
-        stems = stems or {stem_of(one) for one in place.files if SUFFIX.search(one)}
+        stems = stems or set(map(stem_of, pictures))
         lines = filter(None, map(str.strip, place.text(name).split("\n")))
         first = [stem_of(line) for line in islice(lines, LOOKED_AT)]
         if first and all(stem in stems for stem in first):

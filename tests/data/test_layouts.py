@@ -888,6 +888,25 @@ def test_texts_without_a_picture_and_captions_twice_are_noted_and_lose_nothing(
     assert notes["captions that an image has more than once, kept"] == len(CAPTIONS)
 
 
+@pytest.mark.parametrize("name", ["pairs", "pairs in two folders"])
+def test_where_there_are_many_texts_each_is_of_a_picture(
+    taken, tmp_path, photos, monkeypatch, name
+):
+    monkeypatch.setattr("scripts.data.kinds.MANY", 3)
+    layout, files, _, _ = LAYOUTS[name](photos)
+    put(tmp_path / "mine", files)
+    manifest, kept, _ = taken(tmp_path / "mine")
+    assert manifest["layout"] == layout
+    assert {one.image: one.captions for one in kept} == CAPTIONS
+
+
+def test_a_text_that_is_called_as_a_list_of_a_split_is_of_its_picture(taken, tmp_path, photos):
+    _, files, _, _ = LAYOUTS["pairs"](photos)
+    put(tmp_path / "mine", files | {"test.txt": "a", "test.jpg": photos["a.jpg"]})
+    _, kept, _ = taken(tmp_path / "mine")
+    assert {one.image: one.captions for one in kept} == CAPTIONS | {"test.jpg": ["a"]}
+
+
 def test_one_text_for_two_pictures_is_told(taken, tmp_path, photos):
     files = {"a.jpg": photos["a.jpg"], "a.png": photos["e.f.png"], "a.txt": "x"}
     put(tmp_path / "mine", files)
