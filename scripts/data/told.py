@@ -244,8 +244,8 @@ def _twice(texts: list[str]) -> list[str]:
 def pictures_of(place: Place, captions_in: Iterable[str]) -> Pictures:
     """All pictures that captions may name.
 
-    They are the files of the folder that the config says; else of the one folder "images"; else
-    whatever has the suffix of a picture.
+    They are the files of the folder that the config says; else of the folder "images", where there
+    is one alone that lies least deep; else whatever has the suffix of a picture.
     """
     taken = set(captions_in)
     files = {name: read for name, read in place.files.items() if name not in taken}
@@ -263,9 +263,10 @@ def pictures_of(place: Place, captions_in: Iterable[str]) -> Pictures:
         # in a folder that one says, all are pictures, whatever they are called
         return Pictures(_with_suffix(below) or below, folder, named=True)
     folders = {folder for name in files if (folder := _images_folder(name))}
-    if len(folders) == 1:
-        folder = folders.pop()
-        return Pictures(_below(files, folder), folder, named=True)
+    least = min((folder.count("/") for folder in folders), default=0)
+    first, *others = [folder for folder in folders if folder.count("/") == least] or [""]
+    if first and not others:
+        return Pictures(_below(files, first), first, named=True)
     pictures = _with_suffix(files)
     folder = common_folder(pictures)
     return Pictures(_below(pictures, folder), folder)

@@ -907,6 +907,16 @@ def test_a_text_that_is_called_as_a_list_of_a_split_is_of_its_picture(taken, tmp
     assert {one.image: one.captions for one in kept} == CAPTIONS | {"test.jpg": ["a"]}
 
 
+def test_of_folders_of_images_the_one_that_lies_least_deep_is_meant(taken, tmp_path, photos):
+    seeds = (
+        below(photos) | below(photos, "backup/images/{}") | {"captions.json": json.dumps(records())}
+    )
+    put(tmp_path / "mine", seeds)
+    manifest, kept, _ = taken(tmp_path / "mine")
+    assert [file["path"] for file in manifest["files"]] == ["captions.json", "images"]
+    assert {one.image: one.captions for one in kept} == CAPTIONS
+
+
 def test_one_text_for_two_pictures_is_told(taken, tmp_path, photos):
     files = {"a.jpg": photos["a.jpg"], "a.png": photos["e.f.png"], "a.txt": "x"}
     put(tmp_path / "mine", files)
