@@ -140,7 +140,7 @@ def _captions_of(
 ) -> list[str]:
     """The column of captions, the numbered ones, or those that a language is said of."""
     if language:
-        of_language = [n for n, form in forms.items() if form in _with_language(language)]
+        of_language = [n for n, form in forms.items() if form in with_language(language)]
         if len(of_language) > 1:
             raise _doubt(of_language, "caption", where)
         if of_language:
@@ -169,7 +169,8 @@ def _captions_of(
     return sets[0]
 
 
-def _with_language(language: str) -> set[str]:
+def with_language(language: str) -> set[str]:
+    """What a column of captions of one language may be called, in plain form."""
     own = plain(language)
     return {own, *(f"{one}{own}" for one in CAPTIONS), *(f"{own}{one}" for one in CAPTIONS)}
 

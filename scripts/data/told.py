@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 
 from scripts.data.audit import NO_IMAGE, Findings
 from scripts.data.caption_files import usable
-from scripts.data.columns import Columns, split_named, split_of_name, texts_of
+from scripts.data.columns import (
+    Columns,
+    plain,
+    split_named,
+    split_of_name,
+    texts_of,
+    with_language,
+)
 from scripts.data.files import Read, is_archive
 from scripts.data.names import SUFFIX, matched, stem_of
 from scripts.data.place import Place, folder_of
@@ -78,6 +85,8 @@ class Told:
         """Take the rows of a table, those of one language alone where it is said."""
         self._note_others(columns)
         languages: set[str] = set()
+        # a column of the language, or in each row
+        told_of = bool(language and set(map(plain, columns.captions)) & with_language(language))
         for row in rows:
             if columns.language is not None:
                 own = str(row.values.get(columns.language) or "").strip()
@@ -101,7 +110,10 @@ class Told:
             split = row.values.get(columns.split) if columns.split else None
             if row.short:
                 self.pass_over("rows that end before the last column", row.where)
-            values = [in_language(row.values.get(name), language) for name in columns.captions]
+            told_of |= columns.language is not None
+            values = [row.values.get(name) for name in columns.captions]
+            told_of |= any(is_by_language(value, language) for value in values)
+            values = [in_language(value, language) for value in values]
             whole = len(values) > 1 or isinstance(values[0], list)
             if whole and image in self.captions:
                 raise BadInput(
@@ -112,9 +124,9 @@ class Told:
                 )
             texts = [text for value in values for text in texts_of(value, row.where)]
             self.add(image, texts, row.where, split)
-        if columns.language is not None and language and not languages:
-            there = ", ".join(sorted(self.beside["captions of other languages"])) or "none"
-            raise _no_language(language, there)
+        if language and not told_of:
+            others = sorted(self.beside.get("captions of other languages", {}))
+            raise _no_language(language, ", ".join(others) or "no language that is told")
 
     def _note_others(self, columns: Columns) -> None:
         for name in columns.others:
@@ -133,7 +145,7 @@ def _no_language(language: str, there: str) -> BadInput:
         f"language: {language}",
         f"captions of {there}",
         f"captions of {language}",
-        "write the language in the config as it is written there",
+        "write the language in the config as it is written there, or take it out",
     )
 
 
@@ -147,12 +159,17 @@ def image_named(value: object, where: str) -> str:
     return str(value) if str(value).strip() else ""
 
 
+def is_by_language(value: Any, language: str | None) -> bool:
+    """Whether a value holds captions by their languages, this one among them."""
+    return isinstance(value, dict) and language in value
+
+
 def in_language(value: Any, language: str | None) -> Any:
     """Of captions by language, those of one; anything else as it is.
 
     As XM3600 has them: ``{"caption": [...], "caption/tokenized": [...]}`` below each language.
     """
-    if isinstance(value, dict) and language and language in value:
+    if is_by_language(value, language):
         value = value[language]
     if isinstance(value, dict) and isinstance(value.get("caption"), list):
         return value["caption"]

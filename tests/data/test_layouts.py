@@ -780,6 +780,20 @@ def test_two_layouts_or_two_files_of_one_are_told_with_the_key_that_decides(
     assert taken(tmp_path / "mine", captions="c.json")[0]["layout"] == "karpathy"
 
 
+def test_a_language_that_nothing_tells_and_columns_of_what_has_none_are_told(
+    taken, tmp_path, photos
+):
+    put(tmp_path / "mine", below(photos) | {"c.jsonl": lines(records())})
+    with pytest.raises(BadInput, match=r"(?s)of no language that is told.*or take it out"):
+        taken(tmp_path / "mine", language="zh")
+    put(tmp_path / "other", below(photos) | {"c.json": json.dumps({"images": IMAGES})})
+    with pytest.raises(BadInput, match=r"(?s)columns and language in the config, and c\.json"):
+        taken(tmp_path / "other", language="zh", columns={"image": "filename"})
+    put(tmp_path / "empty", below(photos) | {"c.csv": "image,lang,caption\n"})
+    with pytest.raises(BadInput, match="of no language that is told"):
+        taken(tmp_path / "empty", language="zh(")
+
+
 SAID_WRONGLY = {
     "captions": ("gone.csv", r"gone\.csv\n.*no such file"),
     "images": ("gone", r"gone\n.*no picture there"),

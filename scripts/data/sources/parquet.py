@@ -98,10 +98,7 @@ def fetch(home: dict[str, Any], raw: Path) -> list[str]:
 
 
 def _shards(place: Place, files: list[str], findings: Findings) -> list[_Shard]:
-    language = place.options.get("language")
-    of_language = [
-        name for name in files if language and re.match(rf"{language}\b", name.split("/")[-1])
-    ]
+    of_language = [name for name in files if _is_of_language(place, name)]
     if of_language:
         others = [name for name in files if name not in of_language]
         findings.note("files of other languages, not read", others)
@@ -132,6 +129,13 @@ def _shards(place: Place, files: list[str], findings: Findings) -> list[_Shard]:
         shards.append(_Shard(name, own, _names_in(place, name, own), split, counts[split]))
         counts[split] += open_table(place, name).metadata.num_rows
     return shards
+
+
+def _is_of_language(place: Place, name: str) -> bool:
+    """Whether a file is called by the language that the config says."""
+    language = place.options.get("language")
+    start = rf"{re.escape(language or '')}(?![a-z0-9])"
+    return bool(language and re.match(start, name.split("/")[-1], re.IGNORECASE))
 
 
 def _names_in(place: Place, name: str, columns: Columns) -> str | None:
@@ -239,7 +243,9 @@ def _records(place: Place, shards: list[_Shard], findings: Findings) -> Iterator
     left = iter(keys)
     for shard in shards:
         own = replace(shard.columns, image=IMAGE, split=shard.columns.split or SPLIT)
-        told.add_rows(_rows(place, shard, left), own, place.options.get("language"))
+        language = place.options.get("language")
+        language = None if _is_of_language(place, shard.name) else language
+        told.add_rows(_rows(place, shard, left), own, language)
     told.note_beside()
     split_of = told.split_of or None
     beside = split_beside(place)

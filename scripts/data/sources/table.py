@@ -14,14 +14,26 @@ from scripts.data.sources.archives import LISTS
 from scripts.data.sources.face import Source
 from scripts.data.tables import Row
 from scripts.data.told import Told, paths_of, pictures_of, records_of
+from scripts.job import BadInput
 
 # what stands for the split that a file's name tells
 SPLIT = "\0split"
+# what the config says of tables, and kinds of captions that are none
+OF_TABLES = ("columns", "separator", "language")
+WITHOUT_COLUMNS = ("karpathy", "coco", "tokens")
 
 
 def find_tables(place: Place, kind: str) -> list[str] | None:
     """What a source finds whose captions are in files of one kind."""
     files = files_of(place, kind)
+    meaningless = [key for key in OF_TABLES if place.options.get(key)]
+    if files and meaningless and kind in WITHOUT_COLUMNS:
+        raise BadInput(
+            place.root.absolute(),
+            f"{' and '.join(meaningless)} in the config, and {files[0]}, which has no columns",
+            f"captions of the layout {kind} as they are",
+            f"take {' and '.join(meaningless)} out of the dataset's entry of the config",
+        )
     return paths_of(place, files, pictures_of(place, files)) if files else None
 
 
