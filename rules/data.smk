@@ -13,7 +13,7 @@ rule download:
     log:
         "results/logs/download/{dataset}.log",
     wildcard_constraints:
-        dataset=datasets_from("flickr8k", "folder"),
+        dataset=datasets_from("flickr8k", "folder", "huggingface", "modelscope"),
     localrule: True
     conda:
         "../envs/data.yaml"

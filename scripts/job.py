@@ -154,7 +154,6 @@ def read_json(path: str | Path) -> Any:
     path = Path(path)
     try:
         content = path.read_bytes()
-        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_each_key_once)
     except FileNotFoundError:
         raise BadInput(path, "no such file", "a JSON file", "check the path") from None
     except IsADirectoryError:
@@ -162,19 +161,35 @@ def read_json(path: str | Path) -> Any:
     except OSError as error:
         todo = "check the path, and whether the file may be read"
         raise BadInput(path, error.strerror or str(error), "a JSON file", todo) from None
+    return json_of(content, path)
+
+
+def json_of(content: bytes, where: object, unread: tuple[str, ...] = (), line: int = 1) -> Any:
+    """As ``read_json``, of bytes that begin on a line of the file that ``where`` names.
+
+    Keys ``unread`` are left out.
+    """
+
+    def plain(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = _each_key_once(pairs)
+        return {key: value for key, value in found.items() if key not in unread}
+
+    try:
+        text = content.decode("utf-8-sig")
+        return json.loads(text, object_pairs_hook=plain if unread else _each_key_once)
     except UnicodeDecodeError as error:
-        raise not_utf8(path, error, "save the file as UTF-8") from None
+        raise not_utf8(where, error, "save the file as UTF-8") from None
     except json.JSONDecodeError as error:
         raise BadInput(
-            f"{path}, line {error.lineno}, column {error.colno}",
+            f"{where}, line {line + error.lineno - 1}, column {error.colno}",
             error.msg,
             "valid JSON",
             "correct the file there",
         ) from None
     except RecursionError:
-        raise BadInput(path, "too deeply nested", "plain JSON", "correct the file") from None
+        raise BadInput(where, "too deeply nested", "plain JSON", "correct the file") from None
     except ValueError as error:  # a key twice, or a number of thousands of digits
-        raise BadInput(path, str(error), "plain JSON", "correct the file") from None
+        raise BadInput(where, str(error), "plain JSON", "correct the file") from None
 
 
 def not_utf8(where: object, error: UnicodeDecodeError, todo: str) -> BadInput:

@@ -26,7 +26,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
-from scripts.data.files import MADE_UP, MAX_BYTES
+from scripts.data.files import MADE_UP, MAX_BYTES, in_pieces
 from scripts.job import BadInput, digest_of_file, whole
 from scripts.letters import printable
 from scripts.models.weights import PICKLED
@@ -34,8 +34,6 @@ from scripts.models.weights import PICKLED
 KEPT = Path(".snakemake/contents")
 # files that may become part of a model, or tell what it is
 OF_MODEL = (".safetensors", ".json", ".txt", ".model", *PICKLED)
-# what a step reads in pieces, however large it is
-IN_PIECES = (".zip", ".parquet")
 # what a training run keeps for itself, often larger than the model
 OF_TRAINING = ("optimizer.*", "scheduler.*", "rng_state*", "trainer_state.json")
 UNREADABLE = "unreadable"
@@ -102,7 +100,7 @@ def _below(top: str) -> Iterator[tuple[str, os.stat_result | str]]:
 
 
 def _is_small(name: str, about: os.stat_result) -> bool:
-    return about.st_size <= MAX_BYTES or name.lower().endswith(IN_PIECES)
+    return about.st_size <= MAX_BYTES or in_pieces(name)
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -71,7 +71,7 @@ def test_an_unknown_key_of_one_dataset_offers_the_keys_of_its_own_source(config)
     config["datasets"]["mine"] = {"source": "folder", "location": "x", "sise": 3}
     message = problems(config)
     assert "datasets.mine: unknown key 'sise'" in message
-    assert "Valid: location, source" in message
+    assert "Valid: captions, columns, images, language, layout, location, separator, so" in message
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,7 @@ write_ratings(fake.data / "judgments.csv", [])
 inputs = {
     **rows, "metrics": fake.metrics, "rankings": [str(fake.rankings_of(key)) for key in keys],
     "judgments": fake.data / "judgments.csv", "images": fake.data / "images",
+    "warnings": fake.results / "warnings.json",
 }
 params = {"split": "test", "reference": ["plain", "cosine"], "lexicon": {}}
 explorer.main(job(inputs, {"html": "run/explorer.html"}, params, {"dataset": "toys"}))

@@ -22,17 +22,29 @@ BLANK = re.compile(
 )
 
 
+# with the language that Flickr8k-CN and its kind have between, too, and a space behind
+TOKEN_LINE = re.compile(
+    r"([^\t\r]+)#([0-9]{1,9})\t([^\t\r]*)\s*|([^\s#]+)#\w+#([0-9]{1,9})[ \t]([^\t\r]*)\s*"
+)
+
+
 def token_captions(text: str, where: str, findings: Findings) -> dict[str, list[str]]:
+    """As ``numbered_captions``, without those that are not ``usable``."""
+    found = numbered_captions(text, where)
+    return {image: usable(image, captions, findings) for image, captions in found.items()}
+
+
+def numbered_captions(text: str, where: str) -> dict[str, list[str]]:
     """Image -> captions from lines ``name#number<TAB>caption``, in the order of their numbers.
 
-    ``where`` is how to call the file in a message. Empty captions are set aside.
+    ``where`` is how to call the file in a message.
     """
     numbered: dict[str, list[tuple[int, str]]] = {}
     for image, number, caption in token_lines(text, where):
         numbered.setdefault(image, []).append((number, caption))
     # sorted by number alone: two captions of one number stay in the order of the file
     return {
-        image: usable(image, [c for _, c in sorted(captions, key=lambda c: c[0])], findings)
+        image: [caption for _, caption in sorted(captions, key=lambda one: one[0])]
         for image, captions in numbered.items()
     }
 
@@ -45,7 +57,7 @@ def token_lines(text: str, where: str) -> Iterator[tuple[str, int, str]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
-        match = re.fullmatch(r"([^\t\r]+)#([0-9]{1,9})\t([^\t\r]*)\s*", line)
+        match = TOKEN_LINE.fullmatch(line)
         if match is None:
             raise BadInput(
                 f"{where}, line {number}",
@@ -53,7 +65,8 @@ def token_lines(text: str, where: str) -> Iterator[tuple[str, int, str]]:
                 "name#number<TAB>caption",
                 "get the file again, or correct the line",
             )
-        yield match[1], int(match[2]), match[3]
+        image, place, caption = match.groups()[:3] if match[1] else match.groups()[3:]
+        yield image, int(place), caption
 
 
 def table_captions(text: str, where: str, findings: Findings) -> dict[str, list[str]]:

@@ -1,10 +1,16 @@
 """Get a dataset's files, or find those that the user already has, and record what they are."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
-from scripts.data.files import digest_of_folder, is_file, open_files, why_unsafe
+from scripts.data import hub as hub_files
+from scripts.data.files import digest_of_folder, is_file, members_of, why_unsafe
+from scripts.data.hub import HUBS
+from scripts.data.kinds import kinds
+from scripts.data.place import Place
 from scripts.data.sources import SOURCES
+from scripts.data.sources.face import Source
 from scripts.data.splits_beside import check_splits
 from scripts.data.web import plain
 from scripts.job import (
@@ -17,6 +23,9 @@ from scripts.job import (
     write_json,
 )
 from scripts.jobs import Snakemake, run
+
+# files that are told as not read
+MOST_DOUBTS = 20
 
 
 def obtain(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
@@ -34,6 +43,8 @@ def obtain(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
     """
     if entry["location"]:
         return from_location(entry)
+    if entry["source"] in HUBS:
+        return from_hub(entry, raw)
     return from_sources(entry, raw)
 
 
@@ -43,28 +54,104 @@ def from_location(entry: dict[str, Any]) -> dict[str, Any]:
     Where archives have another MD5 than the config says, that is noted and nothing more: the user
     chose these files.
     """
-    root = Path(entry["location"])
-    sources = {name: one for name, one in SOURCES.items() if one.kind == entry["source"]}
+    kind = "folder" if entry["source"] in HUBS else entry["source"]
+    place = Place(Path(entry["location"]), entry | {"source": kind})
+    sources = sources_of(place)
     expected = "; or ".join(source.expected for source in sources.values())
     todo = "correct the location in the config, or put the files there"
-    if not is_folder(root):
-        found = "a file, not a folder" if is_file(root) else "no such folder"
-        raise BadInput(root.absolute(), found, f"a folder with {expected}", todo)
-    there = {name: paths for name, source in sources.items() if (paths := source.find(root))}
+    if not is_folder(place.root):
+        found = "a file, not a folder" if is_file(place.root) else "no such folder"
+        raise BadInput(place.root.absolute(), found, f"a folder with {expected}", todo)
+    layout, paths = found_in(place, sources, expected, todo)
+    source = "folder" if kind == "folder" else "location"
+    return with_doubts(manifest(source, layout, place, paths, _md5(entry, layout)), place)
+
+
+def sources_of(place: Place) -> dict[str, Source]:
+    """The sources that the files of a place may be of: the one that the config names, or all."""
+    own = {n: one for n, one in SOURCES.items() if place.entry["source"] in one.kinds}
+    layout = place.entry.get("layout")
+    return {layout: own[layout]} if layout else own
+
+
+def found_in(
+    place: Place, sources: dict[str, Source], expected: str, todo: str
+) -> tuple[str, list[str]]:
+    """The layout of what stands at a place, and its paths; ``BadInput`` for none or more than one.
+
+    ``expected`` and ``todo`` tell what may stand there, and what to do where nothing does.
+    """
+    there: dict[str, list[str]] = {}
+    for name, source in sources.items():
+        if paths := source.find(place):
+            there[name] = paths
+            place.claimed.extend(paths if source.claims else [])
     if len(there) > 1:
+        first, second = list(there)[:2]
         raise BadInput(
-            root.absolute(),
-            "; and ".join(", ".join(paths[:3]) for paths in there.values()),
+            place.root.absolute(),
+            "; and ".join(f"{', '.join(there[name][:3])} ({name})" for name in there),
             f"one dataset: {expected}",
-            "put each into a folder of its own, or take away what is not meant",
+            "put each into a folder of its own, or take away what is not meant; or say which is "
+            f"meant in the dataset's entry of the config, as layout: {first} or {second}",
         )
     for layout, paths in there.items():
-        check_splits(sources[layout], root, paths)
-        source = "folder" if entry["source"] == "folder" else "location"
-        return manifest(source, layout, root, paths, _md5(entry, layout))
-    names = sorted(path.name for path in root.iterdir())
+        check_splits(sources[layout], place, paths)
+        return layout, paths
+    if place.entry["source"] == "folder" and place.once(kinds).doubts:
+        raise place.once(kinds).doubts[0]
+    names = sorted(path.name for path in place.root.iterdir())
     found = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    raise BadInput(root.absolute(), found or "an empty folder", expected, todo)
+    raise BadInput(place.root.absolute(), found or "an empty folder", expected, todo)
+
+
+def with_doubts(about: dict[str, Any], place: Place) -> dict[str, Any]:
+    """The same manifest, noting what may have been meant for captions and is not read."""
+    if place.entry["source"] == "folder":
+        for error in place.once(kinds).doubts[:MOST_DOUBTS]:
+            where, found, *_ = error.parts
+            name = where.removeprefix(f"{place.root}/")
+            if not place.is_claimed(name):
+                about["notes"].append(f"not read: {name}: {found}")
+    return about
+
+
+def from_hub(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
+    """Describe the files of a dataset repository, which are read as a folder of one's own is."""
+    hub = entry["source"]
+    folder, listing = raw / hub, raw / f"{hub}.json"
+    if hub_files.present(entry, folder, listing) is None:
+        log.info("%s: downloading %s at %s", hub, entry["repo"], entry["revision"])
+        # of another revision, or other files: none of them may be taken for one of these
+        asked = read_json(listing) if listing.is_file() else {}
+        if any(asked.get(key) != entry.get(key) for key in hub_files.ASKED if asked):
+            shutil.rmtree(folder, ignore_errors=True)
+            listing.unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            hub_files.fetch(entry, folder, listing, hub)
+        # the clients raise what their HTTP libraries raise, of no common kind
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in REFUSED_BY_THE_DISK:
+                raise
+            raise BadInput(
+                f"{hub} {entry['repo']} at {entry['revision']}",
+                plain(error),
+                "the files of a dataset repository",
+                "check repo, revision and files in the config, and the network (HTTPS_PROXY, "
+                "HF_ENDPOINT and MODELSCOPE_ENDPOINT are honoured), and run again, which goes on "
+                "where this stopped; or get the files yourself and let location point at their "
+                "folder",
+            ) from None
+    place = Place(folder, entry | {"source": "folder"})
+    sources = sources_of(place)
+    expected = "; or ".join(source.expected for source in sources.values())
+    todo = "take a repository that has such files, or name them with files"
+    layout, paths = found_in(place, sources, expected, todo)
+    about = with_doubts(manifest(hub, layout, place, paths, {}), place)
+    # each was held against the hub's own sum
+    about["files"] = [file | {"official": True} for file in about["files"]]
+    return about
 
 
 def from_sources(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
@@ -80,7 +167,9 @@ def from_sources(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
         paths = home.present(entry[name], raw)
         if paths:
             log.info("%s: its files are here already", name)
-            return _after(entry, manifest(name, layout, raw, paths, _md5(entry, layout)))
+            return _after(
+                entry, manifest(name, layout, Place(raw, entry), paths, _md5(entry, layout))
+            )
     answers = ""
     for name in entry["order"]:
         log.info("%s: downloading", name)
@@ -94,7 +183,7 @@ def from_sources(entry: dict[str, Any], raw: Path) -> dict[str, Any]:
             log.warning("%s cannot be had: %s", name, plain(error))
             answers += f"\n    {name}: {plain(error)}"
             continue
-        return _after(entry, manifest(name, layout, raw, paths, _md5(entry, layout)))
+        return _after(entry, manifest(name, layout, Place(raw, entry), paths, _md5(entry, layout)))
     raise BadInput(
         raw,
         f"no source gives the dataset{answers}",
@@ -117,18 +206,18 @@ def _md5(entry: dict[str, Any], layout: str) -> dict[str, str]:
 
 
 def manifest(
-    source: str, layout: str, root: Path, paths: list[str], official: dict[str, str]
+    source: str, layout: str, place: Place, paths: list[str], official: dict[str, str]
 ) -> dict[str, Any]:
-    """The contents of source.json for ``paths`` below ``root``.
+    """The contents of source.json for ``paths`` below the root of ``place``.
 
     A folder counts with the digest of all that is in it, so that a replaced photo is noticed.
     ``official`` has the MD5 of archives by name.
     """
-    home = SOURCES[layout].home
+    root, home = place.root, SOURCES[layout].home
     checked = True if home and home.checked and home.name == source else None
     files, notes = [], []
     for path in paths:
-        if unsafe := why_unsafe(path):
+        if path != "." and (unsafe := why_unsafe(path)):
             raise BadInput(root / path, unsafe, "a name that any system can hold", "rename it")
         file: dict[str, Any] = {"path": path}
         if not (root / path).is_dir() and not is_file(root / path):
@@ -141,7 +230,7 @@ def manifest(
             file["sha256"] = digest_of_file(root / path)
         file["official"] = checked
         if path.lower().endswith(".zip"):
-            open_files(root, [path])
+            members_of(root / path)
             file["md5"] = digest_of_file(root / path, "md5")
             if path in official:
                 file["official"] = file["md5"] == official[path]
@@ -152,8 +241,9 @@ def manifest(
     return {
         "source": source,
         "layout": layout,
-        "official_split": SOURCES[layout].has_official_split(root, paths),
+        "official_split": SOURCES[layout].has_official_split(place, paths),
         "root": root.as_posix(),
+        "options": place.options,
         "files": files,
         "notes": notes,
     }

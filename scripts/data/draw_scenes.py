@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 from scripts.data.download import manifest
+from scripts.data.place import Place
 from scripts.data.rows import SPLITS
 from scripts.data.scene_captions import captions
 from scripts.data.scene_pictures import draw
@@ -89,7 +90,7 @@ def main(snakemake: Snakemake) -> None:
     path = Path(snakemake.output.manifest)
     draw_scenes(snakemake.params.entry, path.parent, snakemake.threads)
     paths = ["captions.json", "images", "splits.json"]
-    write_json(path, manifest("scenes", "folder", path.parent, paths, official={}))
+    write_json(path, manifest("scenes", "folder", Place(path.parent), paths, official={}))
 
 
 if __name__ == "__main__":

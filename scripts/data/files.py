@@ -1,9 +1,9 @@
-"""Files from elsewhere, in a zip archive or a folder, as names and ways to read them.
+"""Files from elsewhere, in an archive or a folder, as names and ways to read them.
 
 Nothing here is trusted: a name may try to leave its folder, a member may unfold to terabytes, a
-link may lead around for ever. Nothing is unpacked: a member is read straight from its archive, by
-name. Links in a folder are the choice of whoever has it there, and are followed; in an archive they
-are not.
+link may lead around for ever. Nothing is unpacked: a member is read straight from its archive, from
+its place there. Links in a folder are the choice of whoever has it there, and are followed; in an
+archive they are not.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import stat
 import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
+from scripts.data import tars
 from scripts.data.audit import MISSING, OVERSIZED, UNREADABLE, Unusable
 from scripts.job import BadInput, digest_of_file, is_folder, not_utf8
 
@@ -55,6 +58,13 @@ BROKEN_ARCHIVE = (
 Read = Callable[[], bytes]
 
 
+class Member(NamedTuple):
+    """A file in an archive: its bytes by what the archive says, and a call that reads it."""
+
+    size: int
+    read: Read
+
+
 def why_unsafe(name: str) -> str | None:
     """Why ``name`` must not become a path below a folder of ours; None where it may."""
     parts = name.split("/")
@@ -83,12 +93,12 @@ def is_litter(name: str) -> bool:
 
 
 def open_files(root: Path, paths: list[str]) -> tuple[dict[str, Read], list[str]]:
-    """What zip archives, folders and single files below ``root`` hold.
+    """What archives, folders and single files below ``root`` hold.
 
     Parameters
     ----------
     root : folder that ``paths`` are relative to
-    paths : of zip archives, folders or files
+    paths : of zip or tar archives, folders or files
 
     Returns
     -------
@@ -103,12 +113,50 @@ def open_files(root: Path, paths: list[str]) -> tuple[dict[str, Read], list[str]
     """
     files: dict[str, Read] = {}
     for path in paths:
-        if path.lower().endswith(".zip"):
-            files |= _members(root / path)
+        if is_archive(path):
+            files |= {name: one.read for name, one in members_of(root / path).items()}
         else:
             files |= _below(root, path)
     kept = {name: files[name] for name in sorted(files) if not is_litter(name)}
     return kept, sorted(files.keys() - kept.keys())
+
+
+def open_tree(root: Path, paths: list[str]) -> tuple[dict[str, Read], list[str]]:
+    """As ``open_files``, with all archives below ``paths`` opened, wherever they stand.
+
+    A member is called by the path of its archive and its name there; "." stands for all of
+    ``root``. An archive of which all was unpacked beside it is passed over.
+    """
+    found: dict[str, Member] = {}
+    packed: dict[str, dict[str, Member]] = {}
+    for path in ["" if path == "." else path for path in paths]:
+        top = root / path
+        names = [path] if path and not top.is_dir() else [
+            f"{path}/{name}" if path else name for name in paths_below(top)
+        ]  # fmt: skip
+        for name in names:
+            place = root / name
+            if is_archive(name) and not is_litter(name) and is_file(place):
+                packed[name] = members_of(place)
+            else:
+                size = place.stat().st_size if is_file(place) else -1
+                found[name] = Member(size, partial(_read_file, place))
+    for name, members in packed.items():
+        if not _is_unpacked(name, members, found):
+            found |= {f"{name}/{inner}": one for inner, one in members.items()}
+    kept = {name: found[name].read for name in sorted(found) if not is_litter(name)}
+    return kept, sorted(found.keys() - kept.keys())
+
+
+def _is_unpacked(name: str, members: dict[str, Member], found: dict[str, Member]) -> bool:
+    """Whether all that an archive holds stands beside it, or in a folder of its name."""
+    above = name.rpartition("/")[0]
+    members = {inner: one for inner, one in members.items() if not is_litter(inner)}
+    for folder in (above, re.sub(r"(\.zip|\.tar|\.tar\.gz|\.tgz)$", "", name, flags=re.IGNORECASE)):
+        places = {f"{folder}/{inner}".lstrip("/"): one.size for inner, one in members.items()}
+        if places and all(to in found and found[to].size == size for to, size in places.items()):
+            return True
+    return False
 
 
 def digest_of_folder(folder: Path) -> tuple[int, int, str]:
@@ -128,7 +176,7 @@ def sums_of_folder(folder: Path) -> dict[str, tuple[int, str]]:
         path = folder / name
         # what cannot be read now is set aside, with its reason; it may be readable the next time
         with contextlib.suppress(OSError, Unusable):
-            if _is_readable(path):
+            if is_file(path) if in_pieces(name) else _is_readable(path):
                 found[name] = (path.stat().st_size, digest_of_file(path))
     return found
 
@@ -183,64 +231,122 @@ def _holds(folder: str, path: str) -> bool:
 
 def check_archive(path: Path) -> None:
     """Read an archive whole; ``BadInput`` where a member does not fit its checksum."""
-    for read in _members(path).values():
+    for member in members_of(path).values():
         try:
-            read()
+            member.read()
         except Unusable as error:
-            raise BadInput(
-                path, error.detail, "a whole zip archive", "get the archive again"
-            ) from None
+            raise BadInput(path, error.detail, "a whole archive", "get the archive again") from None
 
 
-def _members(path: Path) -> dict[str, Read]:
+def is_archive(name: str) -> bool:
+    """Whether a file's name says that it is an archive of a kind that is read."""
+    return name.lower().endswith(".zip") or tars.is_tar(name)
+
+
+def in_pieces(name: str) -> bool:
+    """Whether a file of this name is read in pieces, however large it is."""
+    return is_archive(name) or name.lower().endswith(".parquet")
+
+
+def members_of(path: Path) -> dict[str, Member]:
+    """Files in a zip or tar archive, by their names there, in its order.
+
+    ``BadInput`` where it cannot be read, or has a member that no honest archive has.
+    """
+    kind = "tar" if tars.is_tar(path.name) else "zip"
     try:
-        if not path.is_dir() and path.exists() and not is_file(path):
+        if path.is_dir():
+            raise BadInput(
+                path, "a folder", f"a {kind} archive", "give the folder the name of what it holds"
+            )
+        if path.exists() and not is_file(path):
             raise OSError("not a plain file")
-        archive = zipfile.ZipFile(path)
-    except IsADirectoryError:
-        raise BadInput(
-            path, "a folder", "a zip archive", "give the folder the name of what it holds"
-        ) from None
+        return _members_of_tar(path) if kind == "tar" else _members_of_zip(path)
+    except tars.Refused as error:
+        found, todo = str(error), "get the archive again, from who made it"
     except BROKEN_ARCHIVE as error:
-        raise BadInput(
-            path,
-            f"not a zip archive, or one that is cut short ({error})",
-            "a whole zip archive",
-            "delete it, so that it is downloaded again; or get it again yourself",
-        ) from None
-    members = [info for info in archive.infolist() if not info.is_dir()]
-    refused = _why_refused(members)
-    if refused:
+        # there is no room to unfold it
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        found = f"not a {kind} archive, or one that is cut short ({error})"
+        todo = "delete it, so that it is downloaded again; or get it again yourself"
+    raise BadInput(path, found, f"a whole {kind} archive", todo)
+
+
+def _members_of_zip(path: Path) -> dict[str, Member]:
+    archive = zipfile.ZipFile(path)
+    infos = [info for info in archive.infolist() if not info.is_dir()]
+    found = ((info.filename, info.file_size, _fault_of_zip(info)) for info in infos)
+    try:
+        _check_members(path, found)
+    except BadInput:
         archive.close()
+        raise
+    return {
+        info.filename: Member(info.file_size, partial(_read_member, archive, info))
+        for info in infos
+    }
+
+
+def _fault_of_zip(info: zipfile.ZipInfo) -> str | None:
+    if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+        return "a link or a device"
+    if info.flag_bits & 0x1:
+        return "encrypted"
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return f"packed by method {info.compress_type}, not stored or deflated"
+    return None
+
+
+def _members_of_tar(path: Path) -> dict[str, Member]:
+    with contextlib.ExitStack() as opened:
+        stream: BinaryIO
+        if tars.is_packed(path):
+            stream = kept = tars.unfolded(path, MAX_TOTAL_BYTES)
+        else:
+            stream, kept = opened.enter_context(path.open("rb")), None
+        found: dict[str, Member] = {}
+
+        def told() -> Iterator[tuple[str, int, str | None]]:
+            for info in tars.members(stream):
+                # as "tar -C folder ." writes them
+                name = info.name.removeprefix("./")
+                plain = info.isreg() and not info.issparse()
+                yield name, info.size, None if plain else "a link or a device"
+                read = partial(_read_part, kept or path, info.offset_data, info.size)
+                found[name] = Member(info.size, read)
+
+        _check_members(path, told())
+    return found
+
+
+def _check_members(path: Path, members: Iterable[tuple[str, int, str | None]]) -> None:
+    """``BadInput`` where a member, by its name, bytes and fault, is one that none should have."""
+    if refused := _why_refused(members):
         raise BadInput(
             path,
             refused,
             "an archive of plain photos and text files",
             "do not use this archive; get it from its official address",
         )
-    return {info.filename: partial(_read_member, archive, info) for info in members}
 
 
-def _why_refused(members: list[zipfile.ZipInfo]) -> str | None:
-    if len(members) > MAX_MEMBERS:
-        return f"{len(members):,} members, more than {MAX_MEMBERS:,}"
+def _why_refused(members: Iterable[tuple[str, int, str | None]]) -> str | None:
     seen: set[str] = set()
-    for info in members:
-        kind = stat.S_IFMT(info.external_attr >> 16)
-        if unsafe := why_unsafe(info.filename):
-            return f"a member named {info.filename!r}: {unsafe}"
-        if kind not in (0, stat.S_IFREG):
-            return f"{info.filename}: a link or a device"
-        if info.flag_bits & 0x1:
-            return f"{info.filename}: encrypted"
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            return f"{info.filename}: packed by method {info.compress_type}, not stored or deflated"
-        if info.file_size > MAX_BYTES:
-            return f"{info.filename}: {info.file_size:,} bytes unpacked, more than {MAX_BYTES:,}"
-        if info.filename in seen:
-            return f"{info.filename}: there twice"
-        seen.add(info.filename)
-    total = sum(info.file_size for info in members)
+    total = 0
+    for name, size, fault in members:
+        if unsafe := why_unsafe(name):
+            return f"a member named {name!r}: {unsafe}"
+        if fault:
+            return f"{name}: {fault}"
+        if size > MAX_BYTES:
+            return f"{name}: {size:,} bytes unpacked, more than {MAX_BYTES:,}"
+        if name in seen:
+            return f"{name}: there twice"
+        seen.add(name)
+        total += size
+        if len(seen) > MAX_MEMBERS:
+            return f"more than {MAX_MEMBERS:,} members"
     if total > MAX_TOTAL_BYTES:
         return f"{total:,} bytes unpacked, more than {MAX_TOTAL_BYTES:,}"
     return None
@@ -253,6 +359,22 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
             return stream.read(info.file_size)
     except BROKEN_ARCHIVE as error:
         raise Unusable(UNREADABLE, f"damaged in the archive ({error})") from None
+
+
+def _read_part(file: Path | BinaryIO, place: int, size: int) -> bytes:
+    """``size`` bytes from ``place`` of a file; of one that is open, whoever else reads it."""
+    try:
+        if isinstance(file, Path):
+            # opened for each: a dataset may lie in more archives than a process may have open
+            with file.open("rb") as stream:
+                content = os.pread(stream.fileno(), size, place)
+        else:
+            content = os.pread(file.fileno(), size, place)
+    except OSError as error:
+        raise Unusable(UNREADABLE, error.strerror or type(error).__name__) from None
+    if len(content) < size:
+        raise Unusable(UNREADABLE, "cut short in the archive")
+    return content
 
 
 def _below(root: Path, path: str) -> dict[str, Read]:

@@ -80,7 +80,7 @@ def nearest(name: str, there: Iterable[str]) -> str:
     if len(name) > LONGEST:
         return ""
     others = list(islice(there, MOST))
-    for short in (_stem, _last):
+    for short in (stem_of, _last):
         named = {short(other): other for other in reversed(others)}
         alike = difflib.get_close_matches(short(name), named, n=1, cutoff=ALIKE)
         if alike:
@@ -97,7 +97,8 @@ def _last(name: str) -> str:
     return re.split(r"[/\\]", name)[-1].casefold()
 
 
-def _stem(name: str) -> str:
+def stem_of(name: str) -> str:
+    """The last part of a path, without case and without the suffix of an image."""
     return SUFFIX.sub("", _last(name))
 
 

@@ -18,6 +18,7 @@ from scripts.data.audit import BYTE_IDENTICAL, Findings, Unusable
 from scripts.data.download import read_manifest
 from scripts.data.files import MAX_NAME
 from scripts.data.images import Picture, take_in
+from scripts.data.place import Place
 from scripts.data.records import Record
 from scripts.data.rows import SPLITS
 from scripts.data.sources import SOURCES
@@ -95,7 +96,8 @@ def prepare_images(
         findings.notes.append({"note": note, "count": 1, "items": []})
     source = SOURCES[manifest["layout"]]
     paths = [file["path"] for file in manifest["files"]]
-    total, records = source.read(Path(manifest["root"]), paths, findings)
+    place = Place(Path(manifest["root"]), manifest["options"]).within(paths)
+    total, records = source.read(place, paths, findings)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     watched = progress(records, "images", total=total, unit="img")

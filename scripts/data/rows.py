@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,12 +48,11 @@ class Rows:
         return rows_of([self.images[row] for row in images], list(map(self.captions_of, images)))
 
 
-def read_captions(path: str | Path, may_be_empty: bool = False) -> dict[str, list[str]]:
+def read_captions(path: str | Path) -> dict[str, list[str]]:
     """Read ``[{"image": "0001.jpg", "captions": ["...", ...]}, ...]`` into image -> captions.
 
     Raises ``BadInput`` naming the record for anything else: not a list, a missing or misspelt key,
-    a wrong type, an image listed twice and, unless they ``may_be_empty``, no caption or an empty
-    one.
+    a wrong type, an image listed twice, no caption or an empty one.
     """
     records = read_json(path)
     if not isinstance(records, list):
@@ -95,7 +95,7 @@ def read_captions(path: str | Path, may_be_empty: bool = False) -> dict[str, lis
                 "write the character itself",
             )
         empty = [place for place, text in enumerate(captions, start=1) if not text.strip()]
-        if (empty or not captions) and not may_be_empty:
+        if empty or not captions:
             found = f"caption {empty[0]} is empty" if empty else "no caption"
             raise BadInput(
                 where,
@@ -109,7 +109,11 @@ def read_captions(path: str | Path, may_be_empty: bool = False) -> dict[str, lis
 
 def read_splits(path: str | Path) -> dict[str, list[str]]:
     """Read ``{"train": [...], "val": [...], "test": [...]}``, each image in one split at most."""
-    splits = read_json(path)
+    return splits_of(read_json(path), path)
+
+
+def splits_of(splits: Any, path: str | Path) -> dict[str, list[str]]:
+    """As ``read_splits``, of what was read from ``path``."""
     if not isinstance(splits, dict) or not set(splits) <= set(SPLITS):
         found = sorted(splits) if isinstance(splits, dict) else type(splits).__name__
         raise BadInput(path, f"{found}", f"an object with the keys {SPLITS}", "correct the file")

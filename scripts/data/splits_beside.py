@@ -9,32 +9,37 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.data.audit import Unusable
-from scripts.data.files import Read, is_litter, open_files
+from scripts.data.files import Read, is_archive, is_litter, open_tree
+from scripts.data.place import Place
 from scripts.data.records import OWN_SPLIT
 from scripts.data.sources import SOURCES
 from scripts.data.sources.archives import TEXTS, texts_at
 from scripts.data.sources.face import Source
+from scripts.data.told import own_split_file
 from scripts.job import BadInput
 
 
-def check_splits(source: Source, root: Path, paths: list[str]) -> None:
-    """``BadInput`` where a split stands at ``root`` that the source does not read from ``paths``.
+def check_splits(source: Source, place: Place, paths: list[str]) -> None:
+    """``BadInput`` where a split stands at a place that the source does not read from ``paths``.
 
     It may stand there twice if both say the same.
     """
+    root = place.root
+    of_folder = place.entry.get("source") == "folder"
+    own = own_split_file(place.within(paths)) if of_folder else OWN_SPLIT
     # whatever has such a name, in any case, tells a split
     names = {"split.json"}
     names |= {name.casefold() for one in SOURCES.values() for name in one.split_files}
     read: dict[str, tuple[str, object]] = {}
     # what is read comes first: the others are held against it
-    for place in dict.fromkeys([*paths, *texts_at(root), *_named_so(root, names)]):
-        for name, content in open_files(root, [place])[0].items():
+    for path in dict.fromkeys([*paths, *texts_at(root), *_named_so(root, names)]):
+        for name, content in _files_at(place, path).items():
             base = name.split("/")[-1]
             if base.casefold() not in names:
                 continue
-            where = f"{place}, {name}" if place.lower().endswith(".zip") else name
+            where = name.replace(f"{path}/", f"{path}, ", 1) if is_archive(path) else name
             said = _said(content)
-            in_place = place in paths and (base != OWN_SPLIT or place == base)
+            in_place = path in paths and (base != OWN_SPLIT or name == own)
             if in_place and base in source.split_files:
                 first, same = read.setdefault(base.casefold(), (where, said))
             elif base.casefold() in read:
@@ -53,6 +58,19 @@ def check_splits(source: Source, root: Path, paths: list[str]) -> None:
                     "one split",
                     "take away the one that is not meant",
                 )
+
+
+def _files_at(place: Place, path: str) -> dict[str, Read]:
+    """Files that are, or lie in, a path of the place."""
+    if place.entry.get("source") != "folder":
+        return open_tree(place.root, [path])[0]
+    # all is open already, and to open it again may be to unfold it again
+    inside = () if path == "." else (f"{path}/",)
+    return {
+        name: read
+        for name, read in place.files.items()
+        if path == "." or name == path or name.startswith(inside)
+    }
 
 
 def _named_so(root: Path, names: set[str]) -> Iterator[str]:

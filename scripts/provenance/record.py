@@ -124,7 +124,10 @@ def dataset_facts(name: str, here: Path, hidden: list[str]) -> dict[str, Any]:
     prepared += [name for name in ("images", "raw/source.json") if (here / folder / name).exists()]
     raw = [
         Recorded(
-            f"{below}/{file['path']}{'/' if 'files' in file else ''}", file["bytes"], file["sha256"]
+            # "." is all of the folder
+            f"{below}/{file['path']}".removesuffix("/.") + ("/" if "files" in file else ""),
+            file["bytes"],
+            file["sha256"],
         )
         for file in manifest["files"]
     ]

@@ -7,10 +7,15 @@ import zipfile
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from scripts.data.audit import Findings
+from scripts.data.download import obtain
+from scripts.data.prepare_images import prepare_images
 
 
 @dataclass
@@ -43,7 +48,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self, body: bool = True):
         site: Site = self.server.site
-        path = self.path.split("?")[0]
+        path, _, query = self.path.partition("?")
+        # where ModelScope has the path of a file
+        path += "".join(f"/{file}" for file in parse_qs(query).get("FilePath", []))
         site.asked.append((self.command, path, dict(self.headers)))
         if path in site.redirects:
             self.answer(302, "text/plain", b"", {"Location": site.redirects[path]})
@@ -211,3 +218,18 @@ def make():
     for helper in (jpeg, zipped, parquet, write_files, write_folder):
         setattr(Make, helper.__name__, staticmethod(helper))
     return Make
+
+
+@pytest.fixture
+def taken(tmp_path, monkeypatch):
+    """What is prepared of a folder: layout, kept images, findings."""
+    monkeypatch.chdir(tmp_path)
+
+    def taken(location, **options):
+        entry = {"source": "folder", "location": str(location), **options}
+        manifest = json.loads(json.dumps(obtain(entry, tmp_path / "raw")))
+        findings = Findings()
+        kept = prepare_images(manifest, tmp_path / "images", 10**8, 50, findings)
+        return manifest, kept, findings
+
+    return taken

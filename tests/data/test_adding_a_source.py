@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import json
+import re
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 import yaml
 
 from scripts.data import prepare_images
-from scripts.data.download import obtain
+from scripts.data.download import HUBS, obtain
 from scripts.data.files import open_files
+from scripts.data.place import Place
 from scripts.data.records import paired
 from scripts.data.sources import SOURCES
 from scripts.data.sources.face import Home, Source
@@ -21,9 +23,9 @@ from scripts.job import BadInput
 
 ROOT = Path(__file__).parents[2]
 TAKES = {
-    "find": ["root"],
-    "read": ["root", "paths", "findings"],
-    "has_official_split": ["root", "paths"],
+    "find": ["place"],
+    "read": ["place", "paths", "findings"],
+    "has_official_split": ["place", "paths"],
     "present": ["home", "raw"],
     "fetch": ["home", "raw"],
 }
@@ -44,14 +46,20 @@ def test_every_source_has_the_same_face(source, tmp_path):
             value = getattr(face, field.name)
             if callable(value):
                 assert list(inspect.signature(value).parameters) == TAKES[field.name]
-    assert source.find(tmp_path) is None
+    assert source.find(Place(tmp_path)) is None
 
 
 def test_the_config_knows_the_kinds_and_homes_of_all_sources_and_no_others():
     schema = yaml.safe_load((ROOT / "config/schema.yaml").read_text("utf-8"))["$defs"]
     kinds = set(schema["dataset"]["properties"]["source"]["enum"])
-    # scenes are drawn into the layout of one's own folder
-    assert {source.kind for source in SOURCES.values()} == kinds - {"scenes"}
+    # scenes are drawn into the layout of one's own folder, and hubs have what folders have
+    of_sources = {kind for source in SOURCES.values() for kind in source.kinds}
+    assert of_sources == kinds - {"scenes", *HUBS}
+    layouts = {name for name, source in SOURCES.items() if "folder" in source.kinds}
+    for kind in ("folder", *HUBS):
+        assert set(schema[f"dataset_{kind}"]["properties"]["layout"]["enum"]) == layouts
+    guide = (ROOT / "docs/datasets.md").read_text("utf-8")
+    assert sorted(re.findall(r"^\| `(\w+)` \|", guide, re.M)) == sorted(layouts)
     flickr8k = schema["dataset_flickr8k"]["properties"]
     homes = {source.home.name for source in SOURCES.values() if source.home}
     assert homes == set(flickr8k["order"]["items"]["enum"]) <= flickr8k.keys()
@@ -60,12 +68,12 @@ def test_the_config_knows_the_kinds_and_homes_of_all_sources_and_no_others():
 # --- a source that was made up: names of pictures that say what is on them
 
 
-def find(root: Path) -> list[str] | None:
-    return ["pictures"] if (root / "pictures").is_dir() else None
+def find(place: Place) -> list[str] | None:
+    return ["pictures"] if (place.root / "pictures").is_dir() else None
 
 
-def read(root: Path, paths: list[str], findings):
-    files, _ = open_files(root, paths)
+def read(place: Place, paths: list[str], findings):
+    files = place.files
     images = {Path(name).name: read for name, read in files.items() if name.endswith(".jpg")}
     captions = {name: [Path(name).stem] for name in images}
     split_of = {name: Path(file).parent.name for file in files if (name := Path(file).name)}
@@ -84,7 +92,7 @@ MADE_UP = Source(
     split="the names of the folders in pictures/",
     find=find,
     read=read,
-    home=Home("attic", lambda home, raw: find(raw), fetch),
+    home=Home("attic", lambda home, raw: find(Place(raw)), fetch),
 )
 
 

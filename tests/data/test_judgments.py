@@ -13,6 +13,7 @@ import pytest
 from scripts.data.audit import Findings
 from scripts.data.draw_scenes import captions_of_scene, image_name
 from scripts.data.judgments import OTHERS, judgments_of, judgments_of_scenes, main
+from scripts.data.place import Place
 from scripts.data.ratings import Rating
 from scripts.data.scene_claims import grades
 from scripts.data.scenes import scene
@@ -55,7 +56,7 @@ def texts(**changed: str | None) -> dict[str, bytes]:
 
 def read(root: Path) -> list[Rating]:
     """Judgments of the archives in ``root``, by way of a manifest as the download writes it."""
-    paths = SOURCES["archives"].find(root)
+    paths = SOURCES["archives"].find(Place(root))
     manifest = {"layout": "archives", "root": str(root), "files": [{"path": p} for p in paths]}
     return judgments_of(manifest, {"source": "flickr8k"}, CAPTIONS, SPLITS)
 
@@ -262,8 +263,8 @@ FLICKR8K = Path(__file__).resolve().parents[3] / "shared" / "flickr8k"
 @pytest.mark.skipif(not FLICKR8K.is_dir(), reason="needs the archives in ../shared/flickr8k")
 def test_all_of_flickr8ks_judgments_are_found():
     archives = SOURCES["archives"]
-    paths = archives.find(FLICKR8K)
-    _, records = archives.read(FLICKR8K, paths, Findings())
+    paths = archives.find(Place(FLICKR8K))
+    _, records = archives.read(Place(FLICKR8K), paths, Findings())
     records = list(records)
     captions_of = {record.image: record.captions for record in records}
     splits = {"test": [record.image for record in records if record.split == "test"]}

@@ -9,6 +9,7 @@ import pytest
 from scripts.data.audit import Findings
 from scripts.data.files import open_files
 from scripts.data.images import take_in
+from scripts.data.place import Place
 from scripts.data.sources import SOURCES
 from scripts.data.split import split_images
 
@@ -25,8 +26,8 @@ LAYOUTS_OF_PEOPLE = FLICKR8K.parent / "layouts/make.py"
 @pytest.fixture(scope="module")
 def dataset():
     findings = Findings()
-    archives = SOURCES["archives"]
-    _, records = archives.read(FLICKR8K, archives.find(FLICKR8K), findings)
+    archives, place = SOURCES["archives"], Place(FLICKR8K)
+    _, records = archives.read(place, archives.find(place), findings)
     return list(records), findings
 
 
@@ -89,7 +90,8 @@ def test_names_and_lists_as_people_have_them_lose_nothing(tmp_path, name, layout
     rows = people.records()
     getattr(people, name)(tmp_path, rows)
     findings = Findings()
-    _, records = SOURCES[layout].read(tmp_path, SOURCES[layout].find(tmp_path), findings)
+    place = Place(tmp_path)
+    _, records = SOURCES[layout].read(place, SOURCES[layout].find(place), findings)
     assert Counter(record.split for record in records) == split
     assert findings.aside == []
     expected = {Path(image).stem: (captions, content) for image, captions, _, content in rows}

@@ -9,6 +9,7 @@ import pytest
 
 from scripts.data.audit import Findings, Unusable
 from scripts.data.files import digest_of_folder, paths_below
+from scripts.data.place import Place
 from scripts.data.sources import SOURCES
 from scripts.job import BadInput
 
@@ -16,11 +17,18 @@ from scripts.job import BadInput
 def read(layout, root):
     """All records of ``root``, and what was found beside them."""
     findings = Findings()
-    paths = SOURCES[layout].find(root)
-    total, records = SOURCES[layout].read(root, paths, findings)
+    place = Place(root, {"source": SOURCES[layout].kinds[0]})
+    paths = SOURCES[layout].find(place)
+    total, records = SOURCES[layout].read(place.within(paths), paths, findings)
     records = list(records)
     assert len(records) <= total
     return records, findings
+
+
+def is_official(root):
+    """Whether Kaggle's files have the official split."""
+    kaggle, place = SOURCES["kaggle"], Place(root)
+    return kaggle.has_official_split(place, kaggle.find(place))
 
 
 def notes_of(findings):
@@ -157,7 +165,7 @@ def test_official_lists_beside_kaggles_files_are_used_and_noted(
     records, findings = read("kaggle", root)
     assert [record.split for record in records] == ["train", "val", "test"]
     assert notes_of(findings) == {"lists of the official split, taken": sorted(LISTS.values())}
-    assert SOURCES["kaggle"].has_official_split(root, SOURCES["kaggle"].find(root))
+    assert is_official(root)
 
 
 def test_lists_packed_with_kaggles_files_are_used_too(tmp_path, make, kaggle, photos):
@@ -165,7 +173,7 @@ def test_lists_packed_with_kaggles_files_are_used_too(tmp_path, make, kaggle, ph
     root = make.write_files(tmp_path, {"archive.zip": packed})
     records, _ = read("kaggle", root)
     assert [record.split for record in records] == ["train", "val", "test"]
-    assert SOURCES["kaggle"].has_official_split(root, ["archive.zip"])
+    assert is_official(root)
 
 
 def test_a_split_of_ones_own_beside_kaggles_files_is_used_and_is_not_the_official_one(
@@ -176,7 +184,7 @@ def test_a_split_of_ones_own_beside_kaggles_files_is_used_and_is_not_the_officia
     root = make.write_files(tmp_path, kaggle | {"splits.json": json.dumps(own).encode()})
     records, _ = read("kaggle", root)
     assert [record.split for record in records] == ["test", "val", "train"]
-    assert not SOURCES["kaggle"].has_official_split(root, SOURCES["kaggle"].find(root))
+    assert not is_official(root)
 
 
 @pytest.mark.parametrize("wrong", ["two lists", "lists and splits.json"])
@@ -296,7 +304,7 @@ def test_a_parquet_file_that_declares_more_than_any_dataset_has_is_refused(
     # a few kilobytes that say of themselves to be ten megabytes
     make.parquet(tmp_path / "test-0.parquet", [bytes(10_000_000)])
     assert (tmp_path / "test-0.parquet").stat().st_size < 1_000_000
-    monkeypatch.setattr("scripts.data.sources.parquet.MAX_TOTAL_BYTES", 9_000_000)
+    monkeypatch.setattr("scripts.data.parquet_files.MAX_TOTAL_BYTES", 9_000_000)
     with pytest.raises(BadInput, match=r"10,000,\d+ bytes unpacked, more than 9,000,000"):
         read("parquet", tmp_path)
 

@@ -146,7 +146,9 @@ def test_a_split_that_was_not_unpacked_of_an_archive_is_not_passed_over(homes, m
 
 def test_two_datasets_in_one_folder_are_told(homes, make, kaggle, photos):
     make.parquet(homes / "kaggle/test-0.parquet", [min(photos.values())])
-    with pytest.raises(BadInput, match=r"(?s)test-0\.parquet; and Images.*one dataset"):
+    with pytest.raises(
+        BadInput, match=r"(?s)test-0\.parquet \(parquet\); and Images.*one dat.*layout: pa"
+    ):
         looked_at(homes / "kaggle")
     other = kaggle | {"captions.txt": kaggle["captions.txt"] + b"\n"}
     fewer = {name: kaggle[name] for name in list(kaggle)[:-1]}

@@ -328,6 +328,7 @@ def swollen() -> bytes:
 def parquet_cases() -> list[Case]:
     whole = parquet()
     three = range(3)
+    words = [f"a {colour} thing" for colour in GOOD.values()]
     return [
         *(
             Case(f"cut at {n} eighths", whole[: len(whole) * n // 8], "not a whole parquet file")
@@ -339,16 +340,23 @@ def parquet_cases() -> list[Case]:
         Case("encrypted", whole[:-4] + b"PARE", "not a whole parquet file"),
         Case("no images", parquet(table(image=None)), "the columns caption_0"),
         Case("no captions", parquet(table(caption_0=None)), "the columns image"),
-        Case(
-            "captions without number", parquet(table(caption_0=None, caption=["a"] * 3)), "columns"
-        ),
+        Case("captions without number", parquet(table(caption_0=None, caption=words))),
+        Case("a caption for each row", parquet(table(caption_0=None, text=words))),
         Case("images that are texts", parquet(table(image=["x.png"] * 3)), "image \\(string"),
         Case("images that are numbers", parquet(table(image=[*three])), "image \\(int64"),
         Case("images that are pixels", parquet(table(image=[[1, 2, 3]] * 3)), "image \\(list"),
         Case("images without bytes", parquet(table(image=[{"path": "x.png"}] * 3)), "the columns"),
         Case("bytes that are texts", parquet(table(image=[{"bytes": "x"}] * 3)), "the columns"),
         Case("captions that are numbers", parquet(table(caption_0=[*three])), "caption_0 \\(int64"),
-        Case("captions in lists", parquet(table(caption_0=[["a"]] * 3)), "caption_0 \\(list"),
+        Case("captions in lists", parquet(table(caption_0=[[word, word] for word in words]))),
+        Case(
+            "captions in lists of lists",
+            parquet(table(caption_0=[[["a"]]] * 3)),
+            "caption_0 \\(list",
+        ),
+        Case(
+            "captions of numbers in lists", parquet(table(caption_0=[[1]] * 3)), "caption_0 .list"
+        ),
         Case("captions in bytes", parquet(table(caption_0=[b"a"] * 3)), "caption_0 \\(binary"),
         Case(
             "a caption of 5,000 digits",
@@ -380,7 +388,12 @@ def parquet_cases() -> list[Case]:
                 )
             ),
         ),
-        Case("columns of more kinds", parquet(table(label=[*three], caption=[["x"]] * 3))),
+        Case("columns of more kinds", parquet(table(label=[*three], words=[["x"]] * 3))),
+        Case(
+            "captions in two columns",
+            parquet(table(caption=[["x"]] * 3)),
+            "caption and caption_0, each of which may be the caption",
+        ),
         Case(
             "names that lead out",
             parquet(
@@ -417,7 +430,7 @@ def test_a_table_of_images_is_read_rightly_or_told(steps, case):
 
 PLACES = [
     Case("a name that tells no split", "all.parquet", "a name that tells no split"),
-    Case("a name that nearly tells one", "training.parquet", "a name that tells no split"),
+    Case("a name that nearly tells one", "trainer.parquet", "a name that tells no split"),
     Case("a folder", "train-1.parquet", "not a whole parquet file|a folder"),
 ]
 

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from bad_input import Case
 
-KINDS = ("images", "folders", "json", "text_files", "archives", "config", "models", "queries")
+KINDS = (
+    *("images", "folders", "json", "text_files", "archives", "layouts", "config", "models"),
+    "queries",
+)
 
 
 def cases_of(kind: str) -> dict[str, Case]:

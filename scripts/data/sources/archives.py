@@ -10,25 +10,24 @@ from scripts.data import web
 from scripts.data.audit import Findings
 from scripts.data.caption_files import token_captions
 from scripts.data.files import Read, images_folder, in_folder, open_files, text_of
+from scripts.data.place import Place
 from scripts.data.records import Record, paired
 from scripts.data.sources.face import Home, Source
+from scripts.data.told import OFFICIAL_LISTS
 from scripts.job import BadInput, digest_of_file
 
 PHOTOS = ("Flickr8k_Dataset.zip", "Flicker8k_Dataset", "Flickr8k_Dataset")
 TEXTS = ("Flickr8k_text.zip", "Flickr8k_text", "Flickr_TextData")
 TOKENS = "Flickr8k.token.txt"
-LISTS = {
-    "train": "Flickr_8k.trainImages.txt",
-    "val": "Flickr_8k.devImages.txt",
-    "test": "Flickr_8k.testImages.txt",
-}
+LISTS = {split: name for name, split in OFFICIAL_LISTS.items()}
 # Kaggle's table: where it stands beside photos, they are Kaggle's
 KAGGLE_CAPTIONS = "captions.txt"
 # folders in which a widely copied layout has Kaggle's photos and the text files
 COPIES = ("", "Flickr_Data/", "Flickr_Data/Flickr_Data/")
 
 
-def find(root: Path) -> list[str] | None:
+def find(place: Place) -> list[str] | None:
+    root = place.root
     for copy in COPIES:
         photos = [name for name in PHOTOS if (root / copy / name).exists()]
         images = images_folder(root / copy)
@@ -43,8 +42,9 @@ def find(root: Path) -> list[str] | None:
     return None
 
 
-def read(root: Path, paths: list[str], findings: Findings) -> tuple[int, Iterable[Record]]:
+def read(place: Place, paths: list[str], findings: Findings) -> tuple[int, Iterable[Record]]:
     """Flickr8k as its authors published it: photos, ``name#0..4<TAB>caption`` and three lists."""
+    root = place.root
     files, litter = open_files(root, paths)
     findings.note("left by an operating system, not read", litter)
     folders = ("Flicker8k_Dataset", "Flickr8k_Dataset", "images")
@@ -92,12 +92,13 @@ def _is_archive(path: Path, md5: str) -> bool:
 
 
 SOURCE = Source(
-    kind="flickr8k",
+    kinds=("flickr8k", "folder"),
     expected=f"{' and '.join((PHOTOS[0], TEXTS[0]))}, or both unpacked",
     split=f"the three lists of {TEXTS[0]}",
     find=find,
     read=read,
     split_files=tuple(LISTS.values()),
-    has_official_split=lambda root, paths: True,
+    has_official_split=lambda place, paths: True,
+    claims=True,
     home=Home("github", present, fetch),
 )

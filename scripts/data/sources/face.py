@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from scripts.data.audit import Findings
+from scripts.data.place import Place
 from scripts.data.records import Record
 
 
-def _never(root: Path, paths: list[str]) -> bool:
+def _never(place: Place, paths: list[str]) -> bool:
     return False
 
 
@@ -41,24 +42,26 @@ class Source:
     ----------
     expected : what stands there, in words
     split : where its split stands, in words
-    find : folder -> paths of the archives, folders and files below it that make up the dataset,
-        those of its split too; None where there is none of this kind. ``BadInput`` where there is
-        one that cannot be meant so.
-    read : root, paths, findings -> number of records at most, and the records. Nothing is
+    find : place -> paths of the archives, folders and files below its root that make up the
+        dataset, those of its split too; None where there is none of this kind. ``BadInput`` where
+        there is one that cannot be meant so, or where it is not clear which is meant.
+    read : place, paths, findings -> number of records at most, and the records. Nothing is
         unpacked. The findings are complete when all records have been taken.
     split_files : names of the files that ``read`` takes a split from, anywhere in ``paths``; of
         ``splits.json``, that of the root. Such a file that stands elsewhere is told.
-    has_official_split : root, paths -> whether the split is that of the dataset's authors, which
+    has_official_split : place, paths -> whether the split is that of the dataset's authors, which
         published figures are of
-    kind : ``source`` of the config's entries whose folders may be so
+    kinds : ``source`` of the config's entries whose folders may be so
+    claims : whether all that lies in its paths is its own, and no other layout's captions
     home : where it is fetched, if anywhere
     """
 
     expected: str
     split: str
-    find: Callable[[Path], list[str] | None]
-    read: Callable[[Path, list[str], Findings], tuple[int, Iterable[Record]]]
+    find: Callable[[Place], list[str] | None]
+    read: Callable[[Place, list[str], Findings], tuple[int, Iterable[Record]]]
     split_files: tuple[str, ...] = ()
-    has_official_split: Callable[[Path, list[str]], bool] = _never
-    kind: str = "folder"
+    has_official_split: Callable[[Place, list[str]], bool] = _never
+    kinds: tuple[str, ...] = ("folder",)
+    claims: bool = False
     home: Home | None = None

@@ -19,6 +19,7 @@ from scripts.data.files import (
     open_files,
     text_of,
 )
+from scripts.data.place import Place
 from scripts.data.records import OWN_SPLIT, Record, own_split, paired
 from scripts.data.sources.archives import (
     KAGGLE_CAPTIONS,
@@ -35,7 +36,8 @@ ARCHIVE = "kaggle.zip"
 SPLIT_FILES = (*LISTS.values(), OWN_SPLIT)
 
 
-def find(root: Path) -> list[str] | None:
+def find(place: Place) -> list[str] | None:
+    root = place.root
     images = images_folder(root)
     loose = [[images, KAGGLE_CAPTIONS]] if images and (root / KAGGLE_CAPTIONS).is_file() else []
     packed = [
@@ -64,11 +66,12 @@ def find(root: Path) -> list[str] | None:
     return [*datasets[0], *beside]
 
 
-def read(root: Path, paths: list[str], findings: Findings) -> tuple[int, Iterable[Record]]:
+def read(place: Place, paths: list[str], findings: Findings) -> tuple[int, Iterable[Record]]:
     """``Images/`` and ``captions.txt``, a table of image and caption.
 
     They have no split. It is taken from the lists of Flickr8k or a ``splits.json`` among ``paths``.
     """
+    root = place.root
     files, litter = open_files(root, paths)
     findings.note("left by an operating system, not read", litter)
     captions = table_captions(*text_of(files, KAGGLE_CAPTIONS, root), findings)
@@ -90,8 +93,8 @@ def read(root: Path, paths: list[str], findings: Findings) -> tuple[int, Iterabl
     return paired(in_folder(files, "images"), captions, split_of, findings)
 
 
-def has_official_split(root: Path, paths: list[str]) -> bool:
-    return _holds(root, paths, LISTS.values())
+def has_official_split(place: Place, paths: list[str]) -> bool:
+    return _holds(place.root, paths, LISTS.values())
 
 
 def _holds(root: Path, paths: list[str], names: Iterable[str]) -> bool:
@@ -141,7 +144,7 @@ def fetch(home: dict[str, Any], raw: Path) -> list[str]:
 
 
 SOURCE = Source(
-    kind="flickr8k",
+    kinds=("flickr8k",),
     expected=f"Images/ and {KAGGLE_CAPTIONS}, or a zip archive of both; for the official split "
     f"with the lists of {TEXTS[0]} beside it",
     split=f"{OWN_SPLIT} beside Images/ or the archive; or {', '.join(LISTS.values())}, beside them "
