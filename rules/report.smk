@@ -202,6 +202,7 @@ rule warn:
         source="data/{dataset}/raw/source.json",
     output:
         warnings="results/{dataset}/warnings.json",
+        screen="results/{dataset}/warnings.txt",
     log:
         "results/logs/warn/{dataset}.log",
     conda:

@@ -11,7 +11,6 @@ import yaml
 from small_runs import RUN, SMALL, outcome
 
 from scripts.config import checked
-from scripts.report.warned import lines
 from scripts.studies.families import table_behind
 
 ROOT = Path(__file__).parent.parent
@@ -51,7 +50,7 @@ def test_a_run_ends_with_reports_figures_and_tables(finished_run):
 
 def test_a_run_ends_with_its_warnings_on_the_screen(finished_run):
     said = (finished_run.folder.parent / "done").read_text("utf-8").splitlines()
-    warned = lines(finished_run.folder / RUN / "warnings.json")
+    warned = (finished_run.folder / RUN / "warnings.txt").read_text("utf-8").splitlines()
     assert len(warned) > 1 and "Only 32 test images" in warned[1]
     at = said.index(warned[1])
     assert said[at : at + len(warned) - 1] == warned[1:]

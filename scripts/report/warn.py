@@ -12,10 +12,11 @@ from typing import Any
 from scripts.data.audit import BYTE_IDENTICAL
 from scripts.evaluate.pairs import SIGNIFICANT
 from scripts.evaluate.runs import chance, right_answers
-from scripts.job import log, read_json, write_json
+from scripts.job import log, read_json, whole, write_json
 from scripts.jobs import Snakemake, run
 from scripts.measures import RECALLS
 from scripts.protocol import DEPTHS, DIRECTIONS
+from scripts.report.warned import on_screen
 from scripts.studies.table import P_OF, read_table
 
 # half of the 95% interval of a share that test images should allow: where it is wider, a gain of
@@ -241,6 +242,9 @@ def main(snakemake: Snakemake) -> None:
     found = warnings_of(snakemake.input)
     log.info("warnings: %d", len(found))
     write_json(snakemake.output.warnings, found)
+    # Snakemake itself shows this when the run ends, and may have no package but its own
+    with whole(snakemake.output.screen) as draft:
+        draft.write_text(on_screen(found, snakemake.output.warnings), "utf-8")
 
 
 if __name__ == "__main__":

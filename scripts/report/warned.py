@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from scripts.job import read_json
 from scripts.report import formats
 from scripts.report.labels import Labels, read_labels
 from scripts.words import read_words
@@ -56,10 +54,10 @@ def _said(name: str, value: Any, words: Mapping[str, Any], labels: Labels) -> st
     return formats.count(value) if isinstance(value, int) else str(value)
 
 
-def lines(path: str | Path) -> list[str]:
-    """What a screen shows of a warnings.json, in English; nothing where there is no warning."""
-    warnings = read_json(path)
+def on_screen(warnings: Sequence[Mapping[str, Any]], path: str) -> str:
+    """What a screen shows of the warnings in ``path``, in English; nothing where there is none."""
     if not warnings:
-        return []
+        return ""
     heading = read_words("warnings", "en")["title"]
-    return [f"{heading} ({path}):", *(f"- {one}" for one in sentences(warnings, "en"))]
+    said = [f"{heading} ({path}):", *(f"- {one}" for one in sentences(warnings, "en"))]
+    return "".join(f"{line}\n" for line in said)

@@ -390,7 +390,8 @@ class FakeRun:
         """The report in one language, by the rule's own ``main``."""
         figures = self.results / "figures"
         output = self.results / f"{name}.{lang}.html"
-        warn.main(job(self.warned_of(), {"warnings": self.results / "warnings.json"}, {}))
+        made = {"warnings": self.results / "warnings.json", "screen": self.results / "warnings.txt"}
+        warn.main(job(self.warned_of(), made, {}))
         inputs = {
             "warnings": self.results / "warnings.json",
             "metrics": self.metrics,

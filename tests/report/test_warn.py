@@ -12,9 +12,9 @@ from fake_run import LANGUAGES, PROMPTS, FakeRun, job
 from html_page import Document
 
 from scripts.evaluate.intervals import Resampling, interval_of_means
-from scripts.job import read_json, write_json
+from scripts.job import read_json
 from scripts.report import warn, warned
-from scripts.report.warned import lines, sentences
+from scripts.report.warned import on_screen, sentences
 from scripts.words import read_words
 
 RUNS = [("m", "plain", scorer) for scorer in ("cosine", "nnn", "centred")]
@@ -160,7 +160,8 @@ def run_(tmp_path_factory: pytest.TempPathFactory) -> FakeRun:
 
 def warned_of(run_: FakeRun, folder: Path) -> list[dict[str, Any]]:
     output = folder / "warnings.json"
-    warn.main(job(run_.warned_of(), {"warnings": str(output)}, {}))
+    made = {"warnings": str(output), "screen": str(output.with_suffix(".txt"))}
+    warn.main(job(run_.warned_of(), made, {}))
     return read_json(output)
 
 
@@ -195,12 +196,10 @@ def test_numbers_read_as_in_the_report(run_, tmp_path):
 
 def test_the_screen_shows_each_warning_on_a_line_and_nothing_without_one(run_, tmp_path):
     found = warned_of(run_, tmp_path)
-    path = tmp_path / "warnings.json"
-    title, *said = lines(path)
-    assert str(path) in title
+    title, *said = (tmp_path / "warnings.txt").read_text("utf-8").splitlines()
+    assert str(tmp_path / "warnings.json") in title
     assert said == [f"- {one}" for one in sentences(found, "en")]
-    write_json(path, [])
-    assert lines(path) == []
+    assert on_screen([], "warnings.json") == ""
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -40,7 +40,7 @@ def entry_of(kind: str) -> dict:
 def inputs_of(kind: str) -> dict[str, list[str] | str]:
     """What rules/inputs.smk gives to the rules that fit."""
     text = "\n".join((ROOT / "rules" / f"{name}.smk").read_text("utf-8") for name in RULES)
-    names = ("models_behind", "features_of_split", "features_to_fit")
+    names = ("models_behind", "features_in", "features_of_split", "features_to_fit")
     functions = [re.search(rf"^def {name}\(.*?(?=^\S)", text, re.S | re.M)[0] for name in names]
     learnt = re.search(r"^LEARNT_FROM = .*$", text, re.M)[0]
     other = {"with": "second"} if kind == "fusion" else {}

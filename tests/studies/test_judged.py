@@ -10,6 +10,7 @@ import pytest
 
 from scripts.data.audit import Findings
 from scripts.data.judgments import judgments_of
+from scripts.data.place import Place
 from scripts.data.ratings import COLUMNS, Rating, write_ratings
 from scripts.data.rows import Rows, rows_of
 from scripts.data.sources import SOURCES
@@ -171,8 +172,9 @@ FLICKR8K = Path(__file__).resolve().parents[3] / "shared" / "flickr8k"
 @pytest.mark.skipif(not FLICKR8K.is_dir(), reason="needs the archives in ../shared/flickr8k")
 def test_the_counts_of_flickr8ks_judgments_are_the_known_ones(tmp_path):
     archives = SOURCES["archives"]
-    paths = archives.find(FLICKR8K)
-    _, records = archives.read(FLICKR8K, paths, Findings())
+    place = Place(FLICKR8K, {"source": "flickr8k"})
+    paths = archives.find(place)
+    _, records = archives.read(place, paths, Findings())
     test = [record for record in records if record.split == "test"]
     rows = rows_of([one.image for one in test], [one.captions for one in test])
     captions_of = {one.image: one.captions for one in test}
