@@ -223,7 +223,7 @@ def test_an_installation_that_failed_is_begun_again(clone, tmp_path):
 
 
 def test_of_several_that_start_at_once_one_sets_up_and_the_others_wait(clone, tmp_path):
-    """As the three lanes of ``.ci/run`` do, each with the tests' lock to add."""
+    """As the parts of ``.ci/run`` may, each with the tests' lock to add."""
     for lock in ("requirements.lock", "requirements-tests.lock"):
         (clone / ".venv" / lock).unlink()
     log, go = tmp_path / "log", tmp_path / "go"
