@@ -208,7 +208,7 @@ rule warn:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/warn.py"),
+        code=fingerprint("scripts/report/warn.py", *words_of("warnings", "labels", "measures")),
     script:
         "../scripts/report/warn.py"
 
