@@ -19,11 +19,12 @@ sys.path.insert(0, str(ROOT))
 # jobs import `scripts.…` from the repository, wherever they run
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")])))
 
-from scripts.config import ConfigError, checked, over_defaults
+from scripts.config import ConfigError, checked, defaults, over_defaults
 from scripts.fingerprint import fingerprint
 from scripts.one_run import guard
 from scripts.protocol import DIRECTIONS
 from scripts.provenance.privacy import told
+from scripts.selection import asked_by_name, learns, learnt_from, leave_out
 from scripts.studies.families import FAMILY_OF, table_behind
 from scripts.watched import contents_of_dataset, contents_of_model
 
@@ -31,11 +32,14 @@ from scripts.watched import contents_of_dataset, contents_of_model
 if workflow.exec_mode == ExecMode.DEFAULT:
     guard(workflow)
 
+# what is said here by name is not left out where the dataset cannot serve it
+asked = asked_by_name(workflow.config_settings.overwrite_config, config, defaults())
 # a workflow that uses this one as a module, or a folder of one's own, says only what differs
 config.update(over_defaults(config))
 
 try:
     checked(config, workflow.configfiles)
+    leave_out(config, asked)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
@@ -60,8 +64,6 @@ LANGUAGES = ["zh", "en"]
 FIRST_PROMPT, FIRST_SCORER = RUN["prompts"][0], RUN["scorers"][0]
 # the run of each model that examples and studies look at: of the first prompt and the first scorer
 REFERENCE = f"results/{{dataset}}/{{model}}/{FIRST_PROMPT}/{FIRST_SCORER}"
-# what scorers learn from; train and val where nothing is said
-LEARNT_FROM = {"cosine": [], "fusion": ["val"]}
 
 
 def runs_of(selection) -> list[tuple[str, str, str]]:

@@ -70,7 +70,7 @@ rule prepare_images:
 
 
 rule split:
-    """Take the official split where there is one, else draw one that never reshuffles."""
+    """Take the official split where there is one; else test is all, or one is drawn to learn from."""
     input:
         table="data/{dataset}/images.csv",
     output:
@@ -82,6 +82,7 @@ rule split:
     params:
         **settings("split", "seed", "shares"),
         code=fingerprint("scripts/data/split.py"),
+        learns=has_to_learn,
     script:
         "../scripts/data/split.py"
 

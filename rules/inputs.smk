@@ -16,6 +16,17 @@ def contents_of_path(wildcards) -> str | None:
     return contents_of_model(path) if path else None
 
 
+def has_to_learn(wildcards) -> bool:
+    """Whether a dataset that names no split is split, or is test as a whole.
+
+    Asked only where that may be so: an answer that changes makes everything anew.
+    """
+    entry = config["datasets"][wildcards.dataset]
+    may_have_none = entry["source"] in ("folder", "huggingface", "modelscope")
+    known = set(entry.get("splits", {})) - {"test"}
+    return not may_have_none or bool(known) or learns(wildcards.dataset, config, models_in_use())
+
+
 def training_inputs(wildcards) -> dict[str, str]:
     """The dataset that a model is trained on, and the model that it starts from, if any."""
     entry = config["models"][wildcards.model]
@@ -96,9 +107,8 @@ def features_to_rank(wildcards) -> dict[str, list[str]]:
 
 def features_to_fit(wildcards) -> dict[str, list[str]]:
     """What a scorer learns from: features of train and val, never of test; nothing for cosine."""
-    kind = config["scorers"][wildcards.scorer]["kind"]
     inputs = {}
-    for split in LEARNT_FROM.get(kind, ["train", "val"]):
+    for split in learnt_from(config["scorers"][wildcards.scorer]):
         features = features_of_split(wildcards, split)
         inputs |= {f"{split}_{name}": paths for name, paths in features.items()}
     if inputs:

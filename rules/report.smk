@@ -200,17 +200,37 @@ rule warn:
         precisions=PRECISIONS,
         audit="results/{dataset}/audit.json",
         source="data/{dataset}/raw/source.json",
+        table="data/{dataset}/images.csv",
+        splits="data/{dataset}/splits.json",
     output:
         warnings="results/{dataset}/warnings.json",
-        screen="results/{dataset}/warnings.txt",
     log:
         "results/logs/warn/{dataset}.log",
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/warn.py", *words_of("warnings", "labels", "measures")),
+        code=fingerprint("scripts/report/warn.py"),
+        left_out=RUN["left_out"],
     script:
         "../scripts/report/warn.py"
+
+
+rule summarise:
+    """What the screen shows when a run ends: recall, what to know before it, and where all is."""
+    input:
+        metrics="results/{dataset}/tables/metrics.csv",
+        pairs="results/{dataset}/tables/pairs.csv",
+        warnings="results/{dataset}/warnings.json",
+    output:
+        text="results/{dataset}/summary.txt",
+    log:
+        "results/logs/summarise/{dataset}.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=fingerprint("scripts/report/summarise.py", *words_of("warnings", "labels", "measures")),
+    script:
+        "../scripts/report/summarise.py"
 
 
 rule report_page:
@@ -345,4 +365,5 @@ rule report:
             kind=["html", "pdf"],
         ),
         f"results/{DATASET}/explorer.html",
+        f"results/{DATASET}/summary.txt",
     localrule: True

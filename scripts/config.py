@@ -28,6 +28,13 @@ SCHEMA = CONFIG / "schema.yaml"
 class ConfigError(Exception):
     """All that is wrong with a configuration, one line each."""
 
+    def __init__(self, problems: list[str]) -> None:
+        lines = "\n".join(f"  - {_short(printable(problem, ''))}" for problem in problems)
+        super().__init__(
+            f"The configuration has {len(problems)} problem(s):\n{lines}\n"
+            "  Every key is explained in config/README.md."
+        )
+
 
 def checked(
     config: dict[str, Any], files: Iterable[str | Path] = (), schema: Path = SCHEMA
@@ -51,11 +58,7 @@ def checked(
     if not problems:
         problems = list(_misfits(config))
     if problems:
-        lines = "\n".join(f"  - {_short(printable(problem, ''))}" for problem in problems)
-        raise ConfigError(
-            f"The configuration has {len(problems)} problem(s):\n{lines}\n"
-            "  Every key is explained in config/README.md."
-        )
+        raise ConfigError(problems)
     for entry in (*config["datasets"].values(), *config["models"].values()):
         for key in ("location", "path"):
             if entry.get(key):
@@ -69,7 +72,13 @@ def over_defaults(config: dict[str, Any]) -> dict[str, Any]:
 
     Dictionaries are merged; lists and values are replaced.
     """
-    return _laid_over(yaml.safe_load((CONFIG / "config.yaml").read_text("utf-8")), config)
+    return _laid_over(defaults(), config)
+
+
+def defaults() -> dict[str, Any]:
+    """config/config.yaml, as it stands in the repository."""
+    content: dict[str, Any] = yaml.safe_load((CONFIG / "config.yaml").read_text("utf-8"))
+    return content
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

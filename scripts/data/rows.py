@@ -155,7 +155,10 @@ def read_rows(captions: str | Path, splits: str | Path, split: str) -> Rows:
             f"{splits}, {split}",
             "no image",
             "at least one",
-            "make the split larger, or leave out what needs it: scorers that learn, study leakage",
+            "name images of it beside the captions, or leave out what needs it: in the config, "
+            "run: {scorers: [cosine]} learns nothing, and leakage among run.studies compares splits"
+            if split != "test"
+            else "name images of it beside the captions: it is what is measured",
         )
     return rows_of(images, [captions_of[image] for image in images])
 

@@ -1,16 +1,22 @@
-"""Train, val and test: the official split where there is one, else one that never reshuffles."""
+"""Train, val and test: the split of the dataset, or one that is drawn, or all images as test."""
 
 import csv
 import hashlib
+from bisect import bisect_left
+from collections.abc import Iterable
 from pathlib import Path
 
 from scripts.data.rows import SPLITS
 from scripts.job import BadInput, log, write_json
 from scripts.jobs import Snakemake, run
+from scripts.protocol import ENOUGH
+
+# images that can be split: three to measure, two to learn from and one to choose on
+FEWEST = 6
 
 
 def split_images(
-    official: dict[str, str], seed: int, shares: dict[str, float]
+    official: dict[str, str], seed: int, shares: dict[str, float], learns: bool = True
 ) -> dict[str, list[str]]:
     """The images of each split, sorted by name.
 
@@ -20,40 +26,60 @@ def split_images(
         "" where there is no official split
     seed : another seed draws another split
     shares : share of the images for each split, together 1; an official split ignores it
+    learns : whether something needs train and val; if not, and nobody named a split, all is test
 
     Raises
     ------
     BadInput
-        where a split has no image
+        where no image is in any split, or there are too few to draw one
     """
     if any(official.values()):
-        split_of = official
-    else:
-        split_of = {image: drawn_split(image, seed, shares) for image in official}
-    splits = {split: sorted(i for i in split_of if split_of[i] == split) for split in SPLITS}
-    if not all(splits.values()):
-        counts = ", ".join(f"{split} {len(images)}" for split, images in splits.items())
+        splits = {s: sorted(i for i in official if official[i] == s) for s in SPLITS}
+        if not any(splits.values()):
+            raise BadInput(
+                "the split",
+                f"none of {len(official)} images in train, val or test",
+                "at least one image",
+                "name images of each split as the files in the folder are called",
+            )
+        return splits
+    if not learns:
+        return {"train": [], "val": [], "test": sorted(official)}
+    return {split: sorted(images) for split, images in drawn(official, seed, shares).items()}
+
+
+def drawn(images: Iterable[str], seed: int, shares: dict[str, float]) -> dict[str, list[str]]:
+    """A split of images that have none, in which as few as possible move when others come.
+
+    An image has a place between 0 and 1, by its name and the seed. Those below the share of test
+    are test, those that follow val, the last train. While there are fewer in test than intervals
+    need, it takes those that follow, up to half of all images: then one more image moves at most
+    one other from one split to the next.
+    """
+    order = sorted(images, key=lambda image: place(image, seed))
+    if len(order) < FEWEST:
         raise BadInput(
             "the split",
-            f"{counts}, of {len(official)} images",
-            "at least one image in each",
-            "name images of each split where the dataset has its own: in splits.json beside "
-            "the captions, in the three lists of Flickr8k, or by the names of the parquet files"
-            if any(official.values())
-            else "add images, say yourself which are which in splits.json beside captions.json "
-            "(or Kaggle's captions.txt or archive), or take other split.shares or another "
-            "split.seed in the config",
+            f"{len(order)} images, in no split",
+            f"{FEWEST} at least, of which some are learnt from and the others measured",
+            "add images, or say yourself which are which (splits.json beside the captions), or "
+            "leave out what learns: with run: {scorers: [cosine]} and without leakage among "
+            "run.studies, all images are test",
         )
-    return splits
+    below = [place(image, seed) for image in order]
+    of_share = bisect_left(below, shares["test"])
+    test = max(of_share, min(ENOUGH, len(order) // 2))
+    val = bisect_left(below, shares["test"] + shares["val"]) - of_share
+    # something is left to learn from
+    val = max(1, min(val, len(order) - test - 1))
+    test = min(test, len(order) - val - 1)
+    return {"test": order[:test], "val": order[test : test + val], "train": order[test + val :]}
 
 
-def drawn_split(image: str, seed: int, shares: dict[str, float]) -> str:
-    """Split of one image: a function of its name alone, so that no other image can move it."""
+def place(image: str, seed: int) -> float:
+    """Where in a split an image stands, from 0 to 1: a function of its name and the seed alone."""
     digest = hashlib.blake2b(f"{seed}/{image}".encode(), digest_size=8).digest()
-    place = int.from_bytes(digest, "big") / 2**64
-    if place < shares["test"]:
-        return "test"
-    return "val" if place < shares["test"] + shares["val"] else "train"
+    return int.from_bytes(digest, "big") / 2**64
 
 
 def read_official(table: Path) -> dict[str, str]:
@@ -75,9 +101,10 @@ def main(snakemake: Snakemake) -> None:
     shares = dict(snakemake.params.shares)
     check_shares(shares)
     official = read_official(Path(snakemake.input.table))
-    splits = split_images(official, snakemake.params.seed, shares)
+    learns = snakemake.params.learns
+    splits = split_images(official, snakemake.params.seed, shares, learns)
     write_json(snakemake.output.splits, splits)
-    of = "official" if any(official.values()) else "drawn"
+    of = "official" if any(official.values()) else "drawn" if learns else "no"
     counts = ", ".join(f"{split} {len(images)}" for split, images in splits.items())
     log.info("%s split: %s", of, counts)
 

@@ -103,7 +103,7 @@ def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
         f"no source has the model{answers}",
         "one of its sources to answer with a model that can be taken",
         f"{'; '.join(todo)}; or put the files into a folder yourself and set source: local, path: "
-        "path/to/folder",
+        "path/to/folder (with ./run evaluate, --model path/to/folder)",
     )
 
 

@@ -4,25 +4,21 @@ A warning is a kind, its numbers, and the file that they come from. It has no wo
 each kind stands in ``scripts/words/warnings.<language>.yaml``, and ``warned.py`` says it.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from scripts.data.audit import BYTE_IDENTICAL
+from scripts.data.rows import read_splits
+from scripts.data.split import read_official
 from scripts.evaluate.pairs import SIGNIFICANT
 from scripts.evaluate.runs import chance, right_answers
-from scripts.job import log, read_json, whole, write_json
+from scripts.job import log, read_json, write_json
 from scripts.jobs import Snakemake, run
 from scripts.measures import RECALLS
-from scripts.protocol import DEPTHS, DIRECTIONS
-from scripts.report.warned import on_screen
+from scripts.protocol import DEPTHS, DIRECTIONS, ENOUGH, HALF_WIDTH, half_width
 from scripts.studies.table import P_OF, read_table
 
-# half of the 95% interval of a share that test images should allow: where it is wider, a gain of
-# five points, which is much for a prompt, a scorer or the next larger model, is within it
-HALF_WIDTH = 0.05
-NORMAL_95 = 1.959964
 # captions cut, of all, from which on the last digit of a recall as it is printed may change
 CUT = 0.001
 
@@ -30,15 +26,6 @@ CUT = 0.001
 Rows = Sequence[Mapping[str, str]]
 # each of {"kind", "numbers"}
 Warned = list[dict[str, Any]]
-
-
-def half_width(images: int) -> float:
-    """Half of the 95% interval of a share of 50%, the widest that ``images`` clusters can give.
-
-    The captions of an image are taken to succeed and fail together, as they nearly do: so this is
-    what a share of images has.
-    """
-    return NORMAL_95 * 0.5 / math.sqrt(images)
 
 
 def of_size(metrics: Rows) -> Warned:
@@ -56,7 +43,7 @@ def of_size(metrics: Rows) -> Warned:
             numbers: dict[str, Any] = {
                 "images": gallery,
                 "half_width": round(half_width(gallery), 4),
-                "enough": math.ceil((NORMAL_95 * 0.5 / HALF_WIDTH) ** 2),
+                "enough": ENOUGH,
                 "wanted": HALF_WIDTH,
             }
             found.append({"kind": "few_images", "numbers": numbers})
@@ -200,12 +187,46 @@ def _share(cut: dict[str, Any]) -> float:
     return cut["numbers"].get("share", 1.0)
 
 
-def warnings_of(files: Any) -> Warned:
+def of_split(official: Mapping[str, str], splits: Mapping[str, Sequence[str]]) -> Warned:
+    """How the images were split, where the dataset does not say it itself.
+
+    Parameters
+    ----------
+    official : image -> its split in the dataset, "" where that has none
+    splits : the contents of splits.json
+    """
+    if any(official.values()):
+        return []
+    numbers: dict[str, Any] = {split: len(images) for split, images in splits.items()}
+    if numbers["test"] == sum(numbers.values()):
+        return [{"kind": "all_test", "numbers": {"test": numbers["test"]}}]
+    kind = "split_drawn" if numbers["test"] >= ENOUGH else "split_halved"
+    return [{"kind": kind, "numbers": numbers | {"enough": ENOUGH, "wanted": HALF_WIDTH}}]
+
+
+def of_left_out(left_out: Mapping[str, Mapping[str, Sequence[str]]]) -> Warned:
+    """What the run left out as its dataset cannot serve it, by why.
+
+    Parameters
+    ----------
+    left_out : ``run.left_out`` of the config
+    """
+    return [
+        {
+            "kind": f"left_out_{why}",
+            "numbers": {"names": [*named.get("scorers", []), *named.get("studies", [])]},
+        }
+        for why, named in left_out.items()
+    ]
+
+
+def warnings_of(files: Any, left_out: Mapping[str, Mapping[str, Sequence[str]]]) -> Warned:
     """All warnings of a run, the weightiest first, each with the file that it comes from.
 
     Parameters
     ----------
     files : the inputs of the rule
+    left_out : ``run.left_out`` of the config
     """
     metrics, pairs = read_table(files.metrics), read_table(files.pairs)
     cut = [
@@ -229,6 +250,8 @@ def warnings_of(files: Any) -> Warned:
         *_from(study, of_precision_study(read_table(study))),
         *_from(files.audit, of_audit(read_json(files.audit))),
         *_from(files.source, of_source(read_json(files.source))),
+        *_from(files.splits, of_split(read_official(Path(files.table)), read_splits(files.splits))),
+        *_from("config.yaml", of_left_out(left_out)),
     ]
     return found
 
@@ -239,12 +262,9 @@ def _from(path: str, found: Warned) -> Warned:
 
 def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
-    found = warnings_of(snakemake.input)
+    found = warnings_of(snakemake.input, snakemake.params.left_out)
     log.info("warnings: %d", len(found))
     write_json(snakemake.output.warnings, found)
-    # Snakemake itself shows this when the run ends, and may have no package but its own
-    with whole(snakemake.output.screen) as draft:
-        draft.write_text(on_screen(found, snakemake.output.warnings), "utf-8")
 
 
 if __name__ == "__main__":

@@ -52,12 +52,3 @@ def _said(name: str, value: Any, words: Mapping[str, Any], labels: Labels) -> st
     if isinstance(value, list):
         return words["comma"].join(value)
     return formats.count(value) if isinstance(value, int) else str(value)
-
-
-def on_screen(warnings: Sequence[Mapping[str, Any]], path: str) -> str:
-    """What a screen shows of the warnings in ``path``, in English; nothing where there is none."""
-    if not warnings:
-        return ""
-    heading = read_words("warnings", "en")["title"]
-    said = [f"{heading} ({path}):", *(f"- {one}" for one in sentences(warnings, "en"))]
-    return "".join(f"{line}\n" for line in said)

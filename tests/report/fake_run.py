@@ -188,6 +188,9 @@ class FakeRun:
                 "test": names[:images],
             },
         )
+        # of an official split
+        table = [f"{name},test" for name in names]
+        (self.data / "images.csv").write_text("\n".join(["image,split", *table]), "utf-8")
         write_json(
             self.data / "raw" / "source.json",
             {
@@ -383,6 +386,8 @@ class FakeRun:
             "precisions": self._write_precisions(),
             "audit": self.results / "audit.json",
             "source": self.data / "raw" / "source.json",
+            "table": self.data / "images.csv",
+            "splits": self.data / "splits.json",
             **({"precision_study": study} if "precision" in self.studies else {}),
         }
 
@@ -390,8 +395,8 @@ class FakeRun:
         """The report in one language, by the rule's own ``main``."""
         figures = self.results / "figures"
         output = self.results / f"{name}.{lang}.html"
-        made = {"warnings": self.results / "warnings.json", "screen": self.results / "warnings.txt"}
-        warn.main(job(self.warned_of(), made, {}))
+        made = {"warnings": self.results / "warnings.json"}
+        warn.main(job(self.warned_of(), made, {"left_out": {}}))
         inputs = {
             "warnings": self.results / "warnings.json",
             "metrics": self.metrics,

@@ -42,10 +42,9 @@ def inputs_of(kind: str) -> dict[str, list[str] | str]:
     text = "\n".join((ROOT / "rules" / f"{name}.smk").read_text("utf-8") for name in RULES)
     names = ("models_behind", "features_in", "features_of_split", "features_to_fit")
     functions = [re.search(rf"^def {name}\(.*?(?=^\S)", text, re.S | re.M)[0] for name in names]
-    learnt = re.search(r"^LEARNT_FROM = .*$", text, re.M)[0]
     other = {"with": "second"} if kind == "fusion" else {}
     rules = {"config": {"scorers": {"tried": {"kind": kind, **other}}}}
-    exec("\n".join([learnt, *functions]), rules)
+    exec("\n".join(["from scripts.selection import learnt_from", *functions]), rules)
     return rules["features_to_fit"](WILDCARDS)
 
 

@@ -93,6 +93,7 @@ def _is_archive(path: Path, md5: str) -> bool:
 
 SOURCE = Source(
     kinds=("flickr8k", "folder"),
+    called="Flickr8k's archives",
     expected=f"{' and '.join((PHOTOS[0], TEXTS[0]))}, or both unpacked",
     split=f"the three lists of {TEXTS[0]}",
     find=find,

@@ -63,6 +63,7 @@ def _name(image: dict[str, Any], where: str) -> str:
 
 
 SOURCE = Source(
+    called="COCO's JSON",
     expected="pictures and COCO's JSON of captions (captions_val2017.json, ...)",
     split="files of captions called train, val and test, or splits.json or lists beside",
     find=find,

@@ -40,6 +40,7 @@ class Source:
 
     Attributes
     ----------
+    called : the kind, in few words
     expected : what stands there, in words
     split : where its split stands, in words
     find : place -> paths of the archives, folders and files below its root that make up the
@@ -56,6 +57,7 @@ class Source:
     home : where it is fetched, if anywhere
     """
 
+    called: str
     expected: str
     split: str
     find: Callable[[Place], list[str] | None]

@@ -39,6 +39,7 @@ def read(place: Place, paths: list[str], findings: Findings) -> tuple[int, Itera
 
 
 SOURCE = Source(
+    called="captions in JSON",
     expected="images/ and captions.json or another list of captions in JSON",
     split="splits.json beside captions.json, or the key split",
     find=find,

@@ -53,6 +53,7 @@ def _from_root(rows: Iterable[Row], image: str, folder: str) -> Iterator[Row]:
 
 
 SOURCE = Source(
+    called="an image folder with metadata",
     expected="pictures beside a metadata.csv, metadata.jsonl or metadata.parquet",
     split="folders called train, validation and test, a column split, or splits.json or lists",
     find=find,

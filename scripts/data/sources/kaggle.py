@@ -145,6 +145,7 @@ def fetch(home: dict[str, Any], raw: Path) -> list[str]:
 
 SOURCE = Source(
     kinds=("flickr8k",),
+    called="Kaggle's Flickr8k",
     expected=f"Images/ and {KAGGLE_CAPTIONS}, or a zip archive of both; for the official split "
     f"with the lists of {TEXTS[0]} beside it",
     split=f"{OWN_SPLIT} beside Images/ or the archive; or {', '.join(LISTS.values())}, beside them "

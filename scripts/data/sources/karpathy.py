@@ -48,6 +48,7 @@ def _image(image: Any, where: str) -> tuple[str, list[str]]:
 
 
 SOURCE = Source(
+    called="Karpathy's JSON",
     expected="pictures and Karpathy's JSON (dataset_coco.json, dataset_flickr30k.json, ...)",
     split="the key split of each image, or splits.json or lists where there is no such key",
     find=find,

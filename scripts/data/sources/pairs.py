@@ -125,6 +125,7 @@ def captions_beside(place: Place, files: Mapping[str, str]) -> tuple[list[str], 
 
 IMAGE = "\0image"
 SOURCE = Source(
+    called="pictures with texts of their names",
     expected="pictures, each with a text of its name (x.jpg and x.txt, a caption a line)",
     split="folders called train, val and test, or splits.json or lists",
     find=find,

@@ -317,6 +317,7 @@ def _record(
 
 SOURCE = Source(
     kinds=("flickr8k", "folder"),
+    called="parquet files",
     expected="parquet files of pictures and captions (train-*.parquet, validation-*.parquet and "
     "test-*.parquet), here or in data/",
     split="the names of the parquet files, a column split, or splits.json or lists",

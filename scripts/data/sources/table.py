@@ -64,6 +64,7 @@ def read(place: Place, paths: list[str], findings: Findings) -> tuple[int, Itera
 
 
 SOURCE = Source(
+    called="a table of captions",
     expected="pictures and a table of images and captions (.csv, .tsv, .txt, .jsonl, .parquet)",
     split="a column split, tables called train, val and test, or splits.json or lists beside",
     find=find,

@@ -32,6 +32,7 @@ def read(place: Place, paths: list[str], findings: Findings) -> tuple[int, Itera
 
 
 SOURCE = Source(
+    called="a token file",
     expected="pictures and a token file (name#0<TAB>caption, or name#zhc#0 caption)",
     split="splits.json, or lists of the images of each split, beside the token file",
     find=find,

@@ -88,6 +88,7 @@ def _missing(packed: Iterable[str]) -> Iterator[str]:
 
 
 SOURCE = Source(
+    called="WebDataset's shards",
     expected="WebDataset's tar shards (key.jpg with key.txt or key.json)",
     split="shards or folders called train, val and test, or splits.json or lists",
     find=find,

@@ -1,0 +1,1 @@
+"""One's own captioned pictures, evaluated with one command: ``python -m scripts.own``."""

@@ -1,0 +1,126 @@
+"""Does retrieval work on these pictures? Any folder of captioned pictures, evaluated at once.
+
+    ./run evaluate PATH [--model NAME|FOLDER ...] [--prompt NAME ...] [--captions FILE]
+                        [--dry-run] [-- OPTION ...]
+
+PATH is a folder in any layout of docs/datasets.md, one file of it (an archive, or the list of
+captions), or a configuration in YAML. What comes behind -- goes to Snakemake.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts import command
+from scripts.config import ConfigError, defaults
+from scripts.job import BadInput, whole
+from scripts.own.settings import of_folder, of_models, read_own, with_splits
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    """What was typed, in front of ``--``."""
+    say = argparse.ArgumentParser(
+        prog="./run evaluate",
+        description="Evaluate retrieval on your own captioned pictures, to a report.",
+        epilog="What comes behind -- goes to Snakemake: ./run evaluate photos -- --verbose",
+        allow_abbrev=False,
+    )
+    say.add_argument(
+        "path", metavar="PATH", type=Path, help="folder of pictures with captions, or a YAML file"
+    )
+    say.add_argument(
+        *("--model", "--models"),
+        nargs="+", action="extend", default=[], metavar="NAME|FOLDER",
+        help="models of config/config.yaml, or folders; its first one where nothing is said",
+    )  # fmt: skip
+    say.add_argument(
+        *("--prompt", "--prompts"), nargs="+", action="extend", default=[], metavar="NAME",
+        help="prompts of config/config.yaml; its first one where nothing is said",
+    )  # fmt: skip
+    say.add_argument("--captions", type=Path, metavar="FILE", help="the captions, if not told")
+    say.add_argument("--dry-run", "-n", action="store_true", help="only show what would run")
+    return say.parse_args(words)
+
+
+def configured(typed: argparse.Namespace, stands: Path, checkout: Path) -> list[str]:
+    """The files of the run's configuration, of which one is written to the results.
+
+    Parameters
+    ----------
+    typed : as ``arguments`` gives it
+    stands : the folder in which it was typed
+    checkout : the workflow's folder
+
+    Raises ``BadInput`` and ``ConfigError``
+    """
+    path = _placed(typed.path, stands)
+    captions = typed.captions and _placed(typed.captions, stands)
+    names, models = of_models(typed.model, stands)
+    run: dict[str, Any] = {"models": names} if names else {}
+    if typed.prompt:
+        run["prompts"] = typed.prompt
+    files: list[str] = []
+    if path.suffix.lower() in (".yaml", ".yml") and path.is_file():
+        own = read_own(path)
+        files.append(str(path))
+        said = own.get("run")
+        made: dict[str, Any] = {"run": run, "models": models}
+        own = own | {"run": (said if isinstance(said, dict) else {}) | run}
+        own["models"] = (own.get("models") or {}) | models
+    else:
+        default = defaults()["run"]
+        name, entry = of_folder(path, captions, checkout)
+        first = {key: [default[key][0]] for key in ("models", "prompts")}
+        own = made = {
+            "run": {"dataset": name, **first, **run},
+            "datasets": {name: entry},
+            "models": models,
+        }
+    more, seen = with_splits(own)
+    dataset = own["run"].get("dataset") or defaults()["run"]["dataset"]
+    if more:
+        entries = made.setdefault("datasets", {})
+        entries[dataset] = entries.get(dataset, {}) | more["datasets"][dataset]
+    made = {key: value for key, value in made.items() if value}
+    target = Path("results") / f"{dataset}.yaml"
+    if made:
+        with whole(checkout / target) as draft:
+            draft.write_text(yaml.safe_dump(made, sort_keys=False, allow_unicode=True), "utf-8")
+        files.append(str(target))
+    if seen:
+        _say(f"{dataset}: {seen}")
+    _say(f"Settings: {' and '.join(files)}; results: {checkout / 'results' / dataset}")
+    return files
+
+
+def _placed(path: Path, stands: Path) -> Path:
+    # without a look at links, whose names are what was typed
+    return Path(os.path.normpath(stands / path.expanduser()))
+
+
+def _say(line: str) -> None:
+    print(f"[run] {line}", file=sys.stderr)
+
+
+def main(stands: str, *words: str) -> None:
+    """Become Snakemake for what was typed in the folder ``stands``."""
+    ends = words.index("--") if "--" in words else len(words)
+    typed = arguments(list(words[:ends]))
+    rest = list(words[ends + 1 :])
+    try:
+        files = configured(typed, Path(stands).resolve(), Path.cwd())
+    except (BadInput, ConfigError) as error:
+        sys.exit(f"ERROR in {error}")
+    cores = [] if any(one.startswith(("--cores", "-c")) for one in rest) else ["--cores", "all"]
+    dry = ["--dry-run", "--quiet", "rules"] if typed.dry_run else []
+    command.main(stands, *cores, *dry, *rest, "--configfile", *files)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

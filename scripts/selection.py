@@ -1,0 +1,146 @@
+"""What a run uses of its configuration where its dataset cannot serve all of it.
+
+A scorer that learns needs something to learn from, and a study of groups of images needs images
+enough. What config/config.yaml selects is left out where it lacks that, and named; what a person's
+own configuration names is not left out silently: it stops the run in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from scripts.config import ConfigError
+
+# what scorers learn from, by their kind; train and val where nothing is said
+LEARNT_FROM: dict[str, tuple[str, ...]] = {"cosine": (), "fusion": ("val",)}
+LEARNT_FROM_BOTH = ("train", "val")
+
+# why -> "scorers" or "studies" -> names
+LeftOut = dict[str, dict[str, list[str]]]
+
+
+def asked_by_name(
+    own: Mapping[str, Any], config: Mapping[str, Any], default: Mapping[str, Any]
+) -> set[str]:
+    """Keys of ``run`` whose names a person's own configuration gives.
+
+    Parameters
+    ----------
+    own : what was said at the command, in files or words
+    config : as Snakemake has put it together, with what a folder's own config.yaml says
+    default : config/config.yaml
+    """
+    run, said = (one.get("run") for one in (config, own))
+    others = run.items() if isinstance(run, dict) else ()
+    return {
+        *(said if isinstance(said, dict) else ()),
+        *(key for key, value in others if value != default["run"].get(key)),
+    }
+
+
+def learnt_from(scorer: Mapping[str, Any]) -> tuple[str, ...]:
+    """The splits that a scorer of the config learns from, "train" before "val"."""
+    return LEARNT_FROM.get(scorer["kind"], LEARNT_FROM_BOTH)
+
+
+def leave_out(config: dict[str, Any], asked: Collection[str]) -> None:
+    """Take out of ``config["run"]`` what the dataset cannot serve, and note it in ``left_out``.
+
+    Parameters
+    ----------
+    config : checked, with its defaults; changed in place
+    asked : keys of ``run`` whose names a person gave, of which nothing is left out
+
+    Raises ``ConfigError`` where such a scorer, study or model needs a split that is not there.
+    """
+    run = config["run"]
+    entry = config["datasets"][run["dataset"]]
+    known: dict[str, int] | None = entry.get("splits")
+    problems = [*_without_images(config, known)]
+    left_out: LeftOut = run["left_out"]
+
+    def take_out(key: str, name: str, why: str, missing: list[str]) -> None:
+        if key not in asked:
+            run[key] = [one for one in run[key] if one != name]
+            left_out.setdefault(why, {}).setdefault(key, []).append(name)
+        elif missing:
+            problems.append(
+                f"run.{key}: {name!r} needs {' and '.join(missing)}, where {run['dataset']} has no "
+                f"image (datasets.{run['dataset']}.splits); leave it out, or name images of each "
+                "split beside the captions"
+            )
+
+    for name in run["scorers"]:
+        if missing := _missing(learnt_from(config["scorers"][name]), known):
+            take_out("scorers", name, "split", missing)
+    for name in run["studies"]:
+        needs = config["studies"][name].get("needs", {})
+        missing = _missing(needs.get("splits", ()), known)
+        if why := "split" if missing else _tells_nothing(needs, known, config):
+            take_out("studies", name, why, missing)
+    if problems:
+        raise ConfigError(problems)
+
+
+def _missing(needed: Collection[str], known: Mapping[str, int] | None) -> list[str]:
+    """The splits of ``needed`` that are known to be empty."""
+    return [] if known is None else [split for split in needed if not known.get(split)]
+
+
+def _without_images(config: Mapping[str, Any], known: Mapping[str, int] | None) -> list[str]:
+    dataset = config["run"]["dataset"]
+    problems = []
+    if _missing(["test"], known):
+        problems.append(
+            f"datasets.{dataset}.splits: no image in test, which is what is measured; name images "
+            "of test beside the captions, or take away the split"
+        )
+    for name in config["run"]["models"]:
+        model = config["models"][name]
+        if model["source"] == "train":
+            own = config["datasets"][model["dataset"]].get("splits")
+            if missing := _missing(LEARNT_FROM_BOTH, own):
+                problems.append(
+                    f"run.models: {name!r} is trained on {model['dataset']}, which has no image in "
+                    f"{' and '.join(missing)}; take another model, or another dataset for it"
+                )
+    return problems
+
+
+def _tells_nothing(
+    needs: Mapping[str, Any], known: Mapping[str, int] | None, config: Mapping[str, Any]
+) -> str:
+    """Why a study tells nothing of this run, as in ``left_out``; "" where it may tell something."""
+    if known and known.get("test", 0) < needs.get("images", 0):
+        return "images"
+    run = config["run"]
+    kinds = [config["scorers"][name]["kind"] for name in run["scorers"]]
+    source = config["datasets"][run["dataset"]]["source"]
+    has_nothing = (
+        len(run["prompts"]) < needs.get("prompts", 0)
+        or len(run["scorers"]) < needs.get("scorers", 0)
+        or needs.get("kind", kinds[0]) not in kinds
+        or source not in needs.get("sources", [source])
+    )
+    return "nothing" if has_nothing else ""
+
+
+def learns(dataset: str, config: Mapping[str, Any], models: Collection[str]) -> bool:
+    """Whether something in the run needs train or val of a dataset.
+
+    Parameters
+    ----------
+    dataset : the one that is searched, or one that a model is trained on
+    config : of which everything is left out that could not be served
+    models : that the run uses, and those that they begin from
+    """
+    run = config["run"]
+    trained = [config["models"][name] for name in models]
+    if any(one["source"] == "train" and one["dataset"] == dataset for one in trained):
+        return True
+    fitted = any(learnt_from(config["scorers"][name]) for name in run["scorers"])
+    compared = any(
+        config["studies"][name].get("needs", {}).get("splits") for name in run["studies"]
+    )
+    return dataset == run["dataset"] and (fitted or compared)

@@ -1,0 +1,123 @@
+"""What a run leaves out where its dataset cannot serve it, and what stops it in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scripts.config import ConfigError, checked, defaults, over_defaults
+from scripts.selection import asked_by_name, learns, leave_out
+
+FOLDER = {"source": "folder", "location": "photos"}
+
+
+def config_of(splits: dict[str, int] | None, **run: Any) -> tuple[dict, set[str]]:
+    """A checked config of a folder of one's own, and what it says by name."""
+    entry = FOLDER | ({"splits": splits} if splits else {})
+    own = {"run": {"dataset": "own", **run}, "datasets": {"own": entry}}
+    return checked(over_defaults(own)), asked_by_name(own, {}, defaults())
+
+
+def left(splits: dict[str, int] | None, **run: Any) -> dict:
+    config, asked = config_of(splits, **run)
+    leave_out(config, asked)
+    return config["run"]
+
+
+def test_with_test_alone_what_learns_or_compares_splits_is_left_out_and_named():
+    run = left({"test": 1000})
+    assert run["scorers"] == ["cosine"]
+    assert run["left_out"]["split"] == {
+        "scorers": ["centred", "nnn", "inverted-softmax", "adapter"],
+        "studies": ["leakage"],
+    }
+    # one scorer is compared with nothing, and nobody judged or published these photos
+    assert run["left_out"]["nothing"] == {"studies": ["judgments", "published", "scorers", "seeds"]}
+    assert "images" not in run["left_out"] and "gallery" in run["studies"]
+
+
+def test_of_few_images_no_groups_are_studied():
+    run = left({"train": 100, "val": 20, "test": 384})
+    assert set(run["left_out"]["images"]["studies"]) == {
+        *("gallery", "captions", "categories", "robustness", "indexes", "precision")
+    }
+    assert "nnn" in run["scorers"] and "leakage" in run["studies"]
+    assert "images" not in left({"train": 100, "val": 20, "test": 385})["left_out"]
+
+
+def test_what_is_not_known_ahead_leaves_nothing_out_for_it():
+    assert set(left(None)["left_out"]) == {"nothing"}
+
+
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        ({"scorers": ["cosine", "nnn"]}, r"run\.scorers: 'nnn' needs train and val"),
+        ({"studies": ["leakage"]}, r"run\.studies: 'leakage' needs train and val"),
+        ({"models": ["clip-vit-b32-tuned"]}, None),
+    ],
+)
+def test_what_is_asked_for_by_name_stops_the_run_with_what_to_do(run, told):
+    config, asked = config_of({"test": 1000}, **run)
+    if told is None:  # trained on another dataset
+        leave_out(config, asked)
+        return
+    with pytest.raises(ConfigError, match=told) as error:
+        leave_out(config, asked)
+    assert "datasets.own.splits" in str(error.value) and "leave it out" in str(error.value)
+
+
+def test_a_model_that_is_trained_where_there_is_no_train_stops_the_run():
+    own = {
+        "run": {"dataset": "own", "models": ["tuned"], "scorers": ["cosine"], "studies": []},
+        "datasets": {"own": FOLDER | {"splits": {"test": 9}}},
+        "models": {"tuned": {"source": "train", "dataset": "own", "base": "clip-vit-b32"}},
+    }
+    config = checked(over_defaults(own))
+    with pytest.raises(ConfigError, match="'tuned' is trained on own, which has no image in train"):
+        leave_out(config, {"models", "scorers", "studies"})
+
+
+def test_a_dataset_without_test_stops_the_run():
+    config, asked = config_of({"train": 5, "val": 5})
+    with pytest.raises(ConfigError, match="no image in test, which is what is measured"):
+        leave_out(config, asked)
+
+
+def test_a_study_of_few_images_is_made_where_it_is_asked_for_by_name():
+    assert left({"test": 40}, studies=["gallery"])["studies"] == ["gallery"]
+
+
+def test_a_finished_run_that_is_made_again_from_its_configuration_says_the_same():
+    first = left({"test": 40})
+    config = checked(over_defaults({"datasets": {"own": FOLDER | {"splits": {"test": 40}}}}))
+    config["run"] = {**first}
+    leave_out(config, set(first))
+    assert config["run"] == first
+
+
+def test_names_are_a_persons_own_where_they_are_typed_or_differ_from_the_default():
+    default = defaults()
+    typed = {"run": {"scorers": default["run"]["scorers"]}}
+    assert asked_by_name(typed, {}, default) == {"scorers"}
+    assert asked_by_name({}, {"run": default["run"] | {"prompts": ["photo"]}}, default) == {
+        "prompts"
+    }
+    assert asked_by_name({}, {"run": default["run"]}, default) == set()
+    assert asked_by_name({"run": None}, {"run": None}, default) == set()
+
+
+@pytest.mark.parametrize(
+    ("run", "answer"),
+    [
+        ({"scorers": ["cosine"], "studies": ["errors"]}, False),
+        ({"scorers": ["cosine", "centred"], "studies": []}, True),
+        ({"scorers": ["cosine"], "studies": ["leakage"]}, True),
+        ({"scorers": ["cosine", "fusion"], "studies": []}, True),
+    ],
+)
+def test_a_run_learns_where_a_scorer_or_a_study_needs_another_split(run, answer):
+    config, _ = config_of(None, **run)
+    assert learns("own", config, ["clip-vit-b32"]) is answer
+    assert learns("flickr8k", config, ["clip-vit-b32-tuned", "clip-vit-b32"])
