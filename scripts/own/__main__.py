@@ -21,6 +21,7 @@ from scripts import command
 from scripts.config import ConfigError, defaults
 from scripts.job import BadInput, whole
 from scripts.own.settings import of_folder, of_models, read_own, with_splits
+from scripts.protocol import ENOUGH
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
@@ -84,6 +85,9 @@ def configured(typed: argparse.Namespace, stands: Path, checkout: Path) -> list[
         }
     more, seen = with_splits(own)
     dataset = own["run"].get("dataset") or defaults()["run"]["dataset"]
+    if seen and seen.images < ENOUGH and "encode" not in own:
+        # to find out what is fast takes longer than these take in what is exact
+        made["encode"] = {"precision": "float32"}
     if more:
         entries = made.setdefault("datasets", {})
         entries[dataset] = entries.get(dataset, {}) | more["datasets"][dataset]

@@ -71,6 +71,7 @@ def test_without_splits_all_images_are_test_and_the_first_model_and_prompt_are_t
     entry = {"source": "folder", "location": str(tmp_path / "p"), "splits": {"test": 5}}
     assert made["datasets"] == {"p": entry}
     assert files == ["results/p.yaml"]
+    assert made["encode"] == {"precision": "float32"}
     checked(over_defaults(made))
 
 
@@ -154,8 +155,10 @@ def test_a_configuration_of_ones_own_is_completed_by_what_its_folder_shows(tmp_p
     assert yaml.safe_load((tmp_path / "checkout" / "results" / "p.yaml").read_text()) == {
         "run": {"prompts": ["photo"]},
         "datasets": {"p": {"splits": {"test": 4}}},
+        "encode": {"precision": "float32"},
     }
     # what learns by name needs a split, which is drawn
+    own |= {"encode": {"precision": "auto"}}
     own["run"]["scorers"] = ["cosine", "nnn"]
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(own))
     assert run_of(tmp_path, "my.yaml")[1] == [str(tmp_path / "my.yaml")]
