@@ -41,6 +41,8 @@ DEPTH = max(DEPTHS)
 LISTED = 2 * DEPTH
 FOUND = f"found@{DEPTH}"
 AT_ONCE = 10_000  # distractors
+# for each item of its own: of so few, more would be the same few over and over
+MOST_SIMULATED = 1000
 TIMED = 100  # queries asked one by one, in each of so many rounds
 ROUNDS = 5
 COSTS = (
@@ -232,7 +234,10 @@ def compared(
 
     own = len(images_of_items(direction, reference))
     # with one item there is no difference to move it by
-    sizes = [own, *sorted({size for size in settings["sizes"] if size > own and own > 1})]
+    most = own * MOST_SIMULATED if own > 1 else 0
+    sizes = [own, *sorted({size for size in settings["sizes"] if own < size <= most})]
+    if beyond := [size for size in settings["sizes"] if size > most]:
+        log.info("%s: no gallery of %s: it has %d items of its own", direction, beyond, own)
     queries, everything = filled_up(
         reference, direction, sizes[-1], settings["spread"], settings["seed"]
     )

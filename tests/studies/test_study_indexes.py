@@ -261,3 +261,13 @@ def test_a_collection_of_one_image_has_no_distractors_and_is_no_error(tmp_path):
     told = study_indexes.compared(reference, "text_to_image", {}, {}, settings, resampling)
     assert {one["x"] for one in told.found} == {1}
     assert [one["items"] for one in told.costs] == [1]
+
+
+def test_a_gallery_of_few_items_is_not_filled_up_with_more_than_they_can_make(monkeypatch):
+    monkeypatch.setattr(study_indexes, "MOST_SIMULATED", 4)
+    reference = reference_of(*collection([2] * 5))
+    settings = {"sizes": [20, 21, 40], "spread": 1, "seed": 0}
+    resampling = study_indexes.Resampling(100, 0)
+    for direction, sizes in (("text_to_image", [5, 20]), ("image_to_text", [10, 20, 21, 40])):
+        told = study_indexes.compared(reference, direction, {}, {}, settings, resampling)
+        assert [one["items"] for one in told.costs] == sizes
