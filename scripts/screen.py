@@ -210,7 +210,7 @@ class Run:
         if well and self.total:
             self._view.say(f"{self.done} steps done in {_words_for(now - self.began)}.")
         elif not well and self.total and not self._interrupted:
-            self._view.say(f"Stopped with {self.done} of {self.total} steps done. {GOES_ON}")
+            self._view.say(f"\nStopped with {self.done} of {self.total} steps done. {GOES_ON}")
             if log:
                 self._view.say(f"All that Snakemake said stands in {log}")
 
@@ -275,7 +275,7 @@ class Run:
         logs = dict.fromkeys([*(log for step in failure.steps for log in step.logs), *failure.logs])
         there = [log for log in logs if Path(log).is_file()]
         missing = "where the job ran" if logs else "there is none"
-        self._view.say(f"  its log:  {', '.join(there) or missing}\n")
+        self._view.say(f"  its log:  {', '.join(there) or missing}")
 
     def _words_of(self, failure: Failure) -> list[tuple[str, str]]:
         """Steps that failed, and what is to be said of each."""
@@ -420,7 +420,8 @@ class Bars:
         from rich.text import Text
 
         with contextlib.suppress(OSError):
-            self.console.print(Text(text, style), soft_wrap=True)
+            # between words, so that a path stays whole
+            self.console.print(Text(text, style, overflow="ignore"), crop=False)
 
     def draw(self, run: Run, now: float) -> None:
         if self._kept:

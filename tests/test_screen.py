@@ -182,8 +182,8 @@ def test_a_step_that_fails_is_named_with_its_own_words_its_log_and_what_goes_on(
     assert told == (
         "\nencode images: clip-vit-b32, test failed:\n"
         f"{bad_input(IMAGES)}\n"
-        f"  its log:  {path}\n\n"
-        f"Stopped with 12 of 24 steps done. {GOES_ON}\n"
+        f"  its log:  {path}\n"
+        f"\nStopped with 12 of 24 steps done. {GOES_ON}\n"
         "All that Snakemake said stands in .snakemake/log/of.this.run\n"
     )
 
