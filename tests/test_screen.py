@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -391,13 +394,17 @@ rule second_step:
 """
 
 
-def snakemake(folder: Path, *arguments: str, ok: bool = True) -> list[str]:
-    """Lines that a run in ``folder`` says."""
+def command(folder: Path, *arguments: str) -> list[str]:
     (folder / "Snakefile").write_text(
         SNAKEFILE.format(root=str(Path(__file__).parent.parent), answer=ANSWER)
     )
+    return [warm_python.python(), "-m", "snakemake", "--cores", "1", *arguments]
+
+
+def snakemake(folder: Path, *arguments: str, ok: bool = True) -> list[str]:
+    """Lines that a run in ``folder`` says."""
     done = subprocess.run(
-        [warm_python.python(), "-m", "snakemake", "--cores", "1", *arguments],
+        command(folder, *arguments),
         cwd=folder,
         capture_output=True,
         text=True,
@@ -425,3 +432,27 @@ def test_a_run_says_little_and_in_the_end_its_answer_and_verbose_gives_the_rest_
     assert any(line.endswith("rule second_step:") for line in told) and told[-1] == "Chance is 1%."
     assert "Chance is 1%." not in snakemake(tmp_path, "results/mine/other.txt", "--forceall")
     assert "Chance is 1%." not in snakemake(tmp_path, "--dry-run")
+
+
+def test_in_a_terminal_what_programs_write_is_put_above_the_bars_and_nothing_else_stays(tmp_path):
+    ours, terminal = os.openpty()
+    run = subprocess.Popen(
+        command(tmp_path),
+        cwd=tmp_path,
+        env=os.environ | {"TERM": "xterm-256color"},
+        stdout=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    told = b""
+    with contextlib.suppress(OSError):  # as Linux tells that the last who writes is gone
+        while more := os.read(ours, 2**16):
+            told += more
+    os.close(ours)
+    assert run.wait() == 0
+    # a line that is drawn over begins with the code that wipes it
+    plain = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", told.decode())
+    lines = [line.rpartition("\r")[2] for line in plain.replace("\r\n", "\n").splitlines()]
+    assert "noise" in lines and lines[-1] == "Chance is 1%."
+    assert any("3 steps done in" in line for line in lines) and "━" in plain
+    assert told.rfind(b"\x1b[?25h") > told.rfind(b"\x1b[?25l") >= 0  # the cursor is there again
