@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import warm_python
@@ -124,6 +125,16 @@ def test_a_terminal_gets_a_bar_for_the_run_and_for_each_step_and_nothing_too_wid
     assert all("…" in line for line in lines[2:]) or width == 120
     assert all("━" in line for line in lines[:2]) and "━" not in lines[3]
     assert width == 40 or "  encode images: clip-vit-b32, test " in lines[1]
+
+
+@pytest.mark.parametrize("lacks", ["rich.console", "a terminal", "codes"])
+def test_where_no_bars_can_be_drawn_there_are_lines(monkeypatch, lacks):
+    stream = io.StringIO()
+    stream.isatty = lambda: lacks != "a terminal"
+    monkeypatch.setenv("TERM", "dumb" if lacks == "codes" else "xterm")
+    monkeypatch.setitem(sys.modules, lacks, None)
+    theirs = SimpleNamespace(stream=stream, nocolor=False)
+    assert isinstance(screen.view_on(theirs, None, BEGAN), Lines)
 
 
 def test_a_step_that_is_over_at_once_has_no_line():
