@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from scripts import mailbox
 from scripts.letters import printable
 
 log = logging.getLogger("clip-retrieval")
@@ -54,6 +55,8 @@ def progress(
     items: Iterable[Item], what: str, total: int | None = None, unit: str = "it", scale: float = 1
 ) -> Iterable[Item]:
     """Pass ``items`` on, with a progress bar on the screen that counts each as ``scale`` units."""
+    if mailbox.box:
+        return mailbox.box.counted(items, what, total, unit, scale)
     from tqdm import tqdm
 
     # a bar that redraws itself fills a log file: twice a minute is enough where no one watches

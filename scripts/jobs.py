@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 import traceback
@@ -18,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from scripts import mailbox
 from scripts.job import REFUSED_BY_THE_DISK, BadInput, digest_of_file, log, whole
 
 FOLDER = Path("results/jobs")
@@ -64,7 +66,10 @@ class LogFile(logging.FileHandler):
 
 
 def run(main: Callable[[Snakemake], None], snakemake: Snakemake) -> None:
-    """Run a rule's ``main``, with its messages on the screen and in the rule's log file.
+    """Run a rule's ``main``, with its messages in the rule's log file.
+
+    On the screen are those at INFO as well; where a screen of its run reads the job's mailbox, that
+    gets warnings and errors alone, and what libraries say goes to the log file.
 
     A ``BadInput`` ends in its message alone and exit status 1; anything else is a bug of ours and
     keeps its traceback. Snakemake itself redirects nothing into ``log:``.
@@ -72,14 +77,21 @@ def run(main: Callable[[Snakemake], None], snakemake: Snakemake) -> None:
     Whatever the rule, its inputs must be as the steps before made them: a table that lost its end
     is still a table, and features under another's name are still features.
     """
-    values = ".".join(str(value) for value in snakemake.wildcards)
-    name = f"{snakemake.rule} {values}".strip()
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    handlers[0].setLevel(logging.INFO)  # lists by the thousand go to the file alone
+    name = mailbox.step_of(snakemake.rule, snakemake.wildcards)
+    box = mailbox.of_job(name)
+    handlers: list[logging.Handler] = [box or logging.StreamHandler(sys.stderr)]
+    if box:
+        box.addFilter(logging.Filter(log.name))
+    else:
+        handlers[0].setLevel(logging.INFO)  # lists by the thousand go to the file alone
     if snakemake.log:
         with suppress(OSError):
             Path(str(snakemake.log[0])).parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(LogFile(str(snakemake.log[0]), mode="w", encoding="utf-8"))
+            file = LogFile(str(snakemake.log[0]), mode="w", encoding="utf-8")
+            handlers.append(file)
+            if box and file.stream:
+                for descriptor in (1, 2):
+                    os.dup2(file.stream.fileno(), descriptor)
     logging.basicConfig(handlers=handlers, force=True, format=f"[{name}] %(message)s")
     log.setLevel(logging.DEBUG)
     for chatty in (

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.job import REFUSED_BY_THE_DISK, RUN, drafts_in
+from scripts.screen import screen
 
 RECORD = "run.json"
 # a run shows every so often that it is alive, and is watched for so long before it counts as dead;
@@ -44,6 +45,7 @@ class Told(Exception):
 def guard(workflow: Any) -> None:
     """Let ``workflow`` be executed only where no other run is at work in its directory.
 
+    What it does then is shown by ``screen``.
     A dry run, a graph or a report changes nothing and is always allowed. Snakemake offers no place
     between a dry run being told from a real one and its lock being looked at, hence the wrapper.
     """
@@ -55,12 +57,16 @@ def guard(workflow: Any) -> None:
         return
 
     def guarded(executor_plugin: Any, *args: Any, **named: Any) -> Any:
-        harmless = executor_plugin.common_settings.dryrun_exec
-        # on Windows, Snakemake's own lock has to do
-        if harmless or not workflow.execution_settings.lock or sys.platform == "win32":
+        kind = executor_plugin.common_settings
+        if kind.dryrun_exec:
             return execute(executor_plugin, *args, **named)
         try:
-            with alone(Path(".snakemake").absolute(), logger.info):
+            with contextlib.ExitStack() as around:
+                # on Windows, Snakemake's own lock has to do
+                if workflow.execution_settings.lock and sys.platform != "win32":
+                    around.enter_context(alone(Path(".snakemake").absolute(), logger.info))
+                if not kind.touch_exec:
+                    around.enter_context(screen(workflow))
                 return execute(executor_plugin, *args, **named)
         except Told as error:
             raise WorkflowError(str(error)) from None

@@ -49,7 +49,7 @@ def draw_scenes(entry: dict[str, Any], root: Path, processes: int = 1) -> None:
         processes, mp_context=get_context("spawn"), initializer=_end_with_parent
     ) as workers:
         drawn = workers.map(job, pictures, chunksize=50)
-        for _ in progress(drawn, "drawing", total=len(pictures), unit="picture"):
+        for _ in progress(drawn, "drawing", total=len(pictures), unit="pictures"):
             pass
     write_json(
         root / "captions.json",

@@ -100,7 +100,7 @@ def prepare_images(
     total, records = source.read(place, paths, findings)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    watched = progress(records, "images", total=total, unit="img")
+    watched = progress(records, "images", total=total, unit="images")
     take = partial(_take_in, max_pixels, max_aspect)
     kept = list(_stored(watched, folder, take, findings, threads))
     kept.sort(key=lambda one: one.image)

@@ -58,7 +58,7 @@ def encode_images(
     with ThreadPoolExecutor(workers) as pool:
         images = zip(paths, sha256, strict=True)
         ahead = map_ahead(pool, pixels_of, images, window=2 * batch_size + workers)
-        watched = progress(ahead, "images", total=len(paths), unit="img")
+        watched = progress(ahead, "images", total=len(paths), unit="images")
         pixels = (torch.from_numpy(np.stack(batch)) for batch in batches(watched, batch_size))
         for rows in encoded(encoder, "images", pixels):
             features[done : done + len(rows)] = rows

@@ -106,7 +106,7 @@ def encode_texts(
     ]
     tokens = (encoder.tokenize([texts[row] for row in batch]) for batch in together)
     rows = encoded(encoder, "texts", tokens)
-    for batch, part in zip(progress(together, what, unit="batch"), rows, strict=True):
+    for batch, part in zip(progress(together, what, unit="batches"), rows, strict=True):
         features[batch] = part
     return features
 

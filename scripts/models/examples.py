@@ -63,7 +63,7 @@ def read_examples(
     with ThreadPoolExecutor(workers) as pool:
         made = pool.map(pixels_of, rows.images, sha256)
         pixels = torch.stack(
-            list(progress(made, "reading images", total=len(rows.images), unit="img"))
+            list(progress(made, "reading images", total=len(rows.images), unit="images"))
         )
     number_of = {text: number for number, text in enumerate(dict.fromkeys(rows.captions))}
     ids = [number_of[text] for text in rows.captions]

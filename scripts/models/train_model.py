@@ -112,7 +112,7 @@ def train(
     generator = torch.Generator().manual_seed(entry["seed"])
     per_epoch = math.ceil(len(taught.rows.images) / entry["batch_size"])
     steps = entry["epochs"] * per_epoch
-    ticks = iter(progress(range(steps), "training", unit="step"))
+    ticks = iter(progress(range(steps), "training", unit="steps"))
     history: list[dict[str, float]] = []
     best: dict[str, torch.Tensor] = {}
     for epoch in range(1, entry["epochs"] + 1):

@@ -298,7 +298,8 @@ def main(snakemake: Snakemake) -> None:
         accepted(read_judgments(files.judgments, rows)),
     )
     side, folder = side_of(len(rows.images)), Path(files.images)
-    pictures = [small_picture(folder / name, side) for name in progress(rows.images, "pictures")]
+    names = progress(rows.images, "pictures", unit="pictures")
+    pictures = [small_picture(folder / name, side) for name in names]
     lists = [lists_of(run_, rows) for run_ in runs]
     about = {"dataset": snakemake.wildcards.dataset, "split": params.split}
     page = render(about, held, lists, pictures, read_json(files.warnings))

@@ -106,6 +106,7 @@ class Victim:
         while told.exists():
             number += 1
             told = self.folder / f"told.{number}.txt"
+        logs = set(self.folder.glob(".snakemake/log/*.log"))
         with told.open("wb") as stream:
             process = subprocess.Popen(
                 [*command, *self.arguments(*arguments, cores=cores)],
@@ -116,7 +117,7 @@ class Victim:
                 start_new_session=True,
                 env=os.environ | {"PYTHONPATH": "", "CUDA_VISIBLE_DEVICES": ""},
             )
-        return Begun(process, told)
+        return Begun(process, told, logs)
 
     def finish(self, *arguments: str, **how) -> str:
         """The same command once more, undisturbed: it must need nothing else, and leave nothing."""
@@ -184,8 +185,8 @@ class Victim:
 class Begun:
     """A run that was begun, and what it says."""
 
-    def __init__(self, process: subprocess.Popen, file: Path) -> None:
-        self.process, self._file = process, file
+    def __init__(self, process: subprocess.Popen, file: Path, before: set[Path]) -> None:
+        self.process, self._file, self._before = process, file, before
 
     @property
     def told(self) -> str:
@@ -196,8 +197,10 @@ class Begun:
         return self.process.poll() is not None
 
     def started_jobs(self) -> int:
-        """Jobs that it said it starts."""
-        return len(re.findall(r"^(?:local)?(?:rule|checkpoint) \w+:$", self.told, re.M))
+        """Jobs that it began, by Snakemake's own log."""
+        logs = self._file.parent.glob(".snakemake/log/*.log")
+        told = [log.read_text("utf-8") for log in logs if log not in self._before]
+        return len(re.findall(r"^(?:local)?(?:rule|checkpoint) \w+:$", "".join(told), re.M))
 
     def kill(self, whole_group: bool = False) -> None:
         """``kill -9`` of Snakemake, or of it and of all that it started."""
