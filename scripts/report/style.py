@@ -192,13 +192,32 @@ def inches(width: float, height: float) -> tuple[Figure, Any]:
 
 def save(figure: Figure, svg: str | Path, png: str | Path, style: dict[str, Any]) -> None:
     """Write a figure as SVG and PNG with the same bytes each time: no dates, no versions."""
-    with sheet():
+    with sheet(), _quick_png():
         with whole(svg) as draft:
             figure.savefig(draft, metadata={"Date": None, "Creator": None})
             drawing = NO_XML.sub("", draft.read_text("utf-8"))
             draft.write_text(_with_jpegs(drawing), "utf-8")
         with whole(png) as draft:
             figure.savefig(draft, dpi=int(style.get("dpi", 200)), metadata={"Software": None})
+
+
+@contextlib.contextmanager
+def _quick_png() -> Iterator[None]:
+    """Let PNG be packed less hard: at 5% more bytes in two fifths of the time.
+
+    Of pictures in an SVG, which become JPEG in the end, that is all that matplotlib does with them.
+    """
+    usual = Image.SAVE["PNG"]
+
+    def quick(picture: Image.Image, stream: Any, name: str | bytes) -> None:
+        picture.encoderinfo.setdefault("compress_level", 2)
+        usual(picture, stream, name)
+
+    Image.register_save("PNG", quick)
+    try:
+        yield
+    finally:
+        Image.register_save("PNG", usual)
 
 
 def _with_jpegs(svg: str) -> str:
