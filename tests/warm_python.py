@@ -1,10 +1,11 @@
-"""A Python that has imported already what Snakemake and encoding need, for the runs of the tests.
+"""A Python that has imported already what Snakemake and scripts need, for the runs of the tests.
 
-An encoding job of the small run takes four seconds of CPU and a dry run more than two, most of
-which are imports; there are some hundred of each. For both a process imports once and then forks
-for whoever asks. The program that ``python`` gives stands in for Python: ``-m snakemake`` and
-scripts that load a model it hands to these processes, with their working directory, environment
-and streams, all else to Python itself. Runs under conda and on Slurm have nothing of this.
+An encoding job of the small run takes four seconds of CPU, a dry run more than two and a figure
+almost two, most of which are imports; there are hundreds of each. For each kind a process imports
+once and then forks for whoever asks. The program that ``python`` gives stands in for Python:
+``-m snakemake`` and the scripts of rules it hands to these processes, with their working directory,
+environment and streams, all else to Python itself. Where WARM names a kind, it is the only one.
+Runs under conda and on Slurm have nothing of this.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import atexit
 import contextlib
 import functools
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -26,15 +28,23 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-# rules whose scripts load a model; Snakemake runs each as tmp<letters>.<script>.py
-LOADS = ("encode_images", "encode_texts", "encode_damaged", "choose_precision", "train_model")
+from threadpoolctl import threadpool_limits
+
+# scripts that need torch; Snakemake runs each as .snakemake/scripts/tmp<letters>.<script>.py
+TORCH = ("encode_images", "encode_texts", "encode_damaged", "choose_precision", "train_model")
+TORCH += ("fit_adapter",)
+# what the others need, each a few of these
+LIBRARIES = ("snakemake.iocontainers", "scipy.sparse", "scipy.special", "scipy.stats", "pandas")
+LIBRARIES += ("sklearn.cluster", "faiss", "threadpoolctl", "jinja2", "typst", "fontTools.subset")
+LIBRARIES += ("matplotlib.figure", "matplotlib.backends.backend_agg")
+LIBRARIES += ("matplotlib.backends.backend_svg",)
 CLIENT = f"""#!{sys.executable} -IS
 import json, os, socket, sys
 python, folder = {sys.executable!r}, FOLDER
 kind = "snakemake" if sys.argv[1:3] == ["-m", "snakemake"] else None
-if len(sys.argv) == 2 and sys.argv[1].split(".")[-2:-1] in {[[name] for name in LOADS]}:
-    kind = "torch"
-if kind:
+if len(sys.argv) == 2 and "/.snakemake/scripts/tmp" in sys.argv[1]:
+    kind = "torch" if sys.argv[1].split(".")[-2] in {TORCH} else "libraries"
+if kind and kind in os.environ.get("WARM", kind):
     about = dict(arguments=sys.argv[1:], folder=os.getcwd(), environment=dict(os.environ))
     with socket.socket(socket.AF_UNIX) as server:
         server.connect(folder + "/" + kind)
@@ -58,15 +68,36 @@ def python() -> str:
     program.write_text(CLIENT.replace("FOLDER", repr(str(folder))), "utf-8")
     program.chmod(0o755)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    for kind in ("torch", "snakemake"):
+    for kind in ("torch", "libraries", "snakemake"):
         command = [sys.executable, __file__, str(program), kind]
-        server = ends.enter_context(subprocess.Popen(command, **pipes))
+        # else the scripts of this checkout stood before those of the copy that a run is of
+        alone = os.environ | {"PYTHONPATH": ""}
+        server = ends.enter_context(subprocess.Popen(command, env=alone, **pipes))
         assert server.stdout.read(5) == b"ready"
     return str(program)
 
 
 def _serve(program: Path, kind: str) -> None:
-    """Import, then answer each client with an exit status, while stdin is open."""
+    """Answer each client with an exit status, while stdin is open; import for the first one."""
+    with socket.socket(socket.AF_UNIX) as clients:
+        clients.bind(str(program.with_name(kind)))
+        clients.listen(64)
+        print("ready", end="", flush=True)
+        imported = False
+        while select.select([clients, sys.stdin], [], [])[0] == [clients]:
+            if not imported:
+                _import(program, kind)
+                imported = True
+                signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the answered
+            client, _ = clients.accept()
+            if not os.fork():
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                clients.close()
+                _answer(client)
+            client.close()
+
+
+def _import(program: Path, kind: str) -> None:
     if kind == "torch":
         sys.path[0] = str(Path(__file__).resolve().parent.parent)
         from scripts.models import encoders
@@ -78,23 +109,14 @@ def _serve(program: Path, kind: str) -> None:
         # a job imports the scripts of its own folder
         for name in [name for name in sys.modules if name.split(".")[0] == "scripts"]:
             del sys.modules[name]
+    elif kind == "libraries":
+        for name in LIBRARIES:
+            importlib.import_module(name)
     else:
         import snakemake.cli  # noqa: F401
 
         sys.executable = str(program)
-        gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the answered
-    with socket.socket(socket.AF_UNIX) as clients:
-        clients.bind(str(program.with_name(kind)))
-        clients.listen(64)
-        print("ready", end="", flush=True)
-        while select.select([clients, sys.stdin], [], [])[0] == [clients]:
-            client, _ = clients.accept()
-            if not os.fork():
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                clients.close()
-                _answer(client)
-            client.close()
+    gc.freeze()
 
 
 def _answer(client: socket.socket) -> NoReturn:
@@ -133,6 +155,9 @@ def _run(about: dict, streams: list[int]) -> NoReturn:
     module, *rest = about["arguments"][1:] or [None]
     sys.argv = [module, *rest] if module else about["arguments"]
     sys.path[0] = about["folder"] if module else str(Path(sys.argv[0]).parent)
+    if threads := os.environ.get("OMP_NUM_THREADS"):
+        # which libraries read when they are imported
+        threadpool_limits(int(threads))
     status = 0
     try:
         if module:

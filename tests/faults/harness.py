@@ -96,11 +96,25 @@ class Victim:
         fixed = ["--cores", str(cores), "--configfile", "faults.yaml"]
         return [*targets, *fixed, *options]
 
-    def start(self, *arguments: str, before: tuple[str, ...] = (), cores: int = 2) -> Begun:
-        """Begin a run in a session of its own, what it says going to a file."""
+    def start(
+        self,
+        *arguments: str,
+        before: tuple[str, ...] = (),
+        cores: int = 2,
+        disturbed: bool = True,
+    ) -> Begun:
+        """Begin a run in a session of its own, what it says going to a file.
+
+        One that is ``disturbed``, by signals or by what stands ``before`` it, is a process like any
+        other, and so are its jobs but for those that import torch: they take the time that they
+        take elsewhere, in which they may be killed.
+        """
         # what is changed before is so for jobs, too
         python = sys.executable if before else warm_python.python()
-        command = [*before, sys.executable, "-c", warm_python.SNAKEMAKE, python]
+        command, warm = [python, "-m", "snakemake"], {}
+        if before or disturbed:
+            command = [*before, sys.executable, "-c", warm_python.SNAKEMAKE, python]
+            warm = {"WARM": "torch"}
         told = self.folder / "told.txt"
         number = 0
         while told.exists():
@@ -114,19 +128,19 @@ class Victim:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                env=os.environ | {"PYTHONPATH": "", "CUDA_VISIBLE_DEVICES": ""},
+                env=os.environ | {"PYTHONPATH": "", "CUDA_VISIBLE_DEVICES": ""} | warm,
             )
         return Begun(process, told)
 
     def finish(self, *arguments: str, **how) -> str:
         """The same command once more, undisturbed: it must need nothing else, and leave nothing."""
-        told = self.start(*arguments, **how).wait(0)
+        told = self.start(*arguments, disturbed=False, **how).wait(0)
         assert not self.left_over(), self.left_over()
         return told
 
     def fail(self, *arguments: str, **how) -> str:
         """A run that must end in words: what it said."""
-        told = self.start(*arguments, **how).wait(1)
+        told = self.start(*arguments, disturbed=False, **how).wait(1)
         check_words(told)
         return told
 
