@@ -3,10 +3,10 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import warm_python
 import yaml
 
 ROOT = Path(__file__).parent.parent
@@ -49,7 +49,7 @@ rule whole:
 
 def snakemake(*arguments: str, cwd: Path) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+        [warm_python.python(), "-m", "snakemake", "--cores", "2", *arguments],
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -84,7 +84,10 @@ def test_a_module_is_told_what_is_wrong_with_its_settings(workflow):
     settings = {"retrieval": SETTINGS | {"run": SETTINGS["run"] | {"models": ["clip-tinny"]}}}
     (workflow / "settings.yaml").write_text(yaml.safe_dump(settings))
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-n"], cwd=workflow, capture_output=True, text=True
+        [warm_python.python(), "-m", "snakemake", "-n"],
+        cwd=workflow,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode and "did you mean 'clip-tiny'?" in done.stdout + done.stderr
 

@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import warm_python
 import yaml
 
 from scripts.version import version_of_workflow
@@ -190,7 +191,7 @@ def test_the_chinese_readme_is_chinese_and_breaks_no_line_within_a_sentence():
 
 def test_the_picture_of_the_rules_has_all_that_the_default_run_uses():
     drawn = re.findall(r"<text[^>]*>(\w+)<", (ROOT / "docs/rulegraph.svg").read_text("utf-8"))
-    done = run(sys.executable, "-m", "snakemake", "--rulegraph")
+    done = run(warm_python.python(), "-m", "snakemake", "--rulegraph")
     assert done.returncode == 0, done.stderr
     made = re.findall(r'label = "(\w+)"', done.stdout)
     assert len(made) > 20

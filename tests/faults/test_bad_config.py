@@ -7,11 +7,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
+import warm_python
 import yaml
 from bad_input import Case, ids, within_limits
 from hypothesis import HealthCheck, given, settings
@@ -295,8 +295,8 @@ def clone(tmp_path_factory):
 def planned(clone: Path, text: str) -> subprocess.CompletedProcess[str]:
     (clone / "my.yaml").write_text(text, "utf-8")
     return subprocess.run(
-        [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", "--configfile", "my.yaml",
-         "--", "prepare"],
+        [warm_python.python(), "-m", "snakemake", "-n", "--quiet", "rules",
+         "--configfile", "my.yaml", "--", "prepare"],
         cwd=clone, capture_output=True, text=True, timeout=60, env=os.environ | {"PYTHONPATH": ""},
     )  # fmt: skip
 
