@@ -43,7 +43,7 @@ def checked(
     Raises ``ConfigError`` naming each faulty key, what it holds, what it should, and the nearest
     valid name where a name is unknown.
     """
-    rules = yaml.safe_load(schema.read_text("utf-8"))
+    rules = yaml.load(schema.read_text("utf-8"), Loader=LOADER)  # noqa: S506
     problems = [*(twice for file in files for twice in _keys_twice(file)), *_unusable(config)]
     if not problems:
         errors = _validator(rules).iter_errors(config)
@@ -69,7 +69,8 @@ def over_defaults(config: dict[str, Any]) -> dict[str, Any]:
 
     Dictionaries are merged; lists and values are replaced.
     """
-    return _laid_over(yaml.safe_load((CONFIG / "config.yaml").read_text("utf-8")), config)
+    below = yaml.load((CONFIG / "config.yaml").read_text("utf-8"), Loader=LOADER)  # noqa: S506
+    return _laid_over(below, config)
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
