@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -123,6 +125,24 @@ def create(file: Path, prefix: Path) -> None:
         stream.flush()
         command = [*pip_command(prefix), "-r", stream.name]
         subprocess.run(command, check=True, env=os.environ | ask_index())
+    link_compiled(prefix)
+
+
+def link_compiled(prefix: Path) -> None:
+    """Take over what this Python has compiled of its packages, which takes a job of torch long.
+
+    Python itself holds it against the time and size of the sources that the new environment has:
+    what uv linked there is the same file, what is another is compiled as ever.
+    """
+    (there,) = prefix.glob("lib/python*/site-packages")
+    here = Path(sysconfig.get_path("purelib"))
+    for folder in here.glob("**/__pycache__"):
+        new = there / folder.relative_to(here)
+        if new.parent.is_dir() and not new.exists():
+            new.mkdir()
+            with contextlib.suppress(OSError):  # no link leads to another disk
+                for file in folder.iterdir():
+                    (new / file.name).hardlink_to(file)
 
 
 def parser() -> argparse.ArgumentParser:
