@@ -86,8 +86,8 @@ def draw_photos(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def make_model(folder: Path, captions: list[str]) -> Path:
-    """model.json of CLIP ViT-B/32 with random weights, in the files that hubs have.
+def make_model(folder: Path, captions: list[str], layers: int) -> Path:
+    """model.json of CLIP ViT-B/32 with random weights, of so many layers, in the files of hubs.
 
     Its tokenizer is CLIP's own where open_clip is there, else one learnt from ``captions``.
     """
@@ -102,7 +102,9 @@ def make_model(folder: Path, captions: list[str]) -> Path:
     tokenizer.save_pretrained(folder)
     start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
     # where nothing is said, transformers' configuration is that of ViT-B/32
-    config = CLIPConfig(text_config={"bos_token_id": start, "eos_token_id": end})
+    deep = {"num_hidden_layers": layers}
+    text = {"bos_token_id": start, "eos_token_id": end} | deep
+    config = CLIPConfig(text_config=text, vision_config=deep)
     torch.manual_seed(0)
     model = CLIPModel(config)
     with torch.no_grad():
@@ -171,7 +173,7 @@ def for_open_clip(model: Path, target: Path) -> None:
         made[f"visual.ln_post.{kind}"] = given[f"vision_model.post_layernorm.{kind}"]
         made[f"ln_final.{kind}"] = given[f"text_model.final_layer_norm.{kind}"]
     for ours, theirs in (("vision_model", "visual.transformer"), ("text_model", "transformer")):
-        for layer in range(12):
+        for layer in range(sum(name.endswith("fc1.bias") for name in given) // 2):
             old, new = f"{ours}.encoder.layers.{layer}", f"{theirs}.resblocks.{layer}"
             for kind in ("weight", "bias"):
                 made[f"{new}.attn.in_proj_{kind}"] = torch.cat(

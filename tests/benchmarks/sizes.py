@@ -9,6 +9,7 @@ from pathlib import Path
 @dataclass(frozen=True)
 class Size:
     precisions: tuple[str, ...]  # in which texts and images are encoded
+    layers: int  # of each tower; ViT-B/32 has 12
     rounds: int  # turns of each contender
     text_images: int  # images whose five captions are encoded
     photos: int  # JPEGs that are encoded
@@ -25,6 +26,7 @@ class Size:
 
 FULL = Size(
     precisions=("float32", "bfloat16"),
+    layers=12,
     rounds=3,
     text_images=100,
     photos=160,
@@ -41,6 +43,7 @@ FULL = Size(
 # so that all of it ends in a few minutes; what it says of speed means nothing
 QUICK = Size(
     precisions=("float32",),
+    layers=1,
     rounds=1,
     text_images=8,
     photos=8,
