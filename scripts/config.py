@@ -72,14 +72,8 @@ def over_defaults(config: dict[str, Any]) -> dict[str, Any]:
 
     Dictionaries are merged; lists and values are replaced.
     """
-    return _laid_over(defaults(), config)
-
-
-def defaults() -> dict[str, Any]:
-    """config/config.yaml, as it stands in the repository."""
-    text = (CONFIG / "config.yaml").read_text("utf-8")
-    content: dict[str, Any] = yaml.load(text, Loader=LOADER)  # noqa: S506
-    return content
+    below = yaml.load((CONFIG / "config.yaml").read_text("utf-8"), Loader=LOADER)  # noqa: S506
+    return _laid_over(below, config)
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

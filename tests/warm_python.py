@@ -70,7 +70,9 @@ def python() -> str:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     for kind in ("torch", "libraries", "snakemake"):
         command = [sys.executable, __file__, str(program), kind]
-        server = ends.enter_context(subprocess.Popen(command, **pipes))
+        # else the scripts of this checkout stood before those of the copy that a run is of
+        alone = os.environ | {"PYTHONPATH": ""}
+        server = ends.enter_context(subprocess.Popen(command, env=alone, **pipes))
         assert server.stdout.read(5) == b"ready"
     return str(program)
 

@@ -40,7 +40,8 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
 def fill(folder: Path, left: int) -> Path:
     """Take all space of the disk but ``left`` bytes; the file that does."""
     ballast = folder / "ballast"
-    with ballast.open("wb") as stream:
+    # without a buffer, what a download takes meanwhile makes the file shorter and is no error
+    with ballast.open("wb", buffering=0) as stream:
         stream.write(bytes(shutil.disk_usage(folder).free - left))
     return ballast
 
