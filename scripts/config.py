@@ -50,7 +50,7 @@ def checked(
     Raises ``ConfigError`` naming each faulty key, what it holds, what it should, and the nearest
     valid name where a name is unknown.
     """
-    rules = yaml.load(schema.read_text("utf-8"), Loader=LOADER)  # noqa: S506
+    rules = _read(schema)
     problems = [*(twice for file in files for twice in _keys_twice(file)), *_unusable(config)]
     if not problems:
         errors = _validator(rules).iter_errors(config)
@@ -72,8 +72,22 @@ def over_defaults(config: dict[str, Any]) -> dict[str, Any]:
 
     Dictionaries are merged; lists and values are replaced.
     """
-    below = yaml.load((CONFIG / "config.yaml").read_text("utf-8"), Loader=LOADER)  # noqa: S506
-    return _laid_over(below, config)
+    return _laid_over(defaults(), config)
+
+
+def defaults() -> dict[str, Any]:
+    """config/config.yaml, as it stands in the repository."""
+    return _read(CONFIG / "config.yaml")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    # as yaml.safe_load does, by whichever of its loaders is there
+    loader = LOADER(path.read_text("utf-8"))
+    try:
+        content: dict[str, Any] = loader.get_single_data()
+    finally:
+        loader.dispose()
+    return content
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

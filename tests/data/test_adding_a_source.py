@@ -88,6 +88,7 @@ def fetch(home: dict, raw: Path) -> list[str]:
 
 
 MADE_UP = Source(
+    called="a made up kind",
     expected="pictures/ with a folder for each split",
     split="the names of the folders in pictures/",
     find=find,
