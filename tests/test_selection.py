@@ -40,7 +40,8 @@ def test_with_test_alone_what_learns_or_compares_splits_is_left_out_and_named():
 def test_of_few_images_no_groups_are_studied():
     run = left({"train": 100, "val": 20, "test": 384})
     assert set(run["left_out"]["images"]["studies"]) == {
-        *("relevance", "gallery", "captions", "categories", "robustness", "indexes", "precision")
+        *("relevance", "gallery", "captions", "categories", "robustness", "geometry", "indexes"),
+        "precision",
     }
     assert "nnn" in run["scorers"] and "leakage" in run["studies"]
     assert "images" not in left({"train": 100, "val": 20, "test": 385})["left_out"]
