@@ -81,8 +81,11 @@ rule split:
         "../envs/data.yaml"
     params:
         **settings("split", "seed", "shares"),
+        **settings("prepare", "max_lost"),
         code=fingerprint("scripts/data/split.py"),
         learns=has_to_learn,
+        searched=is_searched_alone,
+        told=lookup("datasets/{dataset}/splits", within=config, default=None),
     script:
         "../scripts/data/split.py"
 

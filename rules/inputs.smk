@@ -16,15 +16,31 @@ def contents_of_path(wildcards) -> str | None:
     return contents_of_model(path) if path else None
 
 
+def is_own(dataset: str) -> bool:
+    """Whether a dataset is a person's own, which may have any split, or none."""
+    return config["datasets"][dataset]["source"] in ("folder", "huggingface", "modelscope")
+
+
 def has_to_learn(wildcards) -> bool:
     """Whether a dataset that names no split is split, or is test as a whole.
 
     Asked only where that may be so: an answer that changes makes everything anew.
     """
-    entry = config["datasets"][wildcards.dataset]
-    may_have_none = entry["source"] in ("folder", "huggingface", "modelscope")
-    known = set(entry.get("splits", {})) - {"test"}
-    return not may_have_none or bool(known) or learns(wildcards.dataset, config, models_in_use())
+    dataset = wildcards.dataset
+    told = config["datasets"][dataset].get("splits", {})
+    has_others = any(told.get(split) for split in ("train", "val"))
+    return not is_own(dataset) or has_others or learns(dataset, config, models_in_use())
+
+
+def is_searched_alone(wildcards) -> bool:
+    """Whether nothing is done with a dataset of one's own but to search it.
+
+    Where it has no test, another split is then measured; a model that is trained on it needs both.
+    """
+    trained = (config["models"][model] for model in models_in_use())
+    return is_own(wildcards.dataset) and not any(
+        model["source"] == "train" and model["dataset"] == wildcards.dataset for model in trained
+    )
 
 
 def training_inputs(wildcards) -> dict[str, str]:

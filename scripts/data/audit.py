@@ -19,8 +19,11 @@ NO_IMAGE = "caption without image"
 EMPTY_CAPTION = "empty caption"
 LONG_CAPTION = "overlong caption"
 NO_CAPTION_IN_SPLIT = "in a split, without a caption"
-# a note: these are all used
-BYTE_IDENTICAL = "byte-identical images"
+# notes
+BYTE_IDENTICAL = "byte-identical images"  # all used
+ONE_SPLIT = "names of one split alone, taken for none"
+OTHER_SPLITS = "in a split that is none of train, val and test"
+IN_NO_SPLIT = "images in no split"
 # characters of an item or a detail: twice what two paths have
 LONGEST = 4_000
 # an image that captions or the list of a split name, and that cannot be used

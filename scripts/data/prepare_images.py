@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 from scripts.data.ahead import map_ahead
-from scripts.data.audit import BYTE_IDENTICAL, Findings, Unusable
+from scripts.data.audit import BYTE_IDENTICAL, IN_NO_SPLIT, Findings, Unusable
 from scripts.data.download import read_manifest
 from scripts.data.files import MAX_NAME
 from scripts.data.images import Picture, take_in
@@ -212,7 +212,7 @@ def _note_oddities(kept: list[Kept], findings: Findings) -> None:
         ),
     )
     findings.note("line ends and control characters within a caption, made spaces", findings.spaced)
-    findings.note("images in no split", (one.image for one in kept if one.split == "none"))
+    findings.note(IN_NO_SPLIT, (one.image for one in kept if one.split == "none"))
 
 
 def _folded(name: str) -> str:

@@ -155,8 +155,9 @@ def read_rows(captions: str | Path, splits: str | Path, split: str) -> Rows:
             f"{splits}, {split}",
             "no image",
             "at least one",
-            "name images of it beside the captions, or leave out what needs it: in the config, "
-            "run: {scorers: [cosine]} learns nothing, and leakage among run.studies compares splits"
+            "name images of it beside the captions, or leave out what needs it, as ./run evaluate "
+            "does with a folder or a configuration; in one, run: {scorers: [cosine]} learns "
+            "nothing, and leakage among run.studies compares splits"
             if split != "test"
             else "name images of it beside the captions: it is what is measured",
         )

@@ -3,7 +3,8 @@
 import csv
 import hashlib
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from scripts.data.rows import SPLITS
@@ -46,6 +47,44 @@ def split_images(
     if not learns:
         return {"train": [], "val": [], "test": sorted(official)}
     return {split: sorted(images) for split, images in drawn(official, seed, shares).items()}
+
+
+def meant(images: Mapping[str, int]) -> dict[str, str]:
+    """Splits of a dataset that is searched -> what each stands for, where it has no test.
+
+    Of train and val, val is measured. One of them alone is told from nothing, as hubs call train
+    what was never split: it is none. Where there are images beside that are in no split, nobody
+    knows what is meant.
+
+    Parameters
+    ----------
+    images : in each split of the dataset, "none" for those that are in none of its splits
+    """
+    there = [split for split in SPLITS if images.get(split)]
+    if "test" in there or images.get("none"):
+        return {}
+    return {"val": "test"} if there[1:] else dict.fromkeys(there, "")
+
+
+def check_told(
+    splits: Mapping[str, int], told: Mapping[str, int] | None, max_lost: float, where: str
+) -> None:
+    """``BadInput`` where the config tells other numbers of images in each split than there are.
+
+    What a run leaves out hangs on them. As in ``check_losses``, a few pictures may be unusable.
+    """
+    if told is None:
+        return
+    for split in SPLITS:
+        found, said = splits.get(split, 0), told.get(split, 0)
+        if found > said or said - found > max(1, max_lost * said) or (said and not found):
+            numbers = ", ".join(f"{one} {splits.get(one, 0)}" for one in SPLITS)
+            raise BadInput(
+                where,
+                f"{numbers} images",
+                f"{said} in {split}, as the dataset's entry of the config says: splits",
+                "correct splits there, or take it out: ./run evaluate counts them",
+            )
 
 
 def drawn(images: Iterable[str], seed: int, shares: dict[str, float]) -> dict[str, list[str]]:
@@ -101,11 +140,16 @@ def main(snakemake: Snakemake) -> None:
     shares = dict(snakemake.params.shares)
     check_shares(shares)
     official = read_official(Path(snakemake.input.table))
+    if snakemake.params.searched:
+        stands_for = meant(Counter(official.values()))
+        official = {image: stands_for.get(split, split) for image, split in official.items()}
     learns = snakemake.params.learns
     splits = split_images(official, snakemake.params.seed, shares, learns)
+    sizes = {split: len(images) for split, images in splits.items()}
+    check_told(sizes, snakemake.params.told, snakemake.params.max_lost, snakemake.input.table)
     write_json(snakemake.output.splits, splits)
     of = "official" if any(official.values()) else "drawn" if learns else "no"
-    counts = ", ".join(f"{split} {len(images)}" for split, images in splits.items())
+    counts = ", ".join(f"{split} {size}" for split, size in sizes.items())
     log.info("%s split: %s", of, counts)
 
 

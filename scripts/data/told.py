@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
-from scripts.data.audit import NO_IMAGE, Findings
+from scripts.data.audit import NO_IMAGE, ONE_SPLIT, OTHER_SPLITS, Findings
 from scripts.data.caption_files import usable
 from scripts.data.columns import (
     Columns,
@@ -63,10 +63,11 @@ class Told:
     def add(self, image: str, captions: Iterable[str], where: str, split: object = None) -> None:
         """Take captions of an image, beside those that it has already."""
         self.captions.setdefault(image, []).extend(captions)
-        if split is not None:
+        # an empty cell names none
+        if split is not None and str(split).strip():
             known = split_named(split)
             if known is None:
-                self.pass_over("in a split that is none of train, val and test", f"{split!s:.80}")
+                self.pass_over(OTHER_SPLITS, f"{split!s:.80}")
             before = self.split_of.setdefault(image, known or "none")
             self.parts.setdefault(image, str(split))
             if before != (known or "none"):
@@ -412,7 +413,7 @@ def split_by_names(told: Mapping[str, str], findings: Findings) -> dict[str, str
     A train or val alone is none: there is nothing beside it that it could be told from.
     """
     if len(set(told.values())) == 1 and "test" not in told.values():
-        findings.note("names of one split alone, taken for none", set(told.values()))
+        findings.note(ONE_SPLIT, set(told.values()))
         return None
     return dict(told) or None
 

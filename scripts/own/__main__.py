@@ -20,7 +20,7 @@ import yaml
 from scripts import command
 from scripts.config import ConfigError, defaults
 from scripts.job import BadInput, whole
-from scripts.own.settings import of_folder, of_models, read_own, with_splits
+from scripts.own.settings import dataset_of, of_folder, of_models, read_own, with_splits
 from scripts.protocol import ENOUGH
 
 
@@ -49,14 +49,14 @@ def arguments(words: list[str]) -> argparse.Namespace:
     return say.parse_args(words)
 
 
-def configured(typed: argparse.Namespace, stands: Path, checkout: Path) -> list[str]:
+def configured(typed: argparse.Namespace, stands: Path, works: Path) -> list[str]:
     """The files of the run's configuration, of which one is written to the results.
 
     Parameters
     ----------
     typed : as ``arguments`` gives it
     stands : the folder in which it was typed
-    checkout : the workflow's folder
+    works : the folder of data/ and results/
 
     Raises ``BadInput`` and ``ConfigError``
     """
@@ -70,20 +70,21 @@ def configured(typed: argparse.Namespace, stands: Path, checkout: Path) -> list[
     if path.suffix.lower() in (".yaml", ".yml") and path.is_file():
         own = read_own(path)
         files.append(str(path))
+        run = dataset_of(own, path) | run
         said = own.get("run")
         made: dict[str, Any] = {"run": run, "models": models}
         own = own | {"run": (said if isinstance(said, dict) else {}) | run}
         own["models"] = (own.get("models") or {}) | models
     else:
         default = defaults()["run"]
-        name, entry = of_folder(path, captions, checkout)
+        name, entry = of_folder(path, captions, works)
         first = {key: [default[key][0]] for key in ("models", "prompts")}
         own = made = {
             "run": {"dataset": name, **first, **run},
             "datasets": {name: entry},
             "models": models,
         }
-    more, seen = with_splits(own)
+    more, seen = with_splits(own, works)
     dataset = own["run"].get("dataset") or defaults()["run"]["dataset"]
     if seen and seen.images < ENOUGH and "encode" not in own:
         # to find out what is fast takes longer than these take in what is exact
@@ -92,14 +93,14 @@ def configured(typed: argparse.Namespace, stands: Path, checkout: Path) -> list[
         entries = made.setdefault("datasets", {})
         entries[dataset] = entries.get(dataset, {}) | more["datasets"][dataset]
     made = {key: value for key, value in made.items() if value}
-    target = Path("results") / f"{dataset}.yaml"
+    target = works / "results" / f"{dataset}.yaml"
     if made:
-        with whole(checkout / target) as draft:
+        with whole(target) as draft:
             draft.write_text(yaml.safe_dump(made, sort_keys=False, allow_unicode=True), "utf-8")
         files.append(str(target))
     if seen:
         _say(f"{dataset}: {seen}")
-    _say(f"Settings: {' and '.join(files)}; results: {checkout / 'results' / dataset}")
+    _say(f"Settings: {' and '.join(files)}; results: {works / 'results' / dataset}")
     return files
 
 
@@ -117,8 +118,12 @@ def main(stands: str, *words: str) -> None:
     ends = words.index("--") if "--" in words else len(words)
     typed = arguments(list(words[:ends]))
     rest = list(words[ends + 1 :])
+    other = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    other.add_argument("--directory", "-d", type=Path)
+    directory = other.parse_known_args(rest)[0].directory
+    works = _placed(directory, Path(stands).resolve()) if directory else Path.cwd()
     try:
-        files = configured(typed, Path(stands).resolve(), Path.cwd())
+        files = configured(typed, Path(stands).resolve(), works)
     except (BadInput, ConfigError) as error:
         sys.exit(f"ERROR in {error}")
     cores = [] if any(one.startswith(("--cores", "-c")) for one in rest) else ["--cores", "all"]

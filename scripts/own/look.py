@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.data.audit import Findings
+from scripts.data.audit import ONE_SPLIT, OTHER_SPLITS, Findings
 from scripts.data.download import found_in, sources_of
 from scripts.data.place import Place
 from scripts.data.rows import SPLITS
 from scripts.data.sources import SOURCES
+from scripts.data.split import meant
 from scripts.job import BadInput, is_folder
 
 
@@ -25,7 +26,8 @@ class Looked:
     layout : of ``SOURCES``
     images, captions : how many of which can be used, as far as their names tell
     lost : images and captions that are without their other half
-    splits : images in each split; None where the dataset names none
+    splits : images in each split that the run has; None where the dataset names none
+    said : what is to be told of them
     """
 
     layout: str
@@ -33,6 +35,7 @@ class Looked:
     captions: int
     lost: int
     splits: dict[str, int] | None
+    said: str
 
     def __str__(self) -> str:
         told = [
@@ -41,10 +44,7 @@ class Looked:
         ]
         if self.lost:
             told.append(f"{self.lost:,} of either without the other")
-        if self.splits is None:
-            return ", ".join([*told, "no splits"])
-        there = [split for split in SPLITS if self.splits.get(split)]
-        return ", ".join([*told, f"{'splits' if there[1:] else 'split'} {'/'.join(there)}"])
+        return ", ".join([*told, self.said])
 
 
 def look(entry: Mapping[str, Any]) -> Looked:
@@ -69,17 +69,52 @@ def look(entry: Mapping[str, Any]) -> Looked:
     for record in records:
         images[record.split] += 1
         captions += len(record.captions) * (record.split != "none")
-    # "none" is in no split of a dataset that has some
-    named = {split: images[split] for split in SPLITS if images[split]}
-    used = images.total() - images["none"]
-    if not used:
+    if not images:
         raise BadInput(
             place.root.absolute(),
             f"{SOURCES[layout].called}, and no picture of which it says a caption",
             "pictures and their captions",
             "correct the names in the captions, or put the pictures beside them",
         )
-    return Looked(layout, used, captions, len(findings.aside), named or None)
+    stands_for = meant(images)
+    splits = Counter[str]()
+    for split, count in images.items():
+        splits[stands_for.get(split, split)] += count
+    said = _said(images, stands_for, findings)
+    if not splits["test"] and not splits[""]:
+        lost = [f"{name} ({why})" for name, _, why in findings.lost()[:3]]
+        raise BadInput(
+            place.root.absolute(),
+            "; ".join([f"{SOURCES[layout].called}, {said}, and none in test", *lost]),
+            f"images in test, which is what is measured: {sources[layout].split}",
+            "name images of test there as the files are called, or take all names of splits away: "
+            "without any, all images are test",
+        )
+    named = {split: splits[split] for split in SPLITS if splits[split]}
+    # "none" is in no split of a dataset that has some
+    used = images.total() - images["none"]
+    return Looked(layout, used, captions, len(findings.aside), named or None, said)
+
+
+def _said(images: Mapping[str, int], stands_for: Mapping[str, str], findings: Findings) -> str:
+    """What splits there are, in words, and which images are in none of them."""
+    there = [split for split in SPLITS if images.get(split)]
+    said = f"{'splits' if there[1:] else 'split'} {'/'.join(there)}" if there else "no splits"
+    alone = [name for note in findings.notes if note["note"] == ONE_SPLIT for name in note["items"]]
+    if stands_for.get("val") == "test":
+        said += " (no test: val is measured)"
+    elif stands_for or alone:
+        said = f"no splits (all are called {'/'.join([*stands_for, *alone])})"
+    if images.get("none"):
+        others = [
+            other
+            for note in findings.notes
+            if note["note"] == OTHER_SPLITS
+            for other in note["items"]
+        ]
+        called = f", as in {', '.join(others[:5])}" if others else ""
+        said += f" ({images['none']:,} in none{called})"
+    return said
 
 
 def _count(number: int, what: str) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from scripts.config import checked, defaults, over_defaults
-from scripts.job import BadInput, is_folder
+from scripts.data.names import SUFFIX
+from scripts.data.split import check_told
+from scripts.job import BadInput, is_folder, read_json
 from scripts.own.look import Looked, look
 from scripts.selection import asked_by_name, learns
 
@@ -20,48 +23,98 @@ TAKEN = {"models", "logs", "jobs", "tables", "figures", "train", "val", "test"}
 LONGEST = 60
 
 
-def name_of(path: Path, taken: set[str]) -> str:
-    """A name as the config takes it for what lies at ``path``, and that is not ``taken``.
+def name_of(called: str, own: str, is_taken: Callable[[str], bool]) -> str:
+    """A name as the config takes it for what a person calls otherwise.
 
-    Of letters that no name may have, nothing is left; then the path's own sum makes it another.
+    Parameters
+    ----------
+    called : the name that it has
+    own : what tells it from others of that name, such as its path
+    is_taken : whether a name is that of something else
+
+    Of letters that no name may have, nothing is left, and two such names may be left alike: then,
+    as where it is taken or too long, the sum of ``own`` makes it another.
     """
-    plain = re.sub(r"[^a-z0-9.]+", "-", path.name.lower()).strip("-.")
-    whole = plain if plain == path.name.lower() else ""
-    if whole and whole not in taken and len(whole) <= LONGEST:
-        return whole
-    own = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:6]
+    plain = re.sub(r"[^a-z0-9.]+", "-", called.lower()).strip("-.")
+    if plain and called.isascii() and len(plain) <= LONGEST and not is_taken(plain):
+        return plain
+    own = hashlib.sha256(own.encode("utf-8", "surrogateescape")).hexdigest()[:6]
     return f"{plain[: LONGEST - 7].strip('-.') or 'photos'}-{own}"
 
 
-def of_folder(path: Path, captions: Path | None, checkout: Path) -> tuple[str, dict[str, Any]]:
+def of_folder(path: Path, captions: Path | None, works: Path) -> tuple[str, dict[str, Any]]:
     """Name and entry of the dataset at ``path``.
 
     Parameters
     ----------
     path : a folder, or one file: an archive, or a list of captions among its pictures
     captions : the list that is meant, in the folder or elsewhere
-    checkout : the workflow's folder, where links stand for what does not lie in one folder
+    works : the folder of data/ and results/, where links stand for what does not lie in one folder
 
-    Raises ``BadInput`` where either is not there.
+    What has the name of another dataset that ran here gets one of its own, and so has results of
+    its own. Raises ``BadInput`` where either is not there.
     """
+    is_list = _is_list(path, captions)
+    folder, said = path, {}
+    if is_list:
+        folder, said = path.parent, {"captions": path.name}
+    elif captions is not None and captions.is_relative_to(path):
+        said = {"captions": captions.relative_to(path).as_posix()}
+    elif captions is not None:
+        said = {"captions": captions.name}
+    apart = [path, *filter(None, [captions])] if path.is_file() and not is_list else []
+    if captions is not None and not captions.is_relative_to(path):
+        apart = [path, captions]
+    made_of = {*map(str, apart or [folder]), *said.values()}
+
+    def is_taken(name: str) -> bool:
+        there = _made_of(works / "data" / name)
+        return name in TAKEN or name in defaults()["datasets"] or there not in (set(), made_of)
+
+    name = name_of(re.sub(ARCHIVE, "", folder.name, flags=re.I), "".join(sorted(made_of)), is_taken)
+    if apart:
+        folder = works / "data" / name / "given"
+        _linked(folder, apart)
+    return name, {"source": "folder", "location": str(folder), **said}
+
+
+def _is_list(path: Path, captions: Path | None) -> bool:
+    """Whether the path is a list of captions; ``BadInput`` where either is not what it may be."""
     for there in filter(None, (path, captions)):
-        if not there.exists():
+        if not os.path.exists(there):  # noqa: PTH110, False where it may not be looked at, too
             todo = "correct the path"
             raise BadInput(there, "nothing there", "a folder of pictures and captions", todo)
-    name = name_of(path, TAKEN | set(defaults()["datasets"]))
-    entry: dict[str, Any] = {"source": "folder", "location": str(path)}
-    if path.is_file() and captions is None and not re.search(ARCHIVE, path.name.lower()):
-        entry |= {"location": str(path.parent), "captions": path.name}
-    elif captions is not None and captions.is_relative_to(path):
-        entry |= {"captions": captions.relative_to(path).as_posix()}
-    elif path.is_file() or captions is not None:
-        given = checkout / "data" / name / "given"
-        _linked(given, [one for one in (path, captions) if one])
-        entry |= {"location": str(given)} | ({"captions": captions.name} if captions else {})
-    return name, entry
+    if path.is_file() and SUFFIX.search(path.name):
+        raise BadInput(path, "a picture", "a folder of pictures and captions", "name its folder")
+    is_list = path.is_file() and not re.search(ARCHIVE, path.name.lower())
+    if captions is not None and (is_list or captions.is_dir()):
+        found = "a list of captions" if is_list else "a folder"
+        todo = "name the folder of the pictures first, and behind --captions the list"
+        raise BadInput(path if is_list else captions, found, "PATH --captions FILE", todo)
+    return is_list
 
 
 ARCHIVE = r"\.(zip|tar|tgz|tar\.gz|parquet)$"
+
+
+def _made_of(data: Path) -> set[str]:
+    """What a dataset was made of, and the list of captions that was said; nothing where it is gone.
+
+    Parameters
+    ----------
+    data : the dataset's folder in data/
+    """
+    manifest = data / "raw" / "source.json"
+    if not manifest.is_file():
+        return set()
+    about = read_json(manifest)
+    root = data.parent.parent / about["root"]
+    of_links = root == data / "given" and root.is_dir()
+    places = [link.readlink() for link in root.iterdir()] if of_links else [root]
+    if not all(map(os.path.exists, places)):
+        return set()
+    captions = about["options"].get("captions")
+    return {*map(str, places), *([captions] if isinstance(captions, str) else captions or [])}
 
 
 def _linked(folder: Path, targets: list[Path]) -> None:
@@ -71,6 +124,9 @@ def _linked(folder: Path, targets: list[Path]) -> None:
         if link.is_symlink():
             link.unlink()
     for target in targets:
+        if os.path.lexists(folder / target.name):
+            what = "another name than the pictures have"
+            raise BadInput(target, "two of one name", what, "rename one of them")
         (folder / target.name).symlink_to(target)
 
 
@@ -87,8 +143,9 @@ def of_models(said: list[str], stands: Path) -> tuple[list[str], dict[str, Any]]
         if one in known:
             names.append(one)
         elif is_folder(path):
-            name = name_of(path.resolve(), set(known) | TAKEN | set(entries))
-            entries[name] = {"source": "local", "path": str(path.resolve())}
+            path = path.resolve()
+            name = name_of(path.name, str(path), {*known, *TAKEN, *entries}.__contains__)
+            entries[name] = {"source": "local", "path": str(path)}
             names.append(name)
         else:
             raise BadInput(
@@ -101,12 +158,13 @@ def of_models(said: list[str], stands: Path) -> tuple[list[str], dict[str, Any]]
     return list(dict.fromkeys(names)), entries
 
 
-def with_splits(own: dict[str, Any]) -> tuple[dict[str, Any], Looked | None]:
+def with_splits(own: dict[str, Any], works: Path) -> tuple[dict[str, Any], Looked | None]:
     """What a person's configuration leaves open, looked up where the dataset is a folder there.
 
     Parameters
     ----------
     own : what differs from config.yaml, one's own or that of this command
+    works : the folder at which a relative location begins
 
     Returns
     -------
@@ -117,11 +175,14 @@ def with_splits(own: dict[str, Any]) -> tuple[dict[str, Any], Looked | None]:
     entry = config["datasets"][name]
     if entry["source"] != "folder":
         return {}, None
-    seen = look(entry)
+    seen = look(entry | {"location": works / entry["location"]})
     splits = seen.splits
     if splits is None and not _learns_by_name(config, own):
         splits = {"test": seen.images}
-    if entry.get("splits") or splits is None:
+    told = entry.get("splits")
+    if told and splits is not None:
+        check_told(splits, told, config["prepare"]["max_lost"], entry["location"])
+    if told or splits is None:
         return {}, seen
     return {"datasets": {name: {"splits": splits}}}, seen
 
@@ -132,6 +193,21 @@ def _learns_by_name(config: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
     named = {key: config["run"][key] if key in asked else [] for key in ("scorers", "studies")}
     run = config["run"] | named
     return learns(run["dataset"], {**config, "run": run}, run["models"])
+
+
+def dataset_of(own: Mapping[str, Any], path: Path) -> dict[str, str]:
+    """The dataset to run where a person's configuration does not say it, but has just one.
+
+    ``BadInput`` where it has several: that of config.yaml is none of them.
+    """
+    run, datasets = own.get("run"), own.get("datasets")
+    if (isinstance(run, dict) and "dataset" in run) or not isinstance(datasets, dict):
+        return {}
+    first, *others = datasets or [""]
+    if others:
+        todo = f"say which, as run: {{dataset: {first}}}"
+        raise BadInput(path, f"the datasets {', '.join(map(str, datasets))}", "one to run", todo)
+    return {"dataset": first} if first else {}
 
 
 def read_own(path: Path) -> dict[str, Any]:

@@ -4,13 +4,14 @@ A warning is a kind, its numbers, and the file that they come from. It has no wo
 each kind stands in ``scripts/words/warnings.<language>.yaml``, and ``warned.py`` says it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.data.audit import BYTE_IDENTICAL
+from scripts.data.audit import BYTE_IDENTICAL, IN_NO_SPLIT, ONE_SPLIT, OTHER_SPLITS
 from scripts.data.rows import read_splits
-from scripts.data.split import read_official
+from scripts.data.split import meant, read_official
 from scripts.evaluate.pairs import SIGNIFICANT
 from scripts.evaluate.runs import chance, right_answers
 from scripts.job import log, read_json, write_json
@@ -147,18 +148,27 @@ def of_precision_study(rows: Rows) -> Warned:
     ]
 
 
-def of_audit(audit: Mapping[str, Any]) -> Warned:
-    """Images that are there more than once.
+def of_audit(audit: Mapping[str, Any], official: bool = False) -> Warned:
+    """Images that are there more than once, and in no split of a dataset that has some.
 
     Parameters
     ----------
     audit : the contents of audit.json
+    official : whether the split is that of the dataset's authors, who left out what they wanted
     """
-    return [
-        {"kind": "duplicates", "numbers": {"groups": note["count"], "example": note["items"][0]}}
-        for note in audit["notes"]
-        if note["note"] == BYTE_IDENTICAL
-    ]
+    notes = {note["note"]: note for note in audit["notes"]}
+    found: Warned = []
+    if twins := notes.get(BYTE_IDENTICAL):
+        numbers = {"groups": twins["count"], "example": twins["items"][0]}
+        found.append({"kind": "duplicates", "numbers": numbers})
+    if (alone := notes.get(IN_NO_SPLIT)) and not official:
+        numbers = {"images": alone["count"], "example": alone["items"][0]}
+        others = notes.get(OTHER_SPLITS, {"items": []})["items"]
+        kind = "in_other_split" if others else "in_no_split"
+        found.append({"kind": kind, "numbers": numbers | ({"names": others} if others else {})})
+    if one := notes.get(ONE_SPLIT):
+        found.append({"kind": "one_split", "numbers": {"split": one["items"][0]}})
+    return found
 
 
 def of_source(source: Mapping[str, Any]) -> Warned:
@@ -195,13 +205,21 @@ def of_split(official: Mapping[str, str], splits: Mapping[str, Sequence[str]]) -
     official : image -> its split in the dataset, "" where that has none
     splits : the contents of splits.json
     """
-    if any(official.values()):
-        return []
+    stands_for = meant(Counter(official.values()))
+    found = [
+        {"kind": "one_split", "numbers": {"split": split}}
+        if other != "test"
+        else {"kind": "val_measured", "numbers": {"images": len(splits["test"])}}
+        for split, other in stands_for.items()
+    ]
+    if any(stands_for.get(split, split) for split in official.values()):
+        return found
     numbers: dict[str, Any] = {split: len(images) for split, images in splits.items()}
     if numbers["test"] == sum(numbers.values()):
-        return [{"kind": "all_test", "numbers": {"test": numbers["test"]}}]
+        return [*found, {"kind": "all_test", "numbers": {"test": numbers["test"]}}]
     kind = "split_drawn" if numbers["test"] >= ENOUGH else "split_halved"
-    return [{"kind": kind, "numbers": numbers | {"enough": ENOUGH, "wanted": HALF_WIDTH}}]
+    drawn = {"kind": kind, "numbers": numbers | {"enough": ENOUGH, "wanted": HALF_WIDTH}}
+    return [*found, drawn]
 
 
 def of_left_out(left_out: Mapping[str, Mapping[str, Sequence[str]]]) -> Warned:
@@ -229,6 +247,7 @@ def warnings_of(files: Any, left_out: Mapping[str, Mapping[str, Sequence[str]]])
     left_out : ``run.left_out`` of the config
     """
     metrics, pairs = read_table(files.metrics), read_table(files.pairs)
+    source = read_json(files.source)
     cut = [
         {**one, "from": path}
         for path in files.texts
@@ -248,8 +267,8 @@ def warnings_of(files: Any, left_out: Mapping[str, Mapping[str, Sequence[str]]])
         *worst(cut),
         *precisions,
         *_from(study, of_precision_study(read_table(study))),
-        *_from(files.audit, of_audit(read_json(files.audit))),
-        *_from(files.source, of_source(read_json(files.source))),
+        *_from(files.audit, of_audit(read_json(files.audit), bool(source.get("official_split")))),
+        *_from(files.source, of_source(source)),
         *_from(files.splits, of_split(read_official(Path(files.table)), read_splits(files.splits))),
         *_from("config.yaml", of_left_out(left_out)),
     ]

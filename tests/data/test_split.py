@@ -4,7 +4,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from scripts.data.split import FEWEST, check_shares, main, place, split_images
+from scripts.data.split import (
+    FEWEST,
+    check_shares,
+    check_told,
+    main,
+    meant,
+    place,
+    split_images,
+)
 from scripts.job import BadInput, read_json
 from scripts.protocol import ENOUGH
 
@@ -107,21 +115,93 @@ def test_shares_that_are_not_together_one_are_told():
         check_shares({"train": 0.8, "val": 0.2, "test": 0.1})
 
 
-def test_the_rule_reads_images_csv_and_writes_splits_json(tmp_path):
+@pytest.mark.parametrize(
+    ("images", "stands_for"),
+    [
+        ({"train": 9, "val": 3}, {"val": "test"}),
+        ({"val": 3}, {"val": ""}),
+        ({"train": 9}, {"train": ""}),
+        # nobody knows which of them are meant
+        ({"train": 9, "none": 3}, {}),
+        ({"val": 9, "none": 3}, {}),
+        ({"val": 9, "test": 1}, {}),
+        ({"": 9}, {}),
+        ({"none": 9}, {}),
+    ],
+)
+def test_without_test_val_is_measured_and_a_split_alone_is_none(images, stands_for):
+    assert meant(images) == stands_for
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ({"train": 80, "val": 10, "test": 10}, {"test": 40}),
+        ({"test": 100}, {"train": 100, "test": 100}),
+        ({"test": 100}, {"test": 40}),
+        ({"test": 100}, {"test": 385}),
+        ({"val": 0, "test": 9}, {"val": 1, "test": 9}),
+    ],
+)
+def test_numbers_that_the_config_tells_and_that_are_not_so_are_told(found, told):
+    with pytest.raises(BadInput, match="as the dataset's entry of the config says: splits"):
+        check_told(found, told, 0.01, "images.csv")
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ({"test": 40}, None),
+        ({"train": 0, "test": 40}, {"test": 40, "val": 0}),
+        # pictures that cannot be decoded, as many as may be lost
+        ({"test": 39}, {"test": 40}),
+        ({"test": 990}, {"test": 1000}),
+    ],
+)
+def test_numbers_that_are_so_but_for_a_few_lost_pictures_are_taken(found, told):
+    check_told(found, told, 0.01, "images.csv")
+
+
+@pytest.mark.parametrize(
+    ("searched", "splits"),
+    [
+        (True, {"train": ["a"], "val": [], "test": ["b"]}),
+        # a model that is trained on it needs its val
+        (False, {"train": ["a"], "val": ["b"], "test": []}),
+    ],
+)
+def test_of_a_dataset_that_is_searched_alone_val_is_measured_where_there_is_no_test(
+    tmp_path, searched, splits
+):
+    assert ruled(tmp_path, ["a,1,1,1,0,train", "b,1,1,1,0,val"], searched=searched) == splits
+
+
+def test_the_rule_holds_what_the_config_tells_against_what_is_there(tmp_path):
+    with pytest.raises(BadInput, match=r"images\.csv\n  found:    train 0, val 0, test 1 images"):
+        ruled(tmp_path, ["a,1,1,1,0,test"], told={"test": 2, "val": 1})
+
+
+def ruled(tmp_path, rows, **params):
+    """What the rule makes of these rows of images.csv."""
     table = tmp_path / "images.csv"
+    table.write_text("\n".join(["image,width,height,bytes,sha256,split", *rows]), "utf-8")
+    usual = {"seed": 0, "shares": SHARES, "learns": True, "searched": True, "told": None}
+    main(
+        SimpleNamespace(
+            input=SimpleNamespace(table=str(table)),
+            output=SimpleNamespace(splits=str(tmp_path / "splits.json")),
+            params=SimpleNamespace(**usual | {"max_lost": 0.01} | params),
+        )
+    )
+    return read_json(tmp_path / "splits.json")
+
+
+def test_the_rule_reads_images_csv_and_writes_splits_json(tmp_path):
     rows = [
         '"a, b.jpg",1,1,1,0,train',
         "图.jpg,1,1,1,0,val",
         "c.jpg,1,1,1,0,test",
         "d.jpg,1,1,1,0,none",
     ]
-    table.write_text("\n".join(["image,width,height,bytes,sha256,split", *rows]), "utf-8")
-    main(
-        SimpleNamespace(
-            input=SimpleNamespace(table=str(table)),
-            output=SimpleNamespace(splits=str(tmp_path / "splits.json")),
-            params=SimpleNamespace(seed=0, shares=SHARES, learns=True),
-        )
-    )
     expected = {"train": ["a, b.jpg"], "val": ["图.jpg"], "test": ["c.jpg"]}
-    assert read_json(tmp_path / "splits.json") == expected
+    assert ruled(tmp_path, rows) == expected

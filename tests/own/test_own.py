@@ -13,6 +13,7 @@ from PIL import Image
 
 from scripts import command
 from scripts.config import checked, over_defaults
+from scripts.job import BadInput
 from scripts.own.__main__ import arguments, configured, main
 from scripts.own.look import look
 from scripts.own.settings import name_of
@@ -60,7 +61,8 @@ def test_splits_and_what_is_lost_are_told_in_it(tmp_path):
     seen = look({"source": "folder", "location": str(folder)})
     assert seen.splits == {"val": 1, "test": 2}
     assert str(seen) == (
-        "captions in JSON, 3 images, 3 captions, 5 of either without the other, splits val/test"
+        "captions in JSON, 3 images, 3 captions, 5 of either without the other, "
+        "splits val/test (1 in none)"
     )
 
 
@@ -70,7 +72,7 @@ def test_without_splits_all_images_are_test_and_the_first_model_and_prompt_are_t
     assert made["run"] == {"dataset": "p", "models": ["clip-vit-b32"], "prompts": ["plain"]}
     entry = {"source": "folder", "location": str(tmp_path / "p"), "splits": {"test": 5}}
     assert made["datasets"] == {"p": entry}
-    assert files == ["results/p.yaml"]
+    assert files == [str(tmp_path / "checkout/results/p.yaml")]
     assert made["encode"] == {"precision": "float32"}
     checked(over_defaults(made))
 
@@ -90,17 +92,17 @@ def test_a_path_is_one_from_where_one_stands_with_a_home_blanks_and_chinese(tmp_
 @pytest.mark.parametrize(
     ("name", "called"),
     [
-        ("holidays", "holidays"), ("Holidays 2024", "holidays-2024-"), ("图片", "photos-"),
+        ("holidays", "holidays"), ("Holidays_2024 ", "holidays-2024"), ("图片", "photos-"),
         ("coco", "coco-"), ("tables", "tables-"), ("x" * 90, "x" * 53 + "-"),
     ],
 )  # fmt: skip
 def test_a_dataset_is_named_after_its_folder_and_after_no_other(name, called):
-    taken = {"coco", "tables"}
-    found = name_of(Path("/a") / name, taken)
+    taken = {"coco", "tables"}.__contains__
+    found = name_of(name, f"/a/{name}", taken)
     assert found.startswith(called) and (found == called) == (not called.endswith("-"))
-    assert found == name_of(Path("/a") / name, taken)
+    assert found == name_of(name, f"/a/{name}", taken)
     if found != called:
-        assert found != name_of(Path("/b") / name, taken)
+        assert found != name_of(name, f"/b/{name}", taken)
     names = {"run": {"dataset": found}, "datasets": {found: {"source": "folder", "location": "x"}}}
     checked(over_defaults(names))
 
@@ -110,7 +112,7 @@ def test_models_are_names_or_folders(tmp_path):
     (tmp_path / "My model").mkdir()
     made, _ = run_of(tmp_path, "p", "--model", "clip-vit-b16", "My model", "--prompt", "photo")
     first, second = made["run"]["models"]
-    assert first == "clip-vit-b16" and second.startswith("my-model-")
+    assert first == "clip-vit-b16" and second == "my-model"
     assert made["models"] == {second: {"source": "local", "path": str(tmp_path / "My model")}}
     assert made["run"]["prompts"] == ["photo"]
 
@@ -151,7 +153,7 @@ def test_a_configuration_of_ones_own_is_completed_by_what_its_folder_shows(tmp_p
     }
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(own))
     files = run_of(tmp_path, "my.yaml", "--prompt", "photo")[1]
-    assert files == [str(tmp_path / "my.yaml"), "results/p.yaml"]
+    assert files == [str(tmp_path / "my.yaml"), str(tmp_path / "checkout/results/p.yaml")]
     assert yaml.safe_load((tmp_path / "checkout" / "results" / "p.yaml").read_text()) == {
         "run": {"prompts": ["photo"]},
         "datasets": {"p": {"splits": {"test": 4}}},
@@ -164,6 +166,62 @@ def test_a_configuration_of_ones_own_is_completed_by_what_its_folder_shows(tmp_p
     assert run_of(tmp_path, "my.yaml")[1] == [str(tmp_path / "my.yaml")]
 
 
+def test_another_folder_of_the_same_name_has_a_name_and_results_of_its_own(tmp_path):
+    folders = [photos(tmp_path / one / "My photos") for one in ("a", "b")]
+    names = []
+    for folder in (*folders, folders[0]):
+        made, _ = run_of(tmp_path, str(folder))
+        ((name, entry),) = made["datasets"].items()
+        names.append(name)
+        # as a run leaves it
+        source = tmp_path / "checkout/data" / name / "raw/source.json"
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_text(json.dumps({"root": entry["location"], "options": {}}))
+    assert names[0] == names[2] == "my-photos" and names[1].startswith("my-photos-")
+    # a list of captions that is said makes another dataset of it
+    made, _ = run_of(tmp_path, str(folders[0] / "captions.json"))
+    assert [*made["datasets"]] != ["my-photos"]
+    # what was there has moved
+    folders[0].rename(tmp_path / "c")
+    assert [*run_of(tmp_path, str(tmp_path / "b/My photos"))[0]["datasets"]] == ["my-photos"]
+
+
+def test_archives_of_one_name_are_told_apart_by_where_they_are(tmp_path):
+    names = []
+    for one in ("a", "b"):
+        folder = photos(tmp_path / one / "p")
+        with tarfile.open(tmp_path / one / "photos.tar.gz", "w:gz") as tar:
+            tar.add(folder, "photos")
+        made, _ = run_of(tmp_path, f"{one}/photos.tar.gz")
+        ((name, entry),) = made["datasets"].items()
+        names.append(name)
+        source = tmp_path / "checkout/data" / name / "raw/source.json"
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_text(json.dumps({"root": entry["location"], "options": {}}))
+    assert names[0] == "photos" and names[1].startswith("photos-")
+
+
+def test_of_a_configuration_without_run_its_one_dataset_is_meant(tmp_path):
+    photos(tmp_path / "checkout" / "p")
+    entries = {"mine": {"source": "folder", "location": "p"}}
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump({"datasets": entries}))
+    made, _ = run_of(tmp_path, "my.yaml")
+    assert made["run"] == {"dataset": "mine"}
+    assert made["datasets"]["mine"]["splits"] == {"test": 4}
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump({"datasets": entries | {"b": {}}}))
+    with pytest.raises(BadInput, match="the datasets b, mine"):
+        run_of(tmp_path, "my.yaml")
+
+
+def test_numbers_of_splits_that_a_configuration_tells_must_be_so(tmp_path):
+    folder = photos(tmp_path / "p")
+    entry = {"source": "folder", "location": str(folder), "splits": {"test": 40}}
+    own = {"run": {"dataset": "p"}, "datasets": {"p": entry}}
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(own))
+    with pytest.raises(BadInput, match="40 in test"):
+        run_of(tmp_path, "my.yaml")
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -171,6 +229,9 @@ def test_a_configuration_of_ones_own_is_completed_by_what_its_folder_shows(tmp_p
         (["empty"], "an empty folder"),
         (["p", "--model", "clip-b32"], "--model clip-b32\n  found:    neither a model"),
         (["p", "--captions", "none.csv"], "none.csv\n  found:    nothing there"),
+        (["p", "--captions", "empty"], "empty\n  found:    a folder"),
+        (["p/captions.json", "--captions", "p/captions.json"], "found:    a list of captions"),
+        (["p/images/0.jpg"], "0.jpg\n  found:    a picture"),
         (["bad.yaml"], "a list\n"),
         (["p", "--prompt", "foto"], "run: 'foto' is not among the prompts"),
     ],
@@ -193,9 +254,12 @@ def test_snakemake_is_asked_for_all_cores_with_the_options_behind_two_hyphens(
     asked: list[str] = []
     monkeypatch.setattr(command, "main", lambda *words: asked.extend(words))
     main(str(tmp_path), "p", "--dry-run", "--", "--verbose", "figures")
-    configs = ["--configfile", "results/p.yaml"]
+    configs = ["--configfile", str(tmp_path / "results/p.yaml")]
     dry = ["--dry-run", "--quiet", "rules"]
     assert asked == [str(tmp_path), "--cores", "all", *dry, "--verbose", "figures", *configs]
     asked.clear()
     main(str(tmp_path), "p", "--", "--cores", "3")
     assert asked == [str(tmp_path), "--cores", "3", *configs]
+    asked.clear()
+    main(str(tmp_path), "p", "--", "--directory", "there")
+    assert asked[-3:] == ["there", "--configfile", str(tmp_path / "there/results/p.yaml")]

@@ -168,6 +168,33 @@ def test_a_split_that_nobody_named_is_told_and_why_it_is_so():
     assert "all 2 images are test" in sentences([whole], "en")[0]
 
 
+def test_what_a_split_stands_for_is_told():
+    splits = {"train": ["a"], "val": [], "test": ["b"]}
+    (found,) = warn.of_split({"a": "train", "b": "val"}, splits)
+    assert "val is what is measured, and called test here (1 images)" in sentences([found], "en")[0]
+    assert "没有 test" in sentences([found], "zh")[0]
+    whole = {"train": [], "val": [], "test": ["a", "b"]}
+    found = warn.of_split({"a": "val", "b": "val"}, whole)
+    assert kinds(found) == ["one_split", "all_test"]
+    assert "all its images val" in sentences(found, "en")[0]
+
+
+def test_images_in_no_split_are_told_but_those_that_the_authors_left_out():
+    notes = [{"note": "images in no split", "count": 3, "items": ["a.jpg", "b.jpg"]}]
+    (found,) = warn.of_audit({"notes": notes})
+    assert "not used (3), such as a.jpg." in sentences([found], "en")[0]
+    assert warn.of_audit({"notes": notes}, official=True) == []
+    other = "in a split that is none of train, val and test"
+    notes.append({"note": other, "count": 1, "items": ["holdout (15)"]})
+    (found,) = warn.of_audit({"notes": notes})
+    assert "it is called: holdout (15)." in sentences([found], "en")[0]
+
+
+def test_names_of_one_split_alone_are_told():
+    note = {"note": "names of one split alone, taken for none", "count": 1, "items": ["train"]}
+    assert kinds(warn.of_audit({"notes": [note]})) == ["one_split"]
+
+
 def test_what_was_left_out_is_named_with_why():
     left_out = {"split": {"scorers": ["nnn"], "studies": ["leakage"]}, "images": {"studies": ["x"]}}
     found = warn.of_left_out(left_out)
@@ -206,7 +233,7 @@ def test_every_kind_has_a_sentence_in_each_language_and_no_other_is_there():
     source = Path(warn.__file__).read_text("utf-8")
     words = read_words("warnings", "en").keys() - {"title", "counted", "comma"}
     made = {kind for kind in words if f'"{kind}"' in source or kind.startswith(PUT_TOGETHER)}
-    assert made == words and len(words) == 16
+    assert made == words and len(words) == 20
 
 
 def test_numbers_read_as_in_the_report(run_, tmp_path):
