@@ -79,6 +79,8 @@ def leave_out(config: dict[str, Any], asked: Collection[str]) -> None:
         missing = _missing(needs.get("splits", ()), known)
         if why := "split" if missing else _tells_nothing(needs, known, config):
             take_out("studies", name, why, missing)
+    if "indexes" in left_out.get("images", {}).get("studies", ()) and "indexes" not in asked:
+        run["indexes"] = []  # comparing so few with each other takes no time
     if problems:
         raise ConfigError(problems)
 

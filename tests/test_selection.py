@@ -44,7 +44,10 @@ def test_of_few_images_no_groups_are_studied():
         "precision",
     }
     assert "nnn" in run["scorers"] and "leakage" in run["studies"]
-    assert "images" not in left({"train": 100, "val": 20, "test": 385})["left_out"]
+    assert run["indexes"] == []
+    assert left({"test": 40}, indexes=["flat"])["indexes"] == ["flat"]
+    enough = left({"train": 100, "val": 20, "test": 385})
+    assert "images" not in enough["left_out"] and len(enough["indexes"]) == 3
 
 
 def test_what_is_not_known_ahead_leaves_nothing_out_for_it():
