@@ -85,6 +85,7 @@ rule split:
         code=fingerprint("scripts/data/split.py"),
         learns=has_to_learn,
         searched=is_searched_alone,
+        whole=lambda wildcards: not is_own(wildcards.dataset),
         told=lookup("datasets/{dataset}/splits", within=config, default=None),
     script:
         "../scripts/data/split.py"

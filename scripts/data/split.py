@@ -146,6 +146,13 @@ def main(snakemake: Snakemake) -> None:
     learns = snakemake.params.learns
     splits = split_images(official, snakemake.params.seed, shares, learns)
     sizes = {split: len(images) for split, images in splits.items()}
+    if snakemake.params.whole and not all(sizes.values()):
+        raise BadInput(
+            snakemake.input.table,
+            ", ".join(f"{split} {size}" for split, size in sizes.items()),
+            "images in each, which this dataset has",
+            "get the lists or files of the split again: one of them is empty",
+        )
     check_told(sizes, snakemake.params.told, snakemake.params.max_lost, snakemake.input.table)
     write_json(snakemake.output.splits, splits)
     of = "official" if any(official.values()) else "drawn" if learns else "no"

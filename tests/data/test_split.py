@@ -185,7 +185,14 @@ def ruled(tmp_path, rows, **params):
     """What the rule makes of these rows of images.csv."""
     table = tmp_path / "images.csv"
     table.write_text("\n".join(["image,width,height,bytes,sha256,split", *rows]), "utf-8")
-    usual = {"seed": 0, "shares": SHARES, "learns": True, "searched": True, "told": None}
+    usual = {
+        "seed": 0,
+        "shares": SHARES,
+        "learns": True,
+        "searched": True,
+        "whole": False,
+        "told": None,
+    }
     main(
         SimpleNamespace(
             input=SimpleNamespace(table=str(table)),
@@ -205,3 +212,9 @@ def test_the_rule_reads_images_csv_and_writes_splits_json(tmp_path):
     ]
     expected = {"train": ["a, b.jpg"], "val": ["图.jpg"], "test": ["c.jpg"]}
     assert ruled(tmp_path, rows) == expected
+
+
+def test_a_dataset_that_has_all_three_splits_lost_a_list_where_one_is_empty(tmp_path):
+    with pytest.raises(BadInput, match="val 0, test 1") as told:
+        ruled(tmp_path, ["a,1,1,1,0,train", "b,1,1,1,0,test"], whole=True)
+    assert "images.csv" in str(told.value) and "again" in str(told.value)

@@ -34,6 +34,15 @@ COLOURS = {
     "pink": (255, 160, 200), "brown": (120, 60, 20), "white": (255, 255, 255), "black": (0, 0, 0),
 }  # fmt: skip
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
+SPLIT = {
+    "seed": 0,
+    "shares": SHARES,
+    "learns": True,
+    "searched": False,
+    "whole": True,
+    "told": None,
+    "max_lost": 0.05,
+}
 # three that are right, so that each split has an image whatever becomes of the bad one
 GOOD = {"good 1.png": "red", "good 2.png": "green", "good 3.png": "blue"}
 SPLITS = dict(zip(("train", "val", "test"), ([name] for name in GOOD), strict=True))
@@ -190,7 +199,7 @@ class Steps:
                 prepare_images.main, manifest, made,
                 max_lost=0.9, max_pixels=100_000_000, max_aspect=50,
             )
-            or self.step(split.main, {"table": made["table"]}, splits, seed=0, shares=SHARES)
+            or self.step(split.main, {"table": made["table"]}, splits, **SPLIT)
             or self.step(
                 judgments.main, manifest | splits | {"captions": made["captions"]},
                 {"judgments": str(data / "judgments.csv")}, entry=entry,

@@ -272,7 +272,7 @@ OTHERS = [
                 }
             )
         },
-        "at least one image in",
+        "1 images, in no split",
     ),
 ]
 
