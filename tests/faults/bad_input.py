@@ -39,7 +39,6 @@ SPLIT = {
     "shares": SHARES,
     "learns": True,
     "searched": False,
-    "whole": True,
     "told": None,
     "max_lost": 0.05,
 }
@@ -199,7 +198,10 @@ class Steps:
                 prepare_images.main, manifest, made,
                 max_lost=0.9, max_pixels=100_000_000, max_aspect=50,
             )
-            or self.step(split.main, {"table": made["table"]}, splits, **SPLIT)
+            or self.step(
+                split.main, {"table": made["table"]}, splits,
+                **SPLIT, whole=entry["source"] == "flickr8k",
+            )
             or self.step(
                 judgments.main, manifest | splits | {"captions": made["captions"]},
                 {"judgments": str(data / "judgments.csv")}, entry=entry,

@@ -128,9 +128,8 @@ SPLIT_FILES = [
     Case("null for a split", OWN.replace(b'["good 2.png"]', b"null"), "a list of file names"),
     Case("numbers for names", b'{"train": [1], "val": [2], "test": [3]}', "a list of file names"),
     Case("splits in a split", b'{"train": {"test": []}}', "a list of file names"),
-    Case("no split", b"{}", "train 0, val 0, test 0"),
-    Case("no image", b'{"train": [], "val": [], "test": []}', "train 0, val 0, test 0"),
-    Case("an empty split", OWN.replace(b'"good 2.png"', b""), "val 0"),
+    Case("no split", b"{}", "none of 3 images in train, val or test"),
+    Case("no image", b'{"train": [], "val": [], "test": []}', "none of 3 images in train"),
     Case(
         "names of no image", OWN.replace(b"good 3", b"gone"), "1 of 1 images of test.*gone.png: m"
     ),
