@@ -144,8 +144,11 @@ def _laid_out(table: pd.DataFrame) -> _Layout:
         y += pitch
     many_scorers = table.scorer.nunique() > 1
     names = {key: drawable(f"{key[1]} · {key[2]}" if many_scorers else key[1]) for key in heights}
-    widths = (width_of(name, SMALL + 0.5) + 0.22 for name in names.values())
-    left = min(max([0.9, *widths]), 2.3)
+    widths = [
+        *(width_of(name, SMALL + 0.5) for name in names.values()),
+        *(width_of(drawable(model), SMALL + 0.5, "bold") for model in heads),
+    ]
+    left = min(max(0.9, max(widths) + 0.22), 2.3)
     panel = (WIDTH - left - GAP - 0.2) / 2
     return _Layout(heights, names, heads, y - pitch + 0.26, left, panel, labelled)
 
@@ -204,7 +207,7 @@ def _draw_names(axes: Any, at: _Layout, limit: float) -> None:
         )
     for model, line in at.heads.items():
         axes.annotate(
-            drawable(model),
+            wrap(model, at.left - 0.16, SMALL + 0.5, 1, "bold")[0],
             ((0.1 - at.left) * limit / at.panel, line),
             va="center",
             size=SMALL + 0.5,

@@ -104,6 +104,17 @@ def test_recall_is_readable_for_very_bad_and_very_good_runs(scale):
     assert_readable(plot_recall(metrics(1, 2, 1, scale), "en", {}))
 
 
+@pytest.mark.parametrize("name", ["flickr8k-dual-mobilenetv2", "m" * 60])
+def test_the_name_of_a_model_does_not_reach_into_the_numbers(name):
+    figure = plot_recall(metrics(1, 1, 1).assign(model=name), "en", {})
+    FigureCanvasAgg(figure).draw()
+    panel = min(axes.get_window_extent().x0 for axes in figure.axes)
+    heads = [text for text in figure.findobj(Text) if text.get_weight() == "bold"]
+    (head,) = [text for text in heads if text.get_text()[:5] == name[:5]]
+    assert head.get_window_extent().x1 <= panel
+    assert head.get_text() == name or head.get_text().endswith("…")
+
+
 def test_the_recall_table_holds_chance():
     table = with_chance(metrics(1, 1, 1)).set_index("direction")
     assert table.loc["text_to_image", "chance@10"] == pytest.approx(0.01)
