@@ -38,7 +38,7 @@ def test_the_notebook_makes_the_demo_and_shows_its_picture_its_report_and_that_a
     notebook.cells = cells
     NotebookClient(notebook, resources={"metadata": {"path": set_up}}, timeout=300).execute()
     run, picture, page, verified = (c.outputs for c in notebook.cells if c.cell_type == "code")
-    assert "The report: results/scenes/report.en.html" in told(run)
+    assert "Report     results/scenes/report.en.html" in told(run)
     drawn = set_up / RUN / "figures/gallery.clip-tiny.text_to_image.en.png"
     assert base64.b64decode(picture[0].data["image/png"]) == drawn.read_bytes()
     report = (set_up / RUN / "report.en.html").read_text("utf-8")
