@@ -41,6 +41,9 @@ class ColourEncoder:
     def preprocess(self, image):
         return np.asarray(image.convert("RGB"), dtype=np.float32).transpose(2, 0, 1) / 255
 
+    def batch_of_images(self, images):
+        return torch.from_numpy(np.stack(images))
+
     def lengths(self, texts):
         return [len(text.split()) for text in texts]
 

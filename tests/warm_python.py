@@ -100,9 +100,9 @@ def _serve(program: Path, kind: str) -> None:
 def _import(program: Path, kind: str) -> None:
     if kind == "torch":
         sys.path[0] = str(Path(__file__).resolve().parent.parent)
-        from scripts.models import encoders
+        from scripts.models.backends.transformers import import_libraries
 
-        encoders.import_libraries()
+        import_libraries()
         import transformers
 
         transformers.CLIPModel  # noqa: B018, imported when it is first asked for

@@ -3,6 +3,7 @@
 import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,9 +45,8 @@ def encode_images(
     BadInput
         naming the file that is missing, unreadable or not the one that was prepared
     """
-    import torch
 
-    def pixels_of(image: tuple[Path, str]) -> np.ndarray:
+    def pixels_of(image: tuple[Path, str]) -> Any:
         return encoder.bytes_of(read_image(*image))
 
     if encoder.device.type == "cpu":
@@ -59,7 +59,7 @@ def encode_images(
         images = zip(paths, sha256, strict=True)
         ahead = map_ahead(pool, pixels_of, images, window=2 * batch_size + workers)
         watched = progress(ahead, "images", total=len(paths), unit="images")
-        pixels = (torch.from_numpy(np.stack(batch)) for batch in batches(watched, batch_size))
+        pixels = map(encoder.batch_of_images, batches(watched, batch_size))
         for rows in encoded(encoder, "images", pixels):
             features[done : done + len(rows)] = rows
             done += len(rows)

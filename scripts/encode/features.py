@@ -15,7 +15,8 @@ from scripts.data.ahead import map_ahead
 from scripts.data.rows import Rows, read_rows
 from scripts.encode.gpu import PROBE, encoded_on_gpu, measured_batch
 from scripts.job import BadInput, digest_of_file, log, read_json, whole, write_json
-from scripts.models.encoders import PRECISIONS, Encoder, import_libraries, load_encoder
+from scripts.models.backends import backend_of
+from scripts.models.encoders import PRECISIONS, Encoder, load_encoder
 from scripts.models.folder import verify_model
 
 Side = Literal["images", "texts"]
@@ -41,7 +42,7 @@ def open_encoders(
     """
     with ThreadPoolExecutor(1) as pool:
         verified = pool.submit(verify_model, provenance)
-        import_libraries()
+        backend_of(provenance.parent).import_libraries()
         verified.result()
     import torch
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from scripts.job import REFUSED_BY_THE_DISK, BadInput, digest_of_file, is_folder, log, read_json
 from scripts.jobs import Snakemake, run
+from scripts.models.backends import read_facts
 from scripts.models.folder import (
     check_apart,
     check_not_linked,
@@ -29,7 +30,7 @@ from scripts.models.hubs import (
 from scripts.models.listing import EXPECTED, INDEX, NEEDED, SINGLE, Choice, named_by_config
 from scripts.models.pickles import convert_pickle
 from scripts.models.probe import probe
-from scripts.models.weights import read_facts, weight_files
+from scripts.models.weights import weight_files
 
 PREFIX_OF_A_PICKLE = (
     "load the model where it was made, without the object that put the prefix there, and save it "

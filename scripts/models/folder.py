@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts.job import BadInput, check_run, digest_of_file, is_folder, read_json, write_json
+from scripts.models.backends import read_facts
 from scripts.models.listing import NEEDED
-from scripts.models.weights import read_facts
 
 
 def check_not_linked(folder: Path) -> None:

@@ -10,16 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scripts.job import BadInput
-from scripts.models.encoders import (
-    Encoder,
-    hub_off,
-    import_libraries,
-    in_short,
-    load_encoder,
-)
-from scripts.models.tokens import tokenizer_file
-from scripts.models.towers import preprocessor_file
-from scripts.models.weights import ARCHITECTURES, read_facts, weight_files
+from scripts.models.backends import backend_of
+from scripts.models.encoders import Encoder, in_short, load_encoder
 
 if TYPE_CHECKING:
     import torch
@@ -45,8 +37,6 @@ MARKS = ("\u2581", "\u0120", "</w>")
 VALUES_APART = 4e-5
 # what the order of sums may do, in a deep tower, to one text that is padded in two ways
 ALIKE = 1e-3
-# a config may count an embedding once that a file has twice, but not ask for twice the numbers
-MORE = 2
 
 
 def probe(folder: Path) -> None:
@@ -60,62 +50,16 @@ def probe(folder: Path) -> None:
         the message names the file that is to blame as far as it can be told
     """
     folder = Path(folder)
-    check_numbers(folder)
+    backend = backend_of(folder)
+    backend.check_numbers(folder, backend.read_facts(folder))
     encoder = load_encoder(folder, "cpu")
     probe_texts(encoder)
     probe_images(encoder)
 
 
-def check_numbers(folder: Path) -> None:
-    """Raise ``BadInput`` where config.json asks for tensors of other shapes than the weights have.
-
-    The model is made without any memory for its tensors, of every kind of tower.
-    """
-    facts = read_facts(folder)
-    import_libraries()
-    import torch
-    import transformers
-
-    made = getattr(transformers, ARCHITECTURES[facts.architecture])
-    transformers.utils.logging.set_verbosity_error()
-    try:
-        with hub_off(), torch.device("meta"):
-            config = made.config_class.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-            asked = {n: list(t.shape) for n, t in made(config).state_dict().items()}
-    # a config of numbers that fit no model fails anywhere in it
-    except Exception as error:
-        raise BadInput(
-            folder / "config.json",
-            f"no model can be made of it: {in_short(error)}",
-            "the config.json of a supported model",
-            "take the config.json that belongs to the weights",
-        ) from error
-    for name, shape in asked.items():
-        if name in facts.shapes and shape != facts.shapes[name]:
-            raise BadInput(
-                folder / "config.json",
-                f"it makes {name} {shape!s:.80}; the weights have {facts.shapes[name]!s:.80}",
-                "one shape",
-                "take the config.json that belongs to the weights",
-            )
-    needed, there = (
-        sum(float(np.prod(shape, dtype=float)) for shape in shapes.values())
-        for shapes in (asked, facts.shapes)
-    )
-    if needed > MORE * there:
-        raise BadInput(
-            folder / "config.json",
-            f"it asks for {needed:.3g} numbers; the weights have {there:.3g}",
-            "a config.json of this model",
-            "take the config.json that belongs to the weights",
-        )
-
-
 def probe_texts(encoder: Encoder) -> None:
     """See that texts are told apart, and that a text's features are its own."""
-    blamed = tokenizer_file(encoder.folder)
+    blamed = encoder.file_of("tokenizer")
     texts = [text for sentences in SENTENCES for text in sentences]
     ids = _tried(blamed, "a text", lambda: encoder.tokenize(texts)["input_ids"]).tolist()
     each = len(SENTENCES[0])
@@ -166,6 +110,8 @@ def _check_marks(encoder: Encoder, blamed: Path) -> None:
 
     A tokenizer of another class finds, in CLIP's vocabulary, none of the pieces that end a word.
     """
+    if encoder.tokenizer is None:
+        return
     vocabulary = encoder.tokenizer.get_vocab()
     for mark in MARKS:
         marked = sum(mark in piece for piece in vocabulary)
@@ -187,10 +133,11 @@ def probe_images(encoder: Encoder) -> None:
     """See that pictures are told apart."""
     import torch
 
-    blamed = preprocessor_file(encoder.folder)
+    blamed = encoder.file_of("preprocessor")
     pictures = drawn_pictures()
-    pixels = np.stack([encoder.preprocess(picture) for picture in pictures.values()])
-    apart = [np.abs(one - other).max() for one, other in combinations(pixels, 2)]
+    batch = encoder.batch_of_images([encoder.preprocess(one) for one in pictures.values()])
+    values = batch if isinstance(batch, torch.Tensor) else batch["pixel_values"]
+    apart = [float((one - other).abs().max()) for one, other in combinations(values, 2)]
     # not so for values that are not finite, either
     if not min(apart) > VALUES_APART:
         raise BadInput(
@@ -199,7 +146,7 @@ def probe_images(encoder: Encoder) -> None:
             "a preprocessor that keeps what a picture shows",
             "take the preprocessor file that belongs to the model",
         )
-    features = _tried(blamed, "a picture", lambda: encoder.encode_images(torch.from_numpy(pixels)))
+    features = _tried(blamed, "a picture", lambda: encoder.encode_images(batch))
     _check_apart(encoder, features.double().numpy(), [*pictures])
 
 
@@ -223,7 +170,7 @@ def _check_apart(encoder: Encoder, rows: np.ndarray, names: list[str]) -> None:
     for one, other in combinations(range(len(rows)), 2):
         if np.linalg.norm(rows[one] - rows[other]) <= SAME:
             raise BadInput(
-                weight_files(encoder.folder)[0],
+                encoder.file_of("weights"),
                 f"the same features for {names[one]!r} and {names[other]!r}",
                 "different features for different inputs",
                 "the weights are damaged, or nothing was learnt: take them from elsewhere",

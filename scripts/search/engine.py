@@ -154,12 +154,11 @@ class Search:
         So it does for a photo that the model's preprocessing does not take.
         """
         import numpy as np
-        import torch
 
         features = []
         for model in self.models:
             encoder = self._encoder(model, "images")
-            pixels = torch.from_numpy(_preprocessed(encoder, photo)[None])
+            pixels = encoder.batch_of_images([_preprocessed(encoder, photo)])
             features.append(encoder.encode_images(pixels).cpu().numpy())
         return np.concatenate(features, axis=1)
 
@@ -459,7 +458,7 @@ class Search:
         return about
 
 
-def _preprocessed(encoder: Encoder, photo: Image.Image) -> np.ndarray:
+def _preprocessed(encoder: Encoder, photo: Image.Image) -> Any:
     try:
         return encoder.preprocess(photo)
     # each family brings its own, and it raises what it likes, from ValueError to MemoryError

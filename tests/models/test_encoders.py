@@ -23,14 +23,9 @@ from tiny_models import (
 )
 
 from scripts.job import BadInput
-from scripts.models import encoders
-from scripts.models.encoders import (
-    _looked_up,
-    load_encoder,
-    native_precision,
-    pick_device,
-    value_table,
-)
+from scripts.models.backends import transformers as backend
+from scripts.models.backends.transformers import value_table
+from scripts.models.encoders import load_encoder, looked_up, native_precision, pick_device
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
@@ -120,7 +115,7 @@ def test_bytes_become_the_values_of_the_models_own_processor_bit_by_bit(folder):
         found, expected = encoder.bytes_of(image), encoder.preprocess(image)
         assert found.dtype == np.uint8 and found.shape == expected.shape
         pixels.append(torch.from_numpy(found))
-        assert np.array_equal(_looked_up(encoder._table, pixels[-1][None])[0].numpy(), expected)
+        assert np.array_equal(looked_up(encoder._table, pixels[-1][None])[0].numpy(), expected)
     rows = ours(encoder, images, TEXTS[:1])[0]
     assert np.array_equal(encoder.encode_images(torch.stack(pixels)).numpy(), rows)
 
@@ -299,7 +294,7 @@ def test_hubs_are_off_while_a_model_loads_even_if_they_were_in_use_before(clip, 
             HfApi(endpoint="http://127.0.0.1:9").model_info("someone/model")
         told.append(constants.HF_HUB_OFFLINE)
 
-    monkeypatch.setattr(encoders, "check_pixels", asks)
+    monkeypatch.setattr(backend, "check_pixels", asks)
     load_encoder(clip, "cpu")
     assert told == [True] and constants.HF_HUB_OFFLINE is False
 
@@ -439,7 +434,7 @@ def test_libraries_come_without_a_search_for_garbage_which_goes_on_afterwards():
     script = """
 import gc
 import sys
-from scripts.models.encoders import import_libraries
+from scripts.models.backends.transformers import import_libraries
 collections = []
 gc.callbacks.append(lambda phase, info: collections.append(phase))
 import_libraries()

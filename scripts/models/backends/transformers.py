@@ -1,0 +1,356 @@
+"""Models of transformers: config.json, model.safetensors, its tokenizer and its preprocessor."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from scripts.job import BadInput
+from scripts.models.clip_towers import distinct_beginnings, image_features, text_features
+from scripts.models.encoders import Encoder, hub_off, in_short, quick_imports
+from scripts.models.tokens import Tokens, fitted_tokens, tokenizer_file
+from scripts.models.towers import check_pixels, preprocessor_file
+from scripts.models.weights import (
+    ARCHITECTURES,
+    Facts,
+    read_facts,
+    unexpected_tensors,
+    weight_files,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from PIL import Image
+    from transformers import (
+        BaseImageProcessor,
+        PreTrainedConfig,
+        PreTrainedModel,
+        PreTrainedTokenizerBase,
+    )
+
+__all__ = ["check_numbers", "import_libraries", "load", "read_facts"]
+
+# a config may count an embedding once that a file has twice, but not ask for twice the numbers
+MORE = 2
+
+
+class TransformersEncoder(Encoder):
+    """A dual encoder of transformers; ``image_processor`` is of the folder's own files."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+    def __init__(
+        self,
+        folder: Path,
+        facts: Facts,
+        model: PreTrainedModel,
+        tokens: Tokens,
+        image_processor: BaseImageProcessor,
+        device: torch.device,
+    ) -> None:
+        super().__init__(folder, facts, model, device)
+        self.tokenizer = tokens.tokenizer
+        self.image_processor = image_processor
+        self.context_length = tokens.context_length
+        self.tokenizer_limit = tokens.limit
+        # SigLIP saw every text padded to its full context and attends to the padding: shorter
+        # padding gives other features. Causal and masked towers never see padding.
+        self.padding = tokens.padding
+        self.shares_beginnings = model.config.text_config.model_type == "clip_text_model"
+        self._masked, self._lower_case = tokens.masked, tokens.lower_case
+        table = value_table(image_processor)
+        self._table = None if table is None else _tensor_on(table, device, model.dtype)
+
+    def file_of(self, what: Literal["weights", "tokenizer", "preprocessor"]) -> Path:
+        """As in ``Encoder``."""
+        if what == "weights":
+            return weight_files(self.folder)[0]
+        return (tokenizer_file if what == "tokenizer" else preprocessor_file)(self.folder)
+
+    def preprocess(self, image: Image.Image) -> np.ndarray:
+        """Pixels (3, H, W) float32 of an image of any mode, as the model's processor makes them."""
+        return _processed(self.image_processor, image)
+
+    def bytes_of(self, image: Image.Image) -> np.ndarray:
+        """As ``preprocess``, but uint8, a quarter of the memory: before values are scaled.
+
+        ``forward_images`` gives them the values that ``preprocess`` would. float32 as there for a
+        processor that does more to a value than look it up by its channel.
+        """
+        if self._table is None:
+            return self.preprocess(image)
+        return _processed(self.image_processor, image, do_rescale=False, do_normalize=False)
+
+    def tokenize(self, texts: list[str]) -> dict[str, torch.Tensor]:
+        """Tokens (b, length) of ``texts``, cut at the context length, padded as the model needs."""
+        batch = self.tokenizer(
+            self._cased(texts),
+            padding=self.padding,
+            truncation=True,
+            max_length=self.context_length,
+            # whatever the tokenizer's files ask for; a text alone is all of one sentence, which
+            # towers that take numbers of sentences assume
+            return_attention_mask=self._masked,
+            return_token_type_ids=False,
+            return_tensors="pt",
+        )
+        self._check_rows(batch["input_ids"], texts)
+        return dict(batch)
+
+    def _check_rows(self, ids: torch.Tensor, texts: list[str]) -> None:
+        """``BadInput`` where a text has a token that the model has no row for."""
+        rows = self.model.config.text_config.vocab_size
+        if int(ids.max()) < rows:
+            return
+        text, place = divmod(int(ids.argmax()), ids.shape[1])
+        raise BadInput(
+            tokenizer_file(self.folder),
+            f"token {ids[text, place]} in the text {texts[text]!r:.80}",
+            f"tokens below {rows}, the vocab_size of text_config in config.json",
+            "take the tokenizer files that belong to the model, or that word out of the text",
+        )
+
+    def lengths(self, texts: list[str]) -> list[int]:
+        """Tokens of each text before anything is cut; more than ``context_length`` will be cut."""
+        ids = self.tokenizer(self._cased(texts), truncation=False, verbose=False)["input_ids"]
+        return [len(row) for row in ids]
+
+    def forward_images(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Projected features (b, dim) of pixels (b, 3, H, W), not normalised; gradients flow.
+
+        Pixels are as ``preprocess`` or ``bytes_of`` gives them.
+        """
+        return self.model.get_image_features(pixel_values=self._values(pixels)).pooler_output
+
+    def forward_texts(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Projected features (b, dim) of ``tokenize``'s tokens, not normalised; gradients flow."""
+        return self.model.get_text_features(**self._sent(tokens)).pooler_output
+
+    def plan_texts(self, tokens: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """What ``infer_texts`` has to compute for ``tokenize``'s tokens; on the CPU."""
+        if not self.shares_beginnings:
+            return tokens
+        return distinct_beginnings(tokens["input_ids"], self.model.text_model.eos_token_id)
+
+    def infer_images(self, pixels: torch.Tensor) -> torch.Tensor:
+        """As ``forward_images``, but for the last bits, by the shortest way; no gradients."""
+        if self.architecture != "clip":
+            return self.forward_images(pixels)
+        return image_features(self.model, self._values(pixels))
+
+    def infer_texts(self, plan: dict[str, torch.Tensor]) -> torch.Tensor:
+        """As ``forward_texts``, but for the last bits, by the shortest way; no gradients."""
+        if not self.shares_beginnings:
+            return self.forward_texts(plan)
+        return text_features(self.model, self._sent(plan))
+
+    def _cased(self, texts: list[str]) -> list[str]:
+        return [text.lower() for text in texts] if self._lower_case else list(texts)
+
+
+def import_libraries() -> None:
+    """Import torch and transformers, with what they need to load a model."""
+    # pictures are made in Pillow, the same on every machine; transformers would import it
+    sys.modules.setdefault("torchvision", None)  # type: ignore[arg-type]
+    with quick_imports():
+        import torch  # noqa: F401
+        import transformers.modeling_utils
+        import transformers.models.auto.tokenization_auto  # noqa: F401
+
+
+def load(folder: Path, facts: Facts, device: torch.device, dtype: torch.dtype) -> Encoder:
+    """The encoder of a folder that ``read_facts`` described."""
+    model = _load_model(folder, facts, dtype).to(device)
+    tokens = load_tokens(folder, model.config.text_config)
+    image_processor = load_image_processor(folder, facts.side)
+    return TransformersEncoder(folder, facts, model, tokens, image_processor, device)
+
+
+def check_numbers(folder: Path, facts: Facts) -> None:
+    """Raise ``BadInput`` where config.json asks for tensors of other shapes than the weights have.
+
+    The model is made without any memory for its tensors, of every kind of tower.
+    """
+    import_libraries()
+    import numpy as np
+    import torch
+    import transformers
+
+    made = getattr(transformers, ARCHITECTURES[facts.architecture])
+    transformers.utils.logging.set_verbosity_error()
+    try:
+        with hub_off(), torch.device("meta"):
+            config = made.config_class.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+            asked = {n: list(t.shape) for n, t in made(config).state_dict().items()}
+    # a config of numbers that fit no model fails anywhere in it
+    except Exception as error:
+        raise BadInput(
+            folder / "config.json",
+            f"no model can be made of it: {in_short(error)}",
+            "the config.json of a supported model",
+            "take the config.json that belongs to the weights",
+        ) from error
+    for name, shape in asked.items():
+        if name in facts.shapes and shape != facts.shapes[name]:
+            raise BadInput(
+                folder / "config.json",
+                f"it makes {name} {shape!s:.80}; the weights have {facts.shapes[name]!s:.80}",
+                "one shape",
+                "take the config.json that belongs to the weights",
+            )
+    needed, there = (
+        sum(float(np.prod(shape, dtype=float)) for shape in shapes.values())
+        for shapes in (asked, facts.shapes)
+    )
+    if needed > MORE * there:
+        raise BadInput(
+            folder / "config.json",
+            f"it asks for {needed:.3g} numbers; the weights have {there:.3g}",
+            "a config.json of this model",
+            "take the config.json that belongs to the weights",
+        )
+
+
+def load_tokens(folder: Path, text_config: PreTrainedConfig) -> Tokens:
+    """The folder's own tokenizer, fitted to a text tower of ``text_config``."""
+    from transformers import AutoTokenizer
+
+    def load(**settings: str) -> PreTrainedTokenizerBase:
+        return AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, **settings
+        )
+
+    try:
+        return fitted_tokens(folder, load, text_config)
+    except BadInput:
+        raise
+    # on damaged files it, and the library in Rust below it, raise nearly anything
+    except Exception as error:
+        raise _unreadable(tokenizer_file(folder), "tokenizer", error) from error
+
+
+def load_image_processor(folder: Path, side: int | None) -> BaseImageProcessor:
+    """The folder's own image processor, in Pillow: the same on every machine.
+
+    ``side`` is that of the only pictures that the model takes, if it does not take any.
+    """
+    import numpy as np
+    from PIL import Image
+
+    # the mixin's own module: `from transformers import AutoImageProcessor` gives a stand-in where
+    # torchvision is missing, though the Pillow backend does without it
+    from transformers.models.auto.image_processing_auto import AutoImageProcessor
+
+    try:
+        processor = AutoImageProcessor.from_pretrained(
+            folder, backend="pil", local_files_only=True, trust_remote_code=False
+        )
+        pictures = [Image.new("RGB", size, "grey") for size in ((40, 50), (90, 30))]
+        values = [_processed(processor, picture) for picture in pictures]
+        shapes, largest = [*map(np.shape, values)], max(float(np.abs(one).max()) for one in values)
+    except Exception as error:  # as above; and what it does not do to a picture
+        raise _unreadable(preprocessor_file(folder), "preprocessor", error) from error
+    check_pixels(folder, shapes, largest, side)
+    return processor
+
+
+def value_table(image_processor: BaseImageProcessor) -> np.ndarray | None:
+    """The value (3, 256) float32 that a processor gives each byte of each channel.
+
+    None where a picture does not come out as the table says, bit by bit, and so for a processor
+    that does more than resize, crop, scale and shift.
+    """
+    import numpy as np
+    from PIL import Image
+
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise)
+    try:
+        values = _processed(
+            image_processor, Image.fromarray(ramp), do_resize=False, do_center_crop=False
+        )
+        table = values.reshape(3, 256)
+        found = _processed(image_processor, picture, do_rescale=False, do_normalize=False)
+        expected = _processed(image_processor, picture)
+    # a processor need not know these settings, and each fails in its own way
+    except Exception:
+        return None
+    if found.dtype != np.uint8 or len(found) != 3:
+        return None
+    alike = np.array_equal(
+        np.stack([row[own] for row, own in zip(table, found, strict=True)]), expected
+    )
+    return table if alike else None
+
+
+def _processed(
+    image_processor: BaseImageProcessor, image: Image.Image, **settings: bool
+) -> np.ndarray:
+    # not every folder asks for RGB; grey and transparent images need it everywhere
+    batch = image_processor(image, do_convert_rgb=True, return_tensors="np", **settings)
+    return batch["pixel_values"][0]
+
+
+def _tensor_on(values: np.ndarray, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(values).to(device, dtype)
+
+
+def _load_model(folder: Path, facts: Facts, dtype: torch.dtype) -> PreTrainedModel:
+    import transformers
+
+    # a bar of a second in the log, and warnings of values that every published SigLIP has; what
+    # would spoil features is checked below
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    # torch's fused attention by name; the towers of a dual encoder may have none and choose
+    dual = facts.architecture == "vision-text-dual-encoder"
+    attention = {} if dual else {"attn_implementation": "sdpa"}
+    try:
+        model, report = getattr(transformers, ARCHITECTURES[facts.architecture]).from_pretrained(
+            folder,
+            dtype=dtype,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            **attention,
+        )
+    except Exception as error:  # as below, and what safetensors raises
+        raise _unreadable(folder, "weights", error) from error
+    # transformers fills what is missing with random numbers and only warns
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise BadInput(
+            folder,
+            f"weights without {missing[0]} and {len(missing) - 1} more",
+            "every tensor of the model",
+            "fetch the model again, or take another revision",
+        )
+    # and it passes over what is too much, of places whatever only ends in their name
+    places = {name for name in facts.shapes if name.endswith("position_ids")}
+    unexpected = (set(report["unexpected_keys"]) | places) - {n for n, _ in model.named_buffers()}
+    if unexpected:
+        raise unexpected_tensors(folder, unexpected)
+    return model
+
+
+def _unreadable(where: Path, what: str, error: Exception) -> BadInput:
+    todo = "fetch the model again, or take another revision"
+    if isinstance(error, ImportError) and what == "tokenizer":
+        todo = "install what is missing into the environment (SigLIP: sentencepiece and protobuf)"
+    elif isinstance(error, ImportError):
+        todo = "take a model whose config asks for no other library"
+    return BadInput(
+        where,
+        f"{what} that transformers cannot load: {in_short(error)}",
+        f"a {what} of a supported model",
+        todo,
+    )
