@@ -5,6 +5,21 @@ captions.json, each file with a sidecar that names its rows, its model and its c
 is encoded in jobs of so many images, with their captions, and joined.
 """
 
+from scripts.encode import shelf
+
+
+onstart:
+    # which texts its jobs are going to encode, so that one that has the model loaded may go on with another's
+    shelf.announce(
+        job
+        for job in workflow.dag.needrun_jobs()
+        if job.rule.name in ("encode_texts", "encode_texts_in")
+    )
+
+
+onsuccess:
+    shelf.clear()
+
 
 rule choose_precision:
     """What "auto" stands for with this model: the fast precision where a sample allows it."""

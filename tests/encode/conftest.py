@@ -63,6 +63,7 @@ def job(dataset, model, tmp_path):
 
     def make(**params) -> SimpleNamespace:
         settings = {"batch_size": 2, "precision": "float32", "device": "cpu", "shard_size": None}
+        settings["code"] = "fingerprint"
         return SimpleNamespace(
             input=SimpleNamespace(
                 images=str(dataset / "images"),
