@@ -221,7 +221,6 @@ Downloading nvidia-cudnn (1.2GiB)
  Downloaded torch
 Prepared 114 packages in 8.60s
 Installed 115 packages in 462ms
-Bytecode compiled 17916 files in 44.00s
  + torch==2.13.0
  - six==1.16.0"""
 PIP = """Looking in links: /wheels
@@ -232,7 +231,7 @@ Collecting torch==2.13.0 (from -r requirements.lock (line 1))
 Installing collected packages: torch, six, zipp
 Successfully installed torch-2.13.0 six-1.17.0 zipp-4.0.0"""
 LARGE = "[run] Downloading torch (846.8MiB)\n[run] Downloading nvidia-cudnn (1.2GiB)\n"
-LARGE += "[run] Installed 115 packages in 462ms\n[run] Bytecode compiled 17916 files in 44.00s\n"
+LARGE += "[run] Installed 115 packages in 462ms\n"
 
 
 @pytest.mark.parametrize(
