@@ -65,6 +65,7 @@ class OpenClipEncoder(Encoder):
         tower = self._tower = getattr(model, "text", model)
         self._pool = getattr(model, "text_pool_type", None) or getattr(tower, "pool_type", "")
         self._eos = getattr(model, "text_eos_id", None) or getattr(tower, "eos_id", None)
+        self._first_row = _pools_first_row(model.visual)
         # nothing behind the token that a text is read at changes its row
         self._causal = (
             getattr(tower, "attn_mask", None) is not None
@@ -130,6 +131,20 @@ class OpenClipEncoder(Encoder):
         """As in ``Encoder``, of pixels (b, 3, H, W)."""
         return self.model.encode_image(self._values(pixels), normalize=False)
 
+    def infer_images(self, pixels: torch.Tensor) -> torch.Tensor:
+        """As ``forward_images``, but for the last bits: the last layer makes the pooled row alone."""
+        if not self._first_row:
+            return self.forward_images(pixels)
+        tower = self.model.visual
+        *layers, last = tower.transformer.resblocks
+        states = tower._embeds(self._values(pixels))
+        for layer in layers:
+            states = layer(states)
+        normed = last.ln_1(states)
+        rows = states[:, :1] + last.ls_1(last.attention(normed[:, :1], normed, normed))
+        rows = rows + last.ls_2(last.mlp(last.ln_2(rows)))
+        return tower._pool(rows)[0] @ tower.proj
+
     def forward_texts(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
         """As in ``Encoder``."""
         return self.model.encode_text(self._sent(tokens)["input_ids"], normalize=False)
@@ -164,6 +179,18 @@ class OpenClipEncoder(Encoder):
         if projection is None:
             return pooled
         return projection(pooled) if callable(projection) else pooled @ projection
+
+
+def _pools_first_row(tower: torch.nn.Module) -> bool:
+    """Whether an image tower is a plain ViT whose features are its class token's."""
+    from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
+
+    return (
+        isinstance(tower, VisionTransformer)
+        and tower.attn_pool is None
+        and tower.pool_type == "tok"
+        and type(tower.transformer.resblocks[-1]) is ResidualAttentionBlock
+    )
 
 
 def open_torchvision() -> None:
@@ -202,9 +229,12 @@ def import_libraries() -> None:
 def load(folder: Path, facts: Facts, device: torch.device, dtype: torch.dtype) -> Encoder:
     """The encoder of a folder that ``read_facts`` described."""
     from safetensors.torch import load_file
+    from transformers.initialization import no_init_weights
 
     path = folder / OPEN_CLIP_CONFIG
-    model = made(folder, model_config(path))
+    # to draw numbers takes most of the time, and all memory twice
+    with no_init_weights():
+        model = made(folder, model_config(path))
     tensors = load_file(folder / OPEN_CLIP_SINGLE)
     check_shapes(folder, model, {name: list(one.shape) for name, one in tensors.items()})
     model.load_state_dict(_by_name(model, tensors), strict=False, assign=True)
