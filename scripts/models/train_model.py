@@ -296,6 +296,7 @@ def train_model(
     torch.manual_seed(entry["seed"])
     (folder / "model.json").unlink(missing_ok=True)
     rows = {split: read_rows(data["captions"], data["splits"], split) for split in ("train", "val")}
+    transformers.import_libraries()
     with drafted(folder / "model") as draft:
         if base is None:
             write_new_clip(draft, entry, rows["train"].captions)

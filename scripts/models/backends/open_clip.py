@@ -6,6 +6,7 @@ hub for, or take from a pickle, it is given here or refused.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import sys
@@ -132,7 +133,7 @@ class OpenClipEncoder(Encoder):
         return self.model.encode_image(self._values(pixels), normalize=False)
 
     def infer_images(self, pixels: torch.Tensor) -> torch.Tensor:
-        """As ``forward_images``, but for the last bits: the last layer makes the pooled row alone."""
+        """As ``forward_images``, but for the last bits: the last layer makes one row of each."""
         if not self._first_row:
             return self.forward_images(pixels)
         tower = self.model.visual
@@ -323,12 +324,17 @@ def _text_tower(folder: Path, text: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def load_tokenizer(folder: Path) -> Any:
     """The package's tokenizer for the folder: CLIP's own, or that of the folder's files."""
-    import open_clip
+    from open_clip import get_tokenizer, tokenizer
 
     text = model_config(folder / OPEN_CLIP_CONFIG)["text_cfg"]
-    of_files = {"local_files_only": True, "trust_remote_code": False}
-    settings = of_files if text.get("hf_tokenizer_name") else {}
-    return open_clip.get_tokenizer(f"local-dir:{folder}", **settings)
+    if text.get("hf_tokenizer_name"):
+        return get_tokenizer(f"local-dir:{folder}", local_files_only=True, trust_remote_code=False)
+    if text.get("tokenizer_kwargs"):
+        return get_tokenizer(f"local-dir:{folder}")
+    # the package has made one already; a second would take 28 MB
+    own = copy.copy(tokenizer._tokenizer)
+    own.context_length = text.get("context_length", tokenizer.DEFAULT_CONTEXT_LENGTH)
+    return own
 
 
 def load_preprocessing(
