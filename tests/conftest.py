@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ import warm_python
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
 PARTS += ("run", "requirements.lock", "requirements-tests.lock", "pyproject.toml")
+# As the product does before it imports transformers: beside the CPU build of torch, PyPI's
+# torchvision cannot be imported without the schemas that models of open_clip have defined
+sys.modules.setdefault("torchvision", None)
 # a shell that starts the tests in the background lets them, and all they start, ignore Ctrl-C
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -28,6 +32,18 @@ def handlers_of_log_as_before():
     before = logging.root.handlers[:]
     yield
     logging.root.handlers[:] = before
+
+
+@pytest.fixture
+def retrieval():
+    """What torchmetrics has for retrieval; it imports torchvision wherever that is installed."""
+    pytest.importorskip("torch")
+    from scripts.models.backends.open_clip import open_torchvision
+
+    open_torchvision()
+    from torchmetrics.functional import retrieval
+
+    return retrieval
 
 
 @dataclass

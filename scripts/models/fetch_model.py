@@ -27,7 +27,14 @@ from scripts.models.hubs import (
     one_line,
     reason_of,
 )
-from scripts.models.listing import EXPECTED, INDEX, NEEDED, SINGLE, Choice, named_by_config
+from scripts.models.listing import (
+    EXPECTED,
+    INDEX,
+    NEEDED,
+    TRANSFORMERS,
+    Choice,
+    named_by_config,
+)
 from scripts.models.pickles import convert_pickle
 from scripts.models.probe import probe
 from scripts.models.weights import weight_files
@@ -231,19 +238,20 @@ def finish(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
         facts["beside"] = choice.beside
     taken = set(choice.files)
     if choice.pickled:
-        log.info("converting %s to %s", choice.weights, SINGLE)
-        convert_pickle(draft / choice.weights, draft / SINGLE)
+        log.info("converting %s to %s", choice.weights, choice.layout.single)
+        convert_pickle(draft / choice.weights, draft / choice.layout.single)
         facts |= {"converted": True, "sha256": wanted.sha256}
-    elif choice.weights not in (SINGLE, INDEX):
-        (draft / choice.weights).replace(draft / SINGLE)
+    elif choice.weights != INDEX:
+        (draft / choice.weights).replace(draft / choice.layout.single)
     if choice.weights != INDEX:
-        taken.add(SINGLE)
+        taken.add(choice.layout.single)
     # of an earlier answer of the same branch
     remove_all_but(taken, draft)
     if choice.weights == INDEX:
         named = {file.name for file in weight_files(draft)}
         remove_all_but({name for name in taken if not name.endswith(".safetensors")} | named, draft)
-    if library := named_by_config(read_json(draft / "config.json")):
+    config = read_json(draft / choice.layout.settings[0])
+    if choice.layout is TRANSFORMERS and (library := named_by_config(config)):
         todo = "take a model that encodes both images and texts, as transformers publishes it"
         raise BadInput(draft / "config.json", library, EXPECTED, todo)
     try:
@@ -258,12 +266,12 @@ def by_name_there(error: BadInput, draft: Path, choice: Choice) -> BadInput:
     """A fault of what stands in ``draft``, by the name of the file that can be put right."""
     if choice.weights == INDEX:
         return error
-    single, there = str(draft / SINGLE), str(draft / choice.weights)
+    single, there = str(draft / choice.layout.single), str(draft / choice.weights)
     where, found, expected, todo = (part.replace(single, there) for part in error.parts)
     # the command that takes a prefix off, for safetensors
     if choice.pickled and "load_file(" in todo:
         todo = PREFIX_OF_A_PICKLE
-    todo = todo.replace(f'f = "{SINGLE}"', f'f = "{choice.weights}"')
+    todo = todo.replace(f'f = "{choice.layout.single}"', f'f = "{choice.weights}"')
     return BadInput(where, found, expected, todo)
 
 

@@ -10,10 +10,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from scripts.job import BadInput
+from scripts.models.towers import PREPROCESSORS
 from scripts.models.weights import PICKLED
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 PARTS = "model-?????-of-?????.safetensors"
+OPEN_CLIP_SINGLE, OPEN_CLIP_CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
 # everything else that an encoder is loaded from, and nothing that could run code
 SETTINGS = (
     "config.json",
@@ -30,7 +32,7 @@ SETTINGS = (
     "sentencepiece.bpe.model",
     "tokenizer.model",
 )
-NEEDED = (*SETTINGS, SINGLE, INDEX, PARTS)
+NEEDED = (*SETTINGS, SINGLE, INDEX, PARTS, OPEN_CLIP_CONFIG, OPEN_CLIP_SINGLE)
 
 # what a training run leaves beside its model
 LEFTOVERS = (
@@ -51,7 +53,7 @@ ADAPTERS = ("adapter_model*", "pytorch_lora_weights*", "lora_weights*")
 KINDS = (
     *((pattern, "an adapter") for pattern in ADAPTERS),
     ("open_clip*.safetensors", "open_clip"),
-    ("open_clip*.bin", "open_clip"),
+    ("open_clip*.bin", "pickled open_clip"),
     ("*.safetensors", "safetensors"),
     ("openvino*.bin", "OpenVINO"),
     ("ggml*.bin", "GGML"),
@@ -70,8 +72,6 @@ KINDS = (
     ("*.pdparams", "Paddle"),
     ("*.mlmodel", "Core ML"),
 )
-# those that can be taken, the first rather than the second
-LOADED = ("safetensors", "pickled")
 OF_PARTS = re.compile(r"(.+?)[-.]\d{5}-of-\d{5}(\..+)")
 TAKE_SAFETENSORS = "take a revision or a folder that has model.safetensors"
 CONVERT = (
@@ -79,6 +79,37 @@ CONVERT = (
     "pickled: convert and that sha256"
 )
 EXPECTED = "config.json and model.safetensors, as transformers saves a model"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a library names the files of a model.
+
+    Attributes
+    ----------
+    settings : all but the weights, its configuration first
+    single : the weights in one file
+    sets : what its weights in safetensors are called
+    kinds : of weights that can be taken, the first rather than the second, which are pickled
+    expected : the files, in words
+    """
+
+    settings: tuple[str, ...]
+    single: str
+    sets: tuple[str, ...]
+    kinds: tuple[str, str]
+    expected: str
+
+
+TRANSFORMERS = Layout(SETTINGS, SINGLE, (SINGLE, INDEX), ("safetensors", "pickled"), EXPECTED)
+OPEN_CLIP = Layout(
+    # config.json is that of its text tower, where there is one
+    (OPEN_CLIP_CONFIG, *(name for name in SETTINGS if name not in PREPROCESSORS)),
+    OPEN_CLIP_SINGLE,
+    (OPEN_CLIP_SINGLE,),
+    ("open_clip", "pickled open_clip"),
+    f"{OPEN_CLIP_CONFIG} and {OPEN_CLIP_SINGLE}, as open_clip saves a model",
+)
 
 
 @dataclass(frozen=True)
@@ -91,12 +122,14 @@ class Choice:
     files : all files to take, by the names that they have there
     pickled : whether the weights are a pickle, to be converted
     beside : other weights, which were passed over
+    layout : whose files they are
     """
 
     weights: str
     files: list[str]
     pickled: bool
     beside: list[str]
+    layout: Layout
 
 
 def choose(
@@ -120,24 +153,25 @@ def choose(
     Raises
     ------
     BadInput
-        where nothing is a model of transformers, with what it is as far as names tell; and where
+        where nothing is a model that can be loaded, with what it is as far as names tell; and where
         there is more than one set of weights, or an adapter, and ``weights`` does not say which
     """
     names = sorted(names)
     top = [name for name in names if "/" not in name and not name.startswith(".")]
     sets = weight_sets(top)
+    layout = _layout_of(top, sets, weights)
     if weights is None:
         _refuse_adapter(top, sets, where)
-    if "config.json" not in top or not any(kind_of(name) in LOADED for name in sets):
+    if layout.settings[0] not in top or not any(kind_of(name) in layout.kinds for name in sets):
         _refuse_layout(names, sets, where)
-    if "config.json" not in top:
+    if layout.settings[0] not in top:
         beside = f"; what is there: {', '.join(dict.fromkeys([*sets, *top][:5]))}" if top else ""
         todo = "check the path: the folder or repository is to hold the model itself"
         raise BadInput(f"{where}/config.json", f"no such file{beside}", EXPECTED, todo)
     if not sets:
         raise BadInput(where, "no weights", EXPECTED, TAKE_SAFETENSORS)
     # other names of parts stand in the index alone, which is not read here
-    if weights in (None, INDEX) and sets.get(INDEX) == [] and SINGLE not in sets:
+    if weights in (None, INDEX) and sets.get(INDEX) == [] and layout.single not in sets:
         others = ", ".join(name for name in sets if name != INDEX)
         raise BadInput(
             where,
@@ -147,23 +181,36 @@ def choose(
             'piece, on your disk: AutoModel.from_pretrained("folder").save_pretrained("folder"), '
             f"and give the entry weights: {SINGLE}, source: local and the folder's path",
         )
-    taken = weights if weights is not None else _the_one(sets, where, convert, hub)
+    taken = weights if weights is not None else _the_one(sets, where, convert, hub, layout)
     if taken not in sets:
         todo = "correct `weights` in the entry of the model"
         raise BadInput(
             where, f"weights: {taken}, which is not there", f"one of {', '.join(sets)}", todo
         )
-    _refuse_kind(taken, sets, where, convert)
+    _refuse_kind(taken, sets, where, convert, layout)
     return Choice(
         weights=taken,
         files=[
-            *(name for name in top if name in SETTINGS),
+            *(name for name in top if name in layout.settings),
             *([taken] if taken in top else []),
             *(part for part in sets[taken] if part != taken),
         ],
-        pickled=kind_of(taken) == "pickled",
+        pickled=kind_of(taken) == layout.kinds[1],
         beside=[name for name in sets if name != taken],
+        layout=layout,
     )
+
+
+def _layout_of(top: list[str], sets: dict[str, list[str]], weights: str | None) -> Layout:
+    """Whose files are meant: of two layouts, transformers' where it is whole."""
+    if weights is not None:
+        return OPEN_CLIP if kind_of(weights) in OPEN_CLIP.kinds else TRANSFORMERS
+    if OPEN_CLIP_CONFIG not in top:
+        return TRANSFORMERS
+    # a config.json without a preprocessor is that of an image tower in timm, or of a text tower
+    whole = "config.json" in top and any(name in top for name in PREPROCESSORS)
+    safe = any(kind_of(name) == TRANSFORMERS.kinds[0] for name in sets)
+    return TRANSFORMERS if whole and safe else OPEN_CLIP
 
 
 def weight_sets(names: Iterable[str]) -> dict[str, list[str]]:
@@ -207,17 +254,19 @@ def _kind(name: str) -> str | None:
     return next((kind for pattern, kind in KINDS if fnmatchcase(name, pattern)), None)
 
 
-def _the_one(sets: dict[str, list[str]], where: object, convert: bool, hub: bool) -> str:
+def _the_one(
+    sets: dict[str, list[str]], where: object, convert: bool, hub: bool, layout: Layout
+) -> str:
     """The set that is meant where nothing names it; ``BadInput`` where that cannot be told."""
-    plain = [name for name in sets if name in (SINGLE, INDEX)]
-    of_kind = {kind: [name for name in sets if kind_of(name) == kind] for kind in LOADED}
-    if not of_kind["safetensors"] and not convert:
-        raise _only_pickled(sets, where)
+    plain = [name for name in sets if name in layout.sets]
+    safe, pickled = ([name for name in sets if kind_of(name) == kind] for kind in layout.kinds)
+    if not safe and not convert:
+        raise _only_pickled(sets, where, layout)
     found = list(sets)
     if hub:
-        found = plain or of_kind["safetensors"] or of_kind["pickled"]
+        found = plain or safe or pickled
     if len(found) > 1:
-        first = next(name for name in (*plain, *of_kind["safetensors"], *of_kind["pickled"]))
+        first = next(name for name in (*plain, *safe, *pickled))
         raise BadInput(
             where,
             f"{len(found)} sets of weights: {', '.join(found)}",
@@ -225,29 +274,30 @@ def _the_one(sets: dict[str, list[str]], where: object, convert: bool, hub: bool
             f"add to the entry of the model, for instance, weights: {first}; or move the others "
             "away",
         )
-    if found[0] not in plain and kind_of(found[0]) == "safetensors" and not sets[found[0]]:
+    if found[0] not in plain and found[0] in safe and not sets[found[0]]:
         raise BadInput(
             where,
             f"weights under another name ({found[0]})",
-            f"{SINGLE}, or an entry that names what to take",
+            f"{layout.single}, or an entry that names what to take",
             f"if these are the weights that you want, add to the entry: weights: {found[0]}",
         )
     return found[0]
 
 
-def _refuse_kind(taken: str, sets: dict[str, list[str]], where: object, convert: bool) -> None:
+def _refuse_kind(
+    taken: str, sets: dict[str, list[str]], where: object, convert: bool, layout: Layout
+) -> None:
     """Raise ``BadInput`` unless these weights can be taken."""
     kind, in_parts = kind_of(taken), bool(sets[taken]) or taken.endswith(".index.json")
     if kind == "an adapter":
         raise _adapter(where, f"{taken}, an adapter", [])
-    if kind == "open_clip":
-        raise _open_clip(where, taken)
-    if kind not in LOADED:
+    if kind not in layout.kinds:
         raise BadInput(where, f"weights of {kind} ({taken})", EXPECTED, TAKE_SAFETENSORS)
-    if kind == "pickled" and not convert:
-        raise _only_pickled({taken: []}, where)
+    pickled = kind == layout.kinds[1]
+    if pickled and not convert:
+        raise _only_pickled({taken: []}, where, layout)
     if in_parts and taken != INDEX:
-        what = "pickled weights in parts" if kind == "pickled" else "parts of weights"
+        what = "pickled weights in parts" if pickled else "parts of weights"
         index = "" if taken.endswith(".index.json") else f", and no {INDEX} that tells of them"
         raise BadInput(
             where,
@@ -258,15 +308,16 @@ def _refuse_kind(taken: str, sets: dict[str, list[str]], where: object, convert:
         )
 
 
-def _only_pickled(sets: dict[str, list[str]], where: object) -> BadInput:
-    pickled = [name for name in sets if kind_of(name) == "pickled"]
+def _only_pickled(sets: dict[str, list[str]], where: object, layout: Layout) -> BadInput:
+    pickled = [name for name in sets if kind_of(name) == layout.kinds[1]]
     others = [f"{name} is of {kind_of(name)}" for name in sets if name not in pickled]
-    told = "; ".join([f"only pickled weights ({', '.join(pickled)}) for transformers", *others])
+    library = " for transformers" if others and layout is TRANSFORMERS else ""
+    told = "; ".join([f"only pickled weights ({', '.join(pickled)}){library}", *others])
     return BadInput(
         where,
-        told if others else told.removesuffix(" for transformers"),
-        f"{SINGLE}: pickled weights can run code when they are opened",
-        CONVERT,
+        told,
+        f"{layout.single}: pickled weights can run code when they are opened",
+        CONVERT.replace(SINGLE, layout.single),
     )
 
 
@@ -292,16 +343,6 @@ def _adapter(where: object, found: str, base: list[str]) -> BadInput:
     )
 
 
-def _open_clip(where: object, found: str) -> BadInput:
-    return BadInput(
-        where,
-        f"a model of open_clip ({found})",
-        EXPECTED,
-        "take the same model as transformers publishes it, or convert it once: open_clip's own "
-        "weights have other names and cannot be loaded here",
-    )
-
-
 def _refuse_layout(names: list[str], sets: dict[str, list[str]], where: object) -> None:
     """Raise ``BadInput`` where the names are those of something known that is no such model."""
     top = {name.partition("/")[0] for name in names}
@@ -320,9 +361,11 @@ def _refuse_layout(names: list[str], sets: dict[str, list[str]], where: object) 
     elif "model_index.json" in top:
         found = "a pipeline of diffusers (model_index.json)"
         todo = "take a model that encodes both images and texts, not one that draws"
-    elif "open_clip_config.json" in top or "open_clip" in kinds:
-        one = next((name for name in sets if kind_of(name) == "open_clip"), "open_clip_config.json")
-        raise _open_clip(where, one)
+    elif OPEN_CLIP_CONFIG in top or kinds & {*OPEN_CLIP.kinds}:
+        one = next((name for name in sets if kind_of(name) in OPEN_CLIP.kinds), OPEN_CLIP_CONFIG)
+        found = f"half a model of open_clip ({one} alone)"
+        todo = "fetch the other file from where this one came from"
+        raise BadInput(where, found, OPEN_CLIP.expected, todo)
     elif not sets and any(PurePosixPath(name).suffix == ".onnx" for name in names):
         found, todo = "weights of ONNX alone", TAKE_SAFETENSORS
     elif below and "config.json" not in top:

@@ -13,6 +13,7 @@ from scripts.data.prepared import read_checksums
 from scripts.data.rows import read_rows
 from scripts.job import BadInput, drafted, log, progress, whole
 from scripts.jobs import Snakemake, run
+from scripts.models.backends import backend_of, transformers
 from scripts.models.encoders import Encoder, load_encoder
 from scripts.models.examples import Examples, batches_of_epoch, read_examples, shifted
 from scripts.models.folder import (
@@ -295,11 +296,13 @@ def train_model(
     torch.manual_seed(entry["seed"])
     (folder / "model.json").unlink(missing_ok=True)
     rows = {split: read_rows(data["captions"], data["splits"], split) for split in ("train", "val")}
+    transformers.import_libraries()
     with drafted(folder / "model") as draft:
         if base is None:
             write_new_clip(draft, entry, rows["train"].captions)
         else:
             of_base = verify_model(base / "model.json")["files"]
+            check_base(base)
             draft.mkdir(parents=True)
             for name in model_files(base):
                 shutil.copyfile(base / name, draft / name)
@@ -346,6 +349,18 @@ def train_model(
         },
     )
     return history
+
+
+def check_base(base: Path) -> None:
+    """Raise ``BadInput`` where training cannot start from a model, as another library saves it."""
+    if backend_of(base) is not transformers:
+        raise BadInput(
+            f"base: {base.name}",
+            "a model that another library than transformers loads",
+            "a model as transformers saves it, which training can save again",
+            "take the same model from a repository that has config.json and model.safetensors, or "
+            "leave base out",
+        )
 
 
 def write_history(path: Path, history: list[dict[str, float]]) -> None:

@@ -49,7 +49,7 @@ def ours(direction: str, images: int) -> Callable[[], dict[str, Any]]:
 
 def theirs(direction: str, images: int, threads: int) -> Callable[[], dict[str, Any]]:
     """What clip_benchmark's ``evaluate`` does with its features, for one direction."""
-    from benchmarks.packages import open_torchvision
+    from scripts.models.backends.open_clip import open_torchvision
 
     open_torchvision()
     import torch

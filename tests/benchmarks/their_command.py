@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks.packages import open_torchvision
+from scripts.models.backends.open_clip import open_torchvision
 
 if __name__ == "__main__":
     open_torchvision()

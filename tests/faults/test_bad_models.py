@@ -292,7 +292,7 @@ FETCHED += [
             renamed(CONFIG, "open_clip_config.json"),
             renamed(WEIGHTS, "open_clip_model.safetensors"),
         ),
-        "a model of open_clip",
+        r"open_clip_config\.json\s.*no embed_dim in model_cfg",
     ),
     Case("diffusers", each(moved("unet"), written("model_index.json", "{}")), "of diffusers"),
     Case("timm", written(CONFIG, '{"pretrained_cfg": {}}'), "a model of timm"),

@@ -116,16 +116,25 @@ REFUSED = {
         r"\(model\.fp16\.safetensors\).*add to the entry: weights: model\.fp16\.safetensors",
     ),
     "parts without an index": (PARTS, SETTINGS, r"no model\.safetensors\.index\.json"),
-    "open_clip": (
-        "open_clip_config.json open_clip_model.safetensors tokenizer.json",
+    "open_clip, the weights alone": (
+        "open_clip_model.safetensors tokenizer.json",
         "",
-        r"a model of open_clip \(open_clip_model\.safetensors\)",
+        r"half a model of open_clip \(open_clip_model\.safetensors alone\)",
     ),
-    "open_clip, the config alone": ("open_clip_config.json", "", "a model of open_clip"),
-    "open_clip, with a config.json": (
-        "open_clip_config.json open_clip_model.safetensors open_clip_pytorch_model.bin",
-        SETTINGS,
-        "a model of open_clip",
+    "open_clip, the config alone": (
+        "open_clip_config.json",
+        "",
+        r"half a model of open_clip \(open_clip_config\.json alone\)",
+    ),
+    "open_clip, a pickle alone": (
+        "open_clip_config.json open_clip_pytorch_model.bin",
+        "",
+        r"only pickled weights \(open_clip_pytorch_model\.bin\)\n.*pickled: convert",
+    ),
+    "open_clip in parts": (
+        "open_clip_config.json open_clip_model-00001-of-00002.safetensors",
+        "",
+        r"parts of weights \(open_clip_model-00001",
     ),
     "sentence-transformers": (
         "modules.json config_sentence_transformers.json 0_CLIPModel/config.json",
@@ -201,7 +210,11 @@ NAMED = {
     "a pickle": ("pytorch_model.bin", False, "only pickled weights"),
     "pickled parts": ("parts.bin.index.json", True, "pickled weights in parts"),
     "of TensorFlow": ("tf_model.h5", True, "weights of TensorFlow"),
-    "of open_clip": ("open_clip_model.safetensors", True, "a model of open_clip"),
+    "of open_clip": (
+        "open_clip_model.safetensors",
+        True,
+        r"half a model of open_clip \(open_clip_model\.safetensors alone\)",
+    ),
     "an adapter": ("adapter_model.safetensors", True, "merge_and_unload"),
     "a part": ("model-00001-of-00002.safetensors", True, "parts of weights|not there"),
     "the other parts": ("model.fp16-00001-of-00002.safetensors", True, "parts of weights"),
@@ -221,6 +234,47 @@ def test_what_an_entry_names_is_taken_only_where_it_can_be(case):
     choice = choose(there, HERE, "model.safetensors.index.json")
     assert set(choice.files) == {*SETTINGS.split(), *SHARDED.split()}
     assert choose(there, HERE, "pytorch_model.bin", convert=True).pickled
+
+
+OPEN_CLIP = "open_clip_config.json open_clip_model.safetensors"
+TOKENS = "tokenizer.json tokenizer_config.json"
+# who is taken where open_clip's files stand beside others, unless an entry names the weights
+BESIDE = {
+    "open_clip's own": (TOKENS, "open_clip_model.safetensors"),
+    "its pickle": (f"open_clip_pytorch_model.bin {TOKENS}", "open_clip_model.safetensors"),
+    "transformers' layout": (f"model.safetensors {SETTINGS}", "model.safetensors"),
+    "transformers' pickle": (f"pytorch_model.bin {SETTINGS}", "open_clip_model.safetensors"),
+    "an image tower of timm": (
+        f"config.json model.safetensors {TOKENS}",
+        "open_clip_model.safetensors",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_of_two_layouts_a_hub_gives_that_of_transformers_where_it_is_whole(case):
+    beside, taken = BESIDE[case]
+    there = names(f"{OPEN_CLIP} {beside} README.md", "")
+    choice = choose(there, THERE, hub=True)
+    assert choice.weights == taken and not choice.pickled
+    asked = choose(there, THERE, "open_clip_model.safetensors", hub=True)
+    config = ["config.json"] if "config.json" in there else []
+    assert sorted(asked.files) == sorted([*config, *OPEN_CLIP.split(), *TOKENS.split()])
+
+
+def test_a_folder_with_two_layouts_says_which_is_meant():
+    there = names(f"{OPEN_CLIP} model.safetensors")
+    with pytest.raises(BadInput, match=r"2 sets of weights.*\s.*\s.*weights: model\.safetensors"):
+        choose(there, HERE)
+    assert "model.safetensors" not in choose(there, HERE, "open_clip_model.safetensors").files
+    assert choose(names(OPEN_CLIP, TOKENS), HERE).weights == "open_clip_model.safetensors"
+
+
+def test_a_pickle_of_open_clip_is_taken_where_it_may_be_converted():
+    there = names("open_clip_config.json open_clip_pytorch_model.bin", TOKENS)
+    for hub in (True, False):
+        choice = choose(there, THERE if hub else HERE, convert=True, hub=hub)
+        assert (choice.weights, choice.pickled) == ("open_clip_pytorch_model.bin", True)
 
 
 def test_a_pickle_is_taken_where_it_may_be_converted_and_is_alone():

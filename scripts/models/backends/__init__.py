@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from scripts.models.listing import OPEN_CLIP_CONFIG
 from scripts.models.weights import Facts
 
 if TYPE_CHECKING:
@@ -35,9 +36,9 @@ class Backend(Protocol):
 
 def backend_of(folder: Path) -> Backend:
     """The module that loads the model in ``folder``, told by its files."""
-    from scripts.models.backends import transformers
+    from scripts.models.backends import open_clip, transformers
 
-    return transformers
+    return open_clip if (Path(folder) / OPEN_CLIP_CONFIG).is_file() else transformers
 
 
 def read_facts(folder: Path) -> Facts:
