@@ -75,6 +75,27 @@ def contents_of_model(path: str) -> str:
     return _digest(path, found)
 
 
+@cache
+def contents_of_features(path: str) -> str:
+    """Digest of names and contents of all that features at ``path`` may be read from.
+
+    Of a folder that is every file in it, however large, and in the folders in it; of a file, those
+    beside it of the same name but for the suffix.
+    """
+    folder, stem = (path, "") if os.path.isdir(path) else os.path.split(path)  # noqa: PTH112
+    stem = stem.rpartition(".")[0] + "."
+    found: dict[str, os.stat_result | str] = {}
+    for entry in _entries(folder or "."):
+        about = _notes(entry)
+        if stem != ".":
+            found |= {entry.name: about} if entry.name.startswith(stem) else {}
+        elif not isinstance(about, str) and stat.S_ISDIR(about.st_mode):
+            found |= {f"{entry.name}/{one.name}": _notes(one) for one in _entries(entry.path)}
+        else:
+            found[entry.name] = about
+    return _digest(folder or ".", found)
+
+
 def _below(top: str) -> Iterator[tuple[str, os.stat_result | str]]:
     """Path of everything below ``top``, with the notes of a file, or a word for what is none.
 
