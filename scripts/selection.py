@@ -93,22 +93,21 @@ def _without_features(config: dict[str, Any], asked: Collection[str]) -> list[st
     in_star = run["models"][:1] if run["combinations"] == "star" else run["models"]
 
     def served(key: str, lacking: Callable[[str, str], list[str]], what: str) -> None:
-        for name in list(run[key]):
-            culprits = {model: lacking(model, name) for model in in_star}
-            for model in dict.fromkeys(one for some in culprits.values() for one in some):
-                names = run["left_out"].setdefault("model", {}).setdefault(model, [])
-                names += [name] if name not in names else []
-            if not all(culprits.values()):
-                continue
-            of = ", ".join(dict.fromkeys(one for some in culprits.values() for one in some))
-            if key in asked or (key != "studies" and len(run[key]) == 1):
-                problems.append(
-                    f"run.{key}: {name!r} needs {what}, and {of} is features that were made "
-                    "elsewhere without it; leave it out, or add it to them and to their entry in "
-                    "models"
-                )
-            else:
-                run[key] = [one for one in run[key] if one != name]
+        culprits = {name: [lacking(model, name) for model in in_star] for name in run[key]}
+        for name, of in culprits.items():
+            for model in dict.fromkeys(bad for some in of for bad in some):
+                noted = run["left_out"].setdefault("model", {}).setdefault(model, [])
+                noted += [name] if name not in noted else []
+        gone = [name for name, of in culprits.items() if all(of)]
+        if gone and (key in asked or (gone == run[key] and key != "studies")):
+            models = dict.fromkeys(bad for name in gone for of in culprits[name] for bad in of)
+            problems.append(
+                f"run.{key}: {', '.join(gone)} cannot be had of {', '.join(models)}, features that "
+                f"were made elsewhere without {what}; name others, or add what is missing to the "
+                "features and to their entry in models"
+            )
+        else:
+            run[key] = [name for name in run[key] if name not in gone]
 
     served("prompts", lambda model, name: without(config, model, [name]), "texts of that prompt")
     if problems:
@@ -117,7 +116,7 @@ def _without_features(config: dict[str, Any], asked: Collection[str]) -> list[st
     served(
         "scorers",
         lambda model, name: run_without(config, model, first, name),
-        "features of other splits",
+        "splits to learn from",
     )
     for model in run["models"]:
         for one in run_without(config, model, first, run["scorers"][0]):
@@ -125,7 +124,11 @@ def _without_features(config: dict[str, Any], asked: Collection[str]) -> list[st
                 f"models.{one}: no features for {first!r} and {run['scorers'][0]!r}, which stand "
                 f"first in the run and are what models are compared by; put first what {one} has"
             )
-    served("studies", lambda model, name: study_without(config, model, name), "more of the model")
+    served(
+        "studies",
+        lambda model, name: study_without(config, model, name),
+        "their model or what is compared",
+    )
     return problems
 
 

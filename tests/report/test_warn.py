@@ -201,6 +201,13 @@ def test_what_was_left_out_is_named_with_why():
     assert kinds(found) == ["left_out_split", "left_out_images"]
     assert [one.split(": ")[1] for one in sentences(found, "en")] == ["nnn, leakage.", "x."]
     assert "nnn、leakage" in sentences(found, "zh")[0]
+    found = warn.of_left_out({"model": {"api": ["photo"], "b": ["x"]}})
+    assert kinds(found) == ["left_out_model"] * 2
+    assert "api, of which there are features and no model here: photo." in sentences(found, "en")[0]
+
+
+def test_what_is_not_known_to_have_been_cut_is_not_warned_of():
+    assert warn.of_captions({"shape": [9, 2]}, "api", "plain") == []
 
 
 @pytest.fixture(scope="module")
