@@ -111,7 +111,6 @@ def test_each_model_is_asked_for_what_it_has_and_nothing_is_computed_for_feature
     # images of three splits for leakage, and texts of test: photo and depicts are clip-tiny's
     assert jobs["import_features"] == 3 + 1 and jobs["encode_damaged"] == 1
     assert jobs["similarity"] == 2 + 1
-    shared = finished.planned(
-        f"{RUN}/api/test/images.npy", *SMALL, "api.yaml", "--config", "encode={shard_size: 64}"
-    )
+    (finished.folder / "shards.yaml").write_text("encode: {shard_size: 64}\n")
+    shared = finished.planned(f"{RUN}/api/test/images.npy", *SMALL, "api.yaml", "shards.yaml")
     assert shared.jobs == {"find_features": 1, "import_features": 1}

@@ -227,7 +227,7 @@ def _missing(
     """What to say where rows of the split have no features."""
     first = rows.images[missing[0]] if side == "images" else repr(rows.captions[missing[0]])
     of_prompt = f" under the prompt {called[0]}" if called else ""
-    told = f"no features of {len(missing):,} {side}{of_prompt}, the first {first:.200}"
+    told = f"no features of {len(missing):,} of the {side}{of_prompt}, the first {first:.200}"
     return BadInput(
         path.absolute(),
         "; ".join([told, *hints]),

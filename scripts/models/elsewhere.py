@@ -31,7 +31,7 @@ NAMES = {"image": ("image", "image_path"), "caption": ("caption",), "prompt": ("
 NEEDED: dict[Side, str] = {"images": "image", "texts": "caption"}
 TABLES = (".csv", ".tsv", ".parquet")
 # rows of vectors in memory at a time, beside those that are kept
-AT_ONCE = 4096
+AT_ONCE = 1024
 # read from the disk at a time, however large a group of rows is
 BUFFER = 2**20
 CLIP_RETRIEVALS = "or the folder that clip-retrieval writes, with {}/ and metadata/"
@@ -178,12 +178,13 @@ def _columns(there: list[str], needed: str, where: Path) -> dict[str, str]:
         for what, names in NAMES.items()
         if any(name in there for name in names)
     }
-    if needed not in found:
+    twice = [name for name in found.values() if there.count(name) > 1]
+    if needed not in found or twice:
         raise BadInput(
             where.absolute(),
             f"the columns {', '.join(there):.200}",
-            f"a column {' or '.join(NAMES[needed])}",
-            "name the column so",
+            f"{twice[0]} once" if twice else f"a column {' or '.join(NAMES[needed])}",
+            "rename the column",
         )
     return found
 
@@ -209,6 +210,10 @@ def _read_lines(path: Path, needed: str) -> dict[str, list[str]]:
             names = _columns(list(lines.fieldnames or []), needed, path)
             columns: dict[str, list[str]] = {what: [] for what in names}
             for line in lines:
+                if None in line:
+                    where, found = f"{path.absolute()}, line {lines.line_num}", line[None]
+                    todo = "put quotes around what holds a comma or a tab"
+                    raise BadInput(where, f"{found!r:.80} too much", f"{len(line) - 1} cells", todo)
                 for what, name in names.items():
                     if not line[name]:
                         where = f"{path.absolute()}, line {lines.line_num}"
@@ -242,15 +247,16 @@ def read_vectors(part: Part, at_once: int = AT_ONCE) -> Iterator[np.ndarray]:
     """Rows (k, d) of a part, in its order, in the type that they are stored in."""
     path = part.vectors
     if path.suffix == ".npy":
-        array = _mapped(path)
-        yield from (array[start : start + at_once] for start in range(0, len(array), at_once))
+        # each time anew: what was read of a mapped file stays in memory as long as it is mapped
+        for start in range(0, len(_mapped(path)), at_once):
+            yield _mapped(path)[start : start + at_once].copy()
         return
     dim, row = None, 0
     with _opened(path) as table:
-        if EMBEDDING not in table.schema_arrow.names:
-            there = ", ".join(table.schema_arrow.names)
-            what = f"the columns {there:.200}"
-            raise BadInput(path.absolute(), what, f"a column {EMBEDDING}", "name the column so")
+        there = table.schema_arrow.names
+        if there.count(EMBEDDING) != 1:
+            what = f"the columns {', '.join(there):.200}"
+            raise BadInput(path.absolute(), what, f"a column {EMBEDDING}", "rename the column")
         batches = table.iter_batches(at_once, columns=[EMBEDDING])
         while True:
             with _whole(path):
@@ -317,7 +323,7 @@ def _opened(path: Path) -> ParquetFile:
     from pyarrow.parquet import ParquetFile
 
     with _whole(path):
-        return ParquetFile(path, buffer_size=BUFFER)
+        return ParquetFile(path, buffer_size=BUFFER, pre_buffer=False)
 
 
 @contextlib.contextmanager

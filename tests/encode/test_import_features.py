@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow
 import pytest
 from features_from_elsewhere import (
     CAPTIONS,
@@ -21,11 +22,13 @@ from features_from_elsewhere import (
     unit,
     written,
 )
+from pyarrow import parquet
 
 from scripts.data.rows import read_rows
 from scripts.encode.import_features import main, unit_rows
 from scripts.encode.stored import read_features
 from scripts.job import BadInput
+from scripts.models.elsewhere import Part, read_vectors
 from scripts.models.find_features import find_features
 
 PLAIN = {"plain": ["{}"]}
@@ -141,7 +144,7 @@ def test_what_is_too_much_is_passed_over_and_said(imported, tmp_path, caplog):
 def test_what_is_missing_is_counted_and_the_first_is_named(imported, tmp_path):
     entry = written("parquet", tmp_path / "theirs")
     in_parquet(tmp_path / "theirs/images.parquet", IMAGE_ROWS[:1], image=["b.jpg"])
-    told = r"theirs\n.*no features of 2 images, the first a.jpg"
+    told = r"theirs\n.*no features of 2 of the images, the first a.jpg"
     with pytest.raises(BadInput, match=told) as error:
         imported(entry, "images")
     assert "splits: [test]" in str(error.value)
@@ -151,7 +154,7 @@ def test_what_is_missing_is_counted_and_the_first_is_named(imported, tmp_path):
     )  # fmt: skip
     # "a dog" of a.jpg stands there once more; "two dogs" is another image's there
     with pytest.raises(
-        BadInput, match=r"no features of 1 texts under .* plain, the first 'two dogs'"
+        BadInput, match=r"no features of 1 of the texts under .* plain, the first 'two dogs'"
     ):
         imported(entry, "texts.plain")
 
@@ -193,6 +196,20 @@ def test_vectors_of_another_length_are_named_by_their_row(imported, tmp_path):
     in_parquet(tmp_path / "theirs/images.parquet", rows, image=list(CAPTIONS))
     with pytest.raises(BadInput, match=r"row 2\n.*4 dimensions\n.*5, as in the rows before"):
         imported(entry, "images")
+
+
+def test_of_a_large_file_a_few_rows_are_in_memory_at_a_time(tmp_path):
+    rows = unit(20_000, 256)
+    # in one group of rows, as many programs write it
+    column = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(rows.reshape(-1)), 256)
+    file = tmp_path / "images.parquet"
+    parquet.write_table(pyarrow.table({"embedding": column}), file)
+    before, most, start = pyarrow.total_allocated_bytes(), 0, 0
+    for vectors in read_vectors(Part(file, file)):
+        most = max(most, pyarrow.total_allocated_bytes() - before)
+        assert vectors.tobytes() == rows[start : start + len(vectors)].tobytes()
+        start += len(vectors)
+    assert start == 20_000 and most < rows.nbytes / 3
 
 
 def test_a_file_that_changes_while_the_run_is_at_work_is_refused(imported, tmp_path):

@@ -77,6 +77,8 @@ FAULTS = {
     "short table": (".csv", replaced("texts.csv", b"image,caption\na,b\n"), "1 rows.*6, one for"),
     "no name": (".csv", replaced("texts.csv", b"image,caption\na.jpg,\n"), "line 2.*caption: ''"),
     "no column": (".csv", replaced("texts.csv", b"image,text\n"), "image, text.*column caption"),
+    "a comma": (".csv", replaced("texts.csv", b"caption\na dog, a cat\n"), "line 2.*a cat.*1 cell"),
+    "twice": (".csv", replaced("texts.csv", b"caption,caption\na,b\n"), "caption once"),
     "no text": (".csv", replaced("texts.csv", b"caption\n\xff\n"), "a table in UTF-8"),
     "open quote": (".csv", replaced("texts.csv", b'caption\n"a\n'), "texts.csv\n.*unexpected end"),
     "cut": (".csv", replaced("images.npy", b"\x93NUMPY\x01\x00"), "not a whole .npy file"),
