@@ -24,9 +24,18 @@ from scripts.fingerprint import fingerprint
 from scripts.one_run import guard
 from scripts.protocol import DIRECTIONS
 from scripts.provenance.privacy import told
-from scripts.selection import asked_by_name, learns, learnt_from, leave_out
+from scripts.selection import (
+    asked_by_name,
+    encodes,
+    learns,
+    learnt_from,
+    leave_out,
+    looks_at,
+    prompts_behind,
+    run_without,
+)
 from scripts.studies.families import FAMILY_OF, table_behind
-from scripts.watched import contents_of_dataset, contents_of_model
+from scripts.watched import contents_of_dataset, contents_of_features, contents_of_model
 
 # jobs of a run read the Snakefile again, and are part of it
 if workflow.exec_mode == ExecMode.DEFAULT:
@@ -77,7 +86,8 @@ def runs_of(selection) -> list[tuple[str, str, str]]:
             others += model != selection["models"][0]
         # a model is not fused with itself
         itself = config["scorers"][scorer].get("with") == model
-        return (both == "all" or others <= 1) and not itself
+        lacking = itself or run_without(config, model, prompt, scorer)
+        return (both == "all" or others <= 1) and not lacking
 
     return [
         (model, prompt, scorer)
@@ -91,8 +101,6 @@ def runs_of(selection) -> list[tuple[str, str, str]]:
 RUNS = runs_of(RUN)
 # each once, in the order in which they come up
 ENCODED = list(dict.fromkeys((model, prompt) for model, prompt, _ in RUNS))
-# models of the studies that need features of their own: in a star, the one in its middle
-ENCODED_AGAIN = RUN["models"][:1] if RUN["combinations"] == "star" else RUN["models"]
 DRAWN = [
     study
     for study in RUN["studies"]
@@ -175,9 +183,13 @@ def datasets_from(*sources: str) -> str:
     return one_of(n for n, entry in config["datasets"].items() if entry["source"] in sources)
 
 
-def models_from(trained: bool) -> str:
-    """Pattern for the models that are trained here, or for those that are fetched."""
-    return one_of(n for n, e in config["models"].items() if (e["source"] == "train") == trained)
+def models_from(*sources: str, others: bool = False) -> str:
+    """Pattern for the models of these sources, or for all others."""
+    return one_of(n for n, e in config["models"].items() if (e["source"] in sources) != others)
+
+
+# models that are there; of others, there are features
+ENCODERS = models_from("features", others=True)
 
 
 def scorers_of(kind: str, others: bool = False) -> str:

@@ -2,7 +2,8 @@
 
 Comes in: images, captions, split, model. Goes out: float32 unit rows in the order of splits.json and
 captions.json, each file with a sidecar that names its rows, its model and its checksum. With encode.shard_size, a split
-is encoded in jobs of so many images, with their captions, and joined.
+is encoded in jobs of so many images, with their captions, and joined. What was encoded elsewhere is brought into the
+same form.
 """
 
 from scripts.encode import shelf
@@ -55,6 +56,8 @@ rule encode_images:
         sidecar="results/{dataset}/{model}/{split}/images.json",
     log:
         "results/logs/encode_images/{dataset}.{model}.{split}.log",
+    wildcard_constraints:
+        model=ENCODERS,
     conda:
         "../envs/models.yaml"
     threads: setting("encode/threads")
@@ -80,6 +83,7 @@ rule encode_texts:
     log:
         "results/logs/encode_texts/{dataset}.{model}.{split}.{prompt}.log",
     wildcard_constraints:
+        model=ENCODERS,
         prompt=one_of(prompt for prompt in config["prompts"] if prompt not in AVERAGED),
     conda:
         "../envs/models.yaml"
@@ -107,6 +111,7 @@ rule average_texts:
     log:
         "results/logs/average_texts/{dataset}.{model}.{split}.{prompt}.log",
     wildcard_constraints:
+        model=ENCODERS,
         prompt=one_of(AVERAGED),
     conda:
         "../envs/analysis.yaml"
@@ -115,6 +120,29 @@ rule average_texts:
         templates=setting("prompts/{prompt}"),
     script:
         "../scripts/encode/average_texts.py"
+
+
+rule import_features:
+    """Bring features that were made elsewhere into the order of a split; average what an ensemble is made of."""
+    input:
+        **ROWS,
+        model="data/models/{model}/model.json",
+    output:
+        features="results/{dataset}/{model}/{split}/{side}.npy",
+        sidecar="results/{dataset}/{model}/{split}/{side}.json",
+    log:
+        "results/logs/import_features/{dataset}.{model}.{split}.{side}.log",
+    wildcard_constraints:
+        model=models_from("features"),
+        side=f"images|texts\\.({one_of(config['prompts'])})",
+    conda:
+        "../envs/data.yaml"
+    params:
+        code=fingerprint("scripts/encode/import_features.py"),
+        prompts=prompts_to_import,
+        templates=templates_to_import,
+    script:
+        "../scripts/encode/import_features.py"
 
 
 rule encode_damaged:
@@ -128,6 +156,8 @@ rule encode_damaged:
         sidecar="results/{dataset}/{model}/{split}/damaged.{prompt}.json",
     log:
         "results/logs/encode_damaged/{dataset}.{model}.{split}.{prompt}.log",
+    wildcard_constraints:
+        model=ENCODERS,
     conda:
         "../envs/models.yaml"
     threads: setting("encode/threads")
@@ -213,6 +243,7 @@ if SHARD_SIZE:
         log:
             "results/logs/gather_features/{dataset}.{model}.{split}.{side}.log",
         wildcard_constraints:
+            model=ENCODERS,
             side=f"images|texts\\.({one_of(p for p in config['prompts'] if p not in AVERAGED)})",
         conda:
             "../envs/analysis.yaml"

@@ -16,6 +16,12 @@ def contents_of_path(wildcards) -> str | None:
     return contents_of_model(path) if path else None
 
 
+def contents_of_sides(wildcards) -> list[str]:
+    """Digests of features that were made elsewhere, of images and of texts."""
+    entry = config["models"][wildcards.model]
+    return [contents_of_features(entry.get(side) or entry["path"]) for side in ("images", "texts")]
+
+
 def is_own(dataset: str) -> bool:
     """Whether a dataset is a person's own, which may have any split, or none."""
     return config["datasets"][dataset]["source"] in ("folder", "huggingface", "modelscope")
@@ -70,6 +76,20 @@ def features_to_average(wildcards) -> dict[str, list[str]]:
         "features": [f"{path}.npy" for path in texts],
         "sidecars": [f"{path}.json" for path in texts],
     }
+
+
+def prompts_to_import(wildcards) -> dict[str, list[str]]:
+    """Prompts of features from elsewhere that texts are made of, with their templates."""
+    prompt = wildcards.side.removeprefix("texts.")
+    # a prompt may be called images
+    of_images = wildcards.side == "images"
+    return {} if of_images else prompts_behind(config, wildcards.model, prompt)
+
+
+def templates_to_import(wildcards) -> list[str]:
+    """Templates of the prompt of texts; none of images."""
+    prompt = wildcards.side.removeprefix("texts.")
+    return [] if wildcards.side == "images" else config["prompts"][prompt]
 
 
 def precision_found(wildcards) -> dict[str, str]:
@@ -154,29 +174,29 @@ def references(models=RUN["models"]) -> dict:
     }
 
 
-def encoded_again(name: str, files: str, **wildcards) -> dict[str, list[str]]:
+def encoded_again(study: str, name: str, files: str, **wildcards) -> dict[str, list[str]]:
     """Features that a study has of its own, and their sidecars, of each model that it looks at."""
+    models = looks_at(config, study)
     return {
-        key: collect(
-            f"results/{{{{dataset}}}}/{{model}}/{files}.{kind}", model=ENCODED_AGAIN, **wildcards
-        )
+        key: collect(f"results/{{{{dataset}}}}/{{model}}/{files}.{kind}", model=models, **wildcards)
         for key, kind in ((name, "npy"), (f"{name}_sidecars", "json"))
     }
 
 
 def features_in_precisions() -> dict:
-    """Scorers of ``ENCODED_AGAIN``, and for each model its test features in every precision studied.
+    """Scorers of the models studied, and of each its test features in every precision.
 
     Those of the run itself where it names that precision; "auto" is known to its jobs alone.
     """
-    tests = [f"results/{{dataset}}/{model}/test" for model in ENCODED_AGAIN]
+    models = looks_at(config, "precision")
+    tests = [f"results/{{dataset}}/{model}/test" for model in models]
     folders = [
         test if precision == setting("encode/precision") else f"{test}/{precision}"
         for test in tests
         for precision in setting("studies/precision/precisions")
     ]
     return {
-        **{name: references(ENCODED_AGAIN)[name] for name in ("captions", "splits", "scorers")},
+        **{name: references(models)[name] for name in ("captions", "splits", "scorers")},
         **features_in(folders, FIRST_PROMPT),
     }
 

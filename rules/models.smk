@@ -1,7 +1,8 @@
 """From a hub, a folder or a training run to a model folder.
 
 Comes in: the configured source. Goes out: data/models/<model>/ with safetensors, tokenizer and
-preprocessing, and model.json, which says where they came from and what they hash to.
+preprocessing, and model.json, which says where they came from and what they hash to. Of features that were made
+elsewhere there is model.json alone.
 """
 
 
@@ -12,7 +13,7 @@ rule fetch_model:
     log:
         "results/logs/fetch_model/{model}.log",
     wildcard_constraints:
-        model=models_from(trained=False),
+        model=models_from("train", "features", others=True),
     localrule: True
     conda:
         "../envs/models.yaml"
@@ -22,6 +23,25 @@ rule fetch_model:
         entry=setting("models/{model}"),
     script:
         "../scripts/models/fetch_model.py"
+
+
+rule find_features:
+    """Say what features are that were made elsewhere, and what they hash to; copy nothing."""
+    output:
+        provenance="data/models/{model}/model.json",
+    log:
+        "results/logs/find_features/{model}.log",
+    wildcard_constraints:
+        model=models_from("features"),
+    localrule: True
+    conda:
+        "../envs/data.yaml"
+    params:
+        code=fingerprint("scripts/models/find_features.py"),
+        contents=contents_of_sides,
+        entry=setting("models/{model}"),
+    script:
+        "../scripts/models/find_features.py"
 
 
 rule train_model:
@@ -35,7 +55,7 @@ rule train_model:
     log:
         "results/logs/train_model/{model}.log",
     wildcard_constraints:
-        model=models_from(trained=True),
+        model=models_from("train"),
     conda:
         "../envs/models.yaml"
     threads: 8

@@ -229,6 +229,7 @@ rule summarise:
         "../envs/report.yaml"
     params:
         code=fingerprint("scripts/report/summarise.py", *words_of("warnings", "labels", "measures")),
+        elsewhere=[model for model in RUN["models"] if not encodes(config, model)],
     script:
         "../scripts/report/summarise.py"
 

@@ -58,8 +58,11 @@ PRECISION_STUDY = (
 # how the features of the runs were made, as their sidecars say
 TEXTS = [f"results/{{dataset}}/{model}/test/texts.{prompt}.json" for model, prompt in ENCODED]
 # where it is left to be found
-PRECISIONS = collect("results/{{dataset}}/{model}/precision.json", model=RUN["models"])
-PRECISIONS = PRECISIONS if config["encode"]["precision"] == "auto" else []
+PRECISIONS = [
+    f"results/{{dataset}}/{model}/precision.json"
+    for model in RUN["models"]
+    if encodes(config, model) and config["encode"]["precision"] == "auto"
+]
 
 
 def figure(

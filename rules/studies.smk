@@ -29,9 +29,12 @@ rule study_relevance:
 rule study_judgments:
     """Kendall's τ between the model's score and people's."""
     input:
-        **references(ENCODED_AGAIN),
+        **references(looks_at(config, "judgments")),
         **encoded_again(
-            "texts_judged", "test/texts.{prompt}", prompt=setting("studies/judgments/prompt")
+            "judgments",
+            "texts_judged",
+            "test/texts.{prompt}",
+            prompt=setting("studies/judgments/prompt"),
         ),
         judgments="data/{dataset}/judgments.csv",
     output:
@@ -147,8 +150,8 @@ rule study_categories:
 rule study_robustness:
     """Recall of captions with words dropped, words shuffled, and typos."""
     input:
-        **references(ENCODED_AGAIN),
-        **encoded_again("damaged", "test/damaged.{prompt}", prompt=FIRST_PROMPT),
+        **references(looks_at(config, "robustness")),
+        **encoded_again("robustness", "damaged", "test/damaged.{prompt}", prompt=FIRST_PROMPT),
     output:
         table=table_of("robustness", "recall of damaged captions"),
     log:
@@ -206,8 +209,8 @@ rule study_errors:
 rule study_leakage:
     """Near-duplicate images and equal captions across splits, and what they do to the numbers."""
     input:
-        **references(ENCODED_AGAIN),
-        **encoded_again("others", "{split}/images", split=["train", "val"]),
+        **references(looks_at(config, "leakage")),
+        **encoded_again("leakage", "others", "{split}/images", split=["train", "val"]),
         checksums="data/{dataset}/images.csv",
     output:
         table=table_of("leakage", "recall without what splits share"),
@@ -259,7 +262,7 @@ rule study_precision:
         **ON_TEST,
         code=fingerprint("scripts/studies/study_precision.py"),
         flips=setting("statistics/flips"),
-        models=ENCODED_AGAIN,
+        models=looks_at(config, "precision"),
         prompt=FIRST_PROMPT,
         scorer=FIRST_SCORER,
     script:

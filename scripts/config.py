@@ -60,8 +60,8 @@ def checked(
     if problems:
         raise ConfigError(problems)
     for entry in (*config["datasets"].values(), *config["models"].values()):
-        for key in ("location", "path"):
-            if entry.get(key):
+        for key in ("location", "path", "images", "texts"):
+            if isinstance(entry.get(key), str):
                 # of a user whom the system does not know, it stays, and the job says what it is
                 entry[key] = os.path.expanduser(entry[key])  # noqa: PTH111
     return config
@@ -210,6 +210,8 @@ def _unknown_names(config: dict[str, Any]) -> Iterator[str]:
 
 def _models(config: dict[str, Any]) -> Iterator[str]:
     for name, model in config["models"].items():
+        if model["source"] == "features":
+            yield from _features(name, model, list(config["prompts"]))
         if model["source"] != "train":
             continue
         if model["dataset"] not in config["datasets"]:
@@ -219,8 +221,18 @@ def _models(config: dict[str, Any]) -> Iterator[str]:
         if base is not None and (base not in config["models"] or base == name):
             valid = [other for other in config["models"] if other != name]
             yield f"models.{name}.base: {base!r}; {nearest(base, valid)}"
+        elif base is not None and config["models"][base]["source"] == "features":
+            yield f"models.{name}.base: {base!r} is features and no model; name another model"
         elif _begins_with_itself(name, config["models"]):
             yield f"models.{name}.base: {base!r} begins with {name} in turn; name another model"
+
+
+def _features(name: str, model: dict[str, Any], prompts: list[str]) -> Iterator[str]:
+    if "path" not in model and not {"images", "texts"} <= set(model):
+        yield f"models.{name}: features of images and texts; give a path for each, or path for both"
+    for prompt in model["prompts"]:
+        if prompt not in prompts:
+            yield f"models.{name}.prompts: {prompt!r}; {nearest(prompt, prompts)}"
 
 
 def _scorers(config: dict[str, Any]) -> Iterator[str]:

@@ -1,13 +1,14 @@
-"""What a run uses of its configuration where its dataset cannot serve all of it.
+"""What a run uses of its configuration where its dataset or its models cannot serve all of it.
 
-A scorer that learns needs something to learn from, and a study of groups of images needs images
-enough. What config/config.yaml selects is left out where it lacks that, and named; what a person's
-own configuration names is not left out silently: it stops the run in words.
+A scorer that learns needs something to learn from, a study of groups of images needs images enough,
+and where a model is features alone that were made elsewhere, nothing new can be encoded. What
+config/config.yaml selects is left out where it lacks that, and named; what a person's own
+configuration names is not left out silently: it stops the run in words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from scripts.config import ConfigError
@@ -16,7 +17,7 @@ from scripts.config import ConfigError
 LEARNT_FROM: dict[str, tuple[str, ...]] = {"cosine": (), "fusion": ("val",)}
 LEARNT_FROM_BOTH = ("train", "val")
 
-# why -> "scorers" or "studies" -> names
+# why -> "scorers" or "studies" -> names; for "model", model -> names
 LeftOut = dict[str, dict[str, list[str]]]
 
 
@@ -45,19 +46,20 @@ def learnt_from(scorer: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def leave_out(config: dict[str, Any], asked: Collection[str]) -> None:
-    """Take out of ``config["run"]`` what the dataset cannot serve, and note it in ``left_out``.
+    """Take out of ``config["run"]`` what cannot be served, and note it in ``left_out``.
 
     Parameters
     ----------
     config : checked, with its defaults; changed in place
     asked : keys of ``run`` whose names a person gave, of which nothing is left out
 
-    Raises ``ConfigError`` where such a scorer, study or model needs a split that is not there.
+    Raises ``ConfigError`` where such a scorer, study or model needs a split that is not there, or
+    features that are.
     """
     run = config["run"]
     entry = config["datasets"][run["dataset"]]
     known: dict[str, int] | None = entry.get("splits")
-    problems = [*_without_images(config, known)]
+    problems = [*_without_images(config, known), *_without_features(config, asked)]
     left_out: LeftOut = run["left_out"]
 
     def take_out(key: str, name: str, why: str, missing: list[str]) -> None:
@@ -83,6 +85,116 @@ def leave_out(config: dict[str, Any], asked: Collection[str]) -> None:
         run["indexes"] = []  # comparing so few with each other takes no time
     if problems:
         raise ConfigError(problems)
+
+
+def _without_features(config: dict[str, Any], asked: Collection[str]) -> list[str]:
+    """Take out what no model of the run can serve, note what some cannot; what stops the run."""
+    run, problems = config["run"], []
+    in_star = run["models"][:1] if run["combinations"] == "star" else run["models"]
+
+    def served(key: str, lacking: Callable[[str, str], list[str]], what: str) -> None:
+        culprits = {name: [lacking(model, name) for model in in_star] for name in run[key]}
+        for name, of in culprits.items():
+            for model in dict.fromkeys(bad for some in of for bad in some):
+                noted = run["left_out"].setdefault("model", {}).setdefault(model, [])
+                noted += [name] if name not in noted else []
+        gone = [name for name, of in culprits.items() if all(of)]
+        if gone and (key in asked or (gone == run[key] and key != "studies")):
+            models = dict.fromkeys(bad for name in gone for of in culprits[name] for bad in of)
+            problems.append(
+                f"run.{key}: {', '.join(gone)} cannot be had of {', '.join(models)}, features that "
+                f"were made elsewhere without {what}; name others, or add what is missing to the "
+                "features and to their entry in models"
+            )
+        else:
+            run[key] = [name for name in run[key] if name not in gone]
+
+    served("prompts", lambda model, name: without(config, model, [name]), "texts of that prompt")
+    if problems:
+        return problems
+    first = run["prompts"][0]
+    served(
+        "scorers",
+        lambda model, name: run_without(config, model, first, name),
+        "splits to learn from",
+    )
+    for model in run["models"]:
+        for one in run_without(config, model, first, run["scorers"][0]):
+            problems.append(
+                f"models.{one}: no features for {first!r} and {run['scorers'][0]!r}, which stand "
+                f"first in the run and are what models are compared by; put first what {one} has"
+            )
+    served(
+        "studies",
+        lambda model, name: study_without(config, model, name),
+        "their model or what is compared",
+    )
+    return problems
+
+
+def encodes(config: Mapping[str, Any], model: str) -> bool:
+    """Whether a model is there that encodes, rather than features that it made elsewhere."""
+    return config["models"][model]["source"] != "features"
+
+
+def prompts_behind(config: Mapping[str, Any], model: str, prompt: str) -> dict[str, list[str]]:
+    """Of features made elsewhere, the prompts whose mean a prompt is, with their templates.
+
+    That is the prompt itself where the texts hold it; nothing where they lack one of its templates.
+    """
+    held = {name: config["prompts"][name] for name in config["models"][model]["prompts"]}
+    if prompt in held:
+        return {prompt: held[prompt]}
+    single = {templates[0]: name for name, templates in held.items() if len(templates) == 1}
+    templates = config["prompts"].get(prompt, [])
+    whole = all(template in single for template in templates)
+    return {single[template]: [template] for template in templates} if whole else {}
+
+
+def without(
+    config: Mapping[str, Any],
+    model: str,
+    prompts: Iterable[str] = (),
+    splits: Collection[str] = (),
+    new: bool = False,
+) -> list[str]:
+    """``[model]`` where it is features made elsewhere that lack one of these; else nothing.
+
+    ``new`` is whatever only a model itself can encode.
+    """
+    if encodes(config, model):
+        return []
+    lacking = (
+        new
+        or any(not prompts_behind(config, model, prompt) for prompt in prompts)
+        or not set(splits) <= set(config["models"][model]["splits"])
+    )
+    return [model] if lacking else []
+
+
+def run_without(config: Mapping[str, Any], model: str, prompt: str, scorer: str) -> list[str]:
+    """Models whose features lack what a run needs: its own, or the other one of a fusion."""
+    entry = config["scorers"][scorer]
+    models = dict.fromkeys([model, entry.get("with") or model])
+    return [bad for one in models for bad in without(config, one, [prompt], learnt_from(entry))]
+
+
+def study_without(config: Mapping[str, Any], model: str, study: str) -> list[str]:
+    """``[model]`` where its features lack what a study needs beyond those of the runs."""
+    entry = config["studies"][study]
+    needs = entry.get("needs", {})
+    prompts = [entry["prompt"]] if study == "judgments" else []
+    return without(config, model, prompts, needs.get("splits", ()), needs.get("model", False))
+
+
+def looks_at(config: Mapping[str, Any], study: str) -> list[str]:
+    """Models that a study looks at for which it needs features of its own.
+
+    In a star, that is the one in its middle.
+    """
+    run = config["run"]
+    models = run["models"][:1] if run["combinations"] == "star" else run["models"]
+    return [model for model in models if not study_without(config, model, study)]
 
 
 def _missing(needed: Collection[str], known: Mapping[str, int] | None) -> list[str]:

@@ -29,11 +29,15 @@ from pathlib import Path
 from scripts.data.files import MADE_UP, MAX_BYTES, in_pieces
 from scripts.job import BadInput, digest_of_file, whole
 from scripts.letters import printable
+from scripts.models.elsewhere import FOLDERS, TABLES
 from scripts.models.weights import PICKLED
 
 KEPT = Path(".snakemake/contents")
 # files that may become part of a model, or tell what it is
 OF_MODEL = (".safetensors", ".json", ".txt", ".model", *PICKLED)
+# and of features that were made elsewhere
+OF_FEATURES = (".npy", *TABLES)
+OF_CLIP_RETRIEVAL = (*FOLDERS.values(), "metadata")
 # what a training run keeps for itself, often larger than the model
 OF_TRAINING = ("optimizer.*", "scheduler.*", "rng_state*", "trainer_state.json")
 UNREADABLE = "unreadable"
@@ -73,6 +77,28 @@ def contents_of_model(path: str) -> str:
         read = entry.name.endswith(OF_MODEL) and not entry.name.startswith(".") and not of_training
         found[entry.name] = about if read else "by its name"
     return _digest(path, found)
+
+
+@cache
+def contents_of_features(path: str) -> str:
+    """Digest of names and contents of the files that features at ``path`` may be read from.
+
+    Of a folder these are all of it that may hold vectors or name them, however large, also in the
+    folders of clip-retrieval; of a file, those beside it that differ in the suffix alone.
+    """
+    if os.path.isdir(path):  # noqa: PTH112, a path may be too long to be one
+        top, stem = path, None
+        below = [("", path), *((f"{one}/", f"{path}/{one}") for one in OF_CLIP_RETRIEVAL)]
+    else:
+        top, _, name = path.rpartition("/")
+        stem, below = name.rpartition(".")[0], [("", top or ".")]
+    found = {
+        above + entry.name: _notes(entry)
+        for above, folder in below
+        for entry in _entries(folder)
+        if entry.name.endswith(OF_FEATURES) and stem in (None, entry.name.rpartition(".")[0])
+    }
+    return _digest(top or ".", found, path)
 
 
 def _below(top: str) -> Iterator[tuple[str, os.stat_result | str]]:
@@ -124,16 +150,16 @@ def _notes(entry: os.DirEntry[str]) -> os.stat_result | str:
     return about if plain else f"kind {stat.S_IFMT(about.st_mode):o}"
 
 
-def _digest(top: str, found: dict[str, os.stat_result | str]) -> str:
+def _digest(top: str, found: dict[str, os.stat_result | str], kept_as: str = "") -> str:
     files = {name: about for name, about in found.items() if not isinstance(about, str)}
-    told = found | _sums(top, files)
+    told = found | _sums(top, files, kept_as or top)
     lines = b"".join(os.fsencode(f"{name}\0{told[name]}\0") for name in sorted(told))
     return hashlib.sha256(lines).hexdigest()[:16]
 
 
-def _sums(top: str, files: dict[str, os.stat_result]) -> dict[str, str]:
+def _sums(top: str, files: dict[str, os.stat_result], kept_as: str) -> dict[str, str]:
     """Sha256 of each of these files below ``top``; those with the same notes as before unread."""
-    memory = KEPT / f"{hashlib.sha256(os.fsencode(top)).hexdigest()[:16]}.json"
+    memory = KEPT / f"{hashlib.sha256(os.fsencode(kept_as)).hexdigest()[:16]}.json"
     before = _remembered(memory)
     keys = {name: _key(name, about) for name, about in files.items()}
     kept = {key: before[key] for key in keys.values() if key in before}

@@ -132,6 +132,25 @@ def test_a_model_is_trained_from_one_that_is_there_and_not_from_itself(config):
     assert "models.clip-tiny.base" in problems(config)
 
 
+def test_features_from_elsewhere_need_a_path_of_each_side_and_known_prompts(config, monkeypatch):
+    entry = {"source": "features", "texts": "~/t", "prompts": ["plain", "foto"]}
+    config["models"]["api"] = entry
+    config["models"]["tuned"] = {"source": "train", "dataset": "flickr8k", "base": "api"}
+    told = problems(config)
+    assert "models.api: features of images and texts; give a path for each" in told
+    assert "models.api.prompts: 'foto'; did you mean 'photo'?" in told
+    assert "models.tuned.base: 'api' is features and no model" in told
+    del config["models"]["tuned"]
+    config["models"]["api"] = {"source": "features", "texts": "~/t", "images": "~/i"}
+    monkeypatch.setenv("HOME", "/home/me")
+    found = checked(config)["models"]["api"]
+    assert (found["texts"], found["images"], found["prompts"]) == (
+        "/home/me/t", "/home/me/i", ["plain"],
+    )  # fmt: skip
+    config["models"]["api"]["splits"] = ["train"]
+    assert "models.api.splits" in problems(config)
+
+
 def test_a_fusion_needs_a_second_model_and_may_not_stand_first(config):
     config["run"]["scorers"] = ["cosine", "fusion"]
     config["scorers"]["fusion"]["with"] = "clip-vit-b61"

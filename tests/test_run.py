@@ -134,6 +134,13 @@ def test_verify_is_asked_from_where_the_user_stands_too(clone, tmp_path):
     assert out == f"python in {elsewhere}: {words}"
 
 
+def test_export_is_asked_from_where_the_user_stands_too(clone, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    out = call(clone, "export", "--run", "r", "--to", "t", cwd=elsewhere).stdout.rstrip()
+    assert out == f"python in {elsewhere}: -m scripts.own.export --run r --to t"
+
+
 def test_verify_fails_where_a_run_is_not_as_recorded(clone):
     write_tool(clone / ".venv/bin/python", "exit 1")
     assert call(clone, "verify").returncode == 1

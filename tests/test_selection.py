@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from scripts.config import ConfigError, checked, defaults, over_defaults
-from scripts.selection import asked_by_name, learns, leave_out
+from scripts.selection import (
+    asked_by_name,
+    learns,
+    leave_out,
+    looks_at,
+    prompts_behind,
+    run_without,
+)
 
 FOLDER = {"source": "folder", "location": "photos"}
 
@@ -125,3 +132,120 @@ def test_a_run_learns_where_a_scorer_or_a_study_needs_another_split(run, answer)
     config, _ = config_of(None, **run)
     assert learns("own", config, ["clip-vit-b32"]) is answer
     assert learns("flickr8k", config, ["clip-vit-b32-tuned", "clip-vit-b32"])
+
+
+ELSEWHERE = {"source": "features", "path": "there", "prompts": ["plain"]}
+
+
+def with_features(entry: dict, own_models: dict | None = None, **run: Any) -> tuple[dict, set[str]]:
+    """A checked config of the default dataset with features ``api``, and what it says by name."""
+    own = {
+        "run": {"models": ["api"], **run},
+        "models": {"api": ELSEWHERE | entry, **(own_models or {})},
+    }
+    return checked(over_defaults(own)), asked_by_name(own, {}, defaults())
+
+
+def test_what_needs_the_model_itself_is_left_out_where_there_are_features_alone():
+    config, asked = with_features({})
+    leave_out(config, asked)
+    run = config["run"]
+    assert run["prompts"] == ["plain"] and "nnn" in run["scorers"]
+    gone = ["photo", "picture", "showing", "ensemble", "judgments", "robustness", "precision"]
+    assert run["left_out"]["model"] == {"api": gone}
+    # of one prompt there is nothing to compare
+    assert run["left_out"]["nothing"] == {"studies": ["prompts"]}
+    assert not {"judgments", "robustness", "precision", "prompts"} & set(run["studies"])
+    assert {"leakage", "errors", "indexes"} <= set(run["studies"])
+    again = checked(over_defaults({"models": {"api": ELSEWHERE}, "run": {"models": ["api"]}}))
+    again["run"] = {**run}
+    leave_out(again, set(run))
+    assert again["run"] == run
+
+
+def test_an_ensemble_is_there_where_its_templates_are():
+    held = ["plain", "photo", "picture", "showing", "depicts"]
+    config, asked = with_features({"prompts": held})
+    leave_out(config, asked)
+    assert config["run"]["prompts"][-1] == "ensemble" and "judgments" in config["run"]["studies"]
+    of_templates = prompts_behind(config, "api", "ensemble")
+    assert list(of_templates) == held[:4] and of_templates["photo"] == ["a photo of {}"]
+    config, _ = with_features({"prompts": ["plain", "ensemble"]})
+    assert list(prompts_behind(config, "api", "ensemble")) == ["ensemble"]
+
+
+def test_features_of_test_alone_leave_out_what_learns_and_compares_splits():
+    config, asked = with_features({"splits": ["test"]})
+    leave_out(config, asked)
+    run = config["run"]
+    assert run["scorers"] == ["cosine"] and "leakage" not in run["studies"]
+    assert {"centred", "adapter", "leakage"} <= set(run["left_out"]["model"]["api"])
+
+
+def test_another_model_keeps_what_features_lack():
+    config, asked = with_features({}, models=["clip-vit-b32", "api"])
+    leave_out(config, asked)
+    run = config["run"]
+    assert "photo" in run["prompts"] and "robustness" in run["studies"]
+    assert {"photo", "robustness", "judgments"} <= set(run["left_out"]["model"]["api"])
+    assert looks_at(config, "robustness") == ["clip-vit-b32"]
+    assert looks_at(config, "leakage") == ["clip-vit-b32", "api"]
+    assert run_without(config, "api", "photo", "cosine") == ["api"]
+    assert run_without(config, "api", "plain", "nnn") == []
+    # all of it is the second model's, so it may be asked for by name
+    leave_out(*with_features({}, models=["clip-vit-b32", "api"], prompts=["plain", "photo"]))
+
+
+def test_in_a_star_it_is_the_first_model_that_counts():
+    star = {"combinations": "star"}
+    config, asked = with_features({}, models=["clip-vit-b32", "api"], **star)
+    leave_out(config, asked)
+    assert "model" not in config["run"]["left_out"]
+    config, asked = with_features({}, models=["api", "clip-vit-b32"], **star)
+    leave_out(config, asked)
+    assert "robustness" not in config["run"]["studies"] and config["run"]["prompts"] == ["plain"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "run", "told"),
+    [
+        ({}, {"studies": ["robustness"]}, r"run\.studies: robustness cannot be had of api"),
+        ({}, {"studies": ["judgments"]}, r"run\.studies: judgments cannot"),
+        (
+            {},
+            {"prompts": ["plain", "photo"]},
+            r"run\.prompts: photo cannot be had of api, .* without texts",
+        ),
+        (
+            {"splits": ["test"]},
+            {"scorers": ["cosine", "nnn"]},
+            r"run\.scorers: nnn cannot .* without splits",
+        ),
+        (
+            {"prompts": ["photo"]},
+            {"models": ["clip-vit-b32", "api"]},
+            r"models\.api: no features for 'plain' and 'cosine', which stand first",
+        ),
+        ({"prompts": ["photo"]}, {"scorers": ["cosine", "fusion"]}, None),
+        ({"prompts": ["depicts"]}, {}, r"run\.prompts: plain, photo, .*, ensemble cannot"),
+    ],
+)
+def test_what_features_lack_stops_the_run_where_it_is_asked_for_or_nothing_is_left(
+    entry, run, told
+):
+    config, asked = with_features(entry, **run)
+    if told is None:  # the other model of a fusion is there, and photo is the first that api has
+        leave_out(config, asked)
+        assert config["run"]["prompts"] == ["photo"]
+        return
+    with pytest.raises(ConfigError, match=told):
+        leave_out(config, asked)
+
+
+def test_the_other_model_of_a_fusion_may_lack_what_it_needs():
+    config, asked = with_features({"splits": ["test"]}, models=["clip-vit-b32"])
+    config["scorers"]["fusion"]["with"] = "api"
+    config["run"]["scorers"] = ["cosine", "fusion"]
+    leave_out(config, asked)
+    assert config["run"]["scorers"] == ["cosine"]
+    assert config["run"]["left_out"]["model"] == {"api": ["fusion"]}

@@ -379,13 +379,13 @@ def _model(about: dict[str, Any], values: _Values) -> list[Entity]:
 
 
 def _encoding(path: str, about: dict[str, Any], dataset: str, values: _Values) -> Entity:
-    model = path.split("/")[0]
+    model, made = path.split("/")[0], "encode" if "device" in about else "import"
     inputs = [_ref(f"#dataset/{dataset}"), _ref(f"#model/{model}")]
     told = [values.of("encode", key, about[key]) for key in ("device", "precision") if key in about]
     return {
         "@id": f"#encode/{quote(path)}",
         "@type": "CreateAction",
-        "name": f"encode {path}",
+        "name": f"{made} {path}",
         "description": "Features of images or texts, as unit rows.",
         "instrument": _ref("#workflow"),
         "object": [*inputs, *told],

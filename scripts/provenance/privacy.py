@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 LEFT_OUT = "(left out)"
 # keys of the configuration that hold a path of the user's
-PATHS = ("location", "path")
+PATHS = ("location", "path", "images", "texts")
 # what environment variables with a secret are called: HF_TOKEN, KAGGLE_KEY, ...
 SECRET = re.compile(
     r"TOKEN|SECRET|PASSW|CREDENTIAL|(^|_)(API)?KEY(_|$)|(^|_)AUTH(_|$)", re.IGNORECASE

@@ -18,7 +18,7 @@ from scripts.provenance.privacy import secrets, told
 from scripts.version import version_of_workflow
 
 # beginnings of the names of rules that make features, each with a sidecar
-ENCODING = ("encode", "average", "gather_features")
+ENCODING = ("encode", "average", "gather_features", "import_features")
 
 
 def code_version(root: Path = ROOT) -> dict[str, Any]:

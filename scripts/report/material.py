@@ -105,6 +105,8 @@ def preprocessing_of(folder: Path) -> dict[str, Any]:
         if (folder / name).is_file():
             stored = read_json(folder / name)
             settings = {**stored.get("image_processor", stored), **settings}
+    if not settings:  # of features that were made elsewhere there is no more than they
+        return {}
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
     text = config.get("text_config") or {}
     found = {

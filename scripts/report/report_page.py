@@ -121,6 +121,7 @@ def render(
     code : functions to show, "scripts/retrieve/ranking.py:rank"
     """
     words, labels = words_of_report(language), read_labels(language)
+    unknown = words["values"]["unknown"]
     studied = study(material)
     tables = tables_of(material, studied, words, labels)
     training = [f"training-{model}" for model in drawings["training"]]
@@ -209,7 +210,7 @@ def render(
                     if not one["prompt"]
                 ),
                 "precisions": ", ".join(
-                    dict.fromkeys(one["precision"] for one in material.encodings)
+                    dict.fromkeys(one.get("precision", unknown) for one in material.encodings)
                 ),
                 "reasons": _reasons_for_precisions(material, speaker),
                 "siglip": _named(material, "siglip"),
@@ -225,10 +226,13 @@ def render(
 
 
 def _reasons_for_precisions(material: Material, speaker: Speaker) -> list[Markup]:
-    """Why each model computed in its precision; nothing stands for it where it was asked for."""
-    if not material.precisions:
-        return [speaker.text("text.precision_asked")]
+    """Why each model computed in its precision; one sentence for all where it was asked for."""
+    elsewhere = [one["model"] for one in material.models if one.get("source") == "features"]
     said = []
+    if elsewhere:
+        said.append(speaker.text("text.features_elsewhere", models=", ".join(elsewhere)))
+    if not material.precisions and len(elsewhere) < len(material.models):
+        said.append(speaker.text("text.precision_asked"))
     for model, found in material.precisions.items():
         sample, numbers = found["sample"], {}
         if sample:

@@ -126,11 +126,13 @@ def preprocessing_table(material: Material, words: dict[str, Any]) -> Table:
             for one in own
             if one["prompt"] and "truncated" in one
         ]
-        devices = dict.fromkeys(f"{one['device']}, {one['precision']}" for one in own)
-        crop = said.get("crop", False)
+        devices = dict.fromkeys(
+            f"{one['device']}, {one['precision']}" for one in own if "device" in one
+        )
+        crop = said.get("crop")
         return {
             "size": _size(said.get("size"), values),
-            "crop": _size(crop, values) if crop else values["no"],
+            "crop": values["no"] if crop is False else _size(crop, values),
             "resample": values["resample"].get(str(said.get("resample")), values["unknown"]),
             "mean": _triple(said.get("mean"), values),
             "std": _triple(said.get("std"), values),

@@ -4,7 +4,7 @@ Every run's recall, both ways, with intervals; against the first run on the same
 beyond noise; what chance alone would find; the warnings; and the files to open.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from scripts.evaluate.runs import chance, right_answers
@@ -32,7 +32,13 @@ Rows = Sequence[Mapping[str, str]]
 Key = tuple[str, ...]
 
 
-def summary(dataset: str, metrics: Rows, pairs: Rows, warnings: Sequence[Mapping[str, Any]]) -> str:
+def summary(
+    dataset: str,
+    metrics: Rows,
+    pairs: Rows,
+    warnings: Sequence[Mapping[str, Any]],
+    elsewhere: Collection[str] = (),
+) -> str:
     """The text of summary.txt, no line of it wider than ``WIDTH``.
 
     Parameters
@@ -40,6 +46,7 @@ def summary(dataset: str, metrics: Rows, pairs: Rows, warnings: Sequence[Mapping
     dataset : the name of the dataset
     metrics, pairs : rows of metrics.csv and pairs.csv; the first run is the one held against
     warnings : the contents of warnings.json
+    elsewhere : models that are features alone, of which no query can be asked
     """
     folder = f"results/{dataset}"
     first = metrics[0]
@@ -61,14 +68,16 @@ def summary(dataset: str, metrics: Rows, pairs: Rows, warnings: Sequence[Mapping
         lines += ["", f"Before you read the numbers ({folder}/warnings.json):"]
         for sentence in sentences(warnings, "en"):
             lines += _wrapped(f"- {sentence}", "")
-    query = f'./run search --dataset {dataset} "a red car"'
     lines += [
         "",
         f"Report     {folder}/report.en.html",
         "           (report.zh.html in Chinese, .pdf on paper)",
         f"Explorer   {folder}/explorer.html",
-        f"Search     {query}",
     ]
+    asked = [row["model"] for row in metrics if row["model"] not in elsewhere]
+    if asked:
+        other = "" if asked[0] == first["model"] else f" --model {asked[0]}"
+        lines.append(f'Search     ./run search --dataset {dataset}{other} "a red car"')
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -141,6 +150,7 @@ def main(snakemake: Snakemake) -> None:
         read_table(files.metrics),
         read_table(files.pairs),
         read_json(files.warnings),
+        snakemake.params.elsewhere,
     )
     log.info("%d lines", text.count("\n"))
     with whole(snakemake.output.text) as draft:

@@ -98,7 +98,8 @@ def of_captions(about: Mapping[str, Any], model: str, prompt: str) -> Warned:
     about : the sidecar of their features
     model, prompt : that they are of
     """
-    cut, captions = about["truncated"], about["shape"][0]
+    # of features made elsewhere it is not known
+    cut, captions = about.get("truncated", 0), about["shape"][0]
     if cut < CUT * captions or not cut:
         return []
     numbers = {"model": model, "prompt": prompt, "captions": captions}
@@ -223,18 +224,26 @@ def of_split(official: Mapping[str, str], splits: Mapping[str, Sequence[str]]) -
 
 
 def of_left_out(left_out: Mapping[str, Mapping[str, Sequence[str]]]) -> Warned:
-    """What the run left out as its dataset cannot serve it, by why.
+    """What the run left out as its dataset or a model cannot serve it, by why.
 
     Parameters
     ----------
     left_out : ``run.left_out`` of the config
     """
+    of_models = left_out.get("model", {})
     return [
-        {
-            "kind": f"left_out_{why}",
-            "numbers": {"names": [*named.get("scorers", []), *named.get("studies", [])]},
-        }
-        for why, named in left_out.items()
+        *(
+            {
+                "kind": f"left_out_{why}",
+                "numbers": {"names": [*named.get("scorers", []), *named.get("studies", [])]},
+            }
+            for why, named in left_out.items()
+            if why != "model"
+        ),
+        *(
+            {"kind": "left_out_model", "numbers": {"model": model, "names": list(names)}}
+            for model, names in of_models.items()
+        ),
     ]
 
 

@@ -411,9 +411,19 @@ class Search:
 
     def _encoder(self, model: str, stem: str) -> Encoder:
         """The model, in the precision that features were computed in, as their sidecar says."""
-        about = self._about(model, stem, next(iter(self.rows)))
-        precision = str(about.get("precision", "float32"))
-        return self._models.encoder(self._data / "models" / model, precision)
+        about, folder = (
+            self._about(model, stem, next(iter(self.rows))),
+            self._data / "models" / model,
+        )
+        if read_json(folder / "model.json").get("source") == "features":
+            raise BadInput(
+                f"{self.name.dataset}, {model}",
+                "features that were made elsewhere, and no model to encode a new sentence or photo",
+                "a run whose model is here",
+                "ask another run, with --model; or encode the query where the features were made, "
+                "as one more caption of the dataset",
+            )
+        return self._models.encoder(folder, str(about.get("precision", "float32")))
 
     def _templates(self, model: str) -> list[str]:
         """The prompt that the captions went through; raises ``BadInput`` where it is not told."""

@@ -94,6 +94,19 @@ def test_each_encoding_tells_its_device_and_precision(recording):
     ] == [("device", "cuda"), ("precision", "float16")]
 
 
+def test_features_that_were_made_elsewhere_are_recorded_as_imported(recording):
+    about = json.dumps({"shape": [1, 2]}).encode()
+    recording.made["tiny/test/images.json"] = about
+    recording.write("results/toy/tiny/test/images.json", about)
+    recording.settings["models"]["api"] = {"source": "features", "images": "/a/b", "texts": "/c"}
+    there = entities(recording.record())
+    assert there["#encode/tiny/test/images.npy"]["name"] == "import tiny/test/images.npy"
+    settings = yaml.safe_load((recording.results / "config.yaml").read_text("utf-8"))
+    assert (
+        settings["models"]["api"]["images"] == settings["models"]["api"]["texts"] == "path/to/api"
+    )
+
+
 def test_code_packages_and_platform_are_told(recording):
     record = recording.record()
     there = entities(record)

@@ -297,6 +297,25 @@ def test_each_model_has_its_precision_and_why_it_was_taken(found, shown, hidden,
         assert not any(number in said[1] for number in hidden), said[1]
 
 
+def test_of_features_that_were_made_elsewhere_what_is_unknown_stands_as_not_stated(tmp_path):
+    run = FakeRun(tmp_path, {("api", "plain", "cosine"): 0.2}, images=20, studies=()).sketch()
+    folder = run.folder / "data/models/api"
+    about = read_json(folder / "model.json")
+    about |= {"source": "features", "architecture": "features", "parameters": None}
+    about.pop("training", None)
+    for file in folder.iterdir():
+        file.unlink()
+    write_json(folder / "model.json", about)
+    known = ("rows", "shape", "sha256", "model", "templates")
+    for path in (run.results / "api/test").glob("*.json"):
+        write_json(path, {k: v for k, v in read_json(path).items() if k in known})
+    en, zh = (run.report(lang) for lang in ("en", "zh"))
+    assert "The features of api were made elsewhere" in en and "api 的特征在别处算好" in zh
+    assert "encode.precision" not in en and "whichever precision it computed in (not stated)" in en
+    assert "features made elsewhere" in en and "在别处算好的特征" in zh
+    assert en.count("<td>not stated</td>") >= 7, en.count("<td>not stated</td>")
+
+
 def test_a_precision_that_the_configuration_names_is_told_as_that(pages):
     for lang, words in (("en", "the one that the configuration names"), ("zh", "由配置指定")):
         said = [one for one in pages[lang].split("<p>") if "encode.precision" in one]

@@ -100,6 +100,15 @@ def test_no_line_is_wider_than_the_screen_whatever_the_names(name):
         assert len(line) + wide_in(line) <= WIDTH, line
 
 
+def test_a_search_is_offered_of_a_model_that_encodes_and_else_not_at_all():
+    rows = metrics_of({FIRST: 0.5, ("other", "plain", "cosine"): 0.4})
+    told = [summary("mine", rows, [], [], elsewhere) for elsewhere in
+            ([], [FIRST[0]], [FIRST[0], "other"])]  # fmt: skip
+    assert './run search --dataset mine "a red car"' in told[0]
+    assert './run search --dataset mine --model other "a red car"' in told[1]
+    assert "search" not in told[2]
+
+
 def test_the_rule_reads_tables_and_warnings_and_writes_the_text(tmp_path):
     files = {"metrics": tmp_path / "metrics.csv", "pairs": tmp_path / "pairs.csv"}
     rows = metrics_of({FIRST: 0.5})
@@ -112,6 +121,7 @@ def test_the_rule_reads_tables_and_warnings_and_writes_the_text(tmp_path):
         SimpleNamespace(
             input=SimpleNamespace(**files, warnings=tmp_path / "warnings.json"),
             output=SimpleNamespace(text=tmp_path / "summary.txt"),
+            params=SimpleNamespace(elsewhere=[]),
             wildcards=SimpleNamespace(dataset="mine"),
         )
     )

@@ -41,7 +41,9 @@ def test_the_table_of_models_names_the_weights_that_were_taken(taken, told):
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({}, {"crop": False}),
+        # of features that were made elsewhere
+        ({}, {}),
+        ({"preprocessor_config.json": '{"size": 9}'}, {"size": 9, "crop": False}),
         (
             {"preprocessor_config.json": '{"size": 224, "crop_size": 224, "do_center_crop": true}'},
             {"size": 224, "crop": 224},

@@ -201,6 +201,13 @@ def test_what_was_left_out_is_named_with_why():
     assert kinds(found) == ["left_out_split", "left_out_images"]
     assert [one.split(": ")[1] for one in sentences(found, "en")] == ["nnn, leakage.", "x."]
     assert "nnn、leakage" in sentences(found, "zh")[0]
+    found = warn.of_left_out({"model": {"api": ["photo"], "b": ["x"]}})
+    assert kinds(found) == ["left_out_model"] * 2
+    assert "api, of which there are features and no model here: photo." in sentences(found, "en")[0]
+
+
+def test_what_is_not_known_to_have_been_cut_is_not_warned_of():
+    assert warn.of_captions({"shape": [9, 2]}, "api", "plain") == []
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +240,7 @@ def test_every_kind_has_a_sentence_in_each_language_and_no_other_is_there():
     source = Path(warn.__file__).read_text("utf-8")
     words = read_words("warnings", "en").keys() - {"title", "counted", "comma"}
     made = {kind for kind in words if f'"{kind}"' in source or kind.startswith(PUT_TOGETHER)}
-    assert made == words and len(words) == 20
+    assert made == words and len(words) == 21
 
 
 def test_numbers_read_as_in_the_report(run_, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -37,6 +38,18 @@ def test_a_sentence_finds_images_best_first(project, encoder):
     assert hits[0].score == pytest.approx(1, abs=1e-3)
     assert hits[1].score == pytest.approx(1 / 1.25**0.5, abs=0.01)
     assert hits[0].captions == CAPTIONS["red.png"] and hits[0].caption is None
+
+
+def test_of_features_that_were_made_elsewhere_no_new_sentence_can_be_encoded(project, capsys):
+    provenance = project / "data/models/colours/model.json"
+    provenance.write_text(json.dumps({"source": "features"}), "utf-8")
+    for sidecar in (project / "results").glob("squares/colours/*/*.json"):
+        about = json.loads(sidecar.read_text("utf-8"))
+        about["model"] = hashlib.sha256(provenance.read_bytes()).hexdigest()
+        sidecar.write_text(json.dumps(about), "utf-8")
+    assert main(["something red", "--results", str(project / "results")]) == 1
+    said = capsys.readouterr().err
+    assert "features that were made elsewhere, and no model" in said and "with --model" in said
 
 
 def test_a_photo_finds_captions(project, encoder):
