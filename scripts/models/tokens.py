@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.job import BadInput, log
-from scripts.models.towers import text_tower
+from scripts.models.families import Tower, text_tower
 from scripts.models.weights import TOKENIZERS
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ SAMPLES = (("a dog", "two cats"), ("一只狗", "红汽车"), ("7", "42"))
 # texts of SigLIP end in "</s>" and are filled up with it, those of SigLIP 2, which has Gemma's
 # tokenizer, in "<eos>" and "<pad>"
 FILLED_WITH = {"<eos>": "<pad>"}
-# the highest id, to transformers: old files have it, whatever their tokenizer's end token is
-HIGHEST = 2
 
 
 @dataclass
@@ -183,10 +181,10 @@ class _Frame:
         """What is wrong with it; "" if nothing is."""
         if not all(self.texts):
             return "a text becomes no token at all"
-        pooled = text_tower(self.text_config.model_type).pooled
-        if pooled == "last":
+        tower = text_tower(self.text_config.model_type)
+        if tower.pooled == "last":
             return self._fault_of_last()
-        return self._fault_of_end() if pooled == "end" else self._fault_of_first()
+        return self._fault_of_end(tower) if tower.pooled == "end" else self._fault_of_first()
 
     @property
     def _first(self) -> set[int]:
@@ -215,9 +213,9 @@ class _Frame:
         started = len(first) == 1 and first <= {*tokenizer.all_special_ids}
         return f"{self._begins}, where SigLIP has none to begin with" if started else ""
 
-    def _fault_of_end(self) -> str:
+    def _fault_of_end(self, tower: Tower) -> str:
         end = self.text_config.eos_token_id
-        read = [max(text) if end == HIGHEST else end for text in self.texts]
+        read = [max(text) if end == tower.highest else end for text in self.texts]
         for text, token in zip(self.texts, read, strict=True):
             if token not in text:
                 return f"{self._ends_in}, and has no end token {end} (eos_token_id of config.json)"

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from scripts.job import BadInput
 from scripts.models.clip_towers import distinct_beginnings, image_features, text_features
 from scripts.models.encoders import Encoder, hub_off, in_short, quick_imports
+from scripts.models.families import Family, read_family
 from scripts.models.tokens import Tokens, fitted_tokens, tokenizer_file
 from scripts.models.towers import check_pixels, preprocessor_file
-from scripts.models.weights import (
-    ARCHITECTURES,
-    Facts,
-    read_facts,
-    unexpected_tensors,
-    weight_files,
-)
+from scripts.models.weights import Facts, read_facts, unexpected_tensors, weight_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +48,7 @@ class TransformersEncoder(Encoder):
         device: torch.device,
     ) -> None:
         super().__init__(folder, facts, model, device)
+        _, self.family = read_family(folder)
         self.tokenizer = tokens.tokenizer
         self.image_processor = image_processor
         self.context_length = tokens.context_length
@@ -70,11 +67,24 @@ class TransformersEncoder(Encoder):
             return weight_files(self.folder)[0]
         return (tokenizer_file if what == "tokenizer" else preprocessor_file)(self.folder)
 
-    def preprocess(self, image: Image.Image) -> np.ndarray:
-        """Pixels (3, H, W) float32 of an image of any mode, as the model's processor makes them."""
-        return _processed(self.image_processor, image)
+    def preprocess(self, image: Image.Image) -> Any:
+        """Pixels (3, H, W) float32 of an image of any mode, as the model's processor makes them.
 
-    def bytes_of(self, image: Image.Image) -> np.ndarray:
+        Where the model takes more than pixels, all of it by name.
+        """
+        batch = _batch_of_one(self.image_processor, image)
+        if len(self.family.inputs) == 1:
+            return batch["pixel_values"][0]
+        return {name: batch[name][0] for name in self.family.inputs}
+
+    def batch_of_images(self, images: Sequence[Any]) -> Any:
+        """One batch, a tensor or several by name, of what ``preprocess`` or ``bytes_of`` gave."""
+        if not isinstance(images[0], dict):
+            return super().batch_of_images(images)
+        together = super().batch_of_images
+        return {name: together([one[name] for one in images]) for name in images[0]}
+
+    def bytes_of(self, image: Image.Image) -> Any:
         """As ``preprocess``, but uint8, a quarter of the memory: before values are scaled.
 
         ``forward_images`` gives them the values that ``preprocess`` would. float32 as there for a
@@ -118,16 +128,18 @@ class TransformersEncoder(Encoder):
         ids = self.tokenizer(self._cased(texts), truncation=False, verbose=False)["input_ids"]
         return [len(row) for row in ids]
 
-    def forward_images(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Projected features (b, dim) of pixels (b, 3, H, W), not normalised; gradients flow.
-
-        Pixels are as ``preprocess`` or ``bytes_of`` gives them.
-        """
-        return self.model.get_image_features(pixel_values=self._values(pixels)).pooler_output
+    def forward_images(self, pixels: Any) -> torch.Tensor:
+        """Projected features (b, dim) of ``batch_of_images``, not normalised; gradients flow."""
+        if isinstance(pixels, dict):
+            inputs = self._sent(pixels)
+            inputs["pixel_values"] = self._values(inputs["pixel_values"])
+        else:
+            inputs = {"pixel_values": self._values(pixels)}
+        return self.family.image_features(self.model, **inputs)
 
     def forward_texts(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
         """Projected features (b, dim) of ``tokenize``'s tokens, not normalised; gradients flow."""
-        return self.model.get_text_features(**self._sent(tokens)).pooler_output
+        return self.family.text_features(self.model, **self._sent(tokens))
 
     def plan_texts(self, tokens: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """What ``infer_texts`` has to compute for ``tokenize``'s tokens; on the CPU."""
@@ -135,7 +147,7 @@ class TransformersEncoder(Encoder):
             return tokens
         return distinct_beginnings(tokens["input_ids"], self.model.text_model.eos_token_id)
 
-    def infer_images(self, pixels: torch.Tensor) -> torch.Tensor:
+    def infer_images(self, pixels: Any) -> torch.Tensor:
         """As ``forward_images``, but for the last bits, by the shortest way; no gradients."""
         if self.architecture != "clip":
             return self.forward_images(pixels)
@@ -163,9 +175,10 @@ def import_libraries() -> None:
 
 def load(folder: Path, facts: Facts, device: torch.device, dtype: torch.dtype) -> Encoder:
     """The encoder of a folder that ``read_facts`` described."""
-    model = _load_model(folder, facts, dtype).to(device)
+    _, family = read_family(folder)
+    model = _load_model(folder, facts, family, dtype).to(device)
     tokens = load_tokens(folder, model.config.text_config)
-    image_processor = load_image_processor(folder, facts.side)
+    image_processor = load_image_processor(folder, facts.side, len(family.inputs) > 1)
     return TransformersEncoder(folder, facts, model, tokens, image_processor, device)
 
 
@@ -179,7 +192,8 @@ def check_numbers(folder: Path, facts: Facts) -> None:
     import torch
     import transformers
 
-    made = getattr(transformers, ARCHITECTURES[facts.architecture])
+    _, family = read_family(folder)
+    made = getattr(transformers, family.made)
     transformers.utils.logging.set_verbosity_error()
     try:
         with hub_off(), torch.device("meta"):
@@ -234,10 +248,11 @@ def load_tokens(folder: Path, text_config: PreTrainedConfig) -> Tokens:
         raise _unreadable(tokenizer_file(folder), "tokenizer", error) from error
 
 
-def load_image_processor(folder: Path, side: int | None) -> BaseImageProcessor:
+def load_image_processor(folder: Path, side: int | None, in_patches: bool) -> BaseImageProcessor:
     """The folder's own image processor, in Pillow: the same on every machine.
 
-    ``side`` is that of the only pictures that the model takes, if it does not take any.
+    ``side`` is that of the only pictures that the model takes, if it does not take any;
+    ``in_patches`` says whether it takes a picture as a row of patches.
     """
     import numpy as np
     from PIL import Image
@@ -255,7 +270,7 @@ def load_image_processor(folder: Path, side: int | None) -> BaseImageProcessor:
         shapes, largest = [*map(np.shape, values)], max(float(np.abs(one).max()) for one in values)
     except Exception as error:  # as above; and what it does not do to a picture
         raise _unreadable(preprocessor_file(folder), "preprocessor", error) from error
-    check_pixels(folder, shapes, largest, side)
+    check_pixels(folder, shapes, largest, side, in_patches)
     return processor
 
 
@@ -292,9 +307,14 @@ def value_table(image_processor: BaseImageProcessor) -> np.ndarray | None:
 def _processed(
     image_processor: BaseImageProcessor, image: Image.Image, **settings: bool
 ) -> np.ndarray:
+    return _batch_of_one(image_processor, image, **settings)["pixel_values"][0]
+
+
+def _batch_of_one(
+    image_processor: BaseImageProcessor, image: Image.Image, **settings: bool
+) -> dict[str, np.ndarray]:
     # not every folder asks for RGB; grey and transparent images need it everywhere
-    batch = image_processor(image, do_convert_rgb=True, return_tensors="np", **settings)
-    return batch["pixel_values"][0]
+    return image_processor(image, do_convert_rgb=True, return_tensors="np", **settings)
 
 
 def _tensor_on(values: np.ndarray, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
@@ -303,18 +323,16 @@ def _tensor_on(values: np.ndarray, device: torch.device, dtype: torch.dtype) -> 
     return torch.from_numpy(values).to(device, dtype)
 
 
-def _load_model(folder: Path, facts: Facts, dtype: torch.dtype) -> PreTrainedModel:
+def _load_model(folder: Path, facts: Facts, family: Family, dtype: torch.dtype) -> PreTrainedModel:
     import transformers
 
     # a bar of a second in the log, and warnings of values that every published SigLIP has; what
     # would spoil features is checked below
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
-    # torch's fused attention by name; the towers of a dual encoder may have none and choose
-    dual = facts.architecture == "vision-text-dual-encoder"
-    attention = {} if dual else {"attn_implementation": "sdpa"}
+    attention = {"attn_implementation": family.attention} if family.attention else {}
     try:
-        model, report = getattr(transformers, ARCHITECTURES[facts.architecture]).from_pretrained(
+        model, report = getattr(transformers, family.made).from_pretrained(
             folder,
             dtype=dtype,
             local_files_only=True,
