@@ -13,6 +13,7 @@ from scripts.models.families import Tower, text_tower
 from scripts.models.weights import TOKENIZERS
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 # each pair starts and ends differently, so that what they have in common there is special tokens;
@@ -35,6 +36,8 @@ class Tokens:
     padding : "longest" of a batch, or "max_length" for a tower that reads padding as text
     masked : whether the tower has to be told where there is text
     lower_case : whether the tower has seen lower case alone
+    rows : of the tower's embedding
+    file : that the tokenizer is made of
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -43,6 +46,44 @@ class Tokens:
     padding: str
     masked: bool
     lower_case: bool
+    rows: int
+    file: Path
+
+    def tokenize(self, texts: list[str], padding: str) -> dict[str, torch.Tensor]:
+        """Tokens (b, length) of ``texts``, cut at the context length, and padded as asked."""
+        batch = self.tokenizer(
+            self._cased(texts),
+            padding=padding,
+            truncation=True,
+            max_length=self.context_length,
+            # whatever the tokenizer's files ask for; a text alone is all of one sentence, which
+            # towers that take numbers of sentences assume
+            return_attention_mask=self.masked,
+            return_token_type_ids=False,
+            return_tensors="pt",
+        )
+        self._check_rows(batch["input_ids"], texts)
+        return dict(batch)
+
+    def lengths(self, texts: list[str]) -> list[int]:
+        """Tokens of each text before anything is cut."""
+        ids = self.tokenizer(self._cased(texts), truncation=False, verbose=False)["input_ids"]
+        return [len(row) for row in ids]
+
+    def _cased(self, texts: list[str]) -> list[str]:
+        return [text.lower() for text in texts] if self.lower_case else list(texts)
+
+    def _check_rows(self, ids: torch.Tensor, texts: list[str]) -> None:
+        """``BadInput`` where a text has a token that the model has no row for."""
+        if int(ids.max()) < self.rows:
+            return
+        text, place = divmod(int(ids.argmax()), ids.shape[1])
+        raise BadInput(
+            self.file,
+            f"token {ids[text, place]} in the text {texts[text]!r:.80}",
+            f"tokens below {self.rows}, the vocab_size of text_config in config.json",
+            "take the tokenizer files that belong to the model, or that word out of the text",
+        )
 
 
 def fitted_tokens(
@@ -123,6 +164,8 @@ def fitted_tokens(
         padding="max_length" if tower.pooled == "last" else "longest",
         masked=tower.pooled != "last",
         lower_case=lower_case,
+        rows=rows,
+        file=path,
     )
 
 

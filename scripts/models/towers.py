@@ -75,16 +75,7 @@ def check_sizes(
     config : its contents
     shapes : of all tensors of the weights
     """
-    for where, key, value in _keys(config):
-        numbers = value if isinstance(value, list) else [value]
-        asked = sum(one for one in numbers if type(one) in (int, float))
-        if DEPTHS.search(key) and asked > len(shapes):
-            raise BadInput(
-                path,
-                f"{where}: {value!r:.60}",
-                f"no more layers than the {len(shapes)} tensors of the weights",
-                "take the config.json that belongs to the weights",
-            )
+    check_depths(path, config, len(shapes))
     for part, prefix, kind in zip(
         family.configs, family.tensors, (family.text, family.image), strict=True
     ):
@@ -118,6 +109,20 @@ def check_sizes(
                     "the image_size and patch_size that the weights were trained with",
                     "take the config.json that belongs to the weights",
                 )
+
+
+def check_depths(path: Path, config: dict[str, Any], tensors: int) -> None:
+    """Raise ``BadInput`` where a config asks for more layers than the weights have tensors."""
+    for where, key, value in _keys(config):
+        numbers = value if isinstance(value, list) else [value]
+        asked = sum(one for one in numbers if type(one) in (int, float))
+        if DEPTHS.search(key) and asked > tensors:
+            raise BadInput(
+                path,
+                f"{where}: {value!r:.60}",
+                f"no more layers than the {tensors} tensors of the weights",
+                "take the config.json that belongs to the weights",
+            )
 
 
 def tower_config(family: Family, config: dict[str, Any], key: str) -> dict[str, Any]:

@@ -138,14 +138,13 @@ def read_facts(folder: Path) -> Facts:
 
 def check_files(folder: Path) -> None:
     """Raise ``BadInput`` where a tokenizer or a preprocessor is missing, or half of one."""
-    for kind, names in (("tokenizer", TOKENIZERS), ("preprocessor", PREPROCESSORS)):
-        if not any((folder / name).is_file() for name in names):
-            raise BadInput(
-                folder,
-                f"no {kind} file",
-                f"one of {', '.join(names)}",
-                "copy the file from where the model came from",
-            )
+    check_tokenizer(folder)
+    _check_one_of(folder, "preprocessor", PREPROCESSORS)
+
+
+def check_tokenizer(folder: Path) -> None:
+    """Raise ``BadInput`` where a tokenizer is missing, or half of one."""
+    _check_one_of(folder, "tokenizer", TOKENIZERS)
     there = [name for name in TOKENIZERS if (folder / name).is_file()]
     if there == ["vocab.json"] and not (folder / "merges.txt").is_file():
         raise BadInput(
@@ -153,6 +152,16 @@ def check_files(folder: Path) -> None:
             "a vocabulary without merges.txt, which says how its pieces are put together",
             "vocab.json and merges.txt, or tokenizer.json",
             "copy merges.txt from where the model came from",
+        )
+
+
+def _check_one_of(folder: Path, kind: str, names: tuple[str, ...]) -> None:
+    if not any((folder / name).is_file() for name in names):
+        raise BadInput(
+            folder,
+            f"no {kind} file",
+            f"one of {', '.join(names)}",
+            "copy the file from where the model came from",
         )
 
 

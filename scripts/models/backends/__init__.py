@@ -35,9 +35,9 @@ class Backend(Protocol):
 
 def backend_of(folder: Path) -> Backend:
     """The module that loads the model in ``folder``, told by its files."""
-    from scripts.models.backends import transformers
+    from scripts.models.backends import towers, transformers
 
-    return transformers
+    return towers if (Path(folder) / towers.IMAGE).is_dir() else transformers
 
 
 def read_facts(folder: Path) -> Facts:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from scripts.job import BadInput
 from scripts.models.clip_towers import distinct_beginnings, image_features, text_features
 from scripts.models.encoders import Encoder, hub_off, in_short, quick_imports
-from scripts.models.families import Family, read_family
+from scripts.models.families import read_family
 from scripts.models.tokens import Tokens, fitted_tokens, tokenizer_file
 from scripts.models.towers import check_pixels, preprocessor_file
 from scripts.models.weights import Facts, read_facts, unexpected_tensors, weight_files
@@ -57,7 +57,7 @@ class TransformersEncoder(Encoder):
         # padding gives other features. Causal and masked towers never see padding.
         self.padding = tokens.padding
         self.shares_beginnings = model.config.text_config.model_type == "clip_text_model"
-        self._masked, self._lower_case = tokens.masked, tokens.lower_case
+        self._tokens = tokens
         table = value_table(image_processor)
         self._table = None if table is None else _tensor_on(table, device, model.dtype)
 
@@ -96,37 +96,11 @@ class TransformersEncoder(Encoder):
 
     def tokenize(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Tokens (b, length) of ``texts``, cut at the context length, padded as the model needs."""
-        batch = self.tokenizer(
-            self._cased(texts),
-            padding=self.padding,
-            truncation=True,
-            max_length=self.context_length,
-            # whatever the tokenizer's files ask for; a text alone is all of one sentence, which
-            # towers that take numbers of sentences assume
-            return_attention_mask=self._masked,
-            return_token_type_ids=False,
-            return_tensors="pt",
-        )
-        self._check_rows(batch["input_ids"], texts)
-        return dict(batch)
-
-    def _check_rows(self, ids: torch.Tensor, texts: list[str]) -> None:
-        """``BadInput`` where a text has a token that the model has no row for."""
-        rows = self.model.config.text_config.vocab_size
-        if int(ids.max()) < rows:
-            return
-        text, place = divmod(int(ids.argmax()), ids.shape[1])
-        raise BadInput(
-            tokenizer_file(self.folder),
-            f"token {ids[text, place]} in the text {texts[text]!r:.80}",
-            f"tokens below {rows}, the vocab_size of text_config in config.json",
-            "take the tokenizer files that belong to the model, or that word out of the text",
-        )
+        return self._tokens.tokenize(texts, self.padding)
 
     def lengths(self, texts: list[str]) -> list[int]:
         """Tokens of each text before anything is cut; more than ``context_length`` will be cut."""
-        ids = self.tokenizer(self._cased(texts), truncation=False, verbose=False)["input_ids"]
-        return [len(row) for row in ids]
+        return self._tokens.lengths(texts)
 
     def forward_images(self, pixels: Any) -> torch.Tensor:
         """Projected features (b, dim) of ``batch_of_images``, not normalised; gradients flow."""
@@ -159,9 +133,6 @@ class TransformersEncoder(Encoder):
             return self.forward_texts(plan)
         return text_features(self.model, self._sent(plan))
 
-    def _cased(self, texts: list[str]) -> list[str]:
-        return [text.lower() for text in texts] if self._lower_case else list(texts)
-
 
 def import_libraries() -> None:
     """Import torch and transformers, with what they need to load a model."""
@@ -175,8 +146,12 @@ def import_libraries() -> None:
 
 def load(folder: Path, facts: Facts, device: torch.device, dtype: torch.dtype) -> Encoder:
     """The encoder of a folder that ``read_facts`` described."""
+    import transformers
+
     _, family = read_family(folder)
-    model = _load_model(folder, facts, family, dtype).to(device)
+    made = getattr(transformers, family.made)
+    attention = {"attn_implementation": family.attention} if family.attention else {}
+    model = load_model(folder, made, dtype, facts.shapes, **attention).to(device)
     tokens = load_tokens(folder, model.config.text_config)
     image_processor = load_image_processor(folder, facts.side, len(family.inputs) > 1)
     return TransformersEncoder(folder, facts, model, tokens, image_processor, device)
@@ -188,19 +163,32 @@ def check_numbers(folder: Path, facts: Facts) -> None:
     The model is made without any memory for its tensors, of every kind of tower.
     """
     import_libraries()
-    import numpy as np
-    import torch
     import transformers
 
     _, family = read_family(folder)
     made = getattr(transformers, family.made)
+
+    def make() -> PreTrainedModel:
+        config = made.config_class.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        return made(config)
+
+    check_shapes(folder, make, facts.shapes)
+
+
+def check_shapes(
+    folder: Path, make: Callable[[], PreTrainedModel], shapes: dict[str, list[int]]
+) -> None:
+    """As ``check_numbers``, for the model that ``make`` makes of config.json."""
+    import numpy as np
+    import torch
+    import transformers
+
     transformers.utils.logging.set_verbosity_error()
     try:
         with hub_off(), torch.device("meta"):
-            config = made.config_class.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-            asked = {n: list(t.shape) for n, t in made(config).state_dict().items()}
+            asked = {name: list(one.shape) for name, one in make().state_dict().items()}
     # a config of numbers that fit no model fails anywhere in it
     except Exception as error:
         raise BadInput(
@@ -210,16 +198,16 @@ def check_numbers(folder: Path, facts: Facts) -> None:
             "take the config.json that belongs to the weights",
         ) from error
     for name, shape in asked.items():
-        if name in facts.shapes and shape != facts.shapes[name]:
+        if name in shapes and shape != shapes[name]:
             raise BadInput(
                 folder / "config.json",
-                f"it makes {name} {shape!s:.80}; the weights have {facts.shapes[name]!s:.80}",
+                f"it makes {name} {shape!s:.80}; the weights have {shapes[name]!s:.80}",
                 "one shape",
                 "take the config.json that belongs to the weights",
             )
     needed, there = (
-        sum(float(np.prod(shape, dtype=float)) for shape in shapes.values())
-        for shapes in (asked, facts.shapes)
+        sum(float(np.prod(shape, dtype=float)) for shape in some.values())
+        for some in (asked, shapes)
     )
     if needed > MORE * there:
         raise BadInput(
@@ -245,7 +233,7 @@ def load_tokens(folder: Path, text_config: PreTrainedConfig) -> Tokens:
         raise
     # on damaged files it, and the library in Rust below it, raise nearly anything
     except Exception as error:
-        raise _unreadable(tokenizer_file(folder), "tokenizer", error) from error
+        raise unreadable(tokenizer_file(folder), "tokenizer", error) from error
 
 
 def load_image_processor(folder: Path, side: int | None, in_patches: bool) -> BaseImageProcessor:
@@ -269,7 +257,7 @@ def load_image_processor(folder: Path, side: int | None, in_patches: bool) -> Ba
         values = [_processed(processor, picture) for picture in pictures]
         shapes, largest = [*map(np.shape, values)], max(float(np.abs(one).max()) for one in values)
     except Exception as error:  # as above; and what it does not do to a picture
-        raise _unreadable(preprocessor_file(folder), "preprocessor", error) from error
+        raise unreadable(preprocessor_file(folder), "preprocessor", error) from error
     check_pixels(folder, shapes, largest, side, in_patches)
     return processor
 
@@ -323,26 +311,43 @@ def _tensor_on(values: np.ndarray, device: torch.device, dtype: torch.dtype) -> 
     return torch.from_numpy(values).to(device, dtype)
 
 
-def _load_model(folder: Path, facts: Facts, family: Family, dtype: torch.dtype) -> PreTrainedModel:
+def load_model(
+    folder: Path,
+    made: Any,
+    dtype: torch.dtype,
+    shapes: dict[str, list[int]],
+    passed: str | None = None,
+    **settings: Any,
+) -> PreTrainedModel:
+    """The model in ``folder``, by a class of transformers, with all of its tensors and no others.
+
+    Parameters
+    ----------
+    folder : of its files
+    made : the class
+    dtype : of its numbers
+    shapes : of the weights
+    passed : what the names of tensors begin with that are not the model's, and loaded elsewhere
+    settings : what else the class is told
+    """
     import transformers
 
     # a bar of a second in the log, and warnings of values that every published SigLIP has; what
     # would spoil features is checked below
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
-    attention = {"attn_implementation": family.attention} if family.attention else {}
     try:
-        model, report = getattr(transformers, family.made).from_pretrained(
+        model, report = made.from_pretrained(
             folder,
             dtype=dtype,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
-            **attention,
+            **settings,
         )
     except Exception as error:  # as below, and what safetensors raises
-        raise _unreadable(folder, "weights", error) from error
+        raise unreadable(folder, "weights", error) from error
     # transformers fills what is missing with random numbers and only warns
     missing = sorted(report["missing_keys"])
     if missing:
@@ -353,14 +358,17 @@ def _load_model(folder: Path, facts: Facts, family: Family, dtype: torch.dtype) 
             "fetch the model again, or take another revision",
         )
     # and it passes over what is too much, of places whatever only ends in their name
-    places = {name for name in facts.shapes if name.endswith("position_ids")}
+    places = {name for name in shapes if name.endswith("position_ids")}
     unexpected = (set(report["unexpected_keys"]) | places) - {n for n, _ in model.named_buffers()}
+    if passed:
+        unexpected = {name for name in unexpected if not name.startswith(passed)}
     if unexpected:
         raise unexpected_tensors(folder, unexpected)
     return model
 
 
-def _unreadable(where: Path, what: str, error: Exception) -> BadInput:
+def unreadable(where: Path, what: str, error: Exception) -> BadInput:
+    """What to tell of a part of a model that transformers cannot load."""
     todo = "fetch the model again, or take another revision"
     if isinstance(error, ImportError) and what == "tokenizer":
         todo = "install what is missing into the environment (SigLIP: sentencepiece and protobuf)"
