@@ -31,6 +31,13 @@ SETTINGS = (
     "tokenizer.model",
 )
 NEEDED = (*SETTINGS, SINGLE, INDEX, PARTS)
+# folders of the two towers of a model that were published apart
+IMAGE, TEXT = "image", "text"
+# of sentence-transformers, what stands behind its transformer
+MODULES = (
+    *("modules.json", "sentence_bert_config.json"),
+    *("[0-9]_*/config.json", "[0-9]_*/model.safetensors"),
+)
 
 # what a training run leaves beside its model
 LEFTOVERS = (
@@ -164,6 +171,12 @@ def choose(
         pickled=kind_of(taken) == "pickled",
         beside=[name for name in sets if name != taken],
     )
+
+
+def modules_of(names: Iterable[str]) -> list[str]:
+    """Those of ``names`` that say, and hold, what stands behind a transformer."""
+    there = [n for n in sorted(names) if any(fnmatchcase(n, one) for one in MODULES)]
+    return there if MODULES[0] in there else []
 
 
 def weight_sets(names: Iterable[str]) -> dict[str, list[str]]:

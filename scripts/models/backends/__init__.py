@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from scripts.models.listing import IMAGE
 from scripts.models.weights import Facts
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def backend_of(folder: Path) -> Backend:
     """The module that loads the model in ``folder``, told by its files."""
     from scripts.models.backends import towers, transformers
 
-    return towers if (Path(folder) / towers.IMAGE).is_dir() else transformers
+    return towers if (Path(folder) / IMAGE).is_dir() else transformers
 
 
 def read_facts(folder: Path) -> Facts:

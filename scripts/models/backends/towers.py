@@ -12,6 +12,7 @@ from scripts.models.backends import transformers as whole
 from scripts.models.backends.transformers import import_libraries
 from scripts.models.encoders import Encoder
 from scripts.models.families import read_family
+from scripts.models.listing import IMAGE, TEXT
 from scripts.models.text_tower import BEGINS, M_CLIP_DENSE, Dense, TextTower, read_text_tower
 from scripts.models.tokens import Tokens, tokenizer_file
 from scripts.models.weights import Facts, weight_files
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 __all__ = ["check_numbers", "import_libraries", "load", "read_facts"]
-
-IMAGE, TEXT = "image", "text"
 
 
 class TowersEncoder(Encoder):
