@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tiny_models import (  # noqa: E402
 )
 
 from scripts.job import BadInput  # noqa: E402
+from scripts.models.backends import read_facts  # noqa: E402
 from scripts.models.encoders import load_encoder, looked_up  # noqa: E402
 from scripts.models.probe import probe, probe_images, probe_texts  # noqa: E402
 
@@ -77,7 +79,9 @@ def test_features_equal_what_the_models_own_processor_and_model_give(folder, enc
     assert cosines(images[rows], expected[0]).min() >= 0.99999
     assert cosines(texts, expected[1]).min() >= 0.99999
     # random weights must tell inputs apart, or the equality above says nothing
-    assert cosines(texts[:1], texts[2:3]).max() < 0.9999
+    assert (
+        cosines(texts[:1], texts[2:3])[0] < 0.9999 and cosines(images[:1], images[1:2])[0] < 0.999
+    )
 
 
 def test_cosines_are_what_the_models_own_forward_pass_scores_pairs_by(folder, encoder, found):
@@ -96,6 +100,17 @@ def test_cosines_are_what_the_models_own_forward_pass_scores_pairs_by(folder, en
     cosine = (found[0][rows] @ found[1][texts].T).flatten()
     # a scale and a bias away
     assert np.corrcoef(cosine, scores.numpy().flatten())[0, 1] > 0.99999
+
+
+@pytest.mark.parametrize("number", ["vocab_size", "num_hidden_layers"])
+def test_numbers_of_a_config_are_held_against_the_weights(folder, number, tmp_path):
+    spoilt = Path(shutil.copytree(folder, tmp_path / "model"))
+    path = spoilt / "config.json"
+    config = json.loads(path.read_text("utf-8"))
+    config["text_config"][number] = 10**12
+    path.write_text(json.dumps(config), "utf-8")
+    with pytest.raises(BadInput, match=rf"text_config\.{number}: 1000000000000"):
+        read_facts(spoilt)
 
 
 def test_a_whole_model_passes_the_probe(encoder):
