@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 # jobs import `scripts.…` from the repository, wherever they run
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")])))
 
-from scripts.config import ConfigError, checked, defaults, over_defaults
+from scripts.config import TOWERS, ConfigError, checked, defaults, over_defaults
 from scripts.fingerprint import fingerprint
 from scripts.one_run import guard
 from scripts.protocol import DIRECTIONS

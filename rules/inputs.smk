@@ -12,8 +12,9 @@ def contents_of_location(wildcards) -> str | None:
 
 def contents_of_path(wildcards) -> str | None:
     """Digest of what the user has where their model is; None where it is not the user's."""
-    path = config["models"][wildcards.model].get("path")
-    return contents_of_model(path) if path else None
+    entry = config["models"][wildcards.model]
+    paths = [one["path"] for one in (entry, *map(entry.get, TOWERS)) if one and "path" in one]
+    return " ".join(map(contents_of_model, paths)) or None
 
 
 def contents_of_sides(wildcards) -> list[str]:

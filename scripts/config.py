@@ -23,6 +23,8 @@ from scripts.letters import printable
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 CONFIG = Path(__file__).resolve().parent.parent / "config"
 SCHEMA = CONFIG / "schema.yaml"
+# entries within an entry of a model whose towers were published apart
+TOWERS = ("image_tower", "text_tower")
 
 
 class ConfigError(Exception):
@@ -59,7 +61,9 @@ def checked(
         problems = list(_misfits(config))
     if problems:
         raise ConfigError(problems)
-    for entry in (*config["datasets"].values(), *config["models"].values()):
+    entries = [*config["datasets"].values(), *config["models"].values()]
+    entries += [entry[key] for entry in entries for key in TOWERS if key in entry]
+    for entry in entries:
         for key in ("location", "path", "images", "texts"):
             if isinstance(entry.get(key), str):
                 # of a user whom the system does not know, it stays, and the job says what it is
@@ -223,6 +227,11 @@ def _models(config: dict[str, Any]) -> Iterator[str]:
             yield f"models.{name}.base: {base!r}; {nearest(base, valid)}"
         elif base is not None and config["models"][base]["source"] == "features":
             yield f"models.{name}.base: {base!r} is features and no model; name another model"
+        elif base is not None and config["models"][base]["source"] == "towers":
+            yield (
+                f"models.{name}.base: {base!r}, whose towers were published apart; name a model "
+                "that has both, or null"
+            )
         elif _begins_with_itself(name, config["models"]):
             yield f"models.{name}.base: {base!r} begins with {name} in turn; name another model"
 

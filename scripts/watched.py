@@ -65,13 +65,15 @@ def contents_of_dataset(location: str) -> str:
 def contents_of_model(path: str) -> str:
     """Digest of names and contents of the files in ``path`` that a model may be made of.
 
-    Links are followed. Other files count by their names, and folders not at all: a training run
-    may keep its checkpoints there.
+    Links are followed. Other files count by their names, and folders not at all, as a training run
+    may keep its checkpoints there; but those of a text tower's modules, which have a number.
     """
-    found = {}
+    found: dict[str, os.stat_result | str] = {}
     for entry in _entries(path):
         about = _notes(entry)
         if not isinstance(about, str) and stat.S_ISDIR(about.st_mode):
+            if fnmatchcase(entry.name, "[0-9]_*"):
+                found[entry.name] = contents_of_model(entry.path)
             continue
         of_training = any(fnmatchcase(entry.name, pattern) for pattern in OF_TRAINING)
         read = entry.name.endswith(OF_MODEL) and not entry.name.startswith(".") and not of_training

@@ -151,6 +151,22 @@ def test_features_from_elsewhere_need_a_path_of_each_side_and_known_prompts(conf
     assert "models.api.splits" in problems(config)
 
 
+def test_a_model_of_two_towers_says_where_each_is(config, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    image, text = ({"source": "local", "path": f"~/{one}"} for one in ("image", "text"))
+    config["models"]["apart"] = {"source": "towers", "image_tower": image}
+    assert "models.apart: 'text_tower' is a required property" in problems(config)
+    config["models"]["apart"]["text_tower"] = {"source": "towers"}
+    assert "models.apart.text_tower.source: 'towers'" in problems(config)
+    config["models"]["apart"]["text_tower"] = text | {"revison": "main"}
+    assert "unknown key 'revison'" in problems(config)
+    config["models"]["apart"]["text_tower"] = text
+    found = checked(copy.deepcopy(config))["models"]["apart"]
+    assert found["text_tower"]["path"] == "/home/me/text"
+    config["models"]["tuned"] = {"source": "train", "dataset": "scenes", "base": "apart"}
+    assert "models.tuned.base: 'apart', whose towers were published apart" in problems(config)
+
+
 def test_a_fusion_needs_a_second_model_and_may_not_stand_first(config):
     config["run"]["scorers"] = ["cosine", "fusion"]
     config["scorers"]["fusion"]["with"] = "clip-vit-b61"
@@ -268,7 +284,7 @@ def objects(schema, path="schema"):
     ("path", "schema"), [(p, s) for p, s in objects(SCHEMA)], ids=[p for p, _ in objects(SCHEMA)]
 )
 def test_no_object_of_the_schema_lets_unknown_keys_pass(path, schema):
-    variants = ("dataset", "model", "scorer", "index")
+    variants = ("dataset", "model", "tower", "scorer", "index")
     if path in {f"schema.$defs.{name}" for name in variants}:
         assert all("then" in variant for variant in schema["allOf"])  # each variant closes itself
     elif path.startswith("schema.$defs.study_"):

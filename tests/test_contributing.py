@@ -123,9 +123,9 @@ FACTS = "import sys; from pathlib import Path; from scripts.models import {modul
 FACTS += "{module}.{function}(Path(sys.argv[1]))"
 
 
-def make_metaclip2(folder: Path) -> None:
+def make_clipseg(folder: Path) -> None:
     """The family of the example, small, with random weights, and CLIP's tokenizer."""
-    from transformers import MetaClip2Config, MetaClip2Model
+    from transformers import CLIPSegConfig, CLIPSegModel
 
     make_clip(folder)
     end = clip_vocabulary()[0]["<|endoftext|>"]
@@ -133,17 +133,17 @@ def make_metaclip2(folder: Path) -> None:
     text |= TOWER | {"vocab_size": end + 1, "max_position_embeddings": 16}
     vision = TOWER | {"image_size": SIDE, "patch_size": 8}
     towers = {"text_config": text, "vision_config": vision}
-    save(MetaClip2Model(MetaClip2Config(**towers, projection_dim=24)), folder)
+    save(CLIPSegModel(CLIPSegConfig(**towers, projection_dim=24)), folder)
 
 
 def test_a_model_of_another_family_is_loaded_and_tells_inputs_apart(fresh, tmp_path):
-    make_metaclip2(tmp_path / "model")
+    make_clipseg(tmp_path / "model")
 
     def call(module: str, function: str) -> str:
         code = FACTS.format(module=module, function=function)
         command = [sys.executable, "-c", code, str(tmp_path / "model")]
         return subprocess.run(command, cwd=fresh.folder, capture_output=True, text=True).stderr
 
-    assert "found:    model_type: metaclip_2" in call("weights", "read_facts")
+    assert "found:    model_type: clipseg" in call("weights", "read_facts")
     follow("A model family", fresh.folder)
     assert "Traceback" not in call("probe", "probe")

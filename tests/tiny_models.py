@@ -121,15 +121,14 @@ def make_siglip_weights(folder: Path, vocab_size: int) -> None:
     )
 
 
-def make_siglip2(folder: Path) -> None:
-    """SigLIP 2 at a fixed resolution: SigLIP's config, Gemma's tokenizer, lower case asked for."""
+def write_gemma_tokenizer(folder: Path) -> int:
+    """Gemma's, as SigLIP 2 has it, and how many tokens it has."""
     from transformers import GemmaTokenizer
 
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
     letters = [chr(code) for code in range(33, 127)]
     pieces = [*special, *(f"<0x{byte:02X}>" for byte in range(256)), *letters, "▁", "do", "dog"]
     vocab = {piece: row for row, piece in enumerate(pieces)}
-    make_siglip_weights(folder, len(vocab))
     tokenizer = GemmaTokenizer(
         vocab=vocab,
         merges=[("d", "o"), ("do", "g")],
@@ -142,6 +141,12 @@ def make_siglip2(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
     config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
     write_json(folder / "tokenizer_config.json", config | {"do_lower_case": True})
+    return len(vocab)
+
+
+def make_siglip2(folder: Path) -> None:
+    """SigLIP 2 at a fixed resolution: SigLIP's config, Gemma's tokenizer, lower case asked for."""
+    make_siglip_weights(folder, write_gemma_tokenizer(folder))
 
 
 def make_siglip(folder: Path) -> None:
@@ -304,6 +309,9 @@ def drawn_images() -> list[Image.Image]:
     colours = Image.merge("RGB", [ramp, ramp.rotate(180), ramp.rotate(90)])
     clear = colours.copy()
     clear.putalpha(ramp.rotate(180))
+    # who prepared a picture has turned it; nothing turns it again
+    turned = colours.copy()
+    turned.getexif()[0x0112] = 6
     return [
         colours,
         ramp,
@@ -314,6 +322,9 @@ def drawn_images() -> list[Image.Image]:
         colours.resize((33, 200)),
         colours.resize((3, 5)),
         colours.rotate(90, expand=True).convert("CMYK"),
+        Image.frombytes("I;16", (61, 37), bytes(range(256)) * 17 + bytes(162)),
+        colours.resize((300, 6)),
+        turned,
     ]
 
 
@@ -325,4 +336,7 @@ TEXTS = [
     "一只狗在草地上",
     "x",
     "naïve café",
+    "",
+    " \t ",
+    "🐕 🎾",
 ]

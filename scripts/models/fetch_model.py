@@ -10,11 +10,13 @@ from typing import Any
 from scripts.job import REFUSED_BY_THE_DISK, BadInput, digest_of_file, is_folder, log, read_json
 from scripts.jobs import Snakemake, run
 from scripts.models.backends import read_facts
+from scripts.models.backends.towers import check_text_numbers
 from scripts.models.folder import (
     check_apart,
     check_not_linked,
     model_files,
     move_model,
+    remove_model,
     write_provenance,
 )
 from scripts.models.hubs import (
@@ -29,14 +31,17 @@ from scripts.models.hubs import (
 )
 from scripts.models.listing import (
     EXPECTED,
+    IMAGE,
     INDEX,
     NEEDED,
+    TEXT,
     TRANSFORMERS,
     Choice,
     named_by_config,
 )
 from scripts.models.pickles import convert_pickle
 from scripts.models.probe import probe
+from scripts.models.text_tower import read_text_tower
 from scripts.models.weights import weight_files
 
 PREFIX_OF_A_PICKLE = (
@@ -52,7 +57,8 @@ def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
     ----------
     entry : ``source`` ("local", or hubs in the order in which to try them), ``path`` for local, for
         each hub ``repo`` (one, or several in the order in which to try them) and ``revision``;
-        ``sha256``, ``weights`` and ``pickled``, of which a hub may have its own
+        ``sha256``, ``weights`` and ``pickled``, of which a hub may have its own. Of ``source``
+        "towers", ``image_tower`` and ``text_tower`` are such entries
     folder : where the model goes; what other files stand there is removed
     model : its name in the config
 
@@ -65,24 +71,47 @@ def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
     """
     check_not_linked(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    local = entry["source"] in ("local", ["local"])
-    if local:
-        path = os.path.expanduser(entry["path"])  # noqa: PTH111, the other fails without a home
-        wanted = wanted_of(entry, "local", path)
-        check_apart(Path(path), folder)
+    towers = {IMAGE: "image_tower", TEXT: "text_tower"}
+    parts = {"": entry}
+    if entry["source"] == "towers":
+        parts = {part: entry[key] for part, key in towers.items()}
+    for one in parts.values():
+        if is_local(one):
+            check_apart(Path(path_of(one)), folder)
     (folder / "model.json").unlink(missing_ok=True)
+    if entry["source"] != "towers":
+        write_provenance(folder, model, **fetch_one(entry, folder, f"models.{model}"))
+        return
+    # whatever stood there before is another model
+    remove_model(folder)
+    about = {}
+    for part, one in parts.items():
+        (folder / part).mkdir(exist_ok=True)
+        name = f"models.{model}.{towers[part]}"
+        about[part] = fetch_one(one, folder / part, name, texts_alone=part == TEXT)
+    probe(folder)
+    write_provenance(folder, model, "towers", repo=None, revision=None, tried=[], towers=about)
+
+
+def fetch_one(
+    entry: dict[str, Any], folder: Path, name: str, texts_alone: bool = False
+) -> dict[str, Any]:
+    """Fill ``folder`` as an entry says, which the config has under ``name``; what to record of it.
+
+    ``texts_alone`` fetches a text tower that was published apart.
+    """
     drafts = folder / ".download"
-    if local:
+    if is_local(entry):
+        wanted = wanted_of(entry, "local", path_of(entry), texts_alone)
         try:
             facts = copy_model(wanted, drafts / "local")
             move_model(drafts / "local", folder)
         finally:
             shutil.rmtree(drafts, ignore_errors=True)
-        write_provenance(folder, model, "local", repo=wanted.repo, revision=None, tried=[], **facts)
-        return
+        return {"source": "local", "repo": wanted.repo, "revision": None, "tried": [], **facts}
     tried: list[dict[str, str]] = []
     reasons: set[str] = set()
-    for wanted in candidates(entry):
+    for wanted in candidates(entry, texts_alone):
         source, repo = wanted.source, wanted.repo
         log.info("%s: %s at %s", source, repo, wanted.revision or "the default revision")
         # each source downloads into a folder of its own, which outlives an interrupted run: what
@@ -102,12 +131,11 @@ def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
             continue
         move_model(made, folder)
         shutil.rmtree(drafts)
-        write_provenance(folder, model, source, repo=repo, revision=commit, tried=tried, **facts)
-        return
+        return {"source": source, "repo": repo, "revision": commit, "tried": tried, **facts}
     answers = "".join(f"\n    {one['source']} {one['repo']}: {one['error']}" for one in tried)
     todo = [remedy for reason, remedy in REMEDIES.items() if reason in reasons]
     raise BadInput(
-        f"models.{model}",
+        name,
         f"no source has the model{answers}",
         "one of its sources to answer with a model that can be taken",
         f"{'; '.join(todo)}; or put the files into a folder yourself and set source: local, path: "
@@ -115,19 +143,29 @@ def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
     )
 
 
-def candidates(entry: dict[str, Any]) -> Iterator[Wanted]:
+def is_local(entry: dict[str, Any]) -> bool:
+    return entry["source"] in ("local", ["local"])
+
+
+def path_of(entry: dict[str, Any]) -> str:
+    return os.path.expanduser(entry["path"])  # noqa: PTH111, the other fails without a home
+
+
+def candidates(entry: dict[str, Any], texts_alone: bool = False) -> Iterator[Wanted]:
     """What is wanted of each repository of an entry, in the order in which to try them."""
     sources = [entry["source"]] if isinstance(entry["source"], str) else entry["source"]
     for source in sources:
         about = entry[source]
         repos = [about["repo"]] if isinstance(about["repo"], str) else about["repo"]
         for repo in repos:
-            yield wanted_of(entry | {k: v for k, v in about.items() if v is not None}, source, repo)
+            told = entry | {k: v for k, v in about.items() if v is not None}
+            yield wanted_of(told, source, repo, texts_alone)
 
 
-def wanted_of(entry: dict[str, Any], source: str, repo: str) -> Wanted:
+def wanted_of(entry: dict[str, Any], source: str, repo: str, texts_alone: bool = False) -> Wanted:
     keys = ("revision", "weights", "pickled", "sha256")
-    return Wanted(source, repo, **{key: entry.get(key) for key in keys})
+    about = {key: entry.get(key) for key in keys}
+    return Wanted(source, repo, **about, texts_alone=texts_alone)
 
 
 def get_model(wanted: Wanted, draft: Path) -> tuple[Path, str | None, dict[str, Any]]:
@@ -199,7 +237,7 @@ def copy_model(wanted: Wanted, draft: Path) -> dict[str, Any]:
 
 def names_in(folder: Path) -> list[str]:
     """Names in a folder, and of folders below it what tells of a model there."""
-    below = ["*/config.json", "*/*.onnx", "snapshots/*/config.json"]
+    below = ["*/config.json", "*/model.safetensors", "*/*.onnx", "snapshots/*/config.json"]
     below += ["models--*/snapshots/*/config.json"]
     names = [path.relative_to(folder).as_posix() for one in below for path in folder.glob(one)]
     for path in folder.iterdir():
@@ -214,6 +252,7 @@ def copied(path: Path, draft: Path, choice: Choice, wanted: Wanted) -> dict[str,
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     for name in choice.files:
+        (draft / name).parent.mkdir(exist_ok=True)
         if not (path / name).is_file():
             raise BadInput(
                 path / name,
@@ -255,8 +294,11 @@ def finish(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
         todo = "take a model that encodes both images and texts, as transformers publishes it"
         raise BadInput(draft / "config.json", library, EXPECTED, todo)
     try:
-        read_facts(draft)
-        probe(draft)
+        if wanted.texts_alone:
+            check_text_numbers(draft, read_text_tower(draft))
+        else:
+            read_facts(draft)
+            probe(draft)
     except BadInput as error:
         raise by_name_there(error, draft, choice) from error.__cause__
     return facts

@@ -1,12 +1,12 @@
 """The folder of a model: nothing in it but the model, and a model.json that says what it is."""
 
-from fnmatch import fnmatchcase
+import shutil
 from pathlib import Path
 from typing import Any
 
 from scripts.job import BadInput, check_run, digest_of_file, is_folder, read_json, write_json
 from scripts.models.backends import read_facts
-from scripts.models.listing import NEEDED
+from scripts.models.listing import IMAGE, MODULES, NEEDED, TEXT
 
 
 def check_not_linked(folder: Path) -> None:
@@ -49,17 +49,28 @@ def check_apart(path: Path, folder: Path) -> None:
 def move_model(draft: Path, folder: Path) -> None:
     """Make the needed files of ``draft`` the only files of ``folder``."""
     check_run(folder)
+    remove_model(folder)
+    for name in model_files(draft):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (draft / name).replace(folder / name)
+
+
+def remove_model(folder: Path) -> None:
+    """Remove the files of ``folder``, and the folders that a model may have there."""
     for old in folder.iterdir():
         if not old.is_dir():
             old.unlink()
-    for name in model_files(draft):
-        (draft / name).replace(folder / name)
+    for name in {Path(name).parts[0] for name in model_files(folder)}:
+        shutil.rmtree(folder / name)
 
 
 def model_files(folder: Path) -> list[str]:
     """Sorted names of the files in ``folder`` that an encoder is loaded from."""
-    names = (file.name for file in folder.iterdir() if file.is_file())
-    return sorted(name for name in names if any(fnmatchcase(name, one) for one in NEEDED))
+    # of one model, or of two towers, of which one may have modules below it
+    patterns = [above + one for above in ("", f"{IMAGE}/", f"{TEXT}/") for one in NEEDED]
+    patterns += [above + one for above in ("", f"{TEXT}/") for one in MODULES]
+    files = {file for one in patterns for file in folder.glob(one) if file.is_file()}
+    return sorted(file.relative_to(folder).as_posix() for file in files)
 
 
 def write_provenance(folder: Path, model: str, source: str, **extra: Any) -> None:
@@ -69,8 +80,8 @@ def write_provenance(folder: Path, model: str, source: str, **extra: Any) -> Non
     ----------
     folder : the model, complete
     model : its name in the config
-    source : "huggingface", "modelscope", "local" or "train"
-    extra : what else is known: ``repo``, ``revision``, ``tried``, ``training``
+    source : "huggingface", "modelscope", "local", "towers" or "train"
+    extra : what else is known: ``repo``, ``revision``, ``tried``, ``training``, ``towers``
     """
     facts = read_facts(folder)
     about = {

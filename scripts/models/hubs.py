@@ -4,12 +4,12 @@ import os
 import re
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
 
 from scripts.job import BadInput
-from scripts.models.listing import Choice, choose
+from scripts.models.listing import Choice, choose, modules_of
 
 # characters of what a source answered: enough for a whole message of ours
 ANSWER = 900
@@ -40,6 +40,7 @@ class Wanted:
     weights : the file, or the index, to take; None where there is but one
     pickled : "convert" where the weights may be a pickle
     sha256 : of the weights as they stand there, of parts the first; None takes what is there
+    texts_alone : whether a text tower is wanted, that was published apart
     """
 
     source: str
@@ -48,6 +49,7 @@ class Wanted:
     weights: str | None = None
     pickled: str | None = None
     sha256: str | None = None
+    texts_alone: bool = False
 
     @property
     def pinned(self) -> bool:
@@ -60,7 +62,10 @@ class Wanted:
         where = Path(self.repo) if local else f"{self.source} {self.repo} at {self.revision}"
         # without its checksum no pickle is opened
         convert = self.pickled == "convert" and self.sha256 is not None
-        return choose(names, where, self.weights, convert, hub=not local)
+        choice = choose(names, where, self.weights, convert, hub=not local)
+        if not self.texts_alone:
+            return choice
+        return replace(choice, files=[*choice.files, *modules_of(names)])
 
 
 class Unreachable(Exception):

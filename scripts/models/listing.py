@@ -33,6 +33,13 @@ SETTINGS = (
     "tokenizer.model",
 )
 NEEDED = (*SETTINGS, SINGLE, INDEX, PARTS, OPEN_CLIP_CONFIG, OPEN_CLIP_SINGLE)
+# folders of the two towers of a model that were published apart
+IMAGE, TEXT = "image", "text"
+# of sentence-transformers, what stands behind its transformer
+MODULES = (
+    *("modules.json", "sentence_bert_config.json"),
+    *("[0-9]_*/config.json", "[0-9]_*/model.safetensors"),
+)
 
 # what a training run leaves beside its model
 LEFTOVERS = (
@@ -211,6 +218,12 @@ def _layout_of(top: list[str], sets: dict[str, list[str]], weights: str | None) 
     whole = "config.json" in top and any(name in top for name in PREPROCESSORS)
     safe = any(kind_of(name) == TRANSFORMERS.kinds[0] for name in sets)
     return TRANSFORMERS if whole and safe else OPEN_CLIP
+
+
+def modules_of(names: Iterable[str]) -> list[str]:
+    """Those of ``names`` that say, and hold, what stands behind a transformer."""
+    there = [n for n in sorted(names) if any(fnmatchcase(n, one) for one in MODULES)]
+    return there if MODULES[0] in there else []
 
 
 def weight_sets(names: Iterable[str]) -> dict[str, list[str]]:

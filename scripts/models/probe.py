@@ -147,6 +147,13 @@ def probe_images(encoder: Encoder) -> None:
             "take the preprocessor file that belongs to the model",
         )
     features = _tried(blamed, "a picture", lambda: encoder.encode_images(batch))
+    if features.shape[1] != encoder.dim:
+        raise BadInput(
+            encoder.file_of("weights"),
+            f"{features.shape[1]} numbers for a picture and {encoder.dim} for a text",
+            "as many for both",
+            "take a model whose towers were trained together",
+        )
     _check_apart(encoder, features.double().numpy(), [*pictures])
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.job import BadInput, log
-from scripts.models.towers import text_tower
+from scripts.models.families import Tower, text_tower
 from scripts.models.weights import TOKENIZERS
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 # each pair starts and ends differently, so that what they have in common there is special tokens;
@@ -21,8 +22,6 @@ SAMPLES = (("a dog", "two cats"), ("一只狗", "红汽车"), ("7", "42"))
 # texts of SigLIP end in "</s>" and are filled up with it, those of SigLIP 2, which has Gemma's
 # tokenizer, in "<eos>" and "<pad>"
 FILLED_WITH = {"<eos>": "<pad>"}
-# the highest id, to transformers: old files have it, whatever their tokenizer's end token is
-HIGHEST = 2
 
 
 @dataclass
@@ -37,6 +36,8 @@ class Tokens:
     padding : "longest" of a batch, or "max_length" for a tower that reads padding as text
     masked : whether the tower has to be told where there is text
     lower_case : whether the tower has seen lower case alone
+    rows : of the tower's embedding
+    file : that the tokenizer is made of
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -45,6 +46,44 @@ class Tokens:
     padding: str
     masked: bool
     lower_case: bool
+    rows: int
+    file: Path
+
+    def tokenize(self, texts: list[str], padding: str) -> dict[str, torch.Tensor]:
+        """Tokens (b, length) of ``texts``, cut at the context length, and padded as asked."""
+        batch = self.tokenizer(
+            self._cased(texts),
+            padding=padding,
+            truncation=True,
+            max_length=self.context_length,
+            # whatever the tokenizer's files ask for; a text alone is all of one sentence, which
+            # towers that take numbers of sentences assume
+            return_attention_mask=self.masked,
+            return_token_type_ids=False,
+            return_tensors="pt",
+        )
+        self._check_rows(batch["input_ids"], texts)
+        return dict(batch)
+
+    def lengths(self, texts: list[str]) -> list[int]:
+        """Tokens of each text before anything is cut."""
+        ids = self.tokenizer(self._cased(texts), truncation=False, verbose=False)["input_ids"]
+        return [len(row) for row in ids]
+
+    def _cased(self, texts: list[str]) -> list[str]:
+        return [text.lower() for text in texts] if self.lower_case else list(texts)
+
+    def _check_rows(self, ids: torch.Tensor, texts: list[str]) -> None:
+        """``BadInput`` where a text has a token that the model has no row for."""
+        if int(ids.max()) < self.rows:
+            return
+        text, place = divmod(int(ids.argmax()), ids.shape[1])
+        raise BadInput(
+            self.file,
+            f"token {ids[text, place]} in the text {texts[text]!r:.80}",
+            f"tokens below {self.rows}, the vocab_size of text_config in config.json",
+            "take the tokenizer files that belong to the model, or that word out of the text",
+        )
 
 
 def fitted_tokens(
@@ -125,6 +164,8 @@ def fitted_tokens(
         padding="max_length" if tower.pooled == "last" else "longest",
         masked=tower.pooled != "last",
         lower_case=lower_case,
+        rows=rows,
+        file=path,
     )
 
 
@@ -183,10 +224,10 @@ class _Frame:
         """What is wrong with it; "" if nothing is."""
         if not all(self.texts):
             return "a text becomes no token at all"
-        pooled = text_tower(self.text_config.model_type).pooled
-        if pooled == "last":
+        tower = text_tower(self.text_config.model_type)
+        if tower.pooled == "last":
             return self._fault_of_last()
-        return self._fault_of_end() if pooled == "end" else self._fault_of_first()
+        return self._fault_of_end(tower) if tower.pooled == "end" else self._fault_of_first()
 
     @property
     def _first(self) -> set[int]:
@@ -215,9 +256,9 @@ class _Frame:
         started = len(first) == 1 and first <= {*tokenizer.all_special_ids}
         return f"{self._begins}, where SigLIP has none to begin with" if started else ""
 
-    def _fault_of_end(self) -> str:
+    def _fault_of_end(self, tower: Tower) -> str:
         end = self.text_config.eos_token_id
-        read = [max(text) if end == HIGHEST else end for text in self.texts]
+        read = [max(text) if end == tower.highest else end for text in self.texts]
         for text, token in zip(self.texts, read, strict=True):
             if token not in text:
                 return f"{self._ends_in}, and has no end token {end} (eos_token_id of config.json)"

@@ -1,4 +1,4 @@
-"""What each kind of tower needs, and whether a config and a preprocessor fit a model's weights.
+"""Whether a config and a preprocessor fit a model's weights.
 
 From JSON and the shapes in weight headers alone, so that no number of a file is ever allocated.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from scripts.job import BadInput, read_json
+from scripts.models.families import TOWERS, Family, Tower
 
 # what attention may be computed with; all else is code of another package, or of a hub
 ATTENTION = ("eager", "sdpa")
@@ -22,83 +22,12 @@ OUTPUTS |= {"return_dict": True, "use_return_dict": True}
 DEPTHS = re.compile(r"(layer|depth|block|repeat)(?!.*size$)")
 # pixels; no image tower comes near it, and a picture of this side takes 50 MB
 LARGEST_SIDE = 2048
+# patches of a picture, where they are counted; the published models have 256, and others up to 1024
+LARGEST_COUNT = 4096
 # every published model brings grey to within one of zero
 LARGEST_VALUE = 16
 PREPROCESSORS = ("processor_config.json", "preprocessor_config.json")
 LAYER = re.compile(r"(?:encoder\.)?layers?\.(\d+)\.")
-
-
-@dataclass(frozen=True)
-class Tower:
-    """A kind of tower, the names below its own prefix.
-
-    Attributes
-    ----------
-    sizes : key of its config -> tensor, and axis of it that is so long
-    positions : tensor of an image tower's places, and axis; "" where pictures may be of any size
-    extra : places beside those of the patches
-    pooled : where a text's features are read: at its "end" token, at the "first" place, or at the
-        "last" of a text that is padded to its full context, padding being read as text
-    offset : whether a text's positions start behind the padding's id
-    """
-
-    sizes: dict[str, tuple[str, int]] = field(default_factory=dict)
-    positions: tuple[str, int] = ("", 0)
-    extra: int = 0
-    pooled: str = "first"
-    offset: bool = False
-
-
-_CLIP_MLP = {"intermediate_size": ("encoder.layers.0.mlp.fc1.weight", 0)}
-_CLIP_TEXT = _CLIP_MLP | {
-    "vocab_size": ("embeddings.token_embedding.weight", 0),
-    "hidden_size": ("embeddings.token_embedding.weight", 1),
-    "max_position_embeddings": ("embeddings.position_embedding.weight", 0),
-}
-_BERT = {
-    "vocab_size": ("embeddings.word_embeddings.weight", 0),
-    "hidden_size": ("embeddings.word_embeddings.weight", 1),
-    "max_position_embeddings": ("embeddings.position_embeddings.weight", 0),
-    "type_vocab_size": ("embeddings.token_type_embeddings.weight", 0),
-    "intermediate_size": ("encoder.layer.0.intermediate.dense.weight", 0),
-}
-_CLIP_IMAGE = _CLIP_MLP | {
-    "hidden_size": ("embeddings.patch_embedding.weight", 0),
-    "num_channels": ("embeddings.patch_embedding.weight", 1),
-    "patch_size": ("embeddings.patch_embedding.weight", 2),
-}
-_VIT = {
-    "hidden_size": ("embeddings.patch_embeddings.projection.weight", 0),
-    "num_channels": ("embeddings.patch_embeddings.projection.weight", 1),
-    "patch_size": ("embeddings.patch_embeddings.projection.weight", 2),
-}
-_CLIP_PLACES = ("embeddings.position_embedding.weight", 0)
-_CLIP_IMAGE_TOWER = Tower(_CLIP_IMAGE, _CLIP_PLACES, extra=1)
-_ROBERTA = Tower(_BERT, offset=True)
-# model_type of a tower's config -> its kind; of others only what a load and a probe show is known
-TOWERS = {
-    "clip_text_model": Tower(_CLIP_TEXT, pooled="end"),
-    "siglip_text_model": Tower(_CLIP_TEXT, pooled="last"),
-    "chinese_clip_text_model": Tower(_BERT),
-    "bert": Tower(_BERT),
-    "roberta": _ROBERTA,
-    "xlm-roberta": _ROBERTA,
-    "camembert": _ROBERTA,
-    **dict.fromkeys(
-        ("mpnet", "data2vec-text", "ibert", "luke", "longformer", "markuplm", "lilt"),
-        Tower(offset=True),
-    ),
-    "clip_vision_model": _CLIP_IMAGE_TOWER,
-    "chinese_clip_vision_model": _CLIP_IMAGE_TOWER,
-    "siglip_vision_model": Tower(_CLIP_IMAGE, _CLIP_PLACES),
-    "vit": Tower(_VIT, ("embeddings.position_embeddings", 1), extra=1),
-    "deit": Tower(_VIT, ("embeddings.position_embeddings", 1), extra=2),
-}
-
-
-def text_tower(model_type: str) -> Tower:
-    """The kind of a text tower; one that is not known pools as BERT does, at its first token."""
-    return TOWERS.get(model_type, Tower(offset="roberta" in model_type))
 
 
 def check_config(path: Path, config: dict[str, Any]) -> None:
@@ -135,42 +64,35 @@ def check_config(path: Path, config: dict[str, Any]) -> None:
 
 
 def check_sizes(
-    path: Path, architecture: str, config: dict[str, Any], shapes: dict[str, list[int]]
+    path: Path, family: Family, config: dict[str, Any], shapes: dict[str, list[int]]
 ) -> None:
     """Raise ``BadInput`` where the numbers of a config are not those of the weights.
 
     Parameters
     ----------
     path : config.json
-    architecture : its ``model_type``
+    family : of its ``model_type``
     config : its contents
     shapes : of all tensors of the weights
     """
-    for where, key, value in _keys(config):
-        numbers = value if isinstance(value, list) else [value]
-        asked = sum(one for one in numbers if type(one) in (int, float))
-        if DEPTHS.search(key) and asked > len(shapes):
-            raise BadInput(
-                path,
-                f"{where}: {value!r:.60}",
-                f"no more layers than the {len(shapes)} tensors of the weights",
-                "take the config.json that belongs to the weights",
-            )
-    for name in ("text", "vision"):
-        own = tower_config(architecture, config, name)
-        tower = TOWERS.get(own["model_type"], Tower())
-        prefix = f"{name}_model."
+    check_depths(path, config, len(shapes))
+    for part, prefix, kind in zip(
+        family.configs, family.tensors, (family.text, family.image), strict=True
+    ):
+        own = tower_config(family, config, part)
+        tower = kind or TOWERS.get(own["model_type"], Tower())
         for key, (tensor, axis) in tower.sizes.items():
             shape = shapes.get(prefix + tensor)
             if shape is not None and _whole([own.get(key)]):
                 found = shape[axis] if axis < len(shape) else None
-                _equal(path, f"{name}_config.{key}", own[key], found, prefix + tensor)
+                _equal(path, f"{part}.{key}", own[key], found, prefix + tensor)
         layers = {
             of_layer[1] for one in shapes if (of_layer := LAYER.match(one.removeprefix(prefix)))
             if one.startswith(prefix)
         }  # fmt: skip
-        if tower.sizes and layers and _whole([own.get("num_hidden_layers")]):
-            key = f"{name}_config.num_hidden_layers"
+        numbered = tower.sizes and layers and not tower.in_stages
+        if numbered and _whole([own.get("num_hidden_layers")]):
+            key = f"{part}.num_hidden_layers"
             _equal(path, key, own["num_hidden_layers"], len(layers), f"{prefix}…layers")
         sizes = _whole([own.get("image_size"), own.get("patch_size")])
         places = shapes.get(prefix + tower.positions[0])
@@ -182,32 +104,44 @@ def check_sizes(
             if made != found:
                 raise BadInput(
                     path,
-                    f"vision_config.image_size {side!r:.40} in patches of {patch!r:.40}, which are "
+                    f"{part}.image_size {side!r:.40} in patches of {patch!r:.40}, which are "
                     f"other places than the {found} of {prefix}{tower.positions[0]}",
                     "the image_size and patch_size that the weights were trained with",
                     "take the config.json that belongs to the weights",
                 )
 
 
-def tower_config(architecture: str, config: dict[str, Any], name: str) -> dict[str, Any]:
-    """The part of config.json about the tower "text" or "vision", its ``model_type`` filled in."""
-    own = config.get(f"{name}_config")
+def check_depths(path: Path, config: dict[str, Any], tensors: int) -> None:
+    """Raise ``BadInput`` where a config asks for more layers than the weights have tensors."""
+    for where, key, value in _keys(config):
+        numbers = value if isinstance(value, list) else [value]
+        asked = sum(one for one in numbers if type(one) in (int, float))
+        if DEPTHS.search(key) and asked > tensors:
+            raise BadInput(
+                path,
+                f"{where}: {value!r:.60}",
+                f"no more layers than the {tensors} tensors of the weights",
+                "take the config.json that belongs to the weights",
+            )
+
+
+def tower_config(family: Family, config: dict[str, Any], key: str) -> dict[str, Any]:
+    """The part of config.json about the tower that ``key`` says, with a ``model_type``."""
+    own = config.get(key)
     own = dict(own) if isinstance(own, dict) else {}
-    if architecture in ("clip", "chinese_clip"):
-        # of old files; what stands there overrides
-        older = config.get(f"{name}_config_dict")
+    if family.older:
+        # what stands there overrides
+        older = config.get(f"{key}_dict")
         own |= older if isinstance(older, dict) else {}
-    if architecture != "vision-text-dual-encoder":
-        own["model_type"] = f"{architecture}_{name}_model"
     if not isinstance(own.get("model_type"), str):
         own["model_type"] = ""
     return own
 
 
-def pixels_of_side(architecture: str, config: dict[str, Any]) -> int | None:
+def pixels_of_side(family: Family, config: dict[str, Any]) -> int | None:
     """Side of the only pictures that an image tower takes; None where it takes any."""
-    own = tower_config(architecture, config, "vision")
-    tower = TOWERS.get(own["model_type"], Tower())
+    own = tower_config(family, config, family.configs[1])
+    tower = family.image or TOWERS.get(own["model_type"], Tower())
     side = own.get("image_size")
     return side if tower.positions[0] and _whole([side]) else None
 
@@ -229,14 +163,17 @@ def check_preprocessor(folder: Path, side: int | None) -> None:
     settings = settings.get("image_processor", settings) if isinstance(settings, dict) else {}
     settings = settings if isinstance(settings, dict) else {}
     for key, value in settings.items():
-        if not key.endswith("size") or key.startswith("do_"):
+        most, of = LARGEST_SIDE, "pixels"
+        if key == "max_num_patches":
+            most, of = LARGEST_COUNT, "patches"
+        elif not key.endswith("size") or key.startswith("do_"):
             continue
         for where, _, number in _keys({key: value}):
-            if isinstance(number, int | float) and not 0 < number <= LARGEST_SIDE:
+            if isinstance(number, int | float) and not 0 < number <= most:
                 raise BadInput(
                     path,
                     f"{where}: {number!r:.40}",
-                    f"1 to {LARGEST_SIDE} pixels",
+                    f"1 to {most} {of}",
                     "take the file that belongs to the model",
                 )
     cropped = settings.get("do_center_crop") is not False and "crop_size" in settings
@@ -262,11 +199,16 @@ def check_preprocessor(folder: Path, side: int | None) -> None:
 
 
 def check_pixels(
-    folder: Path, shapes: list[tuple[int, ...]], largest: float, side: int | None
+    folder: Path,
+    shapes: list[tuple[int, ...]],
+    largest: float,
+    side: int | None,
+    in_patches: bool = False,
 ) -> None:
     """As ``check_preprocessor``, for what a preprocessor made of two grey pictures.
 
-    ``shapes`` are those of its values, ``largest`` is the one farthest from zero.
+    ``shapes`` are those of its values, (3, H, W), or (patches, values) where a picture comes
+    ``in_patches``; ``largest`` is the value farthest from zero.
     """
     path = preprocessor_file(folder)
     # also where it is not a number
@@ -278,11 +220,13 @@ def check_pixels(
             "take the preprocessor file that belongs to the model",
         )
     first = shapes[0]
-    if len(first) != 3 or first[0] != 3 or len(set(shapes)) > 1:
+    right = len(first) == 2 if in_patches else len(first) == 3 and first[0] == 3
+    if not right or len(set(shapes)) > 1:
+        expected = "as many patches" if in_patches else "three channels and one size"
         raise BadInput(
             path,
             f"pictures become values of shapes {sorted(set(shapes))}",
-            "three channels and one size for all pictures",
+            f"{expected} for all pictures",
             "take the file that belongs to the model",
         )
     if side and first[1:] != (side, side):

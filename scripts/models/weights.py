@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.job import BadInput, read_json
+from scripts.models.families import Family, read_family
 from scripts.models.towers import (
     PREPROCESSORS,
     check_config,
@@ -19,13 +20,6 @@ from scripts.models.towers import (
     pixels_of_side,
 )
 
-# model_type in config.json -> name of the transformers class that loads it
-ARCHITECTURES = {
-    "clip": "CLIPModel",
-    "siglip": "SiglipModel",
-    "chinese_clip": "ChineseCLIPModel",
-    "vision-text-dual-encoder": "VisionTextDualEncoderModel",
-}
 # suffixes of weights that run code when they are opened
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 TOKENIZERS = (
@@ -48,7 +42,6 @@ QUANTISED = (
 )
 # as the library of the format has it
 LARGEST_HEADER = 100_000_000
-TOWERS = ("text_model.", "vision_model.")
 # first byte, end, name, kind of numbers and shape of a tensor in its file
 Place = tuple[int, int, str, str, list[int]]
 # what is saved from within another object has its name in front of every tensor's
@@ -106,39 +99,38 @@ def read_facts(folder: Path) -> Facts:
         missing; and a preprocessor of another size
     """
     folder = Path(folder)
-    architecture = read_architecture(folder)
+    architecture, family = read_family(folder)
     path = folder / "config.json"
     config = read_json(path)
     check_config(path, config)
     tensors = read_tensors(folder)
     shapes = {name: shape for name, (_, shape) in tensors.items()}
-    check_names(folder, shapes)
+    check_names(folder, shapes, family)
     check_dtypes(folder, tensors)
-    for tower, told in zip(TOWERS, ("a text tower", "an image tower"), strict=True):
+    for tower, told in zip(family.tensors, ("a text tower", "an image tower"), strict=True):
         if not any(name.startswith(tower) for name in shapes):
             found = sorted({name.split(".")[0] for name in shapes})
             raise BadInput(
                 folder,
                 f"weights without {told}: {_some(found)}",
-                "tensors of text_model and of vision_model",
+                "tensors " + " and ".join(f"of {one.removesuffix('.')}" for one in family.tensors),
                 "take a model that encodes both images and texts",
             )
     check_files(folder)
-    projection = "text_model.head.weight" if architecture == "siglip" else "text_projection.weight"
-    if not shapes.get(projection):
+    if not shapes.get(family.projection):
         raise BadInput(
             folder,
-            f"no tensor {projection}, or one of no dimension",
+            f"no tensor {family.projection}, or one of no dimension",
             "the projection into the shared space",
             "take a model that encodes both images and texts",
         )
-    check_sizes(path, architecture, config, shapes)
-    side = pixels_of_side(architecture, config)
+    check_sizes(path, family, config, shapes)
+    side = pixels_of_side(family, config)
     check_preprocessor(folder, side)
     return Facts(
         architecture=architecture,
         parameters=sum(math.prod(shape) for dtype, shape in tensors.values() if dtype in FLOATS),
-        embedding_dim=shapes[projection][0],
+        embedding_dim=shapes[family.projection][0],
         shapes=shapes,
         side=side,
     )
@@ -146,14 +138,13 @@ def read_facts(folder: Path) -> Facts:
 
 def check_files(folder: Path) -> None:
     """Raise ``BadInput`` where a tokenizer or a preprocessor is missing, or half of one."""
-    for kind, names in (("tokenizer", TOKENIZERS), ("preprocessor", PREPROCESSORS)):
-        if not any((folder / name).is_file() for name in names):
-            raise BadInput(
-                folder,
-                f"no {kind} file",
-                f"one of {', '.join(names)}",
-                "copy the file from where the model came from",
-            )
+    check_tokenizer(folder)
+    _check_one_of(folder, "preprocessor", PREPROCESSORS)
+
+
+def check_tokenizer(folder: Path) -> None:
+    """Raise ``BadInput`` where a tokenizer is missing, or half of one."""
+    _check_one_of(folder, "tokenizer", TOKENIZERS)
     there = [name for name in TOKENIZERS if (folder / name).is_file()]
     if there == ["vocab.json"] and not (folder / "merges.txt").is_file():
         raise BadInput(
@@ -164,11 +155,21 @@ def check_files(folder: Path) -> None:
         )
 
 
-def check_names(folder: Path, names: Iterable[str]) -> None:
+def _check_one_of(folder: Path, kind: str, names: tuple[str, ...]) -> None:
+    if not any((folder / name).is_file() for name in names):
+        raise BadInput(
+            folder,
+            f"no {kind} file",
+            f"one of {', '.join(names)}",
+            "copy the file from where the model came from",
+        )
+
+
+def check_names(folder: Path, names: Iterable[str], family: Family) -> None:
     """Raise ``BadInput`` for tensors of an adapter, and for one prefix before all names."""
     names = sorted(names)
-    towers = [(name, tower) for name in names for tower in TOWERS if tower in name]
-    wrapped = bool(towers) and not any(name.startswith(TOWERS) for name in names)
+    towers = [(name, tower) for name in names for tower in family.tensors if tower in name]
+    wrapped = bool(towers) and not any(name.startswith(family.tensors) for name in names)
     prefix = towers[0][0].partition(towers[0][1])[0] if wrapped else ""
     known = next((WRAPPERS[one] for one in WRAPPERS if prefix.startswith(f"{one}.")), None)
     if adapted := [name for name in names if any(part in name for part in ADAPTED)]:
@@ -180,7 +181,7 @@ def check_names(folder: Path, names: Iterable[str]) -> None:
             folder,
             f"{prefix!r:.80} before the names of the tensors: "
             f"{known or 'saved from within an object that holds the model under this name'}",
-            f"{TOWERS[0]}… and {TOWERS[1]}…",
+            f"{family.tensors[0]}… and {family.tensors[1]}…",
             todo if len(files) == 1 else f"{todo}; likewise in the other parts and in the index",
         )
 
@@ -214,28 +215,6 @@ def check_dtypes(folder: Path, tensors: dict[str, tuple[str, list[int]]]) -> Non
                 "load the model where it was made without quantisation, and save it again with "
                 'model.save_pretrained("folder")',
             )
-
-
-def read_architecture(folder: Path) -> str:
-    """``model_type`` of the folder's config.json; ``BadInput`` unless it is a supported one."""
-    config = read_json(folder / "config.json")
-    found = config.get("model_type") if isinstance(config, dict) else None
-    found = found if isinstance(found, str) else None
-    if found == "siglip2":
-        raise BadInput(
-            folder / "config.json",
-            "model_type: siglip2 (NaFlex, images of any shape)",
-            f"one of {', '.join(ARCHITECTURES)}",
-            "take a fixed-resolution SigLIP 2, such as google/siglip2-base-patch16-224",
-        )
-    if found not in ARCHITECTURES:
-        raise BadInput(
-            folder / "config.json",
-            f"model_type: {found}",
-            f"one of {', '.join(ARCHITECTURES)}",
-            "take a model of a supported architecture",
-        )
-    return found
 
 
 def weight_files(folder: Path) -> list[Path]:

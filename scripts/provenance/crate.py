@@ -370,12 +370,16 @@ def _model(about: dict[str, Any], values: _Values) -> list[Entity]:
     }
     if about.get("revision"):
         whole["version"] = about["revision"]
-    hub = HUBS.get(str(about["source"]))
-    if hub is None:
-        return [whole, *files]
-    home = hub + quote(str(about["repo"]))
-    whole["isBasedOn"] = _ref(home)
-    return [whole, *files, {"@id": home, "@type": "CreativeWork", "name": str(about["repo"])}]
+    parts = (about.get("towers") or {"": about}).values()
+    homes = {
+        HUBS[one["source"]] + quote(str(one["repo"])): str(one["repo"])
+        for one in parts
+        if one["source"] in HUBS
+    }
+    if homes:
+        whole["isBasedOn"] = _one([_ref(home) for home in homes])
+    works = [{"@id": home, "@type": "CreativeWork", "name": repo} for home, repo in homes.items()]
+    return [whole, *files, *works]
 
 
 def _encoding(path: str, about: dict[str, Any], dataset: str, values: _Values) -> Entity:

@@ -102,10 +102,12 @@ def model_facts(path: Path, here: Path, hidden: list[str]) -> dict[str, Any]:
         described(path.parent / name, (path.parent / name).relative_to(here).as_posix())
         for name in all_below(path.parent).files
     ]
-    if about["source"] == "local":
-        # what stands there is a folder of the user's
-        about["repo"] = None
-    kept = {key: value for key, value in about.items() if key not in ("tried", "recorded")}
+    for part in (about, *about.get("towers", {}).values()):
+        part.pop("tried", None)
+        if part["source"] == "local":
+            # what stands there is a folder of the user's
+            part["repo"] = None
+    kept = {key: value for key, value in about.items() if key != "recorded"}
     return told(kept, here, hidden) | {"recorded": about["recorded"]}
 
 

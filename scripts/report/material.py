@@ -12,6 +12,7 @@ from scripts.data.rows import Rows, read_captions, read_rows, read_splits
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import Run, read_run
 from scripts.job import read_json
+from scripts.models.listing import IMAGE, TEXT
 from scripts.report.study_table import read_study, selected
 from scripts.retrieve.arrays import Arrays, read_arrays
 
@@ -100,22 +101,26 @@ def preprocessing_of(folder: Path) -> dict[str, Any]:
 
     Keys size, crop, mean, std, resample, context.
     """
+    image, text = (folder / one if (folder / one).is_dir() else folder for one in (IMAGE, TEXT))
     settings: dict[str, Any] = {}
     for name in ("preprocessor_config.json", "processor_config.json"):
-        if (folder / name).is_file():
-            stored = read_json(folder / name)
+        if (image / name).is_file():
+            stored = read_json(image / name)
             settings = {**stored.get("image_processor", stored), **settings}
     if not settings:  # of features that were made elsewhere there is no more than they
         return {}
-    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
-    text = config.get("text_config") or {}
+    config = read_json(text / "config.json") if (text / "config.json").is_file() else {}
+    # a text tower apart is all of its config, and may read less than it has places for
+    of_text = config if text != folder else config.get("text_config") or {}
+    limit = text / "sentence_bert_config.json"
+    read = read_json(limit).get("max_seq_length") if limit.is_file() else None
     found = {
         "size": settings.get("size") if settings.get("do_resize", True) else None,
         "crop": settings.get("crop_size") if settings.get("do_center_crop") else False,
         "mean": settings.get("image_mean") if settings.get("do_normalize", True) else None,
         "std": settings.get("image_std") if settings.get("do_normalize", True) else None,
         "resample": settings.get("resample"),
-        "context": text.get("max_position_embeddings"),
+        "context": read or of_text.get("max_position_embeddings"),
     }
     return {key: value for key, value in found.items() if value is not None}
 

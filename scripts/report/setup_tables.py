@@ -83,17 +83,24 @@ def models_table(material: Material, words: dict[str, Any]) -> Table:
     values = words["values"]
     unknown = values["unknown"]
 
-    def facts(model: dict[str, Any]) -> dict[str, str]:
-        source, repo = model.get("source"), model.get("repo") or formats.NOTHING
-        taken = model.get("weights") or formats.NOTHING
+    def came_from(about: dict[str, Any]) -> dict[str, str]:
+        source, repo = about.get("source"), about.get("repo") or formats.NOTHING
+        taken = about.get("weights") or formats.NOTHING
         return {
             "source": words["hubs"].get(source, source or unknown),
             # a folder on this disk is nobody else's business, but for its name
             "repo": Path(repo).name if source == "local" else repo,
-            "revision": str(model.get("revision") or formats.NOTHING)[:12],
+            "revision": str(about.get("revision") or formats.NOTHING)[:12],
             "weights": values["converted"].format(weights=taken)
-            if model.get("converted")
+            if about.get("converted")
             else taken,
+        }
+
+    def facts(model: dict[str, Any]) -> dict[str, str]:
+        # of two towers that were published apart, each from somewhere
+        parts = [came_from(one) for one in (model.get("towers") or {"": model}).values()]
+        return {
+            **{key: " + ".join(dict.fromkeys(one[key] for one in parts)) for key in parts[0]},
             "architecture": model.get("architecture") or unknown,
             "parameters": _millions(model.get("parameters")),
             "dim": formats.count(model.get("embedding_dim")),

@@ -1,9 +1,8 @@
-"""Every encoder family equals its reference in transformers, whatever it is asked."""
+"""What an encoder of transformers is loaded from, and how it computes, whatever its family."""
 
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import zipfile
@@ -13,111 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_models import (
-    FAMILIES,
-    TEXTS,
-    drawn_images,
-    make_dual_encoder,
-    make_roberta_dual_encoder,
-    make_siglip2,
-)
+from plain_loop import cosines, ours, reference
+from tiny_models import FAMILIES, TEXTS, drawn_images, make_dual_encoder
 
 from scripts.job import BadInput
 from scripts.models.backends import transformers as backend
 from scripts.models.backends.transformers import value_table
-from scripts.models.encoders import load_encoder, looked_up, native_precision, pick_device
+from scripts.models.encoders import load_encoder, native_precision, pick_device
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
-
-
-@pytest.fixture(scope="module", params=FAMILIES)
-def folder(request, tmp_path_factory) -> Path:
-    made = tmp_path_factory.mktemp(request.param)
-    FAMILIES[request.param](made)
-    return made
-
-
-def unit(rows: torch.Tensor) -> np.ndarray:
-    return torch.nn.functional.normalize(rows, dim=-1).numpy()
-
-
-def reference(
-    folder: Path, images: list, texts: list[str], limit: int | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Unit rows from transformers alone, each image and text by itself; ``limit`` is of tokens."""
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.models.auto.image_processing_auto import AutoImageProcessor
-
-    model = AutoModel.from_pretrained(folder).eval()
-    processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    siglip = model.config.model_type == "siglip"
-    text_config = model.config.text_config
-    image_rows, text_rows = [], []
-    with torch.no_grad():
-        for image in images:
-            pixels = processor(image, return_tensors="pt")
-            image_rows.append(model.get_image_features(**pixels).pooler_output[0])
-        for text in texts:
-            tokens = tokenizer(
-                text.lower() if siglip else text,
-                padding="max_length" if siglip else False,
-                truncation=True,
-                max_length=limit
-                or min(tokenizer.model_max_length, text_config.max_position_embeddings),
-                return_tensors="pt",
-            )
-            text_rows.append(model.get_text_features(**tokens).pooler_output[0])
-    return unit(torch.stack(image_rows)), unit(torch.stack(text_rows))
-
-
-def ours(encoder, images: list, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    pixels = np.stack([encoder.preprocess(image) for image in images])
-    return (
-        encoder.encode_images(torch.from_numpy(pixels)).numpy(),
-        encoder.encode_texts(encoder.tokenize(texts)).numpy(),
-    )
-
-
-def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return (one.astype(np.float64) * other).sum(axis=1)
-
-
-def test_features_equal_what_the_models_own_processor_and_model_give(folder, capfd):
-    encoder = load_encoder(folder, "cpu")
-    images, texts = ours(encoder, drawn_images(), TEXTS)
-    assert images.dtype == texts.dtype == np.float32
-    assert images.shape == (len(drawn_images()), encoder.dim)
-    assert texts.shape == (len(TEXTS), encoder.dim)
-    assert "torchvision" not in capfd.readouterr().err
-    # a ViT's processor takes RGB only; the other modes have a test of their own
-    rgb = [row for row, image in enumerate(drawn_images()) if image.mode == "RGB"]
-    expected = reference(folder, [drawn_images()[row] for row in rgb], TEXTS)
-    assert cosines(images[rgb], expected[0]).min() >= 0.99999
-    assert cosines(texts, expected[1]).min() >= 0.99999
-    # random weights must tell inputs apart, or the equality above says nothing
-    assert cosines(texts[:1], texts[2:3]).max() < 0.9999
-
-
-@pytest.mark.parametrize("family", ["clip", "openai-clip", "siglip2", "chinese-clip"])
-def test_pictures_of_every_mode_and_size_equal_the_reference_processor(family, tmp_path):
-    FAMILIES[family](tmp_path)
-    encoder = load_encoder(tmp_path, "cpu")
-    images, _ = ours(encoder, drawn_images(), TEXTS)
-    expected, _ = reference(tmp_path, drawn_images(), TEXTS[:1])
-    assert cosines(images, expected).min() >= 0.99999
-
-
-def test_bytes_become_the_values_of_the_models_own_processor_bit_by_bit(folder):
-    encoder = load_encoder(folder, "cpu")
-    pixels, images = [], drawn_images()
-    for image in images:
-        found, expected = encoder.bytes_of(image), encoder.preprocess(image)
-        assert found.dtype == np.uint8 and found.shape == expected.shape
-        pixels.append(torch.from_numpy(found))
-        assert np.array_equal(looked_up(encoder._table, pixels[-1][None])[0].numpy(), expected)
-    rows = ours(encoder, images, TEXTS[:1])[0]
-    assert np.array_equal(encoder.encode_images(torch.stack(pixels)).numpy(), rows)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -147,25 +50,6 @@ def test_a_processor_that_does_more_than_scale_and_shift_keeps_its_own_values(cl
     assert np.array_equal(encoder.bytes_of(image), encoder.preprocess(image))
 
 
-def test_the_largest_batch_is_as_large_as_any(folder):
-    encoder = load_encoder(folder, "cpu")
-    pixels = torch.from_numpy(np.stack([encoder.bytes_of(image) for image in drawn_images()[:3]]))
-    assert encoder.largest("images", 3).shape == pixels.shape
-    tokens = encoder.largest("texts", 3)["input_ids"]
-    assert tokens.shape == (3, encoder.context_length)
-    assert encoder.encode_texts(encoder.largest("texts", 2)).shape == (2, encoder.dim)
-
-
-def test_batch_and_order_do_not_change_a_row(folder):
-    encoder = load_encoder(folder, "cpu")
-    images, texts = ours(encoder, drawn_images(), TEXTS)
-    reversed_images, reversed_texts = ours(encoder, drawn_images()[::-1], TEXTS[::-1])
-    np.testing.assert_allclose(reversed_images[::-1], images, atol=1e-5)
-    np.testing.assert_allclose(reversed_texts[::-1], texts, atol=1e-5)
-    alone, _ = ours(encoder, drawn_images()[:1], TEXTS[:1])
-    np.testing.assert_allclose(alone[0], images[0], atol=1e-5)
-
-
 @pytest.mark.parametrize("family", ["clip", "openai-clip", "chinese-clip"])
 def test_padding_to_the_longest_text_equals_padding_to_the_full_context(family, tmp_path):
     FAMILIES[family](tmp_path)
@@ -178,23 +62,6 @@ def test_padding_to_the_longest_text_equals_padding_to_the_full_context(family, 
     np.testing.assert_allclose(
         encoder.encode_texts(short).numpy(), encoder.encode_texts(full).numpy(), atol=1e-6
     )
-
-
-def test_siglip_pads_every_text_to_the_context_it_was_trained_on(tmp_path):
-    make_siglip2(tmp_path)
-    encoder = load_encoder(tmp_path, "cpu")
-    assert encoder.tokenize(["a dog"])["input_ids"].shape == (1, 64)
-    trained = encoder.encode_texts(encoder.tokenize(["a dog"])).numpy()
-    encoder.padding = "longest"
-    shorter = encoder.encode_texts(encoder.tokenize(["a dog"])).numpy()
-    assert cosines(trained, shorter)[0] < 0.9999
-
-
-def test_siglip2_lowers_case_as_its_files_ask(tmp_path):
-    make_siglip2(tmp_path)
-    encoder = load_encoder(tmp_path, "cpu")
-    lower, upper = (encoder.tokenize([text])["input_ids"] for text in ("a dog", "A DOG"))
-    assert torch.equal(lower, upper)
 
 
 def test_lengths_count_the_tokens_before_anything_is_cut(clip):
@@ -219,23 +86,6 @@ def test_a_tokenizer_without_a_limit_leaves_the_context_length_to_the_config(cli
     encoder = load_encoder(clip, "cpu")
     assert encoder.tokenizer.model_max_length > 1e9
     assert encoder.context_length == 16
-
-
-def test_positions_that_start_behind_the_padding_shorten_the_context(tmp_path):
-    make_roberta_dual_encoder(tmp_path)
-    encoder = load_encoder(tmp_path, "cpu")
-    assert encoder.context_length == 20 - 2
-    rows = encoder.encode_texts(encoder.tokenize(TEXTS))
-    assert rows.shape == (len(TEXTS), 24)
-
-
-def test_loading_never_touches_the_network(folder, monkeypatch):
-    def refuse(*_):
-        raise AssertionError("a connection was opened")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    load_encoder(folder, "cpu")
 
 
 KERNELS = """

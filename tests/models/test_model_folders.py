@@ -21,8 +21,8 @@ torch = pytest.importorskip("torch", reason="models need torch")
 sys.path.append(str(Path(__file__).parents[1] / "faults"))
 import tiny_models  # noqa: E402
 from bad_input import Case, check_message, within_limits  # noqa: E402
+from plain_loop import cosines, ours, reference  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
-from test_encoders import cosines, ours, reference  # noqa: E402
 
 from scripts.job import BadInput  # noqa: E402
 from scripts.models.encoders import load_encoder  # noqa: E402

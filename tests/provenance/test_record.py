@@ -217,6 +217,21 @@ def test_no_path_or_name_of_this_machine_gets_in(recording, monkeypatch):
     assert settings["models"]["tiny"]["path"] == "path/to/tiny"
 
 
+def test_each_of_two_towers_is_told_with_its_origin_but_for_a_folder_of_the_users(recording):
+    model = json.loads(recording.known["data/models/tiny/model.json"])
+    image = {"source": "huggingface", "repo": "owner/clip", "revision": "c0ffee"}
+    text = {"source": "local", "repo": "/home/mustermann/texts", "revision": None}
+    tried = [{"source": "huggingface", "repo": "x", "error": "/home/mustermann"}]
+    towers = {"image": image, "text": text | {"tried": tried}}
+    model |= {"source": "towers", "repo": None, "revision": None, "towers": towers}
+    recording.write("data/models/tiny/model.json", json.dumps(model).encode())
+    there = entities(recording.record())
+    assert there["#model/tiny"]["isBasedOn"] == {"@id": "https://huggingface.co/owner/clip"}
+    assert there["https://huggingface.co/owner/clip"]["name"] == "owner/clip"
+    assert "version" not in there["#model/tiny"]
+    assert "mustermann" not in recording.crate.read_text("utf-8")
+
+
 def test_a_path_below_the_repository_stays_as_a_relative_one(tmp_path):
     settings = {"a": {"location": str(tmp_path / "photos" / "x")}, "b": {"path": "models/../m"}}
     found = told(settings, tmp_path, [])

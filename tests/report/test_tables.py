@@ -38,6 +38,18 @@ def test_the_table_of_models_names_the_weights_that_were_taken(taken, told):
         assert dict(made.rows)[words["columns"]["weights"]] == expected
 
 
+def test_the_table_of_models_says_where_each_of_two_towers_came_from():
+    image = {"source": "huggingface", "repo": "openai/clip", "revision": "b33c"}
+    text = {"source": "local", "repo": "/home/me/texts", "revision": None}
+    towers = {"image": image, "text": text}
+    material = SimpleNamespace(models=[{"model": "own", "source": "towers", "towers": towers}])
+    words = read_words("report", "en")
+    rows = dict(setup_tables.models_table(material, words).rows)
+    assert rows[words["columns"]["source"]] == "Hugging Face + a folder on disk"
+    assert rows[words["columns"]["repo"]] == "openai/clip + texts"
+    assert rows[words["columns"]["weights"]] == "–"
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [
@@ -53,10 +65,20 @@ def test_the_table_of_models_names_the_weights_that_were_taken(taken, told):
              "config.json": '{"text_config": {"max_position_embeddings": 77}}'},
             {"size": {"height": 3, "width": 4}, "crop": False, "context": 77},
         ),
+        (
+            {"image/preprocessor_config.json": '{"size": 32}',
+             "image/config.json": '{"text_config": {"max_position_embeddings": 77}}',
+             "text/config.json": '{"max_position_embeddings": 512}',
+             "text/sentence_bert_config.json": '{"max_seq_length": 128}'},
+            {"size": 32, "crop": False, "context": 128},
+        ),
+        ({"image/config.json": "{}", "text/config.json": '{"max_position_embeddings": 512}'},
+         {"crop": False, "context": 512}),
     ],
 )  # fmt: skip
 def test_preprocessing_is_what_the_models_own_files_say(tmp_path: Path, files, said):
     for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content, "utf-8")
     assert preprocessing_of(tmp_path) == said
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from scripts.models.listing import OPEN_CLIP_CONFIG
+from scripts.models.listing import IMAGE, OPEN_CLIP_CONFIG
 from scripts.models.weights import Facts
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ class Backend(Protocol):
 
 def backend_of(folder: Path) -> Backend:
     """The module that loads the model in ``folder``, told by its files."""
-    from scripts.models.backends import open_clip, transformers
+    from scripts.models.backends import open_clip, towers, transformers
 
+    if (Path(folder) / IMAGE).is_dir():
+        return towers
     return open_clip if (Path(folder) / OPEN_CLIP_CONFIG).is_file() else transformers
 
 

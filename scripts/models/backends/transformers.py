@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from scripts.job import BadInput
 from scripts.models.clip_towers import distinct_beginnings, image_features, text_features
 from scripts.models.encoders import Encoder, hub_off, in_short, quick_imports
+from scripts.models.families import read_family
 from scripts.models.tokens import Tokens, fitted_tokens, tokenizer_file
 from scripts.models.towers import check_pixels, preprocessor_file
-from scripts.models.weights import (
-    ARCHITECTURES,
-    Facts,
-    read_facts,
-    unexpected_tensors,
-    weight_files,
-)
+from scripts.models.weights import Facts, read_facts, unexpected_tensors, weight_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +48,7 @@ class TransformersEncoder(Encoder):
         device: torch.device,
     ) -> None:
         super().__init__(folder, facts, model, device)
+        _, self.family = read_family(folder)
         self.tokenizer = tokens.tokenizer
         self.image_processor = image_processor
         self.context_length = tokens.context_length
@@ -60,7 +57,7 @@ class TransformersEncoder(Encoder):
         # padding gives other features. Causal and masked towers never see padding.
         self.padding = tokens.padding
         self.shares_beginnings = model.config.text_config.model_type == "clip_text_model"
-        self._masked, self._lower_case = tokens.masked, tokens.lower_case
+        self._tokens = tokens
         table = value_table(image_processor)
         self._table = None if table is None else _tensor_on(table, device, model.dtype)
 
@@ -70,11 +67,24 @@ class TransformersEncoder(Encoder):
             return weight_files(self.folder)[0]
         return (tokenizer_file if what == "tokenizer" else preprocessor_file)(self.folder)
 
-    def preprocess(self, image: Image.Image) -> np.ndarray:
-        """Pixels (3, H, W) float32 of an image of any mode, as the model's processor makes them."""
-        return _processed(self.image_processor, image)
+    def preprocess(self, image: Image.Image) -> Any:
+        """Pixels (3, H, W) float32 of an image of any mode, as the model's processor makes them.
 
-    def bytes_of(self, image: Image.Image) -> np.ndarray:
+        Where the model takes more than pixels, all of it by name.
+        """
+        batch = _batch_of_one(self.image_processor, image)
+        if len(self.family.inputs) == 1:
+            return batch["pixel_values"][0]
+        return {name: batch[name][0] for name in self.family.inputs}
+
+    def batch_of_images(self, images: Sequence[Any]) -> Any:
+        """One batch, a tensor or several by name, of what ``preprocess`` or ``bytes_of`` gave."""
+        if not isinstance(images[0], dict):
+            return super().batch_of_images(images)
+        together = super().batch_of_images
+        return {name: together([one[name] for one in images]) for name in images[0]}
+
+    def bytes_of(self, image: Image.Image) -> Any:
         """As ``preprocess``, but uint8, a quarter of the memory: before values are scaled.
 
         ``forward_images`` gives them the values that ``preprocess`` would. float32 as there for a
@@ -86,48 +96,24 @@ class TransformersEncoder(Encoder):
 
     def tokenize(self, texts: list[str]) -> dict[str, torch.Tensor]:
         """Tokens (b, length) of ``texts``, cut at the context length, padded as the model needs."""
-        batch = self.tokenizer(
-            self._cased(texts),
-            padding=self.padding,
-            truncation=True,
-            max_length=self.context_length,
-            # whatever the tokenizer's files ask for; a text alone is all of one sentence, which
-            # towers that take numbers of sentences assume
-            return_attention_mask=self._masked,
-            return_token_type_ids=False,
-            return_tensors="pt",
-        )
-        self._check_rows(batch["input_ids"], texts)
-        return dict(batch)
-
-    def _check_rows(self, ids: torch.Tensor, texts: list[str]) -> None:
-        """``BadInput`` where a text has a token that the model has no row for."""
-        rows = self.model.config.text_config.vocab_size
-        if int(ids.max()) < rows:
-            return
-        text, place = divmod(int(ids.argmax()), ids.shape[1])
-        raise BadInput(
-            tokenizer_file(self.folder),
-            f"token {ids[text, place]} in the text {texts[text]!r:.80}",
-            f"tokens below {rows}, the vocab_size of text_config in config.json",
-            "take the tokenizer files that belong to the model, or that word out of the text",
-        )
+        return self._tokens.tokenize(texts, self.padding)
 
     def lengths(self, texts: list[str]) -> list[int]:
         """Tokens of each text before anything is cut; more than ``context_length`` will be cut."""
-        ids = self.tokenizer(self._cased(texts), truncation=False, verbose=False)["input_ids"]
-        return [len(row) for row in ids]
+        return self._tokens.lengths(texts)
 
-    def forward_images(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Projected features (b, dim) of pixels (b, 3, H, W), not normalised; gradients flow.
-
-        Pixels are as ``preprocess`` or ``bytes_of`` gives them.
-        """
-        return self.model.get_image_features(pixel_values=self._values(pixels)).pooler_output
+    def forward_images(self, pixels: Any) -> torch.Tensor:
+        """Projected features (b, dim) of ``batch_of_images``, not normalised; gradients flow."""
+        if isinstance(pixels, dict):
+            inputs = self._sent(pixels)
+            inputs["pixel_values"] = self._values(inputs["pixel_values"])
+        else:
+            inputs = {"pixel_values": self._values(pixels)}
+        return self.family.image_features(self.model, **inputs)
 
     def forward_texts(self, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
         """Projected features (b, dim) of ``tokenize``'s tokens, not normalised; gradients flow."""
-        return self.model.get_text_features(**self._sent(tokens)).pooler_output
+        return self.family.text_features(self.model, **self._sent(tokens))
 
     def plan_texts(self, tokens: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """What ``infer_texts`` has to compute for ``tokenize``'s tokens; on the CPU."""
@@ -135,7 +121,7 @@ class TransformersEncoder(Encoder):
             return tokens
         return distinct_beginnings(tokens["input_ids"], self.model.text_model.eos_token_id)
 
-    def infer_images(self, pixels: torch.Tensor) -> torch.Tensor:
+    def infer_images(self, pixels: Any) -> torch.Tensor:
         """As ``forward_images``, but for the last bits, by the shortest way; no gradients."""
         if self.architecture != "clip":
             return self.forward_images(pixels)
@@ -146,9 +132,6 @@ class TransformersEncoder(Encoder):
         if not self.shares_beginnings:
             return self.forward_texts(plan)
         return text_features(self.model, self._sent(plan))
-
-    def _cased(self, texts: list[str]) -> list[str]:
-        return [text.lower() for text in texts] if self._lower_case else list(texts)
 
 
 def import_libraries() -> None:
@@ -163,9 +146,14 @@ def import_libraries() -> None:
 
 def load(folder: Path, facts: Facts, device: torch.device, dtype: torch.dtype) -> Encoder:
     """The encoder of a folder that ``read_facts`` described."""
-    model = _load_model(folder, facts, dtype).to(device)
+    import transformers
+
+    _, family = read_family(folder)
+    made = getattr(transformers, family.made)
+    attention = {"attn_implementation": family.attention} if family.attention else {}
+    model = load_model(folder, made, dtype, facts.shapes, **attention).to(device)
     tokens = load_tokens(folder, model.config.text_config)
-    image_processor = load_image_processor(folder, facts.side)
+    image_processor = load_image_processor(folder, facts.side, len(family.inputs) > 1)
     return TransformersEncoder(folder, facts, model, tokens, image_processor, device)
 
 
@@ -175,18 +163,32 @@ def check_numbers(folder: Path, facts: Facts) -> None:
     The model is made without any memory for its tensors, of every kind of tower.
     """
     import_libraries()
+    import transformers
+
+    _, family = read_family(folder)
+    made = getattr(transformers, family.made)
+
+    def make() -> PreTrainedModel:
+        config = made.config_class.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        return made(config)
+
+    check_shapes(folder, make, facts.shapes)
+
+
+def check_shapes(
+    folder: Path, make: Callable[[], PreTrainedModel], shapes: dict[str, list[int]]
+) -> None:
+    """As ``check_numbers``, for the model that ``make`` makes of config.json."""
     import numpy as np
     import torch
     import transformers
 
-    made = getattr(transformers, ARCHITECTURES[facts.architecture])
     transformers.utils.logging.set_verbosity_error()
     try:
         with hub_off(), torch.device("meta"):
-            config = made.config_class.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-            asked = {n: list(t.shape) for n, t in made(config).state_dict().items()}
+            asked = {name: list(one.shape) for name, one in make().state_dict().items()}
     # a config of numbers that fit no model fails anywhere in it
     except Exception as error:
         raise BadInput(
@@ -196,16 +198,16 @@ def check_numbers(folder: Path, facts: Facts) -> None:
             "take the config.json that belongs to the weights",
         ) from error
     for name, shape in asked.items():
-        if name in facts.shapes and shape != facts.shapes[name]:
+        if name in shapes and shape != shapes[name]:
             raise BadInput(
                 folder / "config.json",
-                f"it makes {name} {shape!s:.80}; the weights have {facts.shapes[name]!s:.80}",
+                f"it makes {name} {shape!s:.80}; the weights have {shapes[name]!s:.80}",
                 "one shape",
                 "take the config.json that belongs to the weights",
             )
     needed, there = (
-        sum(float(np.prod(shape, dtype=float)) for shape in shapes.values())
-        for shapes in (asked, facts.shapes)
+        sum(float(np.prod(shape, dtype=float)) for shape in some.values())
+        for some in (asked, shapes)
     )
     if needed > MORE * there:
         raise BadInput(
@@ -231,13 +233,14 @@ def load_tokens(folder: Path, text_config: PreTrainedConfig) -> Tokens:
         raise
     # on damaged files it, and the library in Rust below it, raise nearly anything
     except Exception as error:
-        raise _unreadable(tokenizer_file(folder), "tokenizer", error) from error
+        raise unreadable(tokenizer_file(folder), "tokenizer", error) from error
 
 
-def load_image_processor(folder: Path, side: int | None) -> BaseImageProcessor:
+def load_image_processor(folder: Path, side: int | None, in_patches: bool) -> BaseImageProcessor:
     """The folder's own image processor, in Pillow: the same on every machine.
 
-    ``side`` is that of the only pictures that the model takes, if it does not take any.
+    ``side`` is that of the only pictures that the model takes, if it does not take any;
+    ``in_patches`` says whether it takes a picture as a row of patches.
     """
     import numpy as np
     from PIL import Image
@@ -254,8 +257,8 @@ def load_image_processor(folder: Path, side: int | None) -> BaseImageProcessor:
         values = [_processed(processor, picture) for picture in pictures]
         shapes, largest = [*map(np.shape, values)], max(float(np.abs(one).max()) for one in values)
     except Exception as error:  # as above; and what it does not do to a picture
-        raise _unreadable(preprocessor_file(folder), "preprocessor", error) from error
-    check_pixels(folder, shapes, largest, side)
+        raise unreadable(preprocessor_file(folder), "preprocessor", error) from error
+    check_pixels(folder, shapes, largest, side, in_patches)
     return processor
 
 
@@ -292,9 +295,14 @@ def value_table(image_processor: BaseImageProcessor) -> np.ndarray | None:
 def _processed(
     image_processor: BaseImageProcessor, image: Image.Image, **settings: bool
 ) -> np.ndarray:
+    return _batch_of_one(image_processor, image, **settings)["pixel_values"][0]
+
+
+def _batch_of_one(
+    image_processor: BaseImageProcessor, image: Image.Image, **settings: bool
+) -> dict[str, np.ndarray]:
     # not every folder asks for RGB; grey and transparent images need it everywhere
-    batch = image_processor(image, do_convert_rgb=True, return_tensors="np", **settings)
-    return batch["pixel_values"][0]
+    return image_processor(image, do_convert_rgb=True, return_tensors="np", **settings)
 
 
 def _tensor_on(values: np.ndarray, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
@@ -303,28 +311,43 @@ def _tensor_on(values: np.ndarray, device: torch.device, dtype: torch.dtype) -> 
     return torch.from_numpy(values).to(device, dtype)
 
 
-def _load_model(folder: Path, facts: Facts, dtype: torch.dtype) -> PreTrainedModel:
+def load_model(
+    folder: Path,
+    made: Any,
+    dtype: torch.dtype,
+    shapes: dict[str, list[int]],
+    passed: str | None = None,
+    **settings: Any,
+) -> PreTrainedModel:
+    """The model in ``folder``, by a class of transformers, with all of its tensors and no others.
+
+    Parameters
+    ----------
+    folder : of its files
+    made : the class
+    dtype : of its numbers
+    shapes : of the weights
+    passed : what the names of tensors begin with that are not the model's, and loaded elsewhere
+    settings : what else the class is told
+    """
     import transformers
 
     # a bar of a second in the log, and warnings of values that every published SigLIP has; what
     # would spoil features is checked below
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
-    # torch's fused attention by name; the towers of a dual encoder may have none and choose
-    dual = facts.architecture == "vision-text-dual-encoder"
-    attention = {} if dual else {"attn_implementation": "sdpa"}
     try:
-        model, report = getattr(transformers, ARCHITECTURES[facts.architecture]).from_pretrained(
+        model, report = made.from_pretrained(
             folder,
             dtype=dtype,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
-            **attention,
+            **settings,
         )
     except Exception as error:  # as below, and what safetensors raises
-        raise _unreadable(folder, "weights", error) from error
+        raise unreadable(folder, "weights", error) from error
     # transformers fills what is missing with random numbers and only warns
     missing = sorted(report["missing_keys"])
     if missing:
@@ -335,14 +358,17 @@ def _load_model(folder: Path, facts: Facts, dtype: torch.dtype) -> PreTrainedMod
             "fetch the model again, or take another revision",
         )
     # and it passes over what is too much, of places whatever only ends in their name
-    places = {name for name in facts.shapes if name.endswith("position_ids")}
+    places = {name for name in shapes if name.endswith("position_ids")}
     unexpected = (set(report["unexpected_keys"]) | places) - {n for n, _ in model.named_buffers()}
+    if passed:
+        unexpected = {name for name in unexpected if not name.startswith(passed)}
     if unexpected:
         raise unexpected_tensors(folder, unexpected)
     return model
 
 
-def _unreadable(where: Path, what: str, error: Exception) -> BadInput:
+def unreadable(where: Path, what: str, error: Exception) -> BadInput:
+    """What to tell of a part of a model that transformers cannot load."""
     todo = "fetch the model again, or take another revision"
     if isinstance(error, ImportError) and what == "tokenizer":
         todo = "install what is missing into the environment (SigLIP: sentencepiece and protobuf)"
