@@ -188,7 +188,8 @@ def _short(text: str) -> str:
 
 def _misfits(config: dict[str, Any]) -> Iterator[str]:
     """What no schema can say: names that stand in no registry, and values that fit no other."""
-    for part in (_unknown_names, _models, _scorers, _studies, _encode, _split, _prompts):
+    parts = (_unknown_names, _models, _scorers, _rerankers)
+    for part in (*parts, _studies, _encode, _split, _prompts):
         yield from part(config)
 
 
@@ -199,6 +200,7 @@ def _unknown_names(config: dict[str, Any]) -> Iterator[str]:
         ("models", run["models"]),
         ("prompts", run["prompts"]),
         ("scorers", run["scorers"]),
+        ("rerankers", run["rerankers"]),
         ("indexes", run["indexes"]),
         ("studies", run["studies"]),
     ):
@@ -235,6 +237,21 @@ def _scorers(config: dict[str, Any]) -> Iterator[str]:
             f"run.scorers: {run['scorers'][0]!r} stands first and needs two models; the others are "
             "compared with the first, so put one there that needs one"
         )
+
+
+def _rerankers(config: dict[str, Any]) -> Iterator[str]:
+    run, models, top_k = config["run"], config["models"], config["similarity"]["top_k"]
+    for name, reranker in config["rerankers"].items():
+        if name not in run["rerankers"]:
+            continue
+        model, depth = reranker["model"], reranker["depth"]
+        if model not in models:
+            yield f"rerankers.{name}.model: {model!r}; {nearest(model, list(models))}"
+        if depth < top_k:
+            yield (
+                f"rerankers.{name}.depth: {depth} is less than similarity.top_k, {top_k}, which "
+                f"lists show; take {top_k} or more"
+            )
 
 
 def _studies(config: dict[str, Any]) -> Iterator[str]:

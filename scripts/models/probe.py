@@ -11,6 +11,7 @@ import numpy as np
 
 from scripts.job import BadInput
 from scripts.models.backends import backend_of
+from scripts.models.cross_encoders import load_cross_encoder, probe_pairs, reads_pairs
 from scripts.models.encoders import Encoder, in_short, load_encoder
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ def probe(folder: Path) -> None:
         the message names the file that is to blame as far as it can be told
     """
     folder = Path(folder)
+    if reads_pairs(folder):
+        probe_pairs(load_cross_encoder(folder, "cpu"), drawn_pictures(), [*SENTENCES[0]])
+        return
     backend = backend_of(folder)
     backend.check_numbers(folder, backend.read_facts(folder))
     encoder = load_encoder(folder, "cpu")

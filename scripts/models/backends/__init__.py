@@ -42,5 +42,9 @@ def backend_of(folder: Path) -> Backend:
 
 def read_facts(folder: Path) -> Facts:
     """What can be said of a model without loading it; ``BadInput`` where it cannot be taken."""
+    from scripts.models import cross_encoders
+
     folder = Path(folder)
+    if cross_encoders.reads_pairs(folder):
+        return cross_encoders.read_facts(folder)
     return backend_of(folder).read_facts(folder)
