@@ -166,6 +166,16 @@ def second_looks() -> dict[str, list[str]]:
     }
 
 
+def told_of_second_looks() -> list:
+    """Of each run of a second look: model, prompt and first scorer, its name, and the depths told."""
+    told = []
+    for model, prompt, scorer in RERANKED:
+        entry = config["scorers"][scorer]
+        depths = {depth for depth in entry["tables"] if depth < entry["depth"]} | {entry["depth"]}
+        told.append([[model, prompt, entry["first"]], scorer, sorted(depths)])
+    return told
+
+
 def gpus_to_rank(wildcards) -> int:
     """One where scores may be made on a GPU."""
     return int(not RANKED_ON_CPU)

@@ -65,7 +65,8 @@ def reranked(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def leave_out(config: dict[str, Any], asked: Collection[str]) -> None:
     """Take out of ``config["run"]`` what the dataset cannot serve, and note it in ``left_out``.
 
-    What its rerankers make of the first scorer that stays is added to the scorers.
+    What its rerankers make of the first scorer that stays is added to the scorers, and their study
+    to the studies unless a person named those.
 
     Parameters
     ----------
@@ -99,6 +100,8 @@ def leave_out(config: dict[str, Any], asked: Collection[str]) -> None:
     run["scorers"] = [*run["scorers"], *derived]
     for name, missing in _taught_by_none(derived, config, known):
         take_out("scorers", name, "split", missing)
+    if derived and "studies" not in asked:
+        run["studies"] = list(dict.fromkeys([*run["studies"], "reranking"]))
     for name in run["studies"]:
         needs = config["studies"][name].get("needs", {})
         missing = _missing(needs.get("splits", ()), known)

@@ -20,17 +20,17 @@ def main(snakemake: Snakemake) -> None:
     scorer = {
         "kind": np.array("reranked"),
         "depth": np.array(entry["depth"]),
-        "weight": np.zeros(len(DIRECTIONS)),
     }
+    weights = np.zeros(len(DIRECTIONS))
     if entry["weights"]:
         val = read_rows(files.captions, files.splits, "val")
-        weight, recall = choose_weights(
+        weights, recall = choose_weights(
             read_looked(files.val_scores, val), val, entry["weights"], entry["depth"]
         )
-        scorer |= {"weight": weight, "val_recall": recall}
-        for direction, one in zip(DIRECTIONS, weight, strict=True):
+        scorer |= {"weight": weights, "val_recall": recall}
+        for direction, one in zip(DIRECTIONS, weights, strict=True):
             log.info("%s: weight %g of the first score", direction, one)
-    rankings = rankings_after(looked, rows, scorer["weight"], entry["depth"], params.top_k)
+    rankings = rankings_after(looked, rows, weights, entry["depth"], params.top_k)
     save_scorer(snakemake.output.scorer, scorer)
     write_rankings(snakemake.output.rankings, rankings)
 
