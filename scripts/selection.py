@@ -48,10 +48,11 @@ def learnt_from(scorer: Mapping[str, Any]) -> tuple[str, ...]:
     return LEARNT_FROM.get(scorer["kind"], LEARNT_FROM_BOTH)
 
 
-def reranked(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The scorers that each reranker of the run makes of its first scorer, by name.
+def _add_reranked(config: dict[str, Any], asked: Collection[str]) -> list[str]:
+    """Add what each reranker of the run makes of its first scorer to the scorers; their names.
 
-    The second score alone, and its sum with the first at a weight that val chooses.
+    The second score alone, and its sum with the first at a weight that val chooses. Their study
+    comes along unless a person named the studies.
     """
     run, found = config["run"], {}
     for name in run["rerankers"]:
@@ -59,14 +60,17 @@ def reranked(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         alone = AND.join((run["scorers"][0], name))
         found[alone] = {**entry, "by": name, "weights": []}
         found[AND.join((alone, "first"))] = {**entry, "by": name}
-    return found
+    config["scorers"] |= found
+    run["scorers"] = [*run["scorers"], *found]
+    if found and "studies" not in asked and "reranking" not in run["studies"]:
+        run["studies"] = [*run["studies"], "reranking"]
+    return [*found]
 
 
 def leave_out(config: dict[str, Any], asked: Collection[str]) -> None:
     """Take out of ``config["run"]`` what the dataset cannot serve, and note it in ``left_out``.
 
-    What its rerankers make of the first scorer that stays is added to the scorers, and their study
-    to the studies unless a person named those.
+    What its rerankers make of the first scorer that stays is added.
 
     Parameters
     ----------
@@ -95,13 +99,8 @@ def leave_out(config: dict[str, Any], asked: Collection[str]) -> None:
 
     for name, missing in _taught_by_none(run["scorers"], config, known):
         take_out("scorers", name, "split", missing)
-    derived = reranked(config)
-    config["scorers"] |= derived
-    run["scorers"] = [*run["scorers"], *derived]
-    for name, missing in _taught_by_none(derived, config, known):
+    for name, missing in _taught_by_none(_add_reranked(config, asked), config, known):
         take_out("scorers", name, "split", missing)
-    if derived and "studies" not in asked:
-        run["studies"] = list(dict.fromkeys([*run["studies"], "reranking"]))
     for name in run["studies"]:
         needs = config["studies"][name].get("needs", {})
         missing = _missing(needs.get("splits", ()), known)

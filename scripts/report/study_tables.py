@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 # measures that stand beside those of a study's figure, for its sentences
-BESIDE = {"errors": ("median_rank",), "indexes": ("recall@1", "recall@5")}
+BESIDE = {
+    "errors": ("median_rank",),
+    "indexes": ("recall@1", "recall@5"),
+    "reranking": ("gain@1", "gain_found"),
+}
 # and those that have a table of their own
 APART = {"leakage": ("near_duplicates", "shared_captions")}
 # captions on several images that are shown

@@ -27,7 +27,7 @@ def main(snakemake: Snakemake) -> None:
         weights, recall = choose_weights(
             read_looked(files.val_scores, val), val, entry["weights"], entry["depth"]
         )
-        scorer |= {"weight": weights, "val_recall": recall}
+        scorer |= {"first": weights, "val_recall": recall}
         for direction, one in zip(DIRECTIONS, weights, strict=True):
             log.info("%s: weight %g of the first score", direction, one)
     rankings = rankings_after(looked, rows, weights, entry["depth"], params.top_k)

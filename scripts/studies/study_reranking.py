@@ -106,7 +106,7 @@ def main(snakemake: Snakemake) -> None:
         params.looks, files.scores, files.costs, files.scorers, strict=True
     ):
         looked, seconds = read_looked(scores, rows), read_json(cost)["seconds_per_pair"]
-        weights = read_arrays(scorer, "a fitted scorer").get("weight", np.zeros(len(DIRECTIONS)))
+        weights = read_arrays(scorer, "a fitted scorer").get("first", np.zeros(len(DIRECTIONS)))
         log.info("%s: %s", key[0], group)
         for way in DIRECTIONS:
             weight = float(of_direction(weights, way))
