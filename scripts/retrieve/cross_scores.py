@@ -178,7 +178,7 @@ class PairScorer:
                     write_arrays(path, {"scores": together, "seconds": took})
                 block = read_arrays(path, "scores of pairs")
                 scores[part] = block["scores"]
-                self.pairs += part.stop - part.start
+                self.pairs += len(block["scores"])
                 self.seconds += float(block["seconds"])
         return scores
 
@@ -226,7 +226,6 @@ def main(snakemake: Snakemake) -> None:
     score = PairScorer(encoder, contents, kept / key, batch_size, snakemake.threads)
     looked = second_look(looked, rows, contents, score)
     write_looked(output.scores, looked, rows)
-    shutil.rmtree(kept)
     each = score.seconds / score.pairs
     log.info("%d pairs of %s, %.2g s each", score.pairs, split, each)
     write_json(
@@ -238,6 +237,7 @@ def main(snakemake: Snakemake) -> None:
             "precision": encoder.precision,
         },
     )
+    shutil.rmtree(kept)
 
 
 if __name__ == "__main__":
