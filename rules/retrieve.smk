@@ -130,7 +130,6 @@ rule cross_scores:
         **COMPUTED,
         code=fingerprint("scripts/retrieve/cross_scores.py"),
         depth=setting("rerankers/{reranker}/depth"),
-        block_mb=setting("similarity/block_mb"),
     script:
         "../scripts/retrieve/cross_scores.py"
 

@@ -23,6 +23,8 @@ from scripts.letters import printable
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 CONFIG = Path(__file__).resolve().parent.parent / "config"
 SCHEMA = CONFIG / "schema.yaml"
+# letters of a name, as the schema has it for those that are given
+LONGEST = 60
 
 
 class ConfigError(Exception):
@@ -247,6 +249,11 @@ def _rerankers(config: dict[str, Any]) -> Iterator[str]:
         model, depth = reranker["model"], reranker["depth"]
         if model not in models:
             yield f"rerankers.{name}.model: {model!r}; {nearest(model, list(models))}"
+        if len(f"{run['scorers'][0]}+{name}+first") > LONGEST:
+            yield (
+                f"rerankers: {name!r} makes of {run['scorers'][0]!r} a name of more than {LONGEST} "
+                "letters, which the name of a log file has no room for; shorten one of them"
+            )
         if depth < top_k:
             yield (
                 f"rerankers.{name}.depth: {depth} is less than similarity.top_k, {top_k}, which "

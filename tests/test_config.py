@@ -152,6 +152,9 @@ def test_a_reranker_needs_a_model_and_looks_at_no_fewer_items_than_lists_show(co
     assert "rerankers.blip.depth: 5 is less than similarity.top_k, 10" in message
     config["rerankers"]["blip"] = {"model": "blip-itm"}
     assert checked(config)["rerankers"]["blip"]["depth"] == 128
+    config["rerankers"]["b" * 50] = {"model": "blip-itm"}
+    config["run"]["rerankers"] = ["b" * 50]
+    assert "a name of more than 60 letters" in problems(config)
     # it would be one of the names that a sum is told by
     config["rerankers"]["first"] = {"model": "blip-itm"}
     assert "rerankers" in problems(config)

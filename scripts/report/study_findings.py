@@ -459,7 +459,7 @@ def reranking(table: pd.DataFrame) -> list[Finding]:
                 "name": group,
                 "depth": formats.count(gain.x),
                 "recall": told(at["recall@1"]),
-                "gain": formats.with_interval(gain.value, gain.low, gain.high, formats.points),
+                "gain": formats.with_interval(gain.value, gain.low, gain.high, formats.share),
                 "pairs": formats.quantity(at["pairs"].value),
                 "seconds": formats.brief(at["seconds"].value),
             }

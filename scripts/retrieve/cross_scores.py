@@ -28,7 +28,6 @@ from scripts.models.cross_encoders import CrossEncoder, load_cross_encoder
 from scripts.models.folder import verify_model
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.arrays import read_arrays, write_arrays
-from scripts.retrieve.ranking import Blocks
 from scripts.retrieve.reranking import (
     NONE,
     Looked,
@@ -201,10 +200,7 @@ def main(snakemake: Snakemake) -> None:
     scorer = load_scorer(files.scorer)
     looked = {
         way: first_look(
-            *transform(scorer, images, texts, way),
-            relevant_of(rows, way),
-            params.depth,
-            Blocks(params.block_mb),
+            *transform(scorer, images, texts, way), relevant_of(rows, way), params.depth
         )
         for way in DIRECTIONS
     }

@@ -25,7 +25,7 @@ from scripts.protocol import DEPTHS, DIRECTIONS, TIE
 from scripts.retrieve.arrays import Arrays, made_anew, read_arrays, write_arrays
 from scripts.retrieve.choose import best_options, hits_of
 from scripts.retrieve.kinds import of_direction
-from scripts.retrieve.ranking import BLOCKS, Blocks, dots, rank
+from scripts.retrieve.ranking import dots, rank
 from scripts.retrieve.similarity import right_captions, right_images
 
 if TYPE_CHECKING:
@@ -79,7 +79,6 @@ def first_look(
     gallery: np.ndarray,
     relevant: sparse.csr_array,
     depth: int,
-    blocks: Blocks = BLOCKS,
 ) -> Looked:
     """What the first scorer puts before the second look, whose scores are still 0.
 
@@ -89,12 +88,11 @@ def first_look(
     gallery : (m, d) float32, mapped
     relevant : (q, m), an entry stored for each right answer
     depth : K
-    blocks : of scores
     """
     of_query, items = queries_of(relevant), relevant.indices.astype(np.int64)
     answers = np.diff(relevant.indptr)
     # so long that K wrong items are among them
-    found = rank(queries, gallery, relevant, depth + int(answers.max()), blocks)
+    found = rank(queries, gallery, relevant, depth + int(answers.max()))
     rows, top = np.arange(len(queries))[:, None], found.top
     scores = dots(queries, gallery, np.repeat(rows, top.shape[1]), top.ravel()).reshape(top.shape)
     right = np.isin(rows * len(gallery) + top, of_query * len(gallery) + items)

@@ -65,7 +65,7 @@ def job_of(folder: Path, model: Path) -> SimpleNamespace:
         input=SimpleNamespace(**files, **given),
         output=SimpleNamespace(scores=str(folder / "c.npz"), cost=str(folder / "c.json")),
         params=SimpleNamespace(
-            depth=3, block_mb=1, batch_size=2, device="cpu", precision="float32", code="of now"
+            depth=3, batch_size=2, device="cpu", precision="float32", code="of now"
         ),
         wildcards=SimpleNamespace(split="test"),
         threads=2,
