@@ -460,7 +460,7 @@ def reranking(table: pd.DataFrame) -> list[Finding]:
                 "depth": formats.count(gain.x),
                 "recall": told(at["recall@1"]),
                 "gain": formats.with_interval(gain.value, gain.low, gain.high, formats.share),
-                "pairs": formats.quantity(at["pairs"].value),
+                "pairs": formats.rank(at["pairs"].value),
                 "seconds": formats.brief(at["seconds"].value),
             }
             # where the first look left nothing to gain, there is no share of it

@@ -279,7 +279,7 @@ def _costs_of_looks(study: StudyTable, labels: Labels) -> dict[str, Table]:
     table = table.drop_duplicates(["model", "direction", "x", "measure", "value"])
     cells: dict[tuple[Any, ...], list[str]] = {}
     for row in table.to_dict("records"):
-        form = formats.brief if row["measure"] == "seconds" else formats.quantity
+        form = formats.brief if row["measure"] == "seconds" else formats.rank
         key = row["model"], row["group"], formats.count(row["x"])
         cells.setdefault(key, []).append(form(row["value"]))
     axis = labels.x(study.name, [""])
