@@ -84,10 +84,12 @@ def runs_of(selection) -> list[tuple[str, str, str]]:
         others = (prompt != prompts[0]) + (scorer != scorers[0])
         if both == "star":
             others += model != selection["models"][0]
+        entry = config["scorers"][scorer]
         # a model is not fused with itself
-        itself = config["scorers"][scorer].get("with") == model
-        lacking = itself or run_without(config, model, prompt, scorer)
-        return (both == "all" or others <= 1) and not lacking
+        lacking = entry.get("with") == model or run_without(config, model, prompt, scorer)
+        # a second look takes long, and tells of the first scorer and prompt
+        every = both == "all" and entry["kind"] != "reranked"
+        return (every or others <= 1) and not lacking
 
     return [
         (model, prompt, scorer)
@@ -99,6 +101,8 @@ def runs_of(selection) -> list[tuple[str, str, str]]:
 
 
 RUNS = runs_of(RUN)
+# of them, those whose lists were looked at a second time
+RERANKED = [one for one in RUNS if config["scorers"][one[2]]["kind"] == "reranked"]
 # each once, in the order in which they come up
 ENCODED = list(dict.fromkeys((model, prompt) for model, prompt, _ in RUNS))
 DRAWN = [
@@ -192,9 +196,10 @@ def models_from(*sources: str, others: bool = False) -> str:
 ENCODERS = models_from("features", others=True)
 
 
-def scorers_of(kind: str, others: bool = False) -> str:
-    """Pattern for the scorers of a kind, or for all others."""
-    return one_of(n for n, entry in config["scorers"].items() if (entry["kind"] == kind) != others)
+def scorers_of(*kinds: str, others: bool = False) -> str:
+    """Pattern for the scorers of these kinds, or for all others."""
+    scorers = config["scorers"].items()
+    return one_of(name for name, entry in scorers if (entry["kind"] in kinds) != others)
 
 
 wildcard_constraints:
@@ -202,6 +207,7 @@ wildcard_constraints:
     model=one_of(config["models"]),
     prompt=one_of(config["prompts"]),
     scorer=one_of(config["scorers"]),
+    reranker=one_of(config["rerankers"]),
     index=one_of(config["indexes"]),
     precision="float32|bfloat16|float16",
     split="train|val|test",
@@ -227,8 +233,9 @@ def with_bases(models) -> list[str]:
 
 
 def models_in_use() -> list[str]:
-    """Models whose features are compared, and those that they were trained from."""
-    others = [config["scorers"][scorer].get("with") for _, _, scorer in RUNS]
+    """Models whose features are compared, that take a second look, and that they were trained from."""
+    others = [config["scorers"][scorer] for _, _, scorer in RUNS]
+    others = [entry.get("with") or entry.get("model") for entry in others]
     compared = [model for pair in zip([run[0] for run in RUNS], others) for model in pair if model]
     return with_bases(dict.fromkeys(compared))
 

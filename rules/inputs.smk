@@ -154,6 +154,49 @@ def features_to_fit(wildcards) -> dict[str, list[str]]:
     return inputs
 
 
+def scores_to_rerank(wildcards) -> dict[str, str]:
+    """Scores of a second look at test, and at val where that chooses a weight."""
+    entry = config["scorers"][wildcards.scorer]
+    folder = f"results/{wildcards.dataset}/{wildcards.model}/{wildcards.prompt}/{entry['first']}"
+    splits = {"scores": "test", **({"val_scores": "val"} if entry["weights"] else {})}
+    return {name: f"{folder}/cross.{entry['by']}.{split}.npz" for name, split in splits.items()}
+
+
+def model_of_reranker(wildcards) -> str:
+    """The cross-encoder that takes the second look."""
+    return f"data/models/{config['rerankers'][wildcards.reranker]['model']}/model.json"
+
+
+def features_to_look_at(wildcards) -> dict[str, list[str]]:
+    """Features of the split whose first lists are looked at."""
+    return features_of_split(wildcards, wildcards.split)
+
+
+def second_looks() -> dict[str, list[str]]:
+    """What a study reads of each second look: its scores, their cost, and the weights taken."""
+    runs = [(f"results/{{dataset}}/{model}/{prompt}", scorer) for model, prompt, scorer in RERANKED]
+    entries = [config["scorers"][scorer] for _, scorer in runs]
+    looks = [
+        f"{folder}/{entry['first']}/cross.{entry['by']}.test"
+        for (folder, _), entry in zip(runs, entries)
+    ]
+    return {
+        "scores": [f"{look}.npz" for look in looks],
+        "costs": [f"{look}.json" for look in looks],
+        "scorers": [f"{folder}/{scorer}/scorer.npz" for folder, scorer in runs],
+    }
+
+
+def told_of_second_looks() -> list:
+    """Of each run of a second look: model, prompt and first scorer, its name, and the depths told."""
+    told = []
+    for model, prompt, scorer in RERANKED:
+        entry = config["scorers"][scorer]
+        depths = {depth for depth in entry["tables"] if depth < entry["depth"]} | {entry["depth"]}
+        told.append([[model, prompt, entry["first"]], scorer, sorted(depths)])
+    return told
+
+
 def gpus_to_rank(wildcards) -> int:
     """One where scores may be made on a GPU."""
     return int(not RANKED_ON_CPU)
@@ -229,6 +272,8 @@ def rows_of_study(wildcards) -> str:
 def settings_in_force(wildcards) -> dict:
     """The configuration without what this run does not use, and without what changes no result."""
     prompts = list(RUN["prompts"])
+    # those of second looks follow from the rerankers
+    scorers = [one for one in RUN["scorers"] if config["scorers"][one]["kind"] != "reranked"]
     if "judgments" in RUN["studies"]:
         prompts.append(config["studies"]["judgments"]["prompt"])
     used = {
@@ -237,7 +282,8 @@ def settings_in_force(wildcards) -> dict:
         "prompts": list(
             dict.fromkeys(part for name in prompts for part in [name, *AVERAGED.get(name, [])])
         ),
-        "scorers": RUN["scorers"],
+        "scorers": scorers,
+        "rerankers": RUN["rerankers"],
         "indexes": RUN["indexes"],
         "studies": RUN["studies"],
     }
@@ -245,5 +291,6 @@ def settings_in_force(wildcards) -> dict:
         key: {name: value[name] for name in used[key]} if key in used else value
         for key, value in config.items()
     }
+    settings["run"] = {**RUN, "scorers": scorers}
     settings["encode"] = {k: v for k, v in config["encode"].items() if k != "threads"}
     return settings

@@ -3,7 +3,8 @@
 Comes in: features of the test split, and for scorers that learn, of val and train; for a fusion, those of
 two models. Goes out: scorer.npz, which is fitted without test, rankings.npz with the rank of every
 right item and the best items of every query, both ways, and indexes of the galleries. With similarity.shards, a gallery
-is ranked in so many jobs and their counts are added up.
+is ranked in so many jobs and their counts are added up. A reranker scores the first items of each list again, once for
+both of the runs that are made of it.
 """
 
 
@@ -16,7 +17,7 @@ rule fit_scorer:
     log:
         "results/logs/fit_scorer/{dataset}.{model}.{prompt}.{scorer}.log",
     wildcard_constraints:
-        scorer=scorers_of("adapter", others=True),
+        scorer=scorers_of("adapter", "reranked", others=True),
     conda:
         "../envs/analysis.yaml"
     params:
@@ -56,6 +57,8 @@ rule similarity:
         rankings="results/{dataset}/{model}/{prompt}/{scorer}/rankings.npz",
     log:
         "results/logs/similarity/{dataset}.{model}.{prompt}.{scorer}.log",
+    wildcard_constraints:
+        scorer=scorers_of("reranked", others=True),
     conda:
         "../envs/analysis.yaml" if RANKED_ON_CPU else "../envs/models.yaml"
     threads: 4
@@ -91,6 +94,8 @@ if RANKING_SHARDS > 1:
             rankings="results/{dataset}/{model}/{prompt}/{scorer}/rankings.npz",
         log:
             "results/logs/gather_rankings/{dataset}.{model}.{prompt}.{scorer}.log",
+        wildcard_constraints:
+            scorer=scorers_of("reranked", others=True),
         conda:
             "../envs/analysis.yaml"
         params:
@@ -99,6 +104,57 @@ if RANKING_SHARDS > 1:
             top_k=setting("similarity/top_k"),
         script:
             "../scripts/retrieve/gather_rankings.py"
+
+
+rule cross_scores:
+    """Score the first of each list again, by a model that reads picture and sentence together."""
+    input:
+        unpack(features_to_look_at),
+        **ROWS,
+        scorer="results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz",
+        pictures=PICTURES_OF_DATASET["images"],
+        table=PICTURES_OF_DATASET["table"],
+        reranker=model_of_reranker,
+    output:
+        scores="results/{dataset}/{model}/{prompt}/{scorer}/cross.{reranker}.{split}.npz",
+        cost="results/{dataset}/{model}/{prompt}/{scorer}/cross.{reranker}.{split}.json",
+    log:
+        # in a folder: a file's name has no room for five names
+        "results/logs/cross_scores/{dataset}.{model}.{prompt}.{scorer}/{reranker}.{split}.log",
+    conda:
+        "../envs/models.yaml"
+    threads: setting("encode/threads")
+    resources:
+        gpu=gpus_to_encode,
+    params:
+        **COMPUTED,
+        code=fingerprint("scripts/retrieve/cross_scores.py"),
+        depth=setting("rerankers/{reranker}/depth"),
+    script:
+        "../scripts/retrieve/cross_scores.py"
+
+
+rule rerank:
+    """The order after the second look: by its scores alone, or with the first ones, weighed on val."""
+    input:
+        unpack(scores_to_rerank),
+        **ROWS,
+    output:
+        scorer="results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz",
+        rankings="results/{dataset}/{model}/{prompt}/{scorer}/rankings.npz",
+    log:
+        "results/logs/rerank/{dataset}.{model}.{prompt}.{scorer}.log",
+    wildcard_constraints:
+        scorer=scorers_of("reranked"),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/retrieve/rerank.py"),
+        split="test",
+        entry=setting("scorers/{scorer}"),
+        top_k=setting("similarity/top_k"),
+    script:
+        "../scripts/retrieve/rerank.py"
 
 
 rule build_index:

@@ -267,3 +267,22 @@ rule study_precision:
         scorer=FIRST_SCORER,
     script:
         "../scripts/studies/study_precision.py"
+
+
+rule study_reranking:
+    """What a second look gains at each depth, of what a perfect one would gain, and what it costs."""
+    input:
+        **ROWS,
+        **second_looks(),
+    output:
+        table=table_of("reranking", "what a second look gains, and costs"),
+    log:
+        "results/logs/study_reranking/{dataset}.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        **ON_TEST,
+        code=fingerprint("scripts/studies/study_reranking.py"),
+        looks=told_of_second_looks(),
+    script:
+        "../scripts/studies/study_reranking.py"

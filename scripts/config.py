@@ -25,6 +25,8 @@ CONFIG = Path(__file__).resolve().parent.parent / "config"
 SCHEMA = CONFIG / "schema.yaml"
 # entries within an entry of a model whose towers were published apart
 TOWERS = ("image_tower", "text_tower")
+# letters of a name, as the schema has it for those that are given
+LONGEST = 60
 
 
 class ConfigError(Exception):
@@ -192,7 +194,8 @@ def _short(text: str) -> str:
 
 def _misfits(config: dict[str, Any]) -> Iterator[str]:
     """What no schema can say: names that stand in no registry, and values that fit no other."""
-    for part in (_unknown_names, _models, _scorers, _studies, _encode, _split, _prompts):
+    parts = (_unknown_names, _models, _scorers, _rerankers)
+    for part in (*parts, _studies, _encode, _split, _prompts):
         yield from part(config)
 
 
@@ -203,6 +206,7 @@ def _unknown_names(config: dict[str, Any]) -> Iterator[str]:
         ("models", run["models"]),
         ("prompts", run["prompts"]),
         ("scorers", run["scorers"]),
+        ("rerankers", run["rerankers"]),
         ("indexes", run["indexes"]),
         ("studies", run["studies"]),
     ):
@@ -256,6 +260,26 @@ def _scorers(config: dict[str, Any]) -> Iterator[str]:
             f"run.scorers: {run['scorers'][0]!r} stands first and needs two models; the others are "
             "compared with the first, so put one there that needs one"
         )
+
+
+def _rerankers(config: dict[str, Any]) -> Iterator[str]:
+    run, models, top_k = config["run"], config["models"], config["similarity"]["top_k"]
+    for name, reranker in config["rerankers"].items():
+        if name not in run["rerankers"]:
+            continue
+        model, depth = reranker["model"], reranker["depth"]
+        if model not in models:
+            yield f"rerankers.{name}.model: {model!r}; {nearest(model, list(models))}"
+        if len(f"{run['scorers'][0]}+{name}+first") > LONGEST:
+            yield (
+                f"rerankers: {name!r} makes of {run['scorers'][0]!r} a name of more than {LONGEST} "
+                "letters, which the name of a log file has no room for; shorten one of them"
+            )
+        if depth < top_k:
+            yield (
+                f"rerankers.{name}.depth: {depth} is less than similarity.top_k, {top_k}, which "
+                f"lists show; take {top_k} or more"
+            )
 
 
 def _studies(config: dict[str, Any]) -> Iterator[str]:

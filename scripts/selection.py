@@ -16,6 +16,8 @@ from scripts.config import ConfigError
 # what scorers learn from, by their kind; train and val where nothing is said
 LEARNT_FROM: dict[str, tuple[str, ...]] = {"cosine": (), "fusion": ("val",)}
 LEARNT_FROM_BOTH = ("train", "val")
+# between the names that the name of a derived scorer is made of, and in no name that is given
+AND = "+"
 
 # why -> "scorers" or "studies" -> names; for "model", model -> names
 LeftOut = dict[str, dict[str, list[str]]]
@@ -42,11 +44,34 @@ def asked_by_name(
 
 def learnt_from(scorer: Mapping[str, Any]) -> tuple[str, ...]:
     """The splits that a scorer of the config learns from, "train" before "val"."""
+    if scorer["kind"] == "reranked":
+        return ("val",) if scorer["weights"] else ()
     return LEARNT_FROM.get(scorer["kind"], LEARNT_FROM_BOTH)
+
+
+def _add_reranked(config: dict[str, Any], asked: Collection[str]) -> list[str]:
+    """Add what each reranker of the run makes of its first scorer to the scorers; their names.
+
+    The second score alone, and its sum with the first at a weight that val chooses. Their study
+    comes along unless a person named the studies.
+    """
+    run, found = config["run"], {}
+    for name in run["rerankers"]:
+        entry = {**config["rerankers"][name], "kind": "reranked", "first": run["scorers"][0]}
+        alone = AND.join((run["scorers"][0], name))
+        found[alone] = {**entry, "by": name, "weights": []}
+        found[AND.join((alone, "first"))] = {**entry, "by": name}
+    config["scorers"] |= found
+    run["scorers"] = [*run["scorers"], *found]
+    if found and "studies" not in asked and "reranking" not in run["studies"]:
+        run["studies"] = [*run["studies"], "reranking"]
+    return [*found]
 
 
 def leave_out(config: dict[str, Any], asked: Collection[str]) -> None:
     """Take out of ``config["run"]`` what cannot be served, and note it in ``left_out``.
+
+    What its rerankers make of the first scorer that stays is added.
 
     Parameters
     ----------
@@ -63,9 +88,10 @@ def leave_out(config: dict[str, Any], asked: Collection[str]) -> None:
     left_out: LeftOut = run["left_out"]
 
     def take_out(key: str, name: str, why: str, missing: list[str]) -> None:
-        if key not in asked:
+        if key not in asked or AND in name:
             run[key] = [one for one in run[key] if one != name]
-            left_out.setdefault(why, {}).setdefault(key, []).append(name)
+            names = left_out.setdefault(why, {}).setdefault(key, [])
+            names += {name}.difference(names)
         elif missing:
             problems.append(
                 f"run.{key}: {name!r} needs {' and '.join(missing)}, where {run['dataset']} has no "
@@ -73,9 +99,10 @@ def leave_out(config: dict[str, Any], asked: Collection[str]) -> None:
                 "split beside the captions"
             )
 
-    for name in run["scorers"]:
-        if missing := _missing(learnt_from(config["scorers"][name]), known):
-            take_out("scorers", name, "split", missing)
+    for name, missing in _taught_by_none(run["scorers"], config, known):
+        take_out("scorers", name, "split", missing)
+    for name, missing in _taught_by_none(_add_reranked(config, asked), config, known):
+        take_out("scorers", name, "split", missing)
     for name in run["studies"]:
         needs = config["studies"][name].get("needs", {})
         missing = _missing(needs.get("splits", ()), known)
@@ -200,6 +227,14 @@ def looks_at(config: Mapping[str, Any], study: str) -> list[str]:
 def _missing(needed: Collection[str], known: Mapping[str, int] | None) -> list[str]:
     """The splits of ``needed`` that are known to be empty."""
     return [] if known is None else [split for split in needed if not known.get(split)]
+
+
+def _taught_by_none(
+    names: Collection[str], config: Mapping[str, Any], known: Mapping[str, int] | None
+) -> list[tuple[str, list[str]]]:
+    """The scorers among ``names`` that learn from splits known to be empty, and these."""
+    missing = [(name, _missing(learnt_from(config["scorers"][name]), known)) for name in names]
+    return [(name, splits) for name, splits in missing if splits]
 
 
 def _without_images(config: Mapping[str, Any], known: Mapping[str, int] | None) -> list[str]:

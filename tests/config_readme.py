@@ -51,10 +51,12 @@ def keys_of(name: str, section: Part) -> Iterator[str]:
             value = plain(of["const"] if "const" in of else of["examples"][0])
             first, *rest = paragraphs(of)
             yield from (f"**`{by}: {value}`**: {first}", table(HEAD, rows(kind)), *rest)
-    elif by:
+    elif kinds:
         said = [(kind["properties"][by], in_short(kind)) for kind in kinds]
         lines = [(f"`{of['const']}`", lead(of), keys) for of, keys in said]
         yield table((f"`{by}`", "what it does", "keys, and their defaults"), lines)
+    elif "properties" in entry and "properties" not in section:
+        yield table(HEAD, rows(entry))
     elif "properties" in entry:
         of_all = entry["properties"]
         lines = [

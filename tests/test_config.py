@@ -177,6 +177,24 @@ def test_a_fusion_needs_a_second_model_and_may_not_stand_first(config):
     assert "needs two models" in problems(config)
 
 
+def test_a_reranker_needs_a_model_and_looks_at_no_fewer_items_than_lists_show(config):
+    config["run"]["rerankers"] = ["bilp"]
+    assert "'bilp' is not among the rerankers; did you mean 'blip'?" in problems(config)
+    config["run"]["rerankers"] = ["blip"]
+    config["rerankers"]["blip"] = {"model": "blip-imt", "depth": 5}
+    message = problems(config)
+    assert "rerankers.blip.model: 'blip-imt'; did you mean 'blip-itm'?" in message
+    assert "rerankers.blip.depth: 5 is less than similarity.top_k, 10" in message
+    config["rerankers"]["blip"] = {"model": "blip-itm"}
+    assert checked(config)["rerankers"]["blip"]["depth"] == 128
+    config["rerankers"]["b" * 50] = {"model": "blip-itm"}
+    config["run"]["rerankers"] = ["b" * 50]
+    assert "a name of more than 60 letters" in problems(config)
+    # it would be one of the names that a sum is told by
+    config["rerankers"]["first"] = {"model": "blip-itm"}
+    assert "rerankers" in problems(config)
+
+
 def test_a_scorer_and_a_study_offer_the_keys_of_their_own_kind(config):
     config["scorers"]["nnn"]["neighbors"] = [3]
     message = problems(config)

@@ -24,7 +24,7 @@ RULES = {
 ON_GPU = {"train_model", "choose_precision", "encode_images", "encode_texts", "encode_damaged"}
 # these rules with other outputs
 AGAIN = {f"encode_{side}_{form}" for side in ("images", "texts") for form in ("in", "shard")}
-ON_GPU |= AGAIN
+ON_GPU |= {*AGAIN, "cross_scores"}
 WITHOUT_GPU = ("--config", "encode={device: cpu}")
 
 
@@ -35,7 +35,7 @@ def test_both_profiles_agree_on_what_runs_again():
     }
 
 
-def test_encoding_and_training_ask_for_a_gpu_and_nothing_else_does():
+def test_encoding_training_and_reading_pairs_ask_for_a_gpu_and_nothing_else_does():
     assert len(RULES) > 40 and set(RULES) >= ON_GPU
     asking = {name for name, body in RULES.items() if "gpu=gpus_to_encode" in body}
     assert asking | AGAIN == ON_GPU
@@ -53,7 +53,7 @@ def test_encoding_and_training_ask_for_a_gpu_and_nothing_else_does():
 def test_every_step_is_a_job_of_its_own_by_intent_or_in_a_group():
     local = {name for name, body in RULES.items() if "localrule: True" in body}
     alone = {"train_model", "choose_precision", "encode_images", *(AGAIN - {"encode_texts_in"})}
-    alone |= {"similarity_shard"}
+    alone |= {"similarity_shard", "cross_scores"}
     assert {"download", "fetch_model", "all", "tables"} <= local | {"all"}
     assert set(RULES) - local == alone | set(SLURM["groups"])
     assert set(SLURM["set-resources"]) <= set(RULES)
@@ -74,6 +74,11 @@ def test_no_group_waits_for_itself_with_shards_either(fresh):
     sharded = "encode: {shard_size: 640}\nsimilarity: {shards: 3}\n"
     (fresh.folder / "sharded.yaml").write_text(sharded)
     assert fresh.planned("--workflow-profile", "slurm", "--configfile", "sharded.yaml").jobs
+    looked = "run: {rerankers: [blip]}\n"
+    (fresh.folder / "looked.yaml").write_text(sharded + looked)
+    (fresh.folder / "path/to/blip").mkdir(parents=True)
+    planned = fresh.planned("--workflow-profile", "slurm", "--configfile", "looked.yaml")
+    assert planned.jobs["cross_scores"] == planned.jobs["rerank"] == 2
 
 
 def test_a_study_of_ones_own_needs_no_place_in_a_group(fresh):

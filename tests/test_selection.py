@@ -249,3 +249,40 @@ def test_the_other_model_of_a_fusion_may_lack_what_it_needs():
     leave_out(config, asked)
     assert config["run"]["scorers"] == ["cosine"]
     assert config["run"]["left_out"]["model"] == {"api": ["fusion"]}
+
+
+RERANKED = {"rerankers": ["blip"]}
+SPLITS = {"train": 400, "val": 400, "test": 400}
+
+
+def test_a_reranker_makes_two_scorers_of_the_first_and_brings_its_study_along():
+    config, asked = config_of(SPLITS, scorers=["nnn", "cosine"], **RERANKED)
+    leave_out(config, asked)
+    run, scorers = config["run"], config["scorers"]
+    assert run["scorers"] == ["nnn", "cosine", "nnn+blip", "nnn+blip+first"]
+    assert run["studies"][-1] == "reranking"
+    alone, summed = (scorers[name] for name in run["scorers"][2:])
+    assert (alone["kind"], alone["first"], alone["by"], alone["depth"]) == (
+        *("reranked", "nnn", "blip", 128),
+    )
+    assert alone["weights"] == [] and summed["weights"][:2] == [0, 1]
+    named = left(SPLITS, studies=["scorers"], **RERANKED)
+    assert named["studies"] == ["scorers"]
+    assert "reranking" not in left(SPLITS)["studies"]
+
+
+def test_without_val_the_sum_of_both_scores_is_left_out_and_named_whatever_else_is_named():
+    for scorers in ({}, {"scorers": ["cosine"]}):
+        run = left({"test": 400}, **scorers, **RERANKED)
+        assert run["scorers"] == ["cosine", "cosine+blip"]
+        assert "cosine+blip+first" in run["left_out"]["split"]["scorers"]
+        # what was left out once is named once where the run is made again
+        again = left({"test": 400}, **RERANKED, left_out=run["left_out"])
+        assert again["left_out"]["split"]["scorers"].count("cosine+blip+first") == 1
+
+
+def test_with_its_sum_a_reranker_learns_and_without_it_does_not():
+    config, asked = config_of(SPLITS, scorers=["cosine"], studies=[], **RERANKED)
+    assert not learns("own", config, ["clip-vit-b32"])
+    leave_out(config, asked)
+    assert learns("own", config, ["clip-vit-b32"])

@@ -293,6 +293,28 @@ def make_roberta_dual_encoder(folder: Path) -> None:
     save(VisionTextDualEncoderModel(config), folder)
 
 
+def make_blip_matching(folder: Path) -> None:
+    """BLIP with its matching head, as its retrieval checkpoints are; BERT's tokenizer."""
+    import torch
+    from transformers import BertTokenizer, BlipConfig, BlipForImageTextRetrieval
+
+    folder.mkdir(parents=True, exist_ok=True)
+    size = write_bert_vocabulary(folder)
+    # behind BERT's words the tokens [DEC] and [ENC], which no published tokenizer knows
+    text = TOWER | {"vocab_size": size + 2, "max_position_embeddings": 20, "bos_token_id": size}
+    vision = TOWER | {"image_size": SIDE, "patch_size": 8}
+    torch.manual_seed(0)
+    config = BlipConfig(text_config=text, vision_config=vision, image_text_hidden_size=24)
+    config.architectures = ["BlipForImageTextRetrieval"]
+    save(BlipForImageTextRetrieval(config), folder)
+    BertTokenizer.from_pretrained(folder).save_pretrained(folder)
+    write_json(
+        folder / "preprocessor_config.json",
+        {"image_processor_type": "BlipImageProcessor", "size": {"height": SIDE, "width": SIDE}}
+        | {"resample": 3, "do_convert_rgb": True, **MEAN_AND_STD},
+    )
+
+
 FAMILIES: dict[str, Callable[[Path], None]] = {
     "clip": make_clip,
     "openai-clip": make_openai_clip,

@@ -11,6 +11,7 @@ import numpy as np
 
 from scripts.job import BadInput
 from scripts.models.backends import backend_of
+from scripts.models.cross_encoders import load_cross_encoder, probe_pairs, reads_pairs
 from scripts.models.encoders import Encoder, in_short, load_encoder
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def probe(folder: Path) -> None:
     encoder = load_encoder(folder, "cpu")
     probe_texts(encoder)
     probe_images(encoder)
+    if reads_pairs(folder):
+        probe_pairs(load_cross_encoder(folder, "cpu"), drawn_pictures(), [*SENTENCES[0]])
 
 
 def probe_texts(encoder: Encoder) -> None:

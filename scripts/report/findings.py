@@ -251,12 +251,17 @@ def _abstract_prompts(prompts: pd.DataFrame, best: Run) -> Finding:
 
 
 def outlook(
-    failed: pd.DataFrame, prompts: pd.DataFrame, models: pd.DataFrame, trained: bool, images: int
+    failed: pd.DataFrame,
+    prompts: pd.DataFrame,
+    models: pd.DataFrame,
+    images: int,
+    trained: bool = False,
+    reranked: bool = False,
 ) -> list[Finding]:
-    """What to try next, each for a reason that this run gives."""
+    """What to try next, each for a reason that this run gives, but for what it has tried."""
     text = failed.set_index("direction").loc["text_to_image"]
     found = []
-    if text.near > 0:
+    if text.near > 0 and not reranked:
         found.append(Finding("next_rerank", {"near": formats.percent(text.near)}))
     if text.verdict == "far":
         found.append(

@@ -111,6 +111,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
+def brief(seconds: float) -> str:
+    """A short time with two digits: "0.034 s"; a longer one as ``duration``."""
+    return f"{seconds:.2g} s" if 0 < seconds < 1 else duration(seconds)
+
+
 def megabytes(number: float) -> str:
     """Memory in MB, or GB where it is much."""
     if _missing(number):

@@ -20,14 +20,17 @@ from scripts.report.findings import Finding, effect
 from scripts.report.material import Material
 
 # kinds of scorers, in the order in which they are told
-SCORERS = ("centring", "nnn", "inverted_softmax", "adapter", "fusion")
+SCORERS = ("centring", "nnn", "inverted_softmax", "adapter", "fusion", "reranked")
 # what a kind takes from val, for each direction
 CHOSEN = {
     "centring": ("share",),
     "nnn": ("weight", "neighbours"),
     "inverted_softmax": ("beta",),
     "fusion": ("weight",),
+    "reranked": ("first",),
 }
+# studies of a kind, and the column of theirs that names a scorer
+STUDIED = {"adapter": ("seeds", "scorer"), "reranked": ("reranking", "group")}
 # columns of pairs.csv that change sides where a pair is turned round
 _SIDES = [(name, f"other_{name}") for name in ("model", "prompt", "scorer")]
 
@@ -70,7 +73,7 @@ def gains(material: Material) -> list[Gain]:
     for kind in SCORERS:
         names = [name for name, entry in material.scorers.items() if entry["kind"] == kind]
         for key, part in _each(scorers[scorers.scorer.isin(names)], "scorer"):
-            further = _seeds(material, key) if kind == "adapter" else ()
+            further = _of_studies(material, kind, key)
             found.append(Gain(kind, part, "scorer", chosen(kind, material.fitted[key]), further))
     return found + [Gain("tuning", part, "model") for part in _tuned(material)]
 
@@ -81,13 +84,14 @@ def _each(pairs: pd.DataFrame, kind: str) -> list[tuple[tuple[str, str, str], pd
     return [(key, part) for key, part in pairs.groupby(keys, sort=False)]
 
 
-def _seeds(material: Material, key: tuple[str, str, str]) -> tuple[Finding, ...]:
-    """What the study of seeds says of this run's scorer."""
+def _of_studies(material: Material, kind: str, key: tuple[str, str, str]) -> tuple[Finding, ...]:
+    """What the study of a kind of scorer, where there is one, says of this run's."""
+    name, column = STUDIED.get(kind, ("", ""))
     for study in material.studies:
-        if study.name == "seeds":
+        if study.name == name:
             own = study.table
-            own = own[(own[["model", "prompt", "scorer"]] == list(key)).all(axis=1)]
-            return tuple(study_findings.findings_of("seeds", own))
+            own = own[(own[["model", "prompt", column]] == list(key)).all(axis=1)]
+            return tuple(study_findings.findings_of(name, own))
     return ()
 
 

@@ -74,7 +74,6 @@ def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
         "images": formats.count(len(rows.images)),
         "captions": formats.count(len(rows.captions)),
     }
-    trained = any(model.get("source") == "train" for model in material.models)
     told = {
         f"study_{one.name}": study_findings.findings_of(one.name, one.table)
         for one in material.studies
@@ -98,6 +97,11 @@ def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
         "outcomes": [*findings.failures(studied.failures), findings.near_misses(studied.failures)],
         "contrasts": findings.captions(studied.contrasts),
         "outlook": findings.outlook(
-            studied.failures, pairs["prompt"], pairs["model"], trained, len(rows.images)
+            studied.failures,
+            pairs["prompt"],
+            pairs["model"],
+            len(rows.images),
+            trained=any(model.get("source") == "train" for model in material.models),
+            reranked=any(one["kind"] == "reranked" for one in material.scorers.values()),
         ),
     }

@@ -445,9 +445,37 @@ def precision(table: pd.DataFrame) -> list[Finding]:
     return found
 
 
+def reranking(table: pd.DataFrame) -> list[Finding]:
+    """What each second look gains at its full depth, of what there is to gain."""
+    found = []
+    for group in unique(table.group):
+        own = table[table.group == group]
+        own = own[own.x == own.x.max()]
+        for way in DIRECTIONS:
+            at = {row.measure: row for _, row in rows_of(own, direction=way).iterrows()}
+            gain = at["gain@1"]
+            numbers = {
+                "direction": way,
+                "name": group,
+                "depth": formats.count(gain.x),
+                "recall": told(at["recall@1"]),
+                "gain": formats.with_interval(gain.value, gain.low, gain.high, formats.share),
+                "pairs": formats.rank(at["pairs"].value),
+                "seconds": formats.brief(at["seconds"].value),
+            }
+            # where the first look left nothing to gain, there is no share of it
+            if "gain_found" not in at:
+                found.append(Finding("reranking_none", numbers))
+                continue
+            numbers |= {"bound": told(at["bound"]), "share": told(at["gain_found"])}
+            key = "gains" if gain.low > 0 else "loses" if gain.high < 0 else "alike"
+            found.append(Finding(f"reranking_{key}", numbers))
+    return found
+
+
 _KNOWN: dict[str, Callable[[pd.DataFrame], list[Finding]]] = {
     "relevance": relevance, "judgments": judgments, "published": published, "seeds": seeds,
     "gallery": gallery, "captions": captions, "categories": categories, "robustness": robustness,
     "geometry": geometry, "errors": errors, "leakage": leakage, "indexes": indexes,
-    "precision": precision,
+    "precision": precision, "reranking": reranking,
 }  # fmt: skip

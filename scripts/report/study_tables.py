@@ -12,7 +12,7 @@ from scripts.protocol import DIRECTIONS
 from scripts.report import formats
 from scripts.report.labels import Labels
 from scripts.report.material import Material, StudyTable
-from scripts.report.study_table import is_measure, printed
+from scripts.report.study_table import is_measure, printed, unique
 from scripts.report.table import Table, with_interval
 from scripts.studies.table import is_share
 
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 # measures that stand beside those of a study's figure, for its sentences
-BESIDE = {"errors": ("median_rank",), "indexes": ("recall@1", "recall@5")}
+BESIDE = {
+    "errors": ("median_rank",),
+    "indexes": ("recall@1", "recall@5"),
+    "reranking": ("gain@1", "gain_found"),
+}
 # and those that have a table of their own
 APART = {"leakage": ("near_duplicates", "shared_captions")}
 # captions on several images that are shown
@@ -38,6 +42,8 @@ OVER = ("model", "group", "part")
 PART = " / "
 # what indexes are held against, and is none
 EXACT = "exact"
+# what a second look costs, in a table of its own
+COSTS = ("pairs", "seconds")
 # in robustness.csv, a group's own loss stands under a name of its own
 LOSS = ", loss"
 
@@ -261,7 +267,34 @@ def lists_beside(
     ties, duplicates, costs = material.ties, material.duplicates, material.index_costs
     if study == "relevance" and ties is not None and duplicates is not None:
         return _relevance_lists(ties, duplicates, words, labels)
+    if study == "reranking":
+        return _costs_of_looks(next(one for one in material.studies if one.name == study), labels)
     return _costs_of_indexes(costs, labels) if study == "indexes" and costs is not None else {}
+
+
+def _costs_of_looks(study: StudyTable, labels: Labels) -> dict[str, Table]:
+    """What a second look reads and takes for a query, at each depth and each way."""
+    table = study.table[study.table.measure.isin(COSTS)]
+    # of two runs that are made of the same scores, the first
+    table = table.drop_duplicates(["model", "direction", "x", "measure", "value"])
+    cells: dict[tuple[Any, ...], list[str]] = {}
+    for row in table.to_dict("records"):
+        form = formats.brief if row["measure"] == "seconds" else formats.rank
+        key = row["model"], row["group"], formats.count(row["x"])
+        cells.setdefault(key, []).append(form(row["value"]))
+    axis = labels.x(study.name, [""])
+    sides = [(labels.direction(way), len(COSTS)) for way in unique(table.direction)]
+    columns = ["model", "scorer", axis, *COSTS * len(sides)]
+    return {
+        f"study_{study.name}_costs": Table(
+            columns,
+            [[*key, *own] for key, own in cells.items()][:LONG],
+            {axis, *COSTS},
+            left_out=max(0, len(cells) - LONG),
+            file=f"tables/{study.name}.csv",
+            sides=(("", 3), *sides),
+        )
+    }
 
 
 def _relevance_lists(

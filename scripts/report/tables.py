@@ -34,6 +34,7 @@ from scripts.studies.table import P_OF, unit_of
 SYMBOLS = {
     "share": "α",
     "weight": "w",
+    "first": "γ",
     "neighbours": "k",
     "beta": "β",
     "epochs": "E",

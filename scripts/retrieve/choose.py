@@ -55,14 +55,14 @@ def mean_recalls(
             right = own[part] - bias[place]
             # the right image is among those that reach itself, so this is its rank
             rank = np.count_nonzero(reaches(scores - bias, right[:, None]), axis=1)
-            hits[option] += _hits(rank)
+            hits[option] += hits_of(rank)
         scores[np.arange(len(place)), place] = -np.inf
         for option, bias in enumerate(text_bias):
             reached = reaches(scores - bias[part, None], best[option])
             ahead[option] += np.count_nonzero(reached, axis=0)
     return {
         "text_to_image": hits / (m * len(DEPTHS)),
-        "image_to_text": np.array([_hits(1 + counts) for counts in ahead]) / (n * len(DEPTHS)),
+        "image_to_text": np.array([hits_of(1 + counts) for counts in ahead]) / (n * len(DEPTHS)),
     }
 
 
@@ -78,6 +78,6 @@ def best_options(
     return best, np.round(chosen, 9)
 
 
-def _hits(rank: np.ndarray) -> int:
+def hits_of(rank: np.ndarray) -> int:
     """Hits within all depths together."""
     return sum(int(np.count_nonzero(rank <= depth)) for depth in DEPTHS)

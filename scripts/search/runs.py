@@ -30,7 +30,7 @@ class RunName:
 
 
 def finished_runs(results: Path, left_out: list[str] | None = None) -> list[RunName]:
-    """All finished runs, the newest first.
+    """All finished runs that a query can be held against, the newest first.
 
     Of one that cannot be told what is wrong is added to ``left_out``; it hides no other.
     """
@@ -38,7 +38,10 @@ def finished_runs(results: Path, left_out: list[str] | None = None) -> list[RunN
     for file in results.glob("*/*/*/*/metrics.json"):
         try:
             _split_of(file)
-            runs.append((_when_made(file), RunName(*file.parts[-5:-1])))
+            run = RunName(*file.parts[-5:-1])
+            # a second look has no features that a query could be held against
+            if "+" not in run.scorer:
+                runs.append((_when_made(file), run))
         except BadInput as error:
             if left_out is not None:
                 left_out.append(str(error))

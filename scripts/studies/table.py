@@ -32,7 +32,7 @@ ROW_END = "\r\n"
 P_OF = "p_holm:"
 
 # what studies of this repository have beside the measures: fractions, and so printed in percent
-SHARES = ("share", "found@10", "published", "antihubs", "loss")
+SHARES = ("share", "found@10", "published", "antihubs", "loss", "bound", "gain_found")
 
 Row = dict[str, Any]
 
@@ -42,7 +42,7 @@ def unit_of(measure: str) -> str:
     if measure in MEASURES:
         return MEASURES[measure].unit
     # a study may look at other depths
-    return "share" if measure.startswith("recall@") or measure in SHARES else ""
+    return "share" if measure.startswith(("recall@", "gain@")) or measure in SHARES else ""
 
 
 def is_share(measure: str) -> bool:

@@ -59,6 +59,7 @@ SCORERS = {
     "inverted-softmax": {"kind": "inverted_softmax"},
     "adapter": {"kind": "adapter"},
     "fusion": {"kind": "fusion", "with": "another-model"},
+    "cosine+blip+first": {"kind": "reranked", "by": "blip"},
 }
 
 
@@ -152,6 +153,7 @@ class FakeRun:
             "inverted_softmax": {"beta": np.array([20.0, 0.0])},
             "fusion": {"weight": both, "with": np.array("another-model")},
             "adapter": {"epochs": np.array([3, 4, 3]), "seeds": np.array([0, 1, 2])},
+            "reranked": {"first": both},
         }
         kind = SCORERS.get(key[2], {}).get("kind", "cosine")
         path = self.rankings_of(key).with_name("scorer.npz")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.measures import HEADLINE, MEANS
+from scripts.measures import HEADLINE, MEANS, RECALLS
 from scripts.studies.study_indexes import COSTS
 from scripts.studies.study_precision import COMPARED
 from scripts.studies.table import About, Row, row, write_rows
@@ -17,6 +17,7 @@ WAYS = ("text_to_image", "image_to_text")
 STUDIES = (
     "relevance", "judgments", "published", "prompts", "scorers", "seeds", "gallery", "captions",
     "categories", "robustness", "geometry", "errors", "leakage", "indexes", "precision",
+    "reranking",
 )  # fmt: skip
 # as in config/config.yaml
 FIGURES = {
@@ -33,6 +34,7 @@ FIGURES = {
     "leakage": {"measures": ["recall@1", "recall@10"]},
     "indexes": {"form": "lines", "log": True, "measures": ["found@10", "recall@10"]},
     "precision": {"measures": ["recall@1", "recall@5", "recall@10", "mean"]},
+    "reranking": {"form": "lines", "log": True, "measures": ["recall@1", "bound"]},
 }
 
 
@@ -219,9 +221,23 @@ def precision(key, queries: int, lot) -> Iterator[Row]:
     yield row(About(key, "", "bfloat16"), "rsum", 0.001, queries, (-0.002, 0.004))
 
 
+def reranking(key, queries: int, lot) -> Iterator[Row]:
+    for group in ("cosine+blip", "cosine+blip+first"):
+        for way in WAYS:
+            for step, depth in enumerate((16, 32, 64, 128)):
+                about = About(key, way, group, depth)
+                yield from recalls(key, way, group, 0.4 + 0.02 * step, queries, depth, RECALLS)
+                yield row(about, "bound", 0.6 + 0.05 * step, queries, around(0.6 + 0.05 * step))
+                for measure in ("gain@1", "gain@5", "gain@10"):
+                    yield row(about, measure, 0.1 + 0.02 * step, queries, around(0.1, 0.02))
+                yield row(about, "gain_found", 0.4 - 0.02 * step, queries, around(0.4, 0.1))
+                yield row(about, "pairs", depth, queries)
+                yield row(about, "seconds", 0.01 * depth, queries)
+
+
 MAKERS = {
     "relevance": relevance, "judgments": judgments, "published": published, "seeds": seeds,
     "gallery": gallery, "captions": captions, "categories": categories, "robustness": robustness,
     "geometry": geometry, "errors": errors, "leakage": leakage, "indexes": indexes,
-    "precision": precision,
+    "precision": precision, "reranking": reranking,
 }  # fmt: skip

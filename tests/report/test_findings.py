@@ -156,13 +156,15 @@ def test_there_is_always_something_to_do_next_and_each_for_a_reason(near, failed
     table = pd.DataFrame({"direction": ["text_to_image"], "near": [near], "verdict": [failed],
                           "median_rank": [30.0]})  # fmt: skip
     some = pair(0.1, 0.01)
-    told = [one.key for one in findings.outlook(table, some, some, trained=False, images=9)]
+    told = [one.key for one in findings.outlook(table, some, some, 9)]
     assert ("next_rerank" in told) == (near > 0)
     assert ("next_finetune" in told) == (failed == "far")
     assert told[-1] == "next_data"
-    alone = [one.key for one in findings.outlook(table, some[:0], some[:0], True, 9)]
+    alone = [one.key for one in findings.outlook(table, some[:0], some[:0], 9, trained=True)]
     assert {"next_prompts", "next_models"} <= set(alone)
     assert ("next_train" in alone) == (failed == "far")
+    looked = [one.key for one in findings.outlook(table, some, some, 9, reranked=True)]
+    assert [key for key in told if key != "next_rerank"] == looked
 
 
 def abstracts(language: str):

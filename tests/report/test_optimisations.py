@@ -45,6 +45,7 @@ LEARNT = {
     "inverted-softmax": {"beta": np.array([20.0, 0.0])},
     "adapter": {"epochs": np.array([3, 0]), "seeds": np.array([0, 1])},
     "fusion": {"weight": BOTH, "with": np.array("another")},
+    "cosine+blip+first": {"first": BOTH},
 }
 
 

@@ -295,3 +295,27 @@ def test_only_the_first_model_is_spoken_of(tmp_path):
         for model, tau in (("a", 0.5), ("b", 0.0))
     ]
     assert told("judgments", rows, tmp_path) == ["judgments_agree"]
+
+
+def second_look(gain: float, possible: float) -> list:
+    """A gain of Recall@1, of what there is to gain, the same both ways."""
+    rows = []
+    for way in (TEXT, IMAGE):
+        about = About(KEY, way, "cosine+blip", 128)
+        rows.append(row(about, "recall@1", 0.4 + gain, 100, near(0.4 + gain)))
+        rows.append(row(about, "bound", 0.4 + possible, 100, near(0.4 + possible)))
+        rows.append(row(about, "gain@1", gain, 100, near(gain)))
+        if possible:
+            rows.append(row(about, "gain_found", gain / possible, 100, near(gain / possible)))
+        rows += [row(about, "pairs", 128, 100), row(about, "seconds", 0.02, 100)]
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("gain", "possible", "key"),
+    [(0.1, 0.3, "gains"), (-0.1, 0.3, "loses"), (0.01, 0.3, "alike"), (0.0, 0.0, "none")],
+)
+def test_a_second_look_gains_loses_changes_nothing_or_has_nothing_to_gain(
+    gain, possible, key, tmp_path
+):
+    assert told("reranking", second_look(gain, possible), tmp_path) == [f"reranking_{key}"] * 2

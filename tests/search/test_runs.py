@@ -53,6 +53,15 @@ def test_it_begins_with_the_first_model_prompt_and_scorer_and_not_with_the_newes
         assert find_run(results, {"dataset": "squares"}).model == "left"
 
 
+def test_a_second_look_is_no_run_to_ask_as_it_has_no_features_of_its_own(tmp_path):
+    make_run(tmp_path, scorer="cosine", finished=1000)
+    make_run(tmp_path, scorer="cosine+blip", finished=2000)
+    results = tmp_path / "results"
+    assert find_run(results, {}).scorer == "cosine"
+    with pytest.raises(BadInput, match="a finished run's: cosine"):
+        find_run(results, {"scorer": "cosine+blip"})
+
+
 def test_a_command_that_is_offered_works_as_typed_from_any_folder(tmp_path, monkeypatch):
     checkout, elsewhere = tmp_path / "a checkout", tmp_path / "elsewhere"
     config = checkout / "results/mine/config.yaml"
