@@ -31,18 +31,11 @@ def find_features(entry: dict[str, Any], folder: Path, model: str) -> None:
     """
     check_not_linked(folder)
     paths: dict[Side, str] = {side: entry.get(side) or entry["path"] for side in FOLDERS}
-    parts = {side: parts_of(Path(path), side) for side, path in paths.items()}
+    parts: dict[Side, list[Part]] = {
+        side: parts_of(Path(path), side) for side, path in paths.items()
+    }
     check_apart([part.vectors for part in parts["images"]], parts["texts"])
-    shapes = [shape_of(part) for own in parts.values() for part in own]
-    vectors = [part.vectors for own in parts.values() for part in own]
-    for (_, dim), path in zip(shapes, vectors, strict=True):
-        if dim != shapes[0][1]:
-            raise BadInput(
-                path.absolute(),
-                f"{dim} dimensions",
-                f"{shapes[0][1]}, as in {vectors[0].absolute()}",
-                "give images and texts of one model",
-            )
+    rows, dim = sizes_of(parts)
     for side, own in parts.items():
         for part in own:
             names = read_names(part, side)
@@ -66,14 +59,30 @@ def find_features(entry: dict[str, Any], folder: Path, model: str) -> None:
         "revision": None,
         "images": paths["images"],
         "texts": paths["texts"],
-        "rows": {side: sum(shape_of(part)[0] for part in own) for side, own in parts.items()},
+        "rows": rows,
         "architecture": "features",
         "parameters": None,
-        "embedding_dim": shapes[0][1],
+        "embedding_dim": dim,
         "files": {name: digest_of_file(file) for name, file in files.items()},
     }
-    log.info("%(images)s images and %(texts)s texts", about["rows"])
+    log.info("%(images)s images and %(texts)s texts", rows)
     write_json(folder / "model.json", about)
+
+
+def sizes_of(parts: dict[Side, list[Part]]) -> tuple[dict[str, int], int]:
+    """Rows of each side, and the dimensions of all; ``BadInput`` where these are not equal."""
+    rows: dict[str, int] = {}
+    first, dim = parts["images"][0].vectors, 0
+    for side, own in parts.items():
+        for part in own:
+            count, found = shape_of(part)
+            rows[side] = rows.get(side, 0) + count
+            dim = dim or found
+            if found != dim:
+                expected = f"{dim}, as in {first.absolute()}"
+                todo = "give images and texts of one model"
+                raise BadInput(part.vectors.absolute(), f"{found} dimensions", expected, todo)
+    return rows, dim
 
 
 def check_apart(images: list[Path], texts: list[Part]) -> None:

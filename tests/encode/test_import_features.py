@@ -159,11 +159,16 @@ def test_what_is_missing_is_counted_and_the_first_is_named(imported, tmp_path):
         imported(entry, "texts.plain")
 
 
-def test_a_name_that_may_mean_several_images_is_told(imported, tmp_path):
+def test_names_that_are_like_a_missing_one_or_mean_one_image_together_are_told(imported, tmp_path):
     entry = written("parquet", tmp_path / "theirs")
     names = ["a.jpg", "b.jpg", "x/D.jpg"]
     in_parquet(tmp_path / "theirs/images.parquet", IMAGE_ROWS, image=names)
     with pytest.raises(BadInput, match=r"the first c/d\.jpg; most like c/d\.jpg is x/D\.jpg"):
+        imported(entry, "images")
+    names = ["x/a.jpg", "y/a.jpg", "b.jpg"]
+    in_parquet(tmp_path / "theirs/images.parquet", IMAGE_ROWS, image=names)
+    told = r"of x/a\.jpg, a\.jpg is there, which another name means, too"
+    with pytest.raises(BadInput, match=told):
         imported(entry, "images")
 
 
