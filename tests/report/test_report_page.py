@@ -455,12 +455,14 @@ def test_own_optimisations_are_told_with_gain_choice_and_literature(
     strengths = {("tiny", "plain", scorer): 0.2 for scorer in ("cosine", *SCORERS)}
     strengths |= {("tiny", "plain", "nnn"): 0.3, ("tiny", "plain", "fusion"): 0.05}
     strengths |= {("tiny", "ensemble", "cosine"): 0.3, ("tuned", "plain", "cosine"): 0.3}
-    run = FakeRun(tmp_path, strengths, images=60, base="tiny", studies=("seeds",)).sketch()
+    run = FakeRun(
+        tmp_path, strengths, images=60, base="tiny", studies=("seeds", "reranking")
+    ).sketch()
     names = {"en": ("Prompt ensemble.", "Centring.", "Nearest-neighbour normalisation.",
                     "Inverted softmax.", "Residual adapter.", "Fusion of two encoders.",
-                    "Fine-tuning."),
+                    "A second look at the top.", "Fine-tuning."),
              "zh": ("提示集成。", "中心化。", "最近邻归一化。", "反向 softmax。", "残差适配器。",
-                    "双编码器融合。", "微调。")}  # fmt: skip
+                    "双编码器融合。", "复查列表前部。", "微调。")}  # fmt: skip
     for lang in LANGUAGES:
         html = run.report(lang)
         section = html.split('id="optimisations"')[1].split('id="outlook"')[0]
@@ -475,6 +477,9 @@ def test_own_optimisations_are_told_with_gain_choice_and_literature(
         assert f"<strong>tuned</strong> {better} tiny" in section
         for number in ("30.3", "34.8", "51.1", "43.5"):
             assert number in section
+        # of what there was to gain
+        told = {"en": "of what a perfect second look would gain", "zh": "理想复查所能增益的"}[lang]
+        assert told in section and "γ = 0.5" in section
         assert "w = 0.5, k = 4" in section and "w = 0.25, k = 16" in section
     assert_numbers_are_tabled(run, monkeypatch)
 
