@@ -282,6 +282,7 @@ NOTICED_OF_A_MODEL = [
     Change("a link that leads nowhere", lambda f: pointed(f / "config.json", "nowhere")),
     Change("an adapter added", lambda f: written(f / "adapter_model.safetensors", PHOTO)),
     Change("a file of a new kind added", lambda f: written(f / "chat_template.jinja", PHOTO)),
+    Change("a layer behind a text tower", lambda f: written(f / "2_Dense/config.json", PHOTO)),
 ]  # fmt: skip
 NO_CHANGE_OF_A_MODEL = [
     Change("all touched", lambda f: [p.touch() for p in f.iterdir() if p.is_file()]),

@@ -180,6 +180,7 @@ def make_siglip(folder: Path) -> None:
 
 
 def write_bert_vocabulary(folder: Path) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = [chr(code) for code in range(33, 127)]
     pieces = [*special, *letters, *(f"##{letter}" for letter in letters), "dog", *"一只狗在草地上"]
@@ -192,7 +193,6 @@ def make_chinese_clip(folder: Path) -> None:
     import torch
     from transformers import ChineseCLIPConfig, ChineseCLIPModel
 
-    folder.mkdir(parents=True, exist_ok=True)
     text = TOWER | {"vocab_size": write_bert_vocabulary(folder), "max_position_embeddings": 20}
     vision = TOWER | {"image_size": SIDE, "patch_size": 8}
     torch.manual_seed(0)
@@ -218,7 +218,6 @@ def make_dual_encoder(folder: Path, convolutional: bool = False) -> None:
         ViTConfig,
     )
 
-    folder.mkdir(parents=True, exist_ok=True)
     size = write_bert_vocabulary(folder)
     vision = (
         MobileNetV2Config(image_size=SIDE, depth_multiplier=0.25, hidden_size=1280)

@@ -58,7 +58,9 @@ def make_taiyi(folder: Path) -> None:
     config = BertConfig(**TOWER, **write_bert_tokenizer(folder), num_labels=24)
     model = BertForSequenceClassification(config)
     spread(model)
-    model.save_pretrained(folder)
+    # as old files have it
+    tensors = model.state_dict() | {"bert.embeddings.position_ids": torch.arange(20)[None]}
+    model.save_pretrained(folder, state_dict=tensors)
 
 
 def make_m_clip(folder: Path) -> None:
@@ -73,6 +75,8 @@ def make_m_clip(folder: Path) -> None:
     model = XLMRobertaModel(XLMRobertaConfig(**sizes, **asked))
     spread(model)
     tensors = {f"transformer.{name}": value for name, value in model.state_dict().items()}
+    # as old files have it
+    tensors["transformer.embeddings.position_ids"] = torch.arange(20)[None]
     tensors |= {"LinearTransformation.weight": torch.randn(24, 64)}
     tensors |= {"LinearTransformation.bias": torch.randn(24)}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})

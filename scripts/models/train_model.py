@@ -307,6 +307,7 @@ def train_model(
             for name in model_files(base):
                 shutil.copyfile(base / name, draft / name)
         encoder = load_encoder(draft, device)
+        check_can_learn(encoder)
         if entry["learning_rate"] is None:
             entry = entry | {"learning_rate": FROM_SCRATCH if base is None else FINE_TUNING}
         examples = {
@@ -360,6 +361,20 @@ def check_base(base: Path) -> None:
             "a model as transformers saves it, which training can save again",
             "take the same model from a repository that has config.json and model.safetensors, or "
             "leave base out",
+        )
+
+
+def check_can_learn(encoder: Encoder) -> None:
+    """Raise ``BadInput`` for a model that scores pairs otherwise, or takes pictures otherwise."""
+    import torch
+
+    scaled = hasattr(encoder.model, "logit_scale")
+    if not scaled or not isinstance(encoder.largest("images", 1), torch.Tensor):
+        raise BadInput(
+            f"a base of kind {encoder.architecture}, {type(encoder.model).__name__}",
+            "pictures in patches of their own number" if scaled else "no logit_scale to learn with",
+            "a model that is trained as CLIP is, such as CLIP, SigLIP or Chinese-CLIP",
+            "name another model as base, or null",
         )
 
 

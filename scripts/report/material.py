@@ -12,7 +12,6 @@ from scripts.data.rows import Rows, read_captions, read_rows, read_splits
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import Run, read_run
 from scripts.job import read_json
-from scripts.models.listing import IMAGE, TEXT
 from scripts.report.study_table import read_study, selected
 from scripts.retrieve.arrays import Arrays, read_arrays
 
@@ -101,7 +100,8 @@ def preprocessing_of(folder: Path) -> dict[str, Any]:
 
     Keys size, crop, mean, std, resample, context.
     """
-    image, text = (folder / one if (folder / one).is_dir() else folder for one in (IMAGE, TEXT))
+    # where two towers were published apart, each has its folder
+    image, text = (folder / one if (folder / one).is_dir() else folder for one in ("image", "text"))
     settings: dict[str, Any] = {}
     for name in ("preprocessor_config.json", "processor_config.json"):
         if (image / name).is_file():

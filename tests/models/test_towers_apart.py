@@ -53,6 +53,7 @@ def text_rows(folder: Path, texts: list[str]) -> np.ndarray:
             **{"max_position_embeddings": 20, "type_vocab_size": 1, "layer_norm_eps": 1e-5},
         )
         model = transformers.XLMRobertaModel(made).eval()
+        body.pop("embeddings.position_ids")
         model.load_state_dict(body)
         dense = tensors["LinearTransformation.weight"], tensors["LinearTransformation.bias"]
     elif (folder / "modules.json").exists():

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_families import make_align, make_metaclip_2, make_naflex
 from tiny_models import make_clip, make_dual_encoder, make_siglip2
 
 from scripts.data.draw_scenes import draw_scenes
@@ -371,7 +372,7 @@ def test_a_look_at_the_base_changes_nothing_of_its_training(data, base, tmp_path
     assert differing(tmp_path / "one", tmp_path / "two") == []
 
 
-@pytest.mark.parametrize("make", [make_siglip2, make_dual_encoder])
+@pytest.mark.parametrize("make", [make_siglip2, make_dual_encoder, make_metaclip_2])
 def test_other_families_can_be_fine_tuned_as_well(data, tmp_path, make):
     make(tmp_path / "base")
     write_provenance(tmp_path / "base", "base", "local", repo="x", revision=None, tried=[])
@@ -389,6 +390,17 @@ def test_the_statistics_of_batch_normalisation_stay_those_of_the_base(data, tmp_
     changed = differing(tmp_path / "base", tmp_path / "tuned")
     assert any("vision_model" in name for name in changed)
     assert not [name for name in changed if "running_" in name or "num_batches" in name]
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [(make_naflex, "pictures in patches"), (make_align, "no logit_scale")],
+)
+def test_a_base_that_is_trained_otherwise_is_told_in_words(data, tmp_path, make, told):
+    make(tmp_path / "base")
+    write_provenance(tmp_path / "base", "base", "local", repo="x", revision=None, tried=[])
+    with pytest.raises(BadInput, match=told):
+        fit(data, tmp_path / "tuned", tmp_path / "base", base="base", epochs=1)
 
 
 def test_a_base_whose_files_were_changed_is_refused(data, base, tmp_path):
