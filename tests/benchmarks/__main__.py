@@ -60,8 +60,7 @@ def prepared(folder: Path, log: Path, quick: bool, alone: bool) -> Work:
     if refused:
         say(f"Not compared with clip_benchmark, as its packages cannot be installed: {refused}")
     captions, source = captions_of(max(size.text_images, size.whole_images))
-    texts = [text for image in captions for text in image]
-    model = make_model(folder / "model", texts, size.layers)
+    model = make_model(folder / "model", size.layers)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return Work(size, folder, log, cores or 1, not refused, model, captions, source)
 

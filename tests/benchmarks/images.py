@@ -122,23 +122,29 @@ def operations(model: str) -> Callable[[], dict[str, Any]]:
 
 
 def measure(work: Work) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
-    from benchmarks.material import draw_photos
+    from benchmarks.material import draw_photos, make_open_clip
 
     size = work.size
     photos = [str(path) for path in draw_photos(work.folder / "photos", size.photos)]
     count = Contender("operations", "benchmarks.images:operations", {"model": str(work.model)})
     (counted,) = race("images", "", [count], 1, 1, "image", work.log)
     per_image = counted["facts"]["operations"]
+    open_clip = str(make_open_clip(work.folder / "open_clip", work.model))
     rows, claims = [], []
     for precision in work.size.precisions:
         given = {"model": str(work.model), "photos": photos}
         given |= {"precision": precision, "threads": work.threads}
-        ours_kept, loop_kept = (work.folder / f"images.{precision}.{w}.npy" for w in ("us", "loop"))
+        ours_kept, by_them, loop_kept = (
+            work.folder / f"images.{precision}.{who}.npy" for who in ("us", "open_clip", "loop")
+        )
         module = "benchmarks.images"
         plain = precision == "float32"
         loop = "plain loop" if plain else "plain loop, autocast"
         contenders = [
             Contender("ours, from files", f"{module}:ours", given, ours_kept),
+            Contender(
+                "ours, by open_clip", f"{module}:ours", given | {"model": open_clip}, by_them
+            ),
             Contender("tower, batches of 8", f"{module}:tower", given | {"batch": 8}),
             Contender("tower, batches of 64", f"{module}:tower", given | {"batch": BATCH}),
             Contender(loop, f"{module}:plain_loop", given | {"autocast": not plain}, loop_kept),
@@ -172,8 +178,11 @@ def measure(work: Work) -> tuple[list[dict[str, Any]], list[dict[str, Any]], lis
             claimed("the tower's share of the matrix product's speed", we, tower_of_limit, "")
         )
         claims.append(faster(f"as fast as the {loop}", we, named(own, loop)))
-        cosine = float(np.min(np.sum(np.load(ours_kept) * np.load(loop_kept), axis=1)))
-        claims.append(claimed(f"smallest cosine with the {loop}'s", we, [cosine], ""))
+        same = named(own, "ours, by open_clip")
+        claims.append(faster("as fast by open_clip, of the same weights", same, we, 0.9))
+        for who, kept in ((f"the {loop}'s", loop_kept), ("those by open_clip", by_them)):
+            cosine = float(np.min(np.sum(np.load(ours_kept) * np.load(kept), axis=1)))
+            claims.append(claimed(f"smallest cosine with {who}", we, [cosine], ""))
         rows += [*own, limit]
     weight = np.mean([Path(photo).stat().st_size for photo in photos]) / 1000
     notes = [

@@ -7,21 +7,20 @@ ones go into both architectures, which then have to find the same.
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import json
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.race import PACKAGES, ROOT
+from benchmarks.race import ROOT
 
 # real captions, where they lie beside the repository
 FLICKR8K = ROOT.parent / "shared" / "flickr8k" / "Flickr8k_text.zip"
 # words of a caption in Flickr8k, the full stop being one: mean and standard deviation
 WORDS = (11.8, 3.9)
 CAPTIONS_PER_IMAGE = 5
-# CLIP's own pieces, as open_clip brings them
-PIECES = PACKAGES / "open_clip" / "bpe_simple_vocab_16e6.txt.gz"
 VOCABULARY, CONTEXT = 49408, 77
 # weight of each octave against all finer ones, and JPEG's quality: together they give the 136 kB
 # that photos of Flickr8k have
@@ -86,11 +85,8 @@ def draw_photos(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def make_model(folder: Path, captions: list[str], layers: int) -> Path:
-    """model.json of CLIP ViT-B/32 with random weights, of so many layers, in the files of hubs.
-
-    Its tokenizer is CLIP's own where open_clip is there, else one learnt from ``captions``.
-    """
+def make_model(folder: Path, layers: int) -> Path:
+    """model.json of CLIP ViT-B/32 with random weights, of so many layers, in the files of hubs."""
     import torch
     from transformers import CLIPConfig, CLIPModel
 
@@ -98,7 +94,7 @@ def make_model(folder: Path, captions: list[str], layers: int) -> Path:
     from scripts.models.new_clip import MEAN, STD
 
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = _tokenizer(captions)
+    tokenizer = _tokenizer()
     tokenizer.save_pretrained(folder)
     start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
     # where nothing is said, transformers' configuration is that of ViT-B/32
@@ -132,15 +128,16 @@ def make_model(folder: Path, captions: list[str], layers: int) -> Path:
     return folder / "model.json"
 
 
-def _tokenizer(captions: list[str]):
+def _tokenizer():
+    """CLIP's own, as open_clip brings its pieces."""
     from tokenizers.pre_tokenizers import ByteLevel
     from transformers import CLIPTokenizer
 
-    from scripts.models.new_clip import END, START, WORD_END, train_tokenizer
+    from scripts.models.new_clip import END, START, WORD_END
 
-    if not PIECES.is_file():
-        return train_tokenizer(captions, VOCABULARY, CONTEXT)
-    with gzip.open(PIECES, "rt", encoding="utf-8") as stream:
+    pieces = Path(importlib.util.find_spec("open_clip").origin)
+    pieces = pieces.with_name("bpe_simple_vocab_16e6.txt.gz")
+    with gzip.open(pieces, "rt", encoding="utf-8") as stream:
         # the first line is the version; behind CLIP's own merges stand others that it has not
         lines = stream.read().split("\n")[1 : VOCABULARY - 512 - 2 + 1]
     merges = [tuple(line.split()) for line in lines]
@@ -185,6 +182,25 @@ def for_open_clip(model: Path, target: Path) -> None:
                 made[f"{new}.mlp.c_fc.{kind}"] = given[f"{old}.mlp.fc1.{kind}"]
                 made[f"{new}.mlp.c_proj.{kind}"] = given[f"{old}.mlp.fc2.{kind}"]
     save_file({name: value.contiguous() for name, value in made.items()}, target)
+
+
+def make_open_clip(folder: Path, model: Path) -> Path:
+    """model.json of the model beside ``model`` (model.json) as open_clip publishes one."""
+    from scripts.models.folder import write_provenance
+    from scripts.models.new_clip import MEAN, STD
+
+    folder.mkdir()
+    for_open_clip(model, folder / "open_clip_model.safetensors")
+    towers = json.loads((model.parent / "config.json").read_text("utf-8"))
+    layers = {"layers": towers["vision_config"]["num_hidden_layers"]}
+    config = {"embed_dim": 512, "quick_gelu": True}
+    config["vision_cfg"] = {"image_size": 224, "width": 768, "patch_size": 32} | layers
+    config["text_cfg"] = {"context_length": CONTEXT, "vocab_size": VOCABULARY} | layers
+    config["text_cfg"] |= {"width": 512, "heads": 8}
+    whole = {"model_cfg": config, "preprocess_cfg": {"mean": MEAN, "std": STD}}
+    (folder / "open_clip_config.json").write_text(json.dumps(whole), "utf-8")
+    write_provenance(folder, "bench", "local")
+    return folder / "model.json"
 
 
 def features(count: int, seed: int, dimensions: int = 512) -> np.ndarray:
