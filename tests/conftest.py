@@ -34,6 +34,18 @@ def handlers_of_log_as_before():
     logging.root.handlers[:] = before
 
 
+@pytest.fixture
+def retrieval():
+    """What torchmetrics has for retrieval; it imports torchvision wherever that is installed."""
+    pytest.importorskip("torch")
+    from scripts.models.backends.open_clip import open_torchvision
+
+    open_torchvision()
+    from torchmetrics.functional import retrieval
+
+    return retrieval
+
+
 @dataclass
 class Planned:
     """What a dry run would do: jobs by rule, and rules whose own code or settings changed."""

@@ -97,9 +97,8 @@ def test_every_measure_equals_a_loop_over_the_sorted_list(seed, levels):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_measures_equal_torchmetrics_where_nothing_ties(seed):
+def test_measures_equal_torchmetrics_where_nothing_ties(seed, retrieval):
     torch = pytest.importorskip("torch")
-    from torchmetrics.functional import retrieval
 
     scores, right = collection(seed, 20, 50, 10**9)
     found = per_query(*ranked(scores, right))

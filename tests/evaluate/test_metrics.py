@@ -40,9 +40,8 @@ def collection(seed: int, counts: list[int]):
 
 
 @pytest.mark.parametrize("counts", [[5] * 15, [1] * 30, [1, 9, 2, 1, 20, 3, 4]])
-def test_metrics_of_both_directions_equal_torchmetrics(counts):
+def test_metrics_of_both_directions_equal_torchmetrics(counts, retrieval):
     torch = pytest.importorskip("torch")
-    from torchmetrics.functional.retrieval import retrieval_hit_rate, retrieval_reciprocal_rank
 
     rows, images, texts = collection(len(counts), counts)
     found = cosine_metrics(images, texts, rows)
@@ -56,9 +55,11 @@ def test_metrics_of_both_directions_equal_torchmetrics(counts):
         values = found[direction]
         assert (values["queries"], values["gallery"]) == tuple(s.shape)
         for depth in (1, 5, 10):
-            hits = [retrieval_hit_rate(a, b, top_k=depth) for a, b in zip(s, r, strict=True)]
+            hits = [
+                retrieval.retrieval_hit_rate(a, b, top_k=depth) for a, b in zip(s, r, strict=True)
+            ]
             assert values[f"recall@{depth}"] == pytest.approx(float(torch.stack(hits).mean()))
-        reciprocals = [retrieval_reciprocal_rank(a, b) for a, b in zip(s, r, strict=True)]
+        reciprocals = [retrieval.retrieval_reciprocal_rank(a, b) for a, b in zip(s, r, strict=True)]
         assert values["mrr"] == pytest.approx(float(torch.stack(reciprocals).mean()), rel=1e-6)
 
 

@@ -216,9 +216,8 @@ def test_results_depend_neither_on_the_number_of_threads_nor_on_the_kernels_of_t
 
 
 @pytest.mark.parametrize("depth", [1, 5, 10])
-def test_recall_from_ranks_equals_torchmetrics_hit_rate(depth):
+def test_recall_from_ranks_equals_torchmetrics_hit_rate(depth, retrieval):
     torch = pytest.importorskip("torch")
-    from torchmetrics.functional.retrieval import retrieval_hit_rate, retrieval_reciprocal_rank
 
     rng = np.random.default_rng(depth)
     queries, gallery = random_unit(rng, 40), random_unit(rng, 60)
@@ -230,9 +229,9 @@ def test_recall_from_ranks_equals_torchmetrics_hit_rate(depth):
     scores = torch.from_numpy(queries @ gallery.T) + 2
     right = torch.from_numpy(relevant.toarray())
     for query in range(40):
-        hit = retrieval_hit_rate(scores[query], right[query], top_k=depth)
+        hit = retrieval.retrieval_hit_rate(scores[query], right[query], top_k=depth)
         assert (best[query] <= depth) == bool(hit)
-        reciprocal = retrieval_reciprocal_rank(scores[query], right[query])
+        reciprocal = retrieval.retrieval_reciprocal_rank(scores[query], right[query])
         assert 1 / best[query] == pytest.approx(float(reciprocal), rel=1e-6)
 
 
