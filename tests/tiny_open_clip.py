@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,18 +86,24 @@ def make_convnext(folder: Path) -> None:
     save(folder, config, interpolation="bilinear", resize_mode="longest")
 
 
-def make_hugging_face_text(folder: Path) -> None:
+def make_hugging_face_text(folder: Path, nllb: bool = False) -> None:
     """A text tower of transformers, whose config stands in another repository, on disk here."""
-    from transformers import RobertaConfig, RobertaTokenizer
+    from transformers import M2M100Config, RobertaConfig, RobertaTokenizer
 
     letters = [piece for piece in sorted(clip_vocabulary()[0]) if len(piece) == 1]
     pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *letters]
     vocab = {piece: row for row, piece in enumerate(pieces)}
     RobertaTokenizer(vocab=vocab, merges=[]).save_pretrained(folder)
     sizes = {"vocab_size": len(vocab), "max_position_embeddings": 20, "pad_token_id": 1}
-    RobertaConfig(**TOWER | sizes).save_pretrained(folder)
-    text = {"hf_model_name": "me/roberta", "hf_tokenizer_name": "me/roberta", "context_length": 16}
-    text |= {"hf_pooler_type": "mean_pooler", "hf_proj_type": "mlp"}
+    text = {"hf_model_name": "me/text", "hf_tokenizer_name": "me/text", "context_length": 16}
+    if nllb:
+        heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "d_model": 32}
+        layers = {"encoder_layers": 2, "decoder_layers": 1, "encoder_ffn_dim": 48}
+        M2M100Config(**sizes, **heads, **layers, decoder_ffn_dim=48).save_pretrained(folder)
+        text |= {"hf_pooler_type": "cls_pooler", "hf_proj_type": "linear"}
+    else:
+        RobertaConfig(**TOWER | sizes).save_pretrained(folder)
+        text |= {"hf_pooler_type": "mean_pooler", "hf_proj_type": "mlp"}
     save(folder, {"embed_dim": 24, "vision_cfg": NATIVE, "text_cfg": text})
 
 
@@ -113,6 +120,7 @@ FAMILIES: dict[str, Callable[[Path], None]] = {
     "ResNet": make_resnet,
     "SigLIP in timm": make_siglip,
     "ConvNeXt in timm": make_convnext,
-    "text tower of Hugging Face": make_hugging_face_text,
+    "RoBERTa of Hugging Face": make_hugging_face_text,
+    "NLLB of Hugging Face": partial(make_hugging_face_text, nllb=True),
     "CoCa": make_coca,
 }

@@ -15,7 +15,7 @@ import torch
 from hub_stand_in import entry, local, sha256_of
 from PIL import Image
 from tiny_models import TEXTS, drawn_images
-from tiny_open_clip import FAMILIES, make_vit
+from tiny_open_clip import FAMILIES, make_convnext, make_vit
 
 from scripts.job import BadInput
 from scripts.models.encoders import load_encoder, looked_up
@@ -158,6 +158,25 @@ def test_texts_are_computed_no_further_than_their_ends_where_nothing_is_seen_beh
     tokens = encoder.tokenize(["a dog", "two"])
     assert tokens["input_ids"].shape == (2, 16)
     assert encoder.plan_texts(tokens)["input_ids"].shape == (2, 4)
+
+
+def test_tokens_of_clips_have_a_class_token_behind_what_fills_them_up(tmp_path):
+    import open_clip
+
+    make_convnext(tmp_path)
+    path = tmp_path / "open_clip_config.json"
+    config = json.loads(path.read_text("utf-8"))
+    config["model_cfg"]["text_cfg"]["tokenizer_mode"] = "clips"
+    path.write_text(json.dumps(config), "utf-8")
+    special = {"bos_token": "[CLS]", "eos_token": "[SEP]"}
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | special), "utf-8")
+    encoder = load_encoder(tmp_path, "cpu")
+    texts = ["a b c", "a" * 13, "a" * 14]
+    tokens = encoder.tokenize(texts)["input_ids"]
+    assert torch.equal(tokens, open_clip.get_tokenizer(f"local-dir:{tmp_path}")(texts))
+    assert encoder.lengths(texts) == [6, 16, 17]
+    assert len(set(tokens[:, -1].tolist())) == 1
 
 
 def test_a_tower_named_in_the_config_is_never_fetched_and_never_remote(spoiled):
