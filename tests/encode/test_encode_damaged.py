@@ -13,7 +13,7 @@ from scripts.encode import encode_damaged as rule
 from scripts.encode.damage import damage
 from scripts.encode.stored import read_features
 from scripts.job import BadInput
-from scripts.models.encoders import Encoder
+from scripts.models.backends.transformers import TransformersEncoder
 
 SETTINGS = {
     "templates": ["{}", "a photo of {}"],
@@ -47,7 +47,7 @@ def test_every_variant_of_every_caption_has_its_row(job, dataset, encoder):
 
 def test_texts_that_variants_share_are_encoded_once(job, monkeypatch):
     seen = []
-    tokenize = Encoder.tokenize
+    tokenize = TransformersEncoder.tokenize
     monkeypatch.setattr(
         Encoder, "tokenize", lambda self, texts: seen.extend(texts) or tokenize(self, texts)
     )
