@@ -49,7 +49,9 @@ def test_texts_that_variants_share_are_encoded_once(job, monkeypatch):
     seen = []
     tokenize = TransformersEncoder.tokenize
     monkeypatch.setattr(
-        Encoder, "tokenize", lambda self, texts: seen.extend(texts) or tokenize(self, texts)
+        TransformersEncoder,
+        "tokenize",
+        lambda self, texts: seen.extend(texts) or tokenize(self, texts),
     )
     rule.main(job(**SETTINGS | {"templates": ["{}"], "kinds": ["drop"], "strengths": [0.01, 0.02]}))
     assert len(seen) == len(set(seen))
