@@ -61,7 +61,8 @@ def remove_model(folder: Path) -> None:
         if not old.is_dir():
             old.unlink()
     for name in {Path(name).parts[0] for name in model_files(folder)}:
-        shutil.rmtree(folder / name)
+        # what a link leads to is someone's
+        (Path.unlink if (folder / name).is_symlink() else shutil.rmtree)(folder / name)
 
 
 def model_files(folder: Path) -> list[str]:

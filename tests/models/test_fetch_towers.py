@@ -59,6 +59,15 @@ def test_a_model_in_the_place_of_two_towers_leaves_nothing_of_them(clip, text, t
     assert verify_model(tmp_path / "m/model.json")["architecture"] == "clip"
 
 
+def test_a_folder_behind_a_link_in_the_place_of_a_tower_stays(clip, text, tmp_path):
+    mine = Path(shutil.copytree(text, tmp_path / "mine"))
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m/text").symlink_to(mine)
+    fetch_model(towers(clip, text), tmp_path / "m", "m")
+    assert (mine / "model.safetensors").is_file()
+    assert not (tmp_path / "m/text").is_symlink()
+
+
 def test_a_dense_layer_that_changed_since_is_refused(clip, text, tmp_path):
     fetch_model(towers(clip, text), tmp_path / "m", "m")
     (tmp_path / "m/text/2_Dense/config.json").write_text("{}", "utf-8")

@@ -236,7 +236,9 @@ def load_tokens(folder: Path, text_config: PreTrainedConfig) -> Tokens:
         raise unreadable(tokenizer_file(folder), "tokenizer", error) from error
 
 
-def load_image_processor(folder: Path, side: int | None, in_patches: bool) -> BaseImageProcessor:
+def load_image_processor(
+    folder: Path, side: int | None, in_patches: bool = False
+) -> BaseImageProcessor:
     """The folder's own image processor, in Pillow: the same on every machine.
 
     ``side`` is that of the only pictures that the model takes, if it does not take any;
