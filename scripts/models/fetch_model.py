@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -247,8 +247,14 @@ def names_in(folder: Path) -> list[str]:
     return names
 
 
-def copied(path: Path, draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
-    """Copy the chosen files from ``path``, behind links too; as ``finish``."""
+def copied(
+    path: Path,
+    draft: Path,
+    choice: Choice,
+    wanted: Wanted,
+    put: Callable[[Path, Path], object] = shutil.copyfile,
+) -> dict[str, Any]:
+    """``put`` the chosen files from ``path`` into ``draft``, behind links too; as ``finish``."""
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     for name in choice.files:
@@ -260,7 +266,7 @@ def copied(path: Path, draft: Path, choice: Choice, wanted: Wanted) -> dict[str,
                 "a file of the model",
                 "put the file there, or take the entry away if the model works without it",
             )
-        shutil.copyfile(path / name, draft / name)
+        put(path / name, draft / name)
     try:
         return finish(draft, choice, wanted)
     except BadInput as error:
@@ -271,6 +277,20 @@ def copied(path: Path, draft: Path, choice: Choice, wanted: Wanted) -> dict[str,
 def finish(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
     """Make the chosen files in ``draft`` a model, check it, and say what to record of it."""
     check_sha256(draft, choice, wanted.sha256)
+    facts = arrange(draft, choice, wanted)
+    try:
+        if wanted.texts_alone:
+            check_text_numbers(draft, read_text_tower(draft))
+        else:
+            read_facts(draft)
+            probe(draft)
+    except BadInput as error:
+        raise by_name_there(error, draft, choice) from error.__cause__
+    return facts
+
+
+def arrange(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
+    """Give the chosen files in ``draft`` the names of a model's; what to record of them."""
     facts: dict[str, Any] = {"weights": choice.weights}
     if choice.beside:
         log.info("taken: %s; passed over: %s", choice.weights, ", ".join(choice.beside))
@@ -293,14 +313,6 @@ def finish(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
     if choice.layout is TRANSFORMERS and (library := named_by_config(config)):
         todo = "take a model that encodes both images and texts, as transformers publishes it"
         raise BadInput(draft / "config.json", library, EXPECTED, todo)
-    try:
-        if wanted.texts_alone:
-            check_text_numbers(draft, read_text_tower(draft))
-        else:
-            read_facts(draft)
-            probe(draft)
-    except BadInput as error:
-        raise by_name_there(error, draft, choice) from error.__cause__
     return facts
 
 

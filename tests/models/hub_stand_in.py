@@ -63,6 +63,8 @@ class Handler(BaseHTTPRequestHandler):
         self.hubs.credentials.add(self.headers.get("Cookie") or "")
         if found := re.fullmatch(r"/api/models/(.+)/(revision|tree)/([^/]+)", path):
             self.huggingface_listing(*found.groups())
+        elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)", path):
+            self.huggingface_listing(found[1], "revision", "main")
         elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             files = self.hubs.repositories.get(("huggingface", found[1]), {})
             self.file(files, found[3])
@@ -84,7 +86,11 @@ class Handler(BaseHTTPRequestHandler):
             missing = {"X-Error-Code": "RevisionNotFound"}
             self.answer(404, {"error": f"Invalid rev id: {revision}"}, missing)
         elif what == "revision":
-            siblings = [{"rfilename": name} for name in files]
+            siblings = [
+                {"rfilename": name, "size": len(data)}
+                | ({"lfs": _in_lfs(data)} if name.endswith(".safetensors") else {})
+                for name, data in files.items()
+            ]
             self.answer(200, {"id": repo, "modelId": repo, "sha": COMMIT, "siblings": siblings})
         else:
             about = [
@@ -149,6 +155,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_) -> None:
         """Keep the test's output to its own words."""
+
+
+def _in_lfs(data: bytes) -> dict[str, object]:
+    return {"sha256": sha256_of(data), "size": len(data), "pointerSize": 134}
 
 
 def entry(*sources: str, sha256: str | None = None, repo="me/clip", revision=COMMIT) -> dict:
