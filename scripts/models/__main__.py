@@ -35,7 +35,6 @@ UNSEEN = (
     "It would be taken, as far as can be told without its weights: whether they tell pictures and "
     "texts apart is seen when they are fetched."
 )
-HUB = re.compile(r"hf:(?P<repo>[^/@\s]+/[^/@\s]+)(@(?P<revision>\S+))?")
 # in the names of tensors, what begins those of an image tower, in any library
 OF_IMAGES = re.compile(r"(flava\.)?(vision|visual|image)")
 # what is told of preprocessing, as transformers and open_clip call it
@@ -90,12 +89,12 @@ def wanted_of(typed: argparse.Namespace, stands: Path) -> Iterator[tuple[Wanted,
     Raises ``BadInput`` where what was typed is nothing of the kind.
     """
     from scripts.models import fetch_model
-    from scripts.models.hubs import Wanted
+    from scripts.models.hubs import Wanted, on_hub
 
     said = typed.model
-    if hub := HUB.fullmatch(said):
-        name = re.sub(r"[^a-z0-9.]+", "-", hub["repo"].partition("/")[2].lower()).strip("-.")
-        yield Wanted("huggingface", hub["repo"], hub["revision"]), name[:60] or "model"
+    if there := on_hub(said):
+        name = re.sub(r"[^a-z0-9.]+", "-", there[0].partition("/")[2].lower()).strip("-.")
+        yield Wanted("huggingface", *there), name[:60] or "model"
         return
     own: dict[str, Any] = {}
     for file in typed.configfile:

@@ -68,6 +68,12 @@ class Wanted:
         return replace(choice, files=[*choice.files, *modules_of(names)])
 
 
+def on_hub(said: str) -> tuple[str, str | None] | None:
+    """Repository and revision of ``hf:owner/name@revision``; None for what is no such address."""
+    found = re.fullmatch(r"hf:([^/@\s]+/[^/@\s]+)(?:@(\S+))?", said)
+    return (found[1], found[2]) if found else None
+
+
 class Unreachable(Exception):
     """A hub was not asked, or did not answer, and no cache has the model."""
 

@@ -1,7 +1,7 @@
 """Does retrieval work on these pictures? Any folder of captioned pictures, evaluated at once.
 
-    ./run evaluate PATH [--model NAME|FOLDER ...] [--prompt NAME ...] [--captions FILE]
-                        [--dry-run] [-- OPTION ...]
+    ./run evaluate PATH [--model NAME|FOLDER|hf:OWNER/NAME ...] [--prompt NAME ...]
+                        [--captions FILE] [--dry-run] [-- OPTION ...]
 
 PATH is a folder in any layout of docs/datasets.md, one file of it (an archive, or the list of
 captions), or a configuration in YAML. What comes behind -- goes to Snakemake.
@@ -37,8 +37,8 @@ def arguments(words: list[str]) -> argparse.Namespace:
     )
     say.add_argument(
         *("--model", "--models"),
-        nargs="+", action="extend", default=[], metavar="NAME|FOLDER",
-        help="models of config/config.yaml, or folders; its first one where nothing is said",
+        nargs="+", action="extend", default=[], metavar="MODEL",
+        help="models of config/config.yaml, folders, or hf:owner/name; its first one by default",
     )  # fmt: skip
     say.add_argument(
         *("--prompt", "--prompts"), nargs="+", action="extend", default=[], metavar="NAME",

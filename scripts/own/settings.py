@@ -15,6 +15,7 @@ from scripts.config import checked, defaults, over_defaults
 from scripts.data.names import SUFFIX
 from scripts.data.split import check_told
 from scripts.job import BadInput, is_folder, read_json
+from scripts.models.hubs import on_hub
 from scripts.own.look import Looked, look
 from scripts.selection import asked_by_name, learns
 
@@ -131,9 +132,9 @@ def _linked(folder: Path, targets: list[Path]) -> None:
 
 
 def of_models(said: list[str], stands: Path) -> tuple[list[str], dict[str, Any]]:
-    """Names of the models that were asked for, and entries of those that are folders.
+    """Names of the models that were asked for, and entries of folders and of repositories.
 
-    Raises ``BadInput`` for what is neither a name of the config nor a folder.
+    Raises ``BadInput`` for what is none of these, nor a name of the config.
     """
     known = defaults()["models"]
     names: list[str] = []
@@ -147,13 +148,18 @@ def of_models(said: list[str], stands: Path) -> tuple[list[str], dict[str, Any]]
             name = name_of(path.name, str(path), {*known, *TAKEN, *entries}.__contains__)
             entries[name] = {"source": "local", "path": str(path)}
             names.append(name)
+        elif there := on_hub(one):
+            repo, revision = there
+            name = name_of(repo.partition("/")[2], one, {*known, *TAKEN, *entries}.__contains__)
+            place = {"repo": repo, "revision": revision or "main"}
+            entries[name] = {"source": ["huggingface"], "huggingface": place}
+            names.append(name)
         else:
             raise BadInput(
                 f"--model {one}",
                 "neither a model of the configuration nor a folder",
-                f"one of {', '.join(known)}; or a folder with config.json, model.safetensors, "
-                "tokenizer and preprocessor",
-                "correct it; a model of a hub is one more entry of a configuration of your own",
+                f"one of {', '.join(known)}; a folder of a model; or hf:owner/name",
+                "correct it; ./run model tells of one",
             )
     return list(dict.fromkeys(names)), entries
 

@@ -107,13 +107,20 @@ def test_a_dataset_is_named_after_its_folder_and_after_no_other(name, called):
     checked(over_defaults(names))
 
 
-def test_models_are_names_or_folders(tmp_path):
+def test_models_are_names_folders_or_repositories(tmp_path):
     photos(tmp_path / "p")
     (tmp_path / "My model").mkdir()
-    made, _ = run_of(tmp_path, "p", "--model", "clip-vit-b16", "My model", "--prompt", "photo")
-    first, second = made["run"]["models"]
-    assert first == "clip-vit-b16" and second == "my-model"
-    assert made["models"] == {second: {"source": "local", "path": str(tmp_path / "My model")}}
+    asked = ("clip-vit-b16", "My model", "hf:me/my_model", "hf:they/clip@1a2b")
+    made, _ = run_of(tmp_path, "p", "--model", *asked, "--prompt", "photo")
+    first, second, third, fourth = made["run"]["models"]
+    assert (first, second, fourth) == ("clip-vit-b16", "my-model", "clip")
+    assert third.startswith("my-model-")  # another one
+    hub = {
+        name: {"source": ["huggingface"], "huggingface": {"repo": repo, "revision": revision}}
+        for name, repo, revision in ((third, "me/my_model", "main"), (fourth, "they/clip", "1a2b"))
+    }
+    own = {second: {"source": "local", "path": str(tmp_path / "My model")}}
+    assert made["models"] == own | hub
     assert made["run"]["prompts"] == ["photo"]
 
 
