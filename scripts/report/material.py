@@ -107,9 +107,9 @@ def preprocessing_of(folder: Path) -> dict[str, Any]:
         if (image / name).is_file():
             stored = read_json(image / name)
             settings = {**stored.get("image_processor", stored), **settings}
-    if not settings:  # of features that were made elsewhere there is no more than they
-        return {}
     config = read_json(text / "config.json") if (text / "config.json").is_file() else {}
+    if not settings and not config:  # of features that were made elsewhere nothing is known
+        return {}
     # a text tower apart is all of its config, and may read less than it has places for
     of_text = config if text != folder else config.get("text_config") or {}
     limit = text / "sentence_bert_config.json"

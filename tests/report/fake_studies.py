@@ -229,8 +229,10 @@ def reranking(key, queries: int, lot) -> Iterator[Row]:
                 yield from recalls(key, way, group, 0.4 + 0.02 * step, queries, depth, RECALLS)
                 yield row(about, "bound", 0.6 + 0.05 * step, queries, around(0.6 + 0.05 * step))
                 for measure in ("gain@1", "gain@5", "gain@10"):
-                    yield row(about, measure, 0.1 + 0.02 * step, queries, around(0.1, 0.02))
-                yield row(about, "gain_found", 0.4 - 0.02 * step, queries, around(0.4, 0.1))
+                    gain = 0.1 + 0.02 * step
+                    yield row(about, measure, gain, queries, around(gain, 0.02))
+                found = 0.4 - 0.02 * step
+                yield row(about, "gain_found", found, queries, around(found, 0.1))
                 yield row(about, "pairs", depth, queries)
                 yield row(about, "seconds", 0.01 * depth, queries)
 

@@ -16,8 +16,10 @@ ROOT = Path(__file__).parents[2]
 MARKING = (ROOT / "docs" / "marking.md").read_text("utf-8")
 LINES = re.findall(r"^- \[x\] (.*?)(?=^- |^$|\Z)", MARKING, re.M | re.DOTALL)
 NAMED = {name for line in LINES for name in re.findall(r"`#([\w*-]+)`", line)}
-SECTION = re.compile(r"§ (?:([\dA][\d.]*) )?([^`§]+?) `#([\w-]+)`")
+# "A Appendix" has a number, "A second look" has none
+SECTION = re.compile(r"§ (?:(\d[\d.]*|A(?:\.\d+)?(?= [A-Z])) )?([^`§]+?) `#([\w-]+)`")
 KINDS = {"ensemble", "centring", "nnn", "inverted_softmax", "adapter", "fusion", "tuning"}
+KINDS |= {"reranked"}
 SAVINGS = {"cache", "texts", "blocks", "ties"}
 
 

@@ -136,7 +136,7 @@ def test_the_table_of_contents_gives_the_page_of_each_heading(pages, printed, la
             r'^ *(\d+) \[.*\] "(.+)"$', run_poppler("pdfinfo", printed[lang], "-dests"), re.M
         )
     }
-    contents = squeezed(text_of(printed[lang], "-l", "1"))
+    contents = squeezed(text_of(printed[lang], "-l", "2"))
     body = tree_of(pages[lang]).all("body")[0]
     headings = [one for level in ("h2", "h3") for one in body.all(level) if one.all("span", "n")]
     assert len(headings) > 20
