@@ -11,6 +11,10 @@ import pytest
 from small_runs import FEW, RUN, assert_part_of
 from test_environments import ENVS, ROOT, pins_of, scripts_of
 
+# one language on paper, of one way of scoring, with a study: what each environment is for
+PAPER = (*FEW, "--config", "run={scorers: [cosine], studies: [gallery]}")
+PAPER += ("--", f"{RUN}/report.en.pdf")
+
 
 class WithConda:
     """A working copy in which Snakemake has been run with ``--use-conda``."""
@@ -20,7 +24,7 @@ class WithConda:
 
     def snakemake(self, *arguments, ok=True):
         prefix = ("--conda-prefix", self.launcher.conda_prefix)
-        return self.launcher.snakemake(self.folder, *arguments, *prefix, ok=ok)
+        return self.launcher.snakemake(self.folder, *prefix, *arguments, ok=ok)
 
     def prefix_of(self, env):
         """Where the environment was made of a file that is now envs/<env>.yaml."""
@@ -36,21 +40,23 @@ class WithConda:
 
 @pytest.fixture(scope="session")
 def finished_with_conda(finished_run, launcher, tmp_path_factory):
-    """The demo at small scale, run to its report with ``--use-conda``, each kind of step."""
+    """The demo at small scale, run to a report with ``--use-conda``, in every environment."""
     copy = finished_run.copy(tmp_path_factory.mktemp("with-conda") / "clone", made=False)
     project = WithConda(copy.folder, launcher)
-    project.snakemake(*FEW)
+    project.snakemake(*PAPER)
     return project
 
 
 def test_the_demo_runs_to_its_report_with_the_same_tables(finished_run, finished_with_conda):
     page = finished_with_conda.folder / RUN / "report.en.html"
     assert page.stat().st_size > 10_000
+    made = {path.stem for path in finished_with_conda.launcher.conda_prefix.glob("*.yaml")}
+    assert len(made) == len(ENVS)
     assert_part_of(finished_with_conda.folder, finished_run.folder)
 
 
 def test_afterwards_there_is_nothing_to_do(finished_with_conda):
-    told = finished_with_conda.snakemake(*FEW, "-n")
+    told = finished_with_conda.snakemake(*PAPER, "-n")
     assert "Nothing to be done" in told and "will be created" not in told
 
 
@@ -88,9 +94,8 @@ def test_what_an_environment_lacks_is_missed_when_its_rule_runs(finished_with_co
     path = spoilt.folder / "envs/report.yaml"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if "typst==" not in line))
-    page = f"{RUN}/report.en.pdf"
-    target = (page, "--rerun-triggers", "mtime", "--forcerun", "report_pdf")
-    told = spoilt.snakemake(*target, *FEW, ok=False)
+    again = ("--rerun-triggers", "mtime", "--forcerun", "report_pdf")
+    told = spoilt.snakemake(*again, *PAPER, ok=False)
     assert "No module named 'typst'" in told
     assert finished_with_conda.prefix_of("report") != spoilt.prefix_of("report")
 
