@@ -100,7 +100,8 @@ class SentenceTransformersEncoder(Encoder):
             return np.pad(row, ((0, 0), sides), constant_values=pad if name == "input_ids" else 0)
 
         left, pad = self._pad
-        longest = max((one["input_ids"].shape[1] for one in images if "input_ids" in one), default=0)
+        # where pictures have no tokens, there is nothing to fill up
+        longest = max(len(one.get("input_ids", [[]])[0]) for one in images)
         batch = {}
         for name in images[0]:
             parts = [one[name] for one in images]
