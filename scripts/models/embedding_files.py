@@ -23,6 +23,8 @@ SETTINGS = "sentence_bert_config.json"
 EXPECTED = "an embedding model of pictures and texts, as sentence-transformers saves it"
 TAKE_ANOTHER = "take a model that encodes both images and texts"
 CONFIGS = ("config.json", SETTINGS, *PREPROCESSORS, "video_preprocessor_config.json")
+# classes of a repository; what a processor would load besides
+ELSEWHERE = {"auto_map", "audio_tokenizer"}
 # what SETTINGS may say; what it may tell a processor, and a model: no files, hubs or code
 KNOWN = {
     *("transformer_task", "modality_config", "module_output_name", "processing_kwargs"),
@@ -82,9 +84,10 @@ def read_embedding(folder: Path) -> Embedding:
     """
     path = folder / "config.json"
     for file in [folder / name for name in (*CONFIGS, "tokenizer_config.json")]:
-        if file.is_file() and "auto_map" in {key for _, key, _ in keys_of(read_json(file))}:
-            expected = "a model whose classes are transformers' own"
-            raise BadInput(file, "auto_map, which names code of its repository", expected, OWN_CODE)
+        keys = {key for _, key, _ in keys_of(read_json(file))} if file.is_file() else set()
+        if asked := keys & ELSEWHERE:
+            found = f"{min(asked)}, which names code or a model of elsewhere"
+            raise BadInput(file, found, "a model whose classes are transformers' own", OWN_CODE)
     config = _dictionary(path)
     check_config(path, config)
     modules = _modules(folder / MODULES[0])

@@ -246,6 +246,11 @@ ASKED = {
         lambda it: it.update(auto_map={"AutoModel": "modeling.Model"}),
         "auto_map, which names code(.|\n)*source: features",
     ),
+    "another model behind the processor": (
+        "processor_config.json",
+        lambda it: it.update(audio_tokenizer={"audio_tokenizer_name_or_path": "me/sounds"}),
+        "audio_tokenizer, which names code or a model of elsewhere",
+    ),
     "code of the repository for its tokens": (
         "tokenizer_config.json",
         lambda it: it.update(auto_map={"AutoTokenizer": ["a.B", None]}),
