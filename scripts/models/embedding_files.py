@@ -52,7 +52,8 @@ class Embedding:
     ----------
     facts : as of any model
     modules : kind and folder of each, the transformer first
-    prompts : instruction for each text and each picture, "" for none
+    prompts : instruction for each of its "texts", the package's queries, and "images", documents:
+        its own, or where it has none, its default for all; "" for none
     """
 
     facts: Facts
@@ -156,7 +157,9 @@ def _prompts(path: Path) -> tuple[dict[str, str], int | None]:
     about = _dictionary(path) if path.is_file() else {}
     kind, most = about.get("model_type", "SentenceTransformer"), about.get("truncate_dim")
     prompts = about.get("prompts") or {}
-    found = {side: _of(prompts, name) or "" for side, name in NAMES.items()}
+    every = _of(prompts, str(about.get("default_prompt_name")))
+    found = {side: _of(prompts, name) for side, name in NAMES.items()}
+    found = {side: (every or "") if one is None else one for side, one in found.items()}
     if (
         kind != "SentenceTransformer"
         or not all(isinstance(one, str) for one in found.values())

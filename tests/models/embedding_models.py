@@ -22,6 +22,7 @@ from scripts.encode.encode_images import encode_images
 from scripts.encode.encode_texts import encode_captions
 from scripts.job import BadInput
 from scripts.models.backends import sentence_transformers as backend
+from scripts.models.embedding_files import read_embedding
 from scripts.models.encoders import load_encoder
 from scripts.models.fetch_model import fetch_model
 from scripts.models.folder import verify_model
@@ -108,6 +109,20 @@ def test_half_precision_gives_float32_unit_rows_near_those_of_float32(qwen):
     for found, expected in zip(ours(qwen, precision="bfloat16"), ours(qwen), strict=True):
         assert found.dtype == np.float32
         assert cosines(found, expected).min() > 0.99
+    positions = [
+        str(one.dtype)
+        for name, one in load_encoder(qwen, "cpu", "bfloat16").model.named_buffers()
+        if "inv_freq" in name
+    ]
+    assert positions and set(positions) == {"torch.float32"}
+
+
+def test_a_side_without_an_instruction_of_its_own_has_the_models_default(spoiled):
+    own = {"prompts": {"document": "", "any": "Represent it."}, "default_prompt_name": "any"}
+    rewrite(spoiled / PROMPTS, lambda about: about.pop("prompts") and about | own)
+    assert read_embedding(spoiled).prompts == {"texts": "Represent it.", "images": ""}
+    expected = reference(spoiled, query="Represent it.")
+    assert cosines(ours(spoiled)[1], expected[1]).min() >= 0.99999
 
 
 def test_a_text_that_is_an_address_or_a_file_is_read_as_a_text(qwen, tmp_path, monkeypatch):

@@ -228,8 +228,9 @@ def load(folder: Path, facts: Facts, device: torch.device, dtype: torch.dtype) -
     about = read_embedding(folder)
     try:
         with hub_off():
-            modules = [_made(folder, facts, *one, dtype) for one in about.modules]
-        model = torch.nn.Sequential(*modules).to(device, dtype)
+            first, *others = [_made(folder, facts, *one, dtype) for one in about.modules]
+        # the transformer keeps in float32 what its positions turn by
+        model = torch.nn.Sequential(first, *(one.to(dtype) for one in others)).to(device)
         encoder = SentenceTransformersEncoder(folder, facts, model, about.prompts, device)
         one_by_one = encoder.batch_of_images([encoder.preprocess(one) for one in _drawn()])
         together = _tensors(encoder._made("images", _drawn()))
