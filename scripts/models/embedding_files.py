@@ -23,6 +23,8 @@ SETTINGS = "sentence_bert_config.json"
 EXPECTED = "an embedding model of pictures and texts, as sentence-transformers saves it"
 TAKE_ANOTHER = "take a model that encodes both images and texts"
 CONFIGS = ("config.json", SETTINGS, *PREPROCESSORS, "video_preprocessor_config.json")
+# what sentence-transformers calls the prompt of each side
+NAMES = {"texts": "query", "images": "document"}
 # classes of a repository; what a processor would load besides
 ELSEWHERE = {"auto_map", "audio_tokenizer"}
 # what SETTINGS may say; what it may tell a processor, and a model: no files, hubs or code
@@ -54,11 +56,13 @@ class Embedding:
     modules : kind and folder of each, the transformer first
     prompts : instruction for each of its "texts", the package's queries, and "images", documents:
         its own, or where it has none, its default for all; "" for none
+    kept : how many numbers of a vector are kept; None for all
     """
 
     facts: Facts
     modules: tuple[tuple[str, str], ...]
     prompts: dict[str, str]
+    kept: int | None
 
 
 def is_embedding(folder: Path) -> bool:
@@ -107,13 +111,14 @@ def read_embedding(folder: Path) -> Embedding:
     check_dtypes(folder, tensors)
     check_files(folder)
     check_depths(path, config, len(tensors))
-    for name in PREPROCESSORS:
-        _check_pictures(folder / name)
+    for file in [folder / name for name in PREPROCESSORS]:
+        if file.is_file():
+            _check_pictures(file, _dictionary(file))
     shapes = {name: shape for name, (_, shape) in tensors.items()}
     numbers = sum(math.prod(shape) for dtype, shape in tensors.values() if dtype in FLOATS)
     dense = [dense_of(folder / below) for kind, below in modules if kind == "Dense"]
     numbers += sum(math.prod(one.shape) + one.biased * one.shape[0] for one in dense)
-    prompts, most = _prompts(folder / PROMPTS)
+    prompts, kept = _prompts(folder / PROMPTS)
     if dense:
         dim = dense[-1].shape[0]
     elif pooled:
@@ -123,11 +128,11 @@ def read_embedding(folder: Path) -> Embedding:
     facts = Facts(
         architecture=str(config.get("model_type")),
         parameters=numbers,
-        embedding_dim=min(dim, most or dim),
+        embedding_dim=min(dim, kept or dim),
         shapes=shapes,
         side=None,
     )
-    return Embedding(facts, modules, prompts)
+    return Embedding(facts, modules, prompts, kept)
 
 
 def write_instruction(folder: Path, instruction: dict[str, str]) -> None:
@@ -143,35 +148,33 @@ def write_instruction(folder: Path, instruction: dict[str, str]) -> None:
             "take `instruction` out of the entry; a text around captions is one of `prompts`",
         )
     path = folder / PROMPTS
+    _prompts(path)
     about = _dictionary(path) if path.is_file() else {}
     told = {NAMES[side]: text for side, text in instruction.items()}
     write_json(path, about | {"prompts": (about.get("prompts") or {}) | told})
 
 
-# what sentence-transformers calls the prompt of each side
-NAMES = {"texts": "query", "images": "document"}
-
-
 def _prompts(path: Path) -> tuple[dict[str, str], int | None]:
     """The model's own instructions, and how many numbers of a vector it keeps."""
     about = _dictionary(path) if path.is_file() else {}
-    kind, most = about.get("model_type", "SentenceTransformer"), about.get("truncate_dim")
+    kind, kept = about.get("model_type", "SentenceTransformer"), about.get("truncate_dim")
     prompts = about.get("prompts") or {}
     every = _of(prompts, str(about.get("default_prompt_name")))
     found = {side: _of(prompts, name) for side, name in NAMES.items()}
     found = {side: (every or "") if one is None else one for side, one in found.items()}
     if (
         kind != "SentenceTransformer"
+        or not isinstance(prompts, dict)
         or not all(isinstance(one, str) for one in found.values())
-        or not (most is None or (type(most) is int and most > 0))
+        or not (kept is None or (type(kept) is int and kept > 0))
     ):
         raise BadInput(
             path,
-            f"model_type: {kind!r:.40}, truncate_dim: {most!r:.40}, prompts: {prompts!s:.80}",
+            f"model_type: {kind!r:.40}, truncate_dim: {kept!r:.40}, prompts: {prompts!s:.80}",
             "SentenceTransformer, which gives one vector, a length, and texts by name",
             TAKE_ANOTHER,
         )
-    return found, most
+    return found, kept
 
 
 def _modules(path: Path) -> tuple[tuple[str, str], ...]:
@@ -193,18 +196,20 @@ def _settings(path: Path) -> dict[str, Any]:
             other[key] = asked
         else:
             other |= {f"{key}.{one}": asked[one] for one in asked if one not in allowed}
-    # an option is a word, a number or a switch; a list or more is a tool or a document
-    for bucket, options in (settings.get("processing_kwargs") or {}).items():
-        options = options if isinstance(options, dict) else {"": options}
-        for key, value in options.items():
-            if isinstance(value, list | dict) or not isinstance(bucket, str):
+            _check_pictures(path, asked)
+    for bucket, options in _items(settings.get("processing_kwargs")):
+        for key, value in _items(options):
+            # an option is a word, a number or a switch; a list or more is a tool or a document
+            large = isinstance(value, int | float) and value > LARGEST_PICTURE
+            if isinstance(value, list | dict) or large:
                 other[f"processing_kwargs.{bucket}.{key}"] = value
     if other:
         key = min(other)
         raise BadInput(
             path,
             f"{key}: {other[key]!r:.60}",
-            f"none but {', '.join(sorted(KNOWN))}, and plain options of a processor",
+            f"none but {', '.join(sorted(KNOWN))}, and plain options of a processor, of numbers "
+            "not beyond all pictures",
             f"take it out of {path.name} if the model works without it, or take another model",
         )
     task = settings.get("transformer_task", "feature-extraction")
@@ -247,10 +252,10 @@ def _width(path: Path, config: dict[str, Any], key: str) -> int:
     return found
 
 
-def _check_pictures(path: Path) -> None:
-    """Raise ``BadInput`` where pictures would be made larger than any is."""
-    settings = _dictionary(path) if path.is_file() else {}
-    settings = settings.get("image_processor") or settings
+def _check_pictures(path: Path, settings: dict[str, Any]) -> None:
+    """Raise ``BadInput`` where settings in ``path`` make pictures larger than any is."""
+    own = settings.get("image_processor")
+    settings = own if isinstance(own, dict) else settings
     sizes = {key: value for key, value in settings.items() if key.endswith(("size", "pixels"))}
     sizes |= {f"size.{key}": value for key, value in _items(sizes.pop("size", None))}
     for key, value in sizes.items():

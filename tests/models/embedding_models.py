@@ -145,6 +145,20 @@ def test_tokens_are_counted_before_they_are_cut(qwen):
     assert long - short == 4 * CONTEXT - 3
 
 
+def test_options_of_the_folder_say_where_texts_are_cut_and_on_which_side_they_are_filled(spoiled):
+    options = {"max_length": 40, "padding_side": "left"}
+    rewrite(spoiled / SETTINGS, lambda it: it["processing_kwargs"].update(text=options))
+    # of each picture, all tokens have to fit
+    size = {"shortest_edge": 256, "longest_edge": 512}
+    rewrite(spoiled / "processor_config.json", lambda it: it["image_processor"].update(size=size))
+    encoder = load_encoder(spoiled, "cpu")
+    tokens = encoder.tokenize(["a dog", "a dog " * CONTEXT])
+    assert encoder.context_length == 40 == tokens["input_ids"].shape[1]
+    assert tokens["attention_mask"][0, 0] == 0 and tokens["attention_mask"][0, -1] == 1
+    for found, expected in zip(ours(spoiled), reference(spoiled), strict=True):
+        assert cosines(found, expected).min() >= 0.99999
+
+
 def test_what_a_processor_does_not_take_is_told_with_the_text_or_the_size(qwen):
     encoder = load_encoder(qwen, "cpu")
     with pytest.raises(BadInput, match=r"the text 'see <\|image_pad\|>'.*no images were passed"):
@@ -292,6 +306,21 @@ ASKED = {
         lambda it: it["processing_kwargs"].update(chat_template={"tools": [{}]}),
         r"processing_kwargs\.chat_template\.tools",
     ),
+    "options that are a list": (
+        SETTINGS,
+        lambda it: it.update(processing_kwargs=[1]),
+        r"processing_kwargs\.\.: \[1\]",
+    ),
+    "pictures larger than any, by an option": (
+        SETTINGS,
+        lambda it: it["processing_kwargs"].update(image={"min_pixels": 10**12}),
+        r"processing_kwargs\.image\.min_pixels: 1000000000000",
+    ),
+    "pictures larger than any, by an argument": (
+        SETTINGS,
+        lambda it: it.update(processor_kwargs={"min_pixels": 10**12}),
+        "min_pixels: 1000000000000",
+    ),
     "a method that is none of features": (
         SETTINGS,
         lambda it: it["modality_config"]["text"].update(method="push_to_hub"),
@@ -308,6 +337,12 @@ ASKED = {
         "gives one vector",
     ),
     "a prompt that is no text": (PROMPTS, lambda it: it.update(prompts={"query": 1}), "texts by n"),
+    "prompts without names": (PROMPTS, lambda it: it.update(prompts=["a"]), "texts by name"),
+    "rows of another length": (
+        "config.json",
+        lambda it: it.update(hidden_size=8),
+        "32 numbers for a picture and 8 for a text",
+    ),
     "too large a picture": (
         "processor_config.json",
         lambda it: it["image_processor"]["size"].update(shortest_edge=10**9),

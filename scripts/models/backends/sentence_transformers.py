@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from scripts.job import BadInput
 from scripts.models.backends import transformers as whole
 from scripts.models.backends.open_clip import open_torchvision
-from scripts.models.embedding_files import read_embedding
+from scripts.models.embedding_files import Embedding, read_embedding
 from scripts.models.encoders import Encoder, hub_off, in_short, quick_imports
 from scripts.models.listing import MODULES
 from scripts.models.tokens import tokenizer_file
@@ -32,6 +32,8 @@ __all__ = ["check_numbers", "import_libraries", "load", "read_facts"]
 WITHIN, HEAD = "model.", "lm_head."
 # what has as many places as a picture or text has tokens
 OF_TOKENS = ("input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids")
+# tokens of a text, where neither a tokenizer nor a config tells
+UNLIMITED = 1_000_000
 # width and height in pixels of a picture as large as they come
 LARGE = (1024, 1024)
 
@@ -39,29 +41,29 @@ LARGE = (1024, 1024)
 class SentenceTransformersEncoder(Encoder):
     """An embedding model of sentence-transformers.
 
-    ``model`` is its modules, the transformer first; ``prompts`` are the instructions for "texts"
-    and "images". Texts are queries to it, and pictures documents.
+    ``model`` is its modules, the transformer first. Texts are queries to it, pictures documents.
     """
 
     def __init__(
         self,
         folder: Path,
-        facts: Facts,
+        about: Embedding,
         model: torch.nn.Sequential,
-        prompts: dict[str, str],
         device: torch.device,
     ) -> None:
-        super().__init__(folder, facts, model, device)
-        self.prompts = prompts
+        super().__init__(folder, about.facts, model, device)
+        self.prompts, self._kept = about.prompts, about.kept
         self._first: Any = model[0]
         # one that reads texts has one
         tokenizer = self.tokenizer = self._first.tokenizer
-        self._pad = (tokenizer.padding_side == "left", tokenizer.pad_token_id)
-        text_config = self._first.config.get_text_config()
-        options = self._first.processing_kwargs.get("text", {})
-        limits = [options.get("max_length"), getattr(text_config, "max_position_embeddings", None)]
-        limits = [one for one in limits if one is not None]
-        self.context_length = min([tokenizer.model_max_length, *limits])
+        places = getattr(self._first.config.get_text_config(), "max_position_embeddings", None)
+        # without a limit of its own it says 1e30
+        tokenizer.model_max_length = min(tokenizer.model_max_length, places or UNLIMITED)
+        options = self._first.processing_kwargs
+        options = options.get("common", {}) | options.get("text", {})
+        self.context_length = options.get("max_length") or tokenizer.model_max_length
+        side = options.get("padding_side") or tokenizer.padding_side
+        self._pad = (side == "left", tokenizer.pad_token_id)
         # what each side is to the package
         self._modality = {
             side: self._made(side, [one])["modality"]
@@ -162,7 +164,7 @@ class SentenceTransformersEncoder(Encoder):
             for name, one in self._sent(inputs).items()
         }
         features["modality"] = self._modality[side]
-        return self.model(features)["sentence_embedding"][:, : self.dim]
+        return self.model(features)["sentence_embedding"][:, : self._kept]
 
 
 def _tensors(made: dict[str, Any]) -> dict[str, torch.Tensor]:
@@ -231,7 +233,7 @@ def load(folder: Path, facts: Facts, device: torch.device, dtype: torch.dtype) -
             first, *others = [_made(folder, facts, *one, dtype) for one in about.modules]
         # the transformer keeps in float32 what its positions turn by
         model = torch.nn.Sequential(first, *(one.to(dtype) for one in others)).to(device)
-        encoder = SentenceTransformersEncoder(folder, facts, model, about.prompts, device)
+        encoder = SentenceTransformersEncoder(folder, about, model, device)
         one_by_one = encoder.batch_of_images([encoder.preprocess(one) for one in _drawn()])
         together = _tensors(encoder._made("images", _drawn()))
     except BadInput:
