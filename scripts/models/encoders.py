@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 PRECISIONS = ("float32", "bfloat16", "float16")
+# tokens that a caption may be thought to have at most, where a model would read a book
+LONGEST = 512
 # instructions that multiply bfloat16: of Intel and AMD, and of ARM
 BFLOAT16_ON_CPU = ("avx512_bf16", "amx_bf16", "bf16")
 
@@ -146,7 +148,8 @@ class Encoder(ABC):
         if side == "texts":
             # no two begin alike
             firsts = islice(cycle(ascii_lowercase), count)
-            return self.tokenize([f"{first} " + "a " * self.context_length for first in firsts])
+            words = "a " * min(self.context_length, LONGEST)
+            return self.tokenize([f"{first} {words}" for first in firsts])
         return self.batch_of_images([self.bytes_of(Image.new("RGB", (64, 64)))] * count)
 
     def _values(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+OWN_CODE = (
+    "code of a repository is never run: encode with it elsewhere, and give the vectors with "
+    "source: features"
+)
+
+
 @dataclass(frozen=True)
 class Tower:
     """A kind of tower, the names below its own prefix.
@@ -251,11 +257,12 @@ def read_family(folder: Path) -> tuple[str, Family]:
     found = config.get("model_type") if isinstance(config, dict) else None
     found = found if isinstance(found, str) else None
     if found not in FAMILIES:
+        remote = isinstance(config, dict) and "auto_map" in config
         raise BadInput(
             path,
-            f"model_type: {found}",
+            f"model_type: {found}{', with code of its repository (auto_map)' if remote else ''}",
             f"one of {', '.join(name for name in FAMILIES if ' ' not in name)}",
-            "take a model of a supported architecture",
+            OWN_CODE if remote else "take a model of a supported architecture",
         )
     classes = config.get("architectures")
     classes = classes if isinstance(classes, list) else []

@@ -11,6 +11,7 @@ from scripts.job import REFUSED_BY_THE_DISK, BadInput, digest_of_file, is_folder
 from scripts.jobs import Snakemake, run
 from scripts.models.backends import read_facts
 from scripts.models.backends.towers import check_text_numbers
+from scripts.models.embedding_files import is_embedding, write_instruction
 from scripts.models.folder import (
     check_apart,
     check_not_linked,
@@ -37,6 +38,7 @@ from scripts.models.listing import (
     TEXT,
     TRANSFORMERS,
     Choice,
+    modules_of,
     named_by_config,
 )
 from scripts.models.pickles import convert_pickle
@@ -57,8 +59,8 @@ def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
     ----------
     entry : ``source`` ("local", or hubs in the order in which to try them), ``path`` for local, for
         each hub ``repo`` (one, or several in the order in which to try them) and ``revision``;
-        ``sha256``, ``weights`` and ``pickled``, of which a hub may have its own. Of ``source``
-        "towers", ``image_tower`` and ``text_tower`` are such entries
+        ``sha256``, ``weights`` and ``pickled``, of which a hub may have its own; ``instruction``.
+        Of ``source`` "towers", ``image_tower`` and ``text_tower`` are such entries
     folder : where the model goes; what other files stand there is removed
     model : its name in the config
 
@@ -163,7 +165,7 @@ def candidates(entry: dict[str, Any], texts_alone: bool = False) -> Iterator[Wan
 
 
 def wanted_of(entry: dict[str, Any], source: str, repo: str, texts_alone: bool = False) -> Wanted:
-    keys = ("revision", "weights", "pickled", "sha256")
+    keys = ("revision", "weights", "pickled", "sha256", "instruction")
     about = {key: entry.get(key) for key in keys}
     return Wanted(source, repo, **about, texts_alone=texts_alone)
 
@@ -278,14 +280,7 @@ def finish(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
     """Make the chosen files in ``draft`` a model, check it, and say what to record of it."""
     check_sha256(draft, choice, wanted.sha256)
     facts = arrange(draft, choice, wanted)
-    try:
-        if wanted.texts_alone:
-            check_text_numbers(draft, read_text_tower(draft))
-        else:
-            read_facts(draft)
-            probe(draft)
-    except BadInput as error:
-        raise by_name_there(error, draft, choice) from error.__cause__
+    check_model(draft, choice, wanted.texts_alone)
     return facts
 
 
@@ -304,6 +299,9 @@ def arrange(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
         (draft / choice.weights).replace(draft / choice.layout.single)
     if choice.weights != INDEX:
         taken.add(choice.layout.single)
+    if not (wanted.texts_alone or is_embedding(draft)):
+        # a dual encoder of transformers beside which another library says how it loads it
+        taken -= set(modules_of(taken))
     # of an earlier answer of the same branch
     remove_all_but(taken, draft)
     if choice.weights == INDEX:
@@ -313,7 +311,25 @@ def arrange(draft: Path, choice: Choice, wanted: Wanted) -> dict[str, Any]:
     if choice.layout is TRANSFORMERS and (library := named_by_config(config)):
         todo = "take a model that encodes both images and texts, as transformers publishes it"
         raise BadInput(draft / "config.json", library, EXPECTED, todo)
+    if wanted.instruction:
+        write_instruction(draft, wanted.instruction)
+        facts["instruction"] = wanted.instruction
     return facts
+
+
+def check_model(draft: Path, choice: Choice, texts_alone: bool) -> None:
+    """Raise ``BadInput`` unless ``draft`` holds a model, or a text tower, that does what it should.
+
+    The message names files as they are called where they were taken from.
+    """
+    try:
+        if texts_alone:
+            check_text_numbers(draft, read_text_tower(draft))
+        else:
+            read_facts(draft)
+            probe(draft)
+    except BadInput as error:
+        raise by_name_there(error, draft, choice) from error.__cause__
 
 
 def by_name_there(error: BadInput, draft: Path, choice: Choice) -> BadInput:

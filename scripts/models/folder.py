@@ -6,7 +6,7 @@ from typing import Any
 
 from scripts.job import BadInput, check_run, digest_of_file, is_folder, read_json, write_json
 from scripts.models.backends import read_facts
-from scripts.models.listing import IMAGE, MODULES, NEEDED, TEXT
+from scripts.models.listing import EMBEDDING, IMAGE, MODULES, NEEDED, TEXT
 
 
 def check_not_linked(folder: Path) -> None:
@@ -69,7 +69,7 @@ def model_files(folder: Path) -> list[str]:
     """Sorted names of the files in ``folder`` that an encoder is loaded from."""
     # of one model, or of two towers, of which one may have modules below it
     patterns = [above + one for above in ("", f"{IMAGE}/", f"{TEXT}/") for one in NEEDED]
-    patterns += [above + one for above in ("", f"{TEXT}/") for one in MODULES]
+    patterns += [*EMBEDDING, *(f"{TEXT}/{one}" for one in MODULES)]
     files = {file for one in patterns for file in folder.glob(one) if file.is_file()}
     return sorted(file.relative_to(folder).as_posix() for file in files)
 

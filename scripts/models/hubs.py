@@ -9,7 +9,7 @@ from glob import escape
 from pathlib import Path
 
 from scripts.job import BadInput
-from scripts.models.listing import Choice, choose, modules_of
+from scripts.models.listing import EMBEDDING, MODULES, TRANSFORMERS, Choice, choose, modules_of
 
 # characters of what a source answered: enough for a whole message of ours
 ANSWER = 900
@@ -41,6 +41,7 @@ class Wanted:
     pickled : "convert" where the weights may be a pickle
     sha256 : of the weights as they stand there, of parts the first; None takes what is there
     texts_alone : whether a text tower is wanted, that was published apart
+    instruction : what an embedding model is told with each of its "texts" and "images"
     """
 
     source: str
@@ -50,6 +51,7 @@ class Wanted:
     pickled: str | None = None
     sha256: str | None = None
     texts_alone: bool = False
+    instruction: dict[str, str] | None = None
 
     @property
     def pinned(self) -> bool:
@@ -63,9 +65,10 @@ class Wanted:
         # without its checksum no pickle is opened
         convert = self.pickled == "convert" and self.sha256 is not None
         choice = choose(names, where, self.weights, convert, hub=not local)
-        if not self.texts_alone:
+        if choice.layout is not TRANSFORMERS:
             return choice
-        return replace(choice, files=[*choice.files, *modules_of(names)])
+        besides = modules_of(names, MODULES if self.texts_alone else EMBEDDING)
+        return replace(choice, files=[*choice.files, *besides])
 
 
 def on_hub(said: str) -> tuple[str, str | None] | None:

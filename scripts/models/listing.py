@@ -40,6 +40,12 @@ MODULES = (
     *("modules.json", "sentence_bert_config.json"),
     *("[0-9]_*/config.json", "[0-9]_*/model.safetensors"),
 )
+# and what its embedding models of pictures and texts have besides
+PROMPTS = "config_sentence_transformers.json"
+EMBEDDING = (
+    *(*MODULES, PROMPTS, "video_preprocessor_config.json"),
+    *("chat_template.jinja", "chat_template.json"),
+)
 
 # what a training run leaves beside its model
 LEFTOVERS = (
@@ -220,9 +226,12 @@ def _layout_of(top: list[str], sets: dict[str, list[str]], weights: str | None) 
     return TRANSFORMERS if whole and safe else OPEN_CLIP
 
 
-def modules_of(names: Iterable[str]) -> list[str]:
-    """Those of ``names`` that say, and hold, what stands behind a transformer."""
-    there = [n for n in sorted(names) if any(fnmatchcase(n, one) for one in MODULES)]
+def modules_of(names: Iterable[str], patterns: tuple[str, ...] = EMBEDDING) -> list[str]:
+    """Those of ``names`` that say, and hold, what stands behind a transformer.
+
+    ``patterns`` are ``MODULES`` for a text tower alone.
+    """
+    there = [n for n in sorted(names) if any(fnmatchcase(n, one) for one in patterns)]
     return there if MODULES[0] in there else []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,6 +36,8 @@ SAME = 1e-5
 MARKS = ("\u2581", "\u0120", "</w>")
 # a hundredth of a step between two bytes, where a processor brings them to 0 to 1
 VALUES_APART = 4e-5
+# sentences that are longer than most models read; some read more than a laptop could compute
+CUT = 128
 # what the order of sums may do, in a deep tower, to one text that is padded in two ways
 ALIKE = 1e-3
 
@@ -85,7 +87,7 @@ def probe_texts(encoder: Encoder) -> None:
         return features.double().numpy()
 
     rows = features_of(texts)
-    cut = "a long story of a dog " * encoder.context_length
+    cut = "a long story of a dog " * min(encoder.context_length, CUT)
     alone = _tried(blamed, "a text", lambda: _plain(encoder, encoder.tokenize(texts[:1])))
     for found in (rows[0], features_of([texts[0], cut])[0]):
         apart = np.linalg.norm(alone - found)
@@ -133,14 +135,12 @@ def _check_marks(encoder: Encoder, blamed: Path) -> None:
 
 
 def probe_images(encoder: Encoder) -> None:
-    """See that pictures are told apart."""
-    import torch
-
+    """See that pictures are told apart, and that a picture's features are its own."""
     blamed = encoder.file_of("preprocessor")
     pictures = drawn_pictures()
-    batch = encoder.batch_of_images([encoder.preprocess(one) for one in pictures.values()])
-    values = batch if isinstance(batch, torch.Tensor) else batch["pixel_values"]
-    apart = [float((one - other).abs().max()) for one, other in combinations(values, 2)]
+    made = [encoder.preprocess(one) for one in pictures.values()]
+    values = [one["pixel_values"] if isinstance(one, dict) else one for one in made]
+    apart = [float(np.abs(one - other).max()) for one, other in combinations(values, 2)]
     # not so for values that are not finite, either
     if not min(apart) > VALUES_APART:
         raise BadInput(
@@ -149,7 +149,14 @@ def probe_images(encoder: Encoder) -> None:
             "a preprocessor that keeps what a picture shows",
             "take the preprocessor file that belongs to the model",
         )
-    features = _tried(blamed, "a picture", lambda: encoder.encode_images(batch))
+
+    def features_of(some: list[Any]) -> np.ndarray:
+        batch = _tried(
+            blamed, "a picture", lambda: encoder.encode_images(encoder.batch_of_images(some))
+        )
+        return batch.double().numpy()
+
+    features = features_of(made)
     if features.shape[1] != encoder.dim:
         raise BadInput(
             encoder.file_of("weights"),
@@ -157,7 +164,16 @@ def probe_images(encoder: Encoder) -> None:
             "as many for both",
             "take a model whose towers were trained together",
         )
-    _check_apart(encoder, features.double().numpy(), [*pictures])
+    first = next(iter(pictures))
+    wide = encoder.preprocess(pictures[first].resize((192, 48)))
+    if not np.linalg.norm(features_of([wide, made[0]])[1] - features[0]) <= ALIKE:
+        raise BadInput(
+            blamed,
+            f"the picture of {first} has other features beside a wider one",
+            "features that do not depend on how a batch is filled up",
+            "take the preprocessor file and the config.json that belong to the model",
+        )
+    _check_apart(encoder, features, [*pictures])
 
 
 def drawn_pictures() -> dict[str, Image.Image]:

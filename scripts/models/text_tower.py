@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from scripts.job import BadInput, read_json
+from scripts.models.families import OWN_CODE
 from scripts.models.towers import check_config, check_depths
 from scripts.models.weights import (
     FLOATS,
@@ -125,7 +126,7 @@ def _of_sentence_transformers(
 ) -> TextTower:
     path = folder / "modules.json"
     modules = read_json(path)
-    parts = [_module(path, one) for one in (modules if isinstance(modules, list) else [])]
+    parts = [module_of(path, one) for one in (modules if isinstance(modules, list) else [])]
     kinds = [kind for kind, _ in parts]
     # what brings rows to unit length is done in any case
     known = [kind for kind in kinds if kind != "Normalize"]
@@ -138,7 +139,7 @@ def _of_sentence_transformers(
         )
     places = {kind: below for kind, below in parts}
     pooled = _pooling(folder / places["Pooling"] / "config.json")
-    dense = tuple(_dense(folder / below) for kind, below in parts if kind == "Dense")
+    dense = tuple(dense_of(folder / below) for kind, below in parts if kind == "Dense")
     about = folder / "sentence_bert_config.json"
     settings = read_json(about) if about.is_file() else {}
     settings = settings if isinstance(settings, dict) else {}
@@ -157,7 +158,7 @@ def _of_sentence_transformers(
     )
 
 
-def _module(path: Path, about: Any) -> tuple[str, str]:
+def module_of(path: Path, about: Any) -> tuple[str, str]:
     """Kind and folder of an entry of modules.json."""
     about = about if isinstance(about, dict) else {}
     kind, below = about.get("type"), about.get("path")
@@ -168,7 +169,7 @@ def _module(path: Path, about: Any) -> tuple[str, str]:
             path,
             f"type: {kind!r:.80}, path: {below!r:.80}",
             "modules of sentence-transformers, each in a folder beside modules.json",
-            "take a text tower that needs no code of a repository",
+            OWN_CODE,
         )
     return kind.rpartition(".")[2], below
 
@@ -184,7 +185,7 @@ def _pooling(path: Path) -> str:
     return POOLINGS[found]
 
 
-def _dense(folder: Path) -> Dense:
+def dense_of(folder: Path) -> Dense:
     path, file = folder / "config.json", folder / "model.safetensors"
     about = read_json(path)
     about = about if isinstance(about, dict) else {}

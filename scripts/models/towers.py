@@ -35,10 +35,10 @@ def check_config(path: Path, config: dict[str, Any]) -> None:
 
     That is code or numbers of elsewhere, and outputs of another form.
     """
-    for where, key, value in _keys(config):
+    for where, key, value in keys_of(config):
         if key.strip("_").startswith(("attn_implementation", "experts_implementation")):
             # a library's own notes are no names
-            asked = [one for _, _, one in _keys({key: value}) if isinstance(one, str)]
+            asked = [one for _, _, one in keys_of({key: value}) if isinstance(one, str)]
             if other := [one for one in asked if one not in ATTENTION]:
                 raise BadInput(
                     path,
@@ -113,7 +113,7 @@ def check_sizes(
 
 def check_depths(path: Path, config: dict[str, Any], tensors: int) -> None:
     """Raise ``BadInput`` where a config asks for more layers than the weights have tensors."""
-    for where, key, value in _keys(config):
+    for where, key, value in keys_of(config):
         numbers = value if isinstance(value, list) else [value]
         asked = sum(one for one in numbers if type(one) in (int, float))
         if DEPTHS.search(key) and asked > tensors:
@@ -168,7 +168,7 @@ def check_preprocessor(folder: Path, side: int | None) -> None:
             most, of = LARGEST_COUNT, "patches"
         elif not key.endswith("size") or key.startswith("do_"):
             continue
-        for where, _, number in _keys({key: value}):
+        for where, _, number in keys_of({key: value}):
             if isinstance(number, int | float) and not 0 < number <= most:
                 raise BadInput(
                     path,
@@ -252,7 +252,7 @@ def _equal(path: Path, key: str, asked: int, found: int | None, tensor: str) -> 
         )
 
 
-def _keys(value: Any) -> Iterator[tuple[str, str, Any]]:
+def keys_of(value: Any) -> Iterator[tuple[str, str, Any]]:
     """Place, key and value of everything in JSON, at any depth; items of lists by their list."""
     inside = [("", "", value)]
     while inside:

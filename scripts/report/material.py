@@ -114,8 +114,12 @@ def preprocessing_of(folder: Path) -> dict[str, Any]:
     of_text = config if text != folder else config.get("text_config") or {}
     limit = text / "sentence_bert_config.json"
     read = read_json(limit).get("max_seq_length") if limit.is_file() else None
+    size = settings.get("size")
+    if "merge_size" in settings and isinstance(size, dict):
+        # of patches that are merged, pictures have as many as they are large, within bounds
+        size = {"pixels": [size.get("shortest_edge"), size.get("longest_edge")]}
     found = {
-        "size": settings.get("size") if settings.get("do_resize", True) else None,
+        "size": size if settings.get("do_resize", True) else None,
         "crop": settings.get("crop_size") if settings.get("do_center_crop") else False,
         "mean": settings.get("image_mean") if settings.get("do_normalize", True) else None,
         "std": settings.get("image_std") if settings.get("do_normalize", True) else None,

@@ -154,6 +154,9 @@ def preprocessing_table(material: Material, words: dict[str, Any]) -> Table:
 def _size(size: Any, values: dict[str, Any]) -> str:
     if isinstance(size, int):
         return values["exact"].format(height=size, width=size)
+    if isinstance(size, dict) and "pixels" in size:
+        least, most = map(formats.count, size["pixels"])
+        return values["between"].format(least=least, most=most)
     if isinstance(size, dict) and "shortest_edge" in size:
         return values["shortest"].format(size=size["shortest_edge"])
     if isinstance(size, dict) and {"height", "width"} <= set(size):

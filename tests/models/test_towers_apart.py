@@ -154,7 +154,7 @@ FAULTS = {
     "a module of another kind": (lambda f: modules(f, another_kind), "modules Transformer, Poo"),
     "no dense layer": (lambda f: modules(f, lambda found: found[:2]), "no Dense"),
     "a module elsewhere": (lambda f: modules(f, elsewhere), r"path: '\.\./2_Dense'"),
-    "code of a repository": (lambda f: modules(f, own_code), r"my_code\.Dense.*no code of a rep"),
+    "code of a repository": (lambda f: modules(f, own_code), r"my_code\.Dense.*code of a rep"),
     "modules that are none": (lambda f: modules(f, lambda found: {}), "Transformer"),
     "a pickled dense layer": (
         lambda f: renamed(f, "2_Dense/model.safetensors", "2_Dense/pytorch_model.bin"),

@@ -72,6 +72,12 @@ def test_the_table_of_models_says_where_each_of_two_towers_came_from():
              "text/sentence_bert_config.json": '{"max_seq_length": 128}'},
             {"size": 32, "crop": False, "context": 128},
         ),
+        # an embedding model, which takes a picture as large as it is
+        (
+            {"processor_config.json": '{"image_processor": {"merge_size": 2, "size": '
+             '{"shortest_edge": 65536, "longest_edge": 16777216}}}'},
+            {"size": {"pixels": [65536, 16777216]}, "crop": False},
+        ),
         ({"image/config.json": "{}", "text/config.json": '{"max_position_embeddings": 512}'},
          {"crop": False, "context": 512}),
     ],
@@ -81,6 +87,18 @@ def test_preprocessing_is_what_the_models_own_files_say(tmp_path: Path, files, s
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content, "utf-8")
     assert preprocessing_of(tmp_path) == said
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", "65,536 to 16,777,216 pixels, at its own proportions"),
+        ("zh", "保持原比例，65,536 至 16,777,216 像素"),
+    ],
+)
+def test_a_size_in_pixels_is_told_as_one(language, told):
+    values = read_words("report", language)["values"]
+    assert setup_tables._size({"pixels": [65536, 16777216]}, values) == told
 
 
 def test_every_headline_number_stands_with_its_interval(pages):

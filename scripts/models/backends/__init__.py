@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from scripts.models.embedding_files import is_embedding
 from scripts.models.listing import IMAGE, OPEN_CLIP_CONFIG
 from scripts.models.weights import Facts
 
@@ -36,11 +37,13 @@ class Backend(Protocol):
 
 def backend_of(folder: Path) -> Backend:
     """The module that loads the model in ``folder``, told by its files."""
-    from scripts.models.backends import open_clip, towers, transformers
+    from scripts.models.backends import open_clip, sentence_transformers, towers, transformers
 
     if (Path(folder) / IMAGE).is_dir():
         return towers
-    return open_clip if (Path(folder) / OPEN_CLIP_CONFIG).is_file() else transformers
+    if (Path(folder) / OPEN_CLIP_CONFIG).is_file():
+        return open_clip
+    return sentence_transformers if is_embedding(Path(folder)) else transformers
 
 
 def read_facts(folder: Path) -> Facts:
