@@ -270,6 +270,11 @@ def _rerankers(config: dict[str, Any]) -> Iterator[str]:
         model, depth = reranker["model"], reranker["depth"]
         if model not in models:
             yield f"rerankers.{name}.model: {model!r}; {nearest(model, list(models))}"
+        elif (source := models[model]["source"]) in ("train", "towers", "features"):
+            yield (
+                f"rerankers.{name}.model: {model!r}, of the source {source!r}, reads no picture "
+                "and sentence together; name a BLIP with its matching head"
+            )
         if len(f"{run['scorers'][0]}+{name}+first") > LONGEST:
             yield (
                 f"rerankers: {name!r} makes of {run['scorers'][0]!r} a name of more than {LONGEST} "
