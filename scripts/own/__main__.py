@@ -18,9 +18,9 @@ from typing import Any
 import yaml
 
 from scripts import command
-from scripts.config import ConfigError, defaults
+from scripts.config import ConfigError, defaults, read_own
 from scripts.job import BadInput, whole
-from scripts.own.settings import dataset_of, of_folder, of_models, read_own, with_splits
+from scripts.own.settings import dataset_of, of_folder, of_models, with_splits
 from scripts.protocol import ENOUGH
 
 

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scripts.config import checked, defaults, over_defaults
 from scripts.data.names import SUFFIX
 from scripts.data.split import check_told
@@ -214,16 +212,3 @@ def dataset_of(own: Mapping[str, Any], path: Path) -> dict[str, str]:
         todo = f"say which, as run: {{dataset: {first}}}"
         raise BadInput(path, f"the datasets {', '.join(map(str, datasets))}", "one to run", todo)
     return {"dataset": first} if first else {}
-
-
-def read_own(path: Path) -> dict[str, Any]:
-    """A configuration in YAML; ``BadInput`` where it is none."""
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        found = " ".join(str(error).split())
-        raise BadInput(path, found, "a configuration in YAML", "correct the file") from None
-    if not isinstance(content, dict):
-        found = f"a {type(content).__name__}"
-        raise BadInput(path, found, "a configuration in YAML: run, datasets, ...", "correct it")
-    return content
