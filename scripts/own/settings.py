@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -129,12 +129,19 @@ def _linked(folder: Path, targets: list[Path]) -> None:
         (folder / target.name).symlink_to(target)
 
 
-def of_models(said: list[str], stands: Path) -> tuple[list[str], dict[str, Any]]:
+def of_models(
+    said: list[str], stands: Path, known: Collection[str]
+) -> tuple[list[str], dict[str, Any]]:
     """Names of the models that were asked for, and entries of folders and of repositories.
+
+    Parameters
+    ----------
+    said : names, folders and addresses on a hub
+    stands : the folder in which they were typed
+    known : names in the configuration, which no other model gets
 
     Raises ``BadInput`` for what is none of these, nor a name of the config.
     """
-    known = defaults()["models"]
     names: list[str] = []
     entries: dict[str, Any] = {}
     for one in said:
