@@ -42,6 +42,8 @@ PREPARED = (
     *("size", "crop_size", "resample", "interpolation"),
     *("image_mean", "mean", "image_std", "std"),
 )
+# the line that two towers have in common
+SPACE = "shared space"
 OF_NEITHER = re.compile(r"logit_|itm_head|multimodal|text_decoder")
 
 
@@ -221,7 +223,9 @@ def facts_of(draft: Path, texts_alone: bool) -> Iterator[tuple[str, str]]:
     if texts_alone:
         from scripts.models.text_tower import read_text_tower
 
-        yield "text tower apart", f"{type(read_text_tower(draft)).__name__}"
+        tower = read_text_tower(draft)
+        yield "text tower", f"{tower.parameters:,} numbers; {tower.model_type}, published apart"
+        yield SPACE, f"{tower.dim} dimensions"
         return
     from scripts.models.backends import backend_of
     from scripts.models.encoders import load_encoder
@@ -239,7 +243,7 @@ def facts_of(draft: Path, texts_alone: bool) -> Iterator[tuple[str, str]]:
     yield "image tower", f"{counts['image']:,} numbers; {_pictures(encoder)}"
     limit = f"texts of at most {encoder.context_length} tokens"
     yield "text tower", f"{counts['text']:,} numbers; {limit}"
-    yield "shared space", f"{facts.embedding_dim} dimensions"
+    yield SPACE, f"{facts.embedding_dim} dimensions"
     yield from _preprocessing(draft)
 
 
@@ -290,7 +294,7 @@ def line_of(name: str, entries: list[dict[str, Any]]) -> str:
 def main(stands: str, *words: str) -> int:
     """Tell of the model that was named in the folder ``stands``; returns the exit status."""
     typed = arguments(list(words))
-    entries = []
+    entries, spaces = [], []
     try:
         for wanted, name in wanted_of(typed, Path(stands)):
             with tempfile.TemporaryDirectory() as folder:
@@ -303,6 +307,11 @@ def main(stands: str, *words: str) -> int:
                     raise BadInput(*told) from None
                 say(seen, facts)
                 entries.append(seen.entry)
+                spaces.append(dict(facts)[SPACE])
+        if len({*spaces}) > 1:
+            found = f"{spaces[0]} for a picture and {spaces[1]} for a text"
+            todo = "take a text tower that was taught the image tower's space"
+            raise BadInput(f"models.{typed.model}", found, "as many for both", todo)
         print(line_of(name, entries))
     except (BadInput, ConfigError) as error:
         print(f"ERROR in {error}", file=sys.stderr)

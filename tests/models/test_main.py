@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 from hub_stand_in import COMMIT, sha256_of
-from tiny_open_clip import make_vit
+from tiny_open_clip import make_coca, make_vit
 from tiny_towers import make_towers
 
 from scripts.config import checked, over_defaults
@@ -146,6 +146,21 @@ def test_towers_apart_have_one_line_of_configuration_of_both(tmp_path, capsys):
     told, entry = said(capsys)
     assert told.count("models: {") == 1
     assert {key: entry[key]["path"] for key in parts} == {k: v["path"] for k, v in parts.items()}
+    assert "numbers; bert, published apart" in told and told.count("24 dimensions") == 2
+
+
+def test_towers_of_different_lengths_are_refused_as_a_run_refuses_them(tmp_path, capsys):
+    make_towers(tmp_path, "taiyi")
+    # of 32 dimensions
+    make_coca(tmp_path / "coca")
+    parts = {f"{one}_tower": {"source": "local", "path": str(tmp_path / folder)}
+             for one, folder in (("image", "coca"), ("text", "text"))}  # fmt: skip
+    own = {"models": {"mine": {"source": "towers", **parts}}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(own), "utf-8")
+    assert main(str(tmp_path), "mine", "--configfile", "own.yaml") == 1
+    told = capsys.readouterr()
+    assert "32 dimensions for a picture and 24 dimensions for a text" in told.err
+    assert "models: {" not in told.out
 
 
 def test_a_repository_that_is_not_there_is_told_with_what_to_do(hubs, tmp_path, capsys):
