@@ -7,6 +7,7 @@ stand in the registries. Whatever is wrong is told at once, each with the neares
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 import os
 import re
@@ -17,6 +18,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
+from scripts.job import BadInput
 from scripts.letters import printable
 
 # of the two that build nothing but plain values, the fast one where it is there
@@ -73,12 +75,25 @@ def checked(
     return config
 
 
-def over_defaults(config: dict[str, Any]) -> dict[str, Any]:
-    """``config`` laid over config/config.yaml, as Snakemake lays one file over another.
+def over_defaults(*configs: dict[str, Any]) -> dict[str, Any]:
+    """``configs`` laid over config/config.yaml in turn, as Snakemake lays one file over another.
 
     Dictionaries are merged; lists and values are replaced.
     """
-    return _laid_over(defaults(), config)
+    return functools.reduce(_laid_over, configs, defaults())
+
+
+def read_own(path: Path) -> dict[str, Any]:
+    """A configuration in YAML; ``BadInput`` where it is none."""
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        found = " ".join(str(error).split())
+        raise BadInput(path, found, "a configuration in YAML", "correct the file") from None
+    if not isinstance(content, dict):
+        found = f"a {type(content).__name__}"
+        raise BadInput(path, found, "a configuration in YAML: run, datasets, ...", "correct it")
+    return content
 
 
 def defaults() -> dict[str, Any]:
@@ -270,6 +285,11 @@ def _rerankers(config: dict[str, Any]) -> Iterator[str]:
         model, depth = reranker["model"], reranker["depth"]
         if model not in models:
             yield f"rerankers.{name}.model: {model!r}; {nearest(model, list(models))}"
+        elif (source := models[model]["source"]) in ("train", "towers", "features"):
+            yield (
+                f"rerankers.{name}.model: {model!r}, of the source {source!r}, reads no picture "
+                "and sentence together; name a BLIP with its matching head"
+            )
         if len(f"{run['scorers'][0]}+{name}+first") > LONGEST:
             yield (
                 f"rerankers: {name!r} makes of {run['scorers'][0]!r} a name of more than {LONGEST} "

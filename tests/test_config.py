@@ -185,6 +185,9 @@ def test_a_reranker_needs_a_model_and_looks_at_no_fewer_items_than_lists_show(co
     message = problems(config)
     assert "rerankers.blip.model: 'blip-imt'; did you mean 'blip-itm'?" in message
     assert "rerankers.blip.depth: 5 is less than similarity.top_k, 10" in message
+    for dual in ("clip-tiny", "from-elsewhere"):
+        config["rerankers"]["blip"] = {"model": dual}
+        assert f"{dual!r}, of the source" in problems(config)
     config["rerankers"]["blip"] = {"model": "blip-itm"}
     assert checked(config)["rerankers"]["blip"]["depth"] == 128
     config["rerankers"]["b" * 50] = {"model": "blip-itm"}

@@ -102,8 +102,8 @@ def drawn(images: Iterable[str], seed: int, shares: dict[str, float]) -> dict[st
             f"{len(order)} images, in no split",
             f"{FEWEST} at least, of which some are learnt from and the others measured",
             "add images, or say yourself which are which (splits.json beside the captions), or "
-            "leave out what learns: with run: {scorers: [cosine]} and without leakage among "
-            "run.studies, all images are test",
+            "leave out what learns: with run: {scorers: [cosine], rerankers: []} and without "
+            "leakage among run.studies, all images are test",
         )
     below = [place(image, seed) for image in order]
     of_share = bisect_left(below, shares["test"])

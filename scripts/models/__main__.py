@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from scripts.config import TOWERS, ConfigError, checked, defaults, nearest, over_defaults
+from scripts.config import TOWERS, ConfigError, checked, defaults, nearest, over_defaults, read_own
 from scripts.job import BadInput, digest_of_file, is_folder, read_json
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ PREPARED = (
     *("size", "crop_size", "resample", "interpolation"),
     *("image_mean", "mean", "image_std", "std"),
 )
+# the line that two towers have in common
+SPACE = "shared space"
 OF_NEITHER = re.compile(r"logit_|itm_head|multimodal|text_decoder")
 
 
@@ -96,11 +98,8 @@ def wanted_of(typed: argparse.Namespace, stands: Path) -> Iterator[tuple[Wanted,
         name = re.sub(r"[^a-z0-9.]+", "-", there[0].partition("/")[2].lower()).strip("-.")
         yield Wanted("huggingface", *there), name[:60] or "model"
         return
-    own: dict[str, Any] = {}
-    for file in typed.configfile:
-        loaded = yaml.safe_load((stands / file).expanduser().read_text("utf-8")) or {}
-        own = {**own, "models": {**own.get("models", {}), **loaded.get("models", {})}}
-    models = checked(over_defaults(own))["models"]
+    files = [(stands / file).expanduser() for file in typed.configfile]
+    models = checked(over_defaults(*map(read_own, files)), files)["models"]
     folder = (stands / said).expanduser()
     if said not in models:
         if not is_folder(folder):
@@ -140,6 +139,9 @@ def look(wanted: Wanted, name: str, draft: Path) -> Looked:
         from scripts.models.fetch_model import copied, names_in
 
         path = Path(wanted.repo)
+        if not is_folder(path):
+            todo = "correct the path of the model in the config; it begins where a run works"
+            raise BadInput(path.absolute(), "no such folder", "the folder of a model", todo)
         choice = wanted.choose(names_in(path))
         seen = Looked(str(path), name, entry)
         for file in choice.files:
@@ -221,7 +223,9 @@ def facts_of(draft: Path, texts_alone: bool) -> Iterator[tuple[str, str]]:
     if texts_alone:
         from scripts.models.text_tower import read_text_tower
 
-        yield "text tower apart", f"{type(read_text_tower(draft)).__name__}"
+        tower = read_text_tower(draft)
+        yield "text tower", f"{tower.parameters:,} numbers; {tower.model_type}, published apart"
+        yield SPACE, f"{tower.dim} dimensions"
         return
     from scripts.models.backends import backend_of
     from scripts.models.encoders import load_encoder
@@ -239,7 +243,7 @@ def facts_of(draft: Path, texts_alone: bool) -> Iterator[tuple[str, str]]:
     yield "image tower", f"{counts['image']:,} numbers; {_pictures(encoder)}"
     limit = f"texts of at most {encoder.context_length} tokens"
     yield "text tower", f"{counts['text']:,} numbers; {limit}"
-    yield "shared space", f"{facts.embedding_dim} dimensions"
+    yield SPACE, f"{facts.embedding_dim} dimensions"
     yield from _preprocessing(draft)
 
 
@@ -259,7 +263,7 @@ def _preprocessing(draft: Path) -> Iterator[tuple[str, str]]:
             continue
         settings = read_json(draft / name)
         for key in ("image_processor", "preprocess_cfg"):
-            settings = settings.get(key, settings)
+            settings = settings.get(key) or settings
         there = [key for key in PREPARED if settings.get(key) is not None]
         told = [f"{key} {json.dumps(settings[key])}" for key in there]
         if told:
@@ -268,7 +272,7 @@ def _preprocessing(draft: Path) -> Iterator[tuple[str, str]]:
 
 
 def say(seen: Looked, facts: list[tuple[str, str]]) -> None:
-    """Print what was seen, and the line of configuration that asks for it."""
+    """Print what was seen."""
     print(seen.called)
     for what, told in facts:
         print(f"  {what:<15} {told}")
@@ -277,14 +281,20 @@ def say(seen: Looked, facts: list[tuple[str, str]]) -> None:
         told = f"{name}, {bytes_}, sha256 {sum_ or 'not told'}"
         print(f"  {'' if place else 'files':<15} {told}")
     print("It would be taken." if seen.whole else UNSEEN)
-    own = {seen.name: seen.entry}
+
+
+def line_of(name: str, entries: list[dict[str, Any]]) -> str:
+    """The line of configuration that asks for a model of one entry, or of two towers."""
+    towers = {"source": "towers", **dict(zip(TOWERS, entries, strict=False))}
+    own = {name: entries[0] if len(entries) == 1 else towers}
     line = yaml.safe_dump(own, default_flow_style=True, sort_keys=False, width=10_000)
-    print(f"models: {line.strip()}")
+    return f"models: {line.strip()}"
 
 
 def main(stands: str, *words: str) -> int:
     """Tell of the model that was named in the folder ``stands``; returns the exit status."""
     typed = arguments(list(words))
+    entries, spaces = [], []
     try:
         for wanted, name in wanted_of(typed, Path(stands)):
             with tempfile.TemporaryDirectory() as folder:
@@ -296,6 +306,13 @@ def main(stands: str, *words: str) -> int:
                     told = (one.replace(str(draft), wanted.repo) for one in error.parts)
                     raise BadInput(*told) from None
                 say(seen, facts)
+                entries.append(seen.entry)
+                spaces.append(dict(facts)[SPACE])
+        if len({*spaces}) > 1:
+            found = f"{spaces[0]} for a picture and {spaces[1]} for a text"
+            todo = "take a text tower that was taught the image tower's space"
+            raise BadInput(f"models.{typed.model}", found, "as many for both", todo)
+        print(line_of(name, entries))
     except (BadInput, ConfigError) as error:
         print(f"ERROR in {error}", file=sys.stderr)
         return 1

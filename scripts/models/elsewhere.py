@@ -311,7 +311,9 @@ def _mapped(path: Path) -> np.ndarray:
         # a pickled one could run code, and is refused
         array = np.load(path, allow_pickle=False, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
-        found = f"not a whole .npy file ({str(error).splitlines()[0]:.200})"
+        # numpy takes whatever it does not know for a pickle, and tells how to open it all the same
+        reason = "it is none, or pickled" if "pickle" in str(error) else str(error).splitlines()[0]
+        found = f"not a whole .npy file ({reason:.200})"
         raise BadInput(path.absolute(), found, expected, todo) from None
     if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind != "f":
         found = f"{array.ndim}-D {array.dtype}" if hasattr(array, "ndim") else "several arrays"

@@ -105,6 +105,9 @@ def model_config(path: Path) -> dict[str, Any]:
         raise BadInput(
             path, f"timm_model_name: {timm!r:.80}", "the name of a model in timm", TAKE_CONFIG
         )
+    for key in ("hf_model_name", "hf_tokenizer_name"):
+        if not isinstance(text.get(key) or "", str):
+            raise BadInput(path, f"{key}: {text[key]!r:.80}", "a name", TAKE_CONFIG)
     asked = text.get("tokenizer_kwargs") or {}
     other = set(asked) - TOKENIZER_SETTINGS if isinstance(asked, dict) else {str(asked)}
     if other:

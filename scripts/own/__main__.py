@@ -18,9 +18,9 @@ from typing import Any
 import yaml
 
 from scripts import command
-from scripts.config import ConfigError, defaults
+from scripts.config import ConfigError, defaults, read_own
 from scripts.job import BadInput, whole
-from scripts.own.settings import dataset_of, of_folder, of_models, read_own, with_splits
+from scripts.own.settings import dataset_of, of_folder, of_models, with_splits
 from scripts.protocol import ENOUGH
 
 
@@ -62,19 +62,23 @@ def configured(typed: argparse.Namespace, stands: Path, works: Path) -> list[str
     """
     path = _placed(typed.path, stands)
     captions = typed.captions and _placed(typed.captions, stands)
-    names, models = of_models(typed.model, stands)
+    is_own = path.suffix.lower() in (".yaml", ".yml") and path.is_file()
+    own = read_own(path) if is_own else {}
+    # what is no registry is told with all else that is wrong
+    theirs = own["models"] if isinstance(own.get("models"), dict) else {}
+    names, models = of_models(typed.model, stands, {**defaults()["models"], **theirs})
     run: dict[str, Any] = {"models": names} if names else {}
     if typed.prompt:
         run["prompts"] = typed.prompt
     files: list[str] = []
-    if path.suffix.lower() in (".yaml", ".yml") and path.is_file():
-        own = read_own(path)
+    if is_own:
         files.append(str(path))
         run = dataset_of(own, path) | run
         said = own.get("run")
         made: dict[str, Any] = {"run": run, "models": models}
         own = own | {"run": (said if isinstance(said, dict) else {}) | run}
-        own["models"] = (own.get("models") or {}) | models
+        if models:
+            own["models"] = theirs | models
     else:
         default = defaults()["run"]
         name, entry = of_folder(path, captions, works)

@@ -72,7 +72,10 @@ class Encoded:
         from scripts.data.rows import SPLITS, read_rows
 
         files = self._data / "captions.json", self._data / "splits.json"
-        there = (split for split in SPLITS if (self._folder / split / "images.npy").is_file())
+        there = [split for split in SPLITS if (self._folder / split / "images.npy").is_file()]
+        if not there:
+            expected = f"images.npy in one of its folders {', '.join(SPLITS)}"
+            raise BadInput(self._folder, "no features", expected, "make the run again")
         return {split: read_rows(*files, split) for split in there}
 
     def prompts(self, split: str) -> list[str]:

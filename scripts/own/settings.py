@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from scripts.config import checked, defaults, over_defaults
 from scripts.data.names import SUFFIX
@@ -131,12 +129,19 @@ def _linked(folder: Path, targets: list[Path]) -> None:
         (folder / target.name).symlink_to(target)
 
 
-def of_models(said: list[str], stands: Path) -> tuple[list[str], dict[str, Any]]:
+def of_models(
+    said: list[str], stands: Path, known: Collection[str]
+) -> tuple[list[str], dict[str, Any]]:
     """Names of the models that were asked for, and entries of folders and of repositories.
+
+    Parameters
+    ----------
+    said : names, folders and addresses on a hub
+    stands : the folder in which they were typed
+    known : names in the configuration, which no other model gets
 
     Raises ``BadInput`` for what is none of these, nor a name of the config.
     """
-    known = defaults()["models"]
     names: list[str] = []
     entries: dict[str, Any] = {}
     for one in said:
@@ -214,16 +219,3 @@ def dataset_of(own: Mapping[str, Any], path: Path) -> dict[str, str]:
         todo = f"say which, as run: {{dataset: {first}}}"
         raise BadInput(path, f"the datasets {', '.join(map(str, datasets))}", "one to run", todo)
     return {"dataset": first} if first else {}
-
-
-def read_own(path: Path) -> dict[str, Any]:
-    """A configuration in YAML; ``BadInput`` where it is none."""
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        found = " ".join(str(error).split())
-        raise BadInput(path, found, "a configuration in YAML", "correct the file") from None
-    if not isinstance(content, dict):
-        found = f"a {type(content).__name__}"
-        raise BadInput(path, found, "a configuration in YAML: run, datasets, ...", "correct it")
-    return content

@@ -82,6 +82,7 @@ FAULTS = {
     "no text": (".csv", replaced("texts.csv", b"caption\n\xff\n"), "a table in UTF-8"),
     "open quote": (".csv", replaced("texts.csv", b'caption\n"a\n'), "texts.csv\n.*unexpected end"),
     "cut": (".csv", replaced("images.npy", b"\x93NUMPY\x01\x00"), "not a whole .npy file"),
+    "text": (".csv", replaced("images.npy", b"0.1 0.2"), r"file \(it is none, or pickled\)"),
     "pickled": (".csv", saved("images.npy", np.array([{}])), "not a whole .npy file"),
     "whole numbers": (".csv", saved("images.npy", np.ones((3, 5), int)), "2-D int64"),
     "one vector": (".csv", saved("images.npy", np.ones(5)), "1-D float64"),

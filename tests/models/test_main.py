@@ -7,7 +7,8 @@ import json
 import pytest
 import yaml
 from hub_stand_in import COMMIT, sha256_of
-from tiny_open_clip import make_vit
+from tiny_open_clip import make_coca, make_vit
+from tiny_towers import make_towers
 
 from scripts.config import checked, over_defaults
 from scripts.models.__main__ import main
@@ -67,6 +68,11 @@ def test_a_model_of_open_clip_is_told_by_its_library(tmp_path, capsys):
     make_vit(tmp_path / "vit")
     assert main(str(tmp_path), "vit") == 0
     told, _ = said(capsys)
+    # published configs may have none: the package's own stands for it
+    path = tmp_path / "vit/open_clip_config.json"
+    config = json.loads(path.read_text("utf-8")) | {"preprocess_cfg": None}
+    path.write_text(json.dumps(config), "utf-8")
+    assert main(str(tmp_path), "vit") == 0
     assert "open_clip" in told and "open_clip_model.safetensors" in told
 
 
@@ -109,6 +115,52 @@ def test_a_name_is_an_entry_of_ones_own_configuration_or_told(clip, tmp_path, ca
     ):
         assert main(str(tmp_path), name) == 1
         assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "No such file"),
+        ("models: [1", "a configuration in YAML"),
+        ("- a", "found:    a list"),
+        ("models:", "models: None is not of type 'object'"),
+        ("models: {a: {source: local, path: nowhere}}", "no such folder"),
+        ("prompts: {o: ['{}']}\nmodels: {a: {source: features, path: x, prompts: [o]}}", "alone"),
+    ],
+)
+def test_what_is_wrong_with_a_configuration_of_ones_own_is_told(tmp_path, capsys, content, told):
+    if content:
+        (tmp_path / "own.yaml").write_text(content, "utf-8")
+    assert main(str(tmp_path), "a", "--configfile", "own.yaml") == 1
+    printed = capsys.readouterr().err
+    assert told in printed and "see what was answered" not in printed
+
+
+def test_towers_apart_have_one_line_of_configuration_of_both(tmp_path, capsys):
+    make_towers(tmp_path, "taiyi")
+    parts = {f"{one}_tower": {"source": "local", "path": str(tmp_path / one)}
+             for one in ("image", "text")}  # fmt: skip
+    own = {"models": {"mine": {"source": "towers", **parts}}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(own), "utf-8")
+    assert main(str(tmp_path), "mine", "--configfile", "own.yaml") == 0
+    told, entry = said(capsys)
+    assert told.count("models: {") == 1
+    assert {key: entry[key]["path"] for key in parts} == {k: v["path"] for k, v in parts.items()}
+    assert "numbers; bert, published apart" in told and told.count("24 dimensions") == 2
+
+
+def test_towers_of_different_lengths_are_refused_as_a_run_refuses_them(tmp_path, capsys):
+    make_towers(tmp_path, "taiyi")
+    # of 32 dimensions
+    make_coca(tmp_path / "coca")
+    parts = {f"{one}_tower": {"source": "local", "path": str(tmp_path / folder)}
+             for one, folder in (("image", "coca"), ("text", "text"))}  # fmt: skip
+    own = {"models": {"mine": {"source": "towers", **parts}}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(own), "utf-8")
+    assert main(str(tmp_path), "mine", "--configfile", "own.yaml") == 1
+    told = capsys.readouterr()
+    assert "32 dimensions for a picture and 24 dimensions for a text" in told.err
+    assert "models: {" not in told.out
 
 
 def test_a_repository_that_is_not_there_is_told_with_what_to_do(hubs, tmp_path, capsys):

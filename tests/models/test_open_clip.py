@@ -243,6 +243,7 @@ ASKED = {
         {"text_cfg": {"hf_tokenizer_name": "someone/words"}},
         "no tokenizer file, though open_clip_config.json names 'someone/words'",
     ),
+    "a list for a name": ({"text_cfg": {"hf_model_name": ["a"]}}, r"hf_model_name: \['a'\]"),
     "a key that the package does not know": (
         {"vision_cfg": {"depth": 2}},
         "model_cfg that open_clip cannot use: TypeError",

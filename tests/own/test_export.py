@@ -50,7 +50,7 @@ def test_the_files_say_whose_each_vector_is_and_of_which_prompt(run, tmp_path):
     assert str(images.schema.field("embedding").type).startswith("fixed_size_list<")
 
 
-def test_what_is_no_run_or_of_two_models_is_told(run, tmp_path, capsys):
+def test_what_is_no_run_or_without_features_or_of_two_models_is_told(run, tmp_path, capsys):
     assert main(["--run", str(run.parent), "--to", str(tmp_path / "out")]) == 1
     assert "no finished run" in capsys.readouterr().err
     sidecar = next((run.parents[1]).glob("*/texts.plain.json"))
@@ -59,3 +59,7 @@ def test_what_is_no_run_or_of_two_models_is_told(run, tmp_path, capsys):
     assert main(["--run", str(run), "--to", str(tmp_path / "out")]) == 1
     assert "features of another version of the model" in capsys.readouterr().err
     assert not (tmp_path / "out/texts.parquet").exists()
+    for file in run.parents[1].glob("*/images.npy"):
+        file.unlink()
+    assert main(["--run", str(run), "--to", str(tmp_path / "out")]) == 1
+    assert f"ERROR in {run.parents[1]}\n  found:    no features" in capsys.readouterr().err

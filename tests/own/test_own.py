@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 from scripts import command
-from scripts.config import checked, over_defaults
+from scripts.config import ConfigError, checked, over_defaults
 from scripts.job import BadInput
 from scripts.own.__main__ import arguments, configured, main
 from scripts.own.look import look
@@ -122,6 +122,23 @@ def test_models_are_names_folders_or_repositories(tmp_path):
     own = {second: {"source": "local", "path": str(tmp_path / "My model")}}
     assert made["models"] == own | hub
     assert made["run"]["prompts"] == ["photo"]
+
+
+def test_a_model_beside_those_of_ones_own_file_is_one_of_them_or_another(tmp_path):
+    folder = photos(tmp_path / "p")
+    own = {
+        "run": {"dataset": "mine", "models": ["clip"]},
+        "datasets": {"mine": {"source": "folder", "location": str(folder)}},
+        "models": {"clip": {"source": "local", "path": "somewhere"}},
+    }
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(own), "utf-8")
+    made, _ = run_of(tmp_path, "own.yaml", "--model", "clip", "hf:me/clip")
+    first, second = made["run"]["models"]
+    assert first == "clip" and second.startswith("clip-") and {*made["models"]} == {first, second}
+    assert checked(over_defaults(made))["models"]["clip"]["path"] == "somewhere"
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(own | {"models": ["clip"]}), "utf-8")
+    with pytest.raises(ConfigError, match="not of type 'object'"):
+        run_of(tmp_path, "own.yaml")
 
 
 def test_a_list_of_captions_may_lie_in_the_folder_or_elsewhere(tmp_path):
