@@ -27,6 +27,9 @@ from scripts.models.elsewhere import (
 
 # a row whose length differs from 1 by no more was normalised in float32 already, and stays as it is
 UNIT = 1e-6
+# How far apart two unit rows of one picture may lie: half precision and other batches move a row by
+# less, another picture by a hundred times as much. The first is taken.
+SAME = 1e-2
 
 
 def unit_rows(vectors: np.ndarray, where: Path, numbers: np.ndarray) -> np.ndarray:
@@ -128,10 +131,12 @@ def gathered(
     targets, first : see ``targets_of``; there is one for each row
     dim : dimensions
 
-    Raises ``BadInput`` where two rows for the same are not equal.
+    Raises ``BadInput`` where two rows for the same are farther apart than computing it twice makes
+    them; of others the first is taken.
     """
     found = np.empty((len(first), dim), dtype=np.float32)
     filled = np.zeros(len(first), dtype=bool)
+    farthest = 0.0
     for part, own in zip(parts, targets, strict=True):
         start = 0
         for vectors in read_vectors(part):
@@ -145,14 +150,17 @@ def gathered(
             fresh = ~filled[once]
             found[once[fresh]] = new[places[fresh]]
             filled[once] = True
-            differ = (found[rows] != new).any(axis=1)
-            if differ.any():
+            apart = np.linalg.norm(found[rows] - new, axis=1)
+            farthest = max(farthest, float(apart.max()))
+            if farthest > SAME:
                 raise BadInput(
-                    f"{part.vectors.absolute()}, row {numbers[differ.argmax()]}",
-                    "another vector for what an earlier row is of, too",
-                    "one row for each, or equal ones",
+                    f"{part.vectors.absolute()}, row {numbers[apart.argmax()]}",
+                    f"another vector for what an earlier row is of, too, {farthest:.2g} apart",
+                    f"one row for each, or rows of unit length within {SAME} of each other",
                     "keep one of them; see the table for whose it is",
                 )
+    if farthest:
+        log.info("of rows for the same, up to %.2g apart, the first is taken", farthest)
     again = np.flatnonzero(first != np.arange(len(first)))
     found[again] = found[first[again]]
     return found

@@ -172,11 +172,20 @@ def test_names_that_are_like_a_missing_one_or_mean_one_image_together_are_told(i
         imported(entry, "images")
 
 
-def test_rows_of_one_image_are_one_where_they_are_equal_and_a_fault_where_not(imported, tmp_path):
+def test_rows_of_one_image_are_one_but_for_rounding_and_a_fault_where_not(
+    imported, tmp_path, caplog
+):
+    caplog.set_level("INFO")
     entry = written("parquet", tmp_path / "theirs")
     file, names = tmp_path / "theirs/images.parquet", [*CAPTIONS, "a.jpg"]
     in_parquet(file, IMAGE_ROWS[[0, 1, 2, 0]], image=names)
     assert imported(entry, "images").tobytes() == IMAGE_ROWS.tobytes()
+    assert "the first is taken" not in caplog.text
+    again = IMAGE_ROWS[[0, 1, 2, 0]]
+    again[3] = again[3].astype(np.float16)
+    in_parquet(file, again, image=names)
+    assert imported(entry, "images").tobytes() == IMAGE_ROWS.tobytes()
+    assert "the first is taken" in caplog.text
     in_parquet(file, IMAGE_ROWS[[0, 1, 2, 1]], image=names)
     with pytest.raises(BadInput, match=r"images\.parquet, row 3\n.*another vector"):
         imported(entry, "images")
