@@ -133,42 +133,6 @@ def test_a_replaced_file_of_a_model_is_noticed(weights, name, way, monkeypatch):
     assert anew(model, weights) == after
 
 
-def features(path: Path) -> str:
-    return watched.contents_of_features.__wrapped__(str(path))
-
-
-@pytest.mark.parametrize(
-    ("path", "seen", "unseen"),
-    [
-        (".", ["images.parquet", "texts.npy", "texts.tsv", "img_emb/0.npy", "metadata/0.parquet"],
-         ["notes.txt", "other/x.npy"]),
-        ("texts.npy", ["texts.npy", "texts.tsv"], ["images.parquet", "texts.2.npy"]),
-    ],
-)  # fmt: skip
-def test_of_features_the_files_that_may_hold_them_are_watched(
-    tmp_path, path, seen, unseen, monkeypatch
-):
-    folder = tmp_path / "features"
-    for name in (*seen, *unseen):
-        written(folder / name, PHOTO)
-    for name in seen:
-        before = kept(features, folder / path, monkeypatch)
-        in_place(folder / name)
-        assert (after := features(folder / path)) != before, name
-        assert anew(features, folder / path) == after
-    for name in unseen:
-        in_place(folder / name)
-        assert features(folder / path) == after, name
-
-
-def test_features_side_by_side_are_each_read_once(tmp_path, monkeypatch):
-    for name in ("images.npy", "texts.npy"):
-        kept(features, written(tmp_path / "f" / name, PHOTO), monkeypatch)
-    monkeypatch.setattr(watched, "_sum", lambda path: pytest.fail(f"read again: {path}"))
-    for name in ("images.npy", "texts.npy"):
-        features(tmp_path / "f" / name)
-
-
 # --- what else happens to folders
 
 

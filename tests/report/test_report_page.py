@@ -259,69 +259,6 @@ def test_a_model_of_this_disk_is_named_without_the_way_to_it(tmp_path: Path):
     assert "/home/jo" not in html
 
 
-FOUND = {
-    "asked": "auto", "device": "cpu", "native": "bfloat16", "least_cosine": 0.999,
-    "sample": {"splits": ["val", "train"], "images": 1064, "captions": 64},
-    "cosines": {
-        "bfloat16": {
-            "images": {"smallest": 0.962304, "median": 0.996531},
-            "texts": {"smallest": 0.999971, "median": 0.999986},
-        }
-    },
-}  # fmt: skip
-OVERFLOWN = {side: {"smallest": None, "median": None} for side in ("images", "texts")}
-NATIVE = {"native": "float32", "sample": None, "cosines": {}}
-
-
-@pytest.mark.parametrize(
-    ("found", "shown", "hidden"),
-    [
-        ({"precision": "float32", "reason": "apart"},
-         ["float32", "0.96230", "0.99653", "0.99997", "0.99998", "1,064", "64", "val, train"], []),
-        ({"precision": "bfloat16", "reason": "close"},
-         ["0.96230", "0.99997", "1,064"], ["0.99653"]),
-        ({"precision": "float32", "reason": "not_finite", "cosines": {"bfloat16": OVERFLOWN}},
-         ["bfloat16", "1,064"], ["0.9"]),
-        ({"precision": "float32", "reason": "native"} | NATIVE, ["float32", "cpu"], ["bfloat16"]),
-    ],
-)  # fmt: skip
-def test_each_model_has_its_precision_and_why_it_was_taken(found, shown, hidden, tmp_path):
-    strengths = {(model, "plain", "cosine"): 0.2 for model in ("a", "b")}
-    run = FakeRun(tmp_path, strengths, images=20, studies=()).sketch()
-    run.precisions = {"a": FOUND | {"precision": "bfloat16", "reason": "close"}, "b": FOUND | found}
-    for lang in LANGUAGES:
-        paragraphs = re.findall(r"<p>(.*?)</p>", run.report(lang))
-        said = [one for one in paragraphs if "encode.precision" in one]
-        assert [one[0] for one in said] == ["a", "b"]
-        assert all(number in said[1] for number in shown), said[1]
-        assert not any(number in said[1] for number in hidden), said[1]
-
-
-def test_of_features_that_were_made_elsewhere_what_is_unknown_stands_as_not_stated(tmp_path):
-    run = FakeRun(tmp_path, {("api", "plain", "cosine"): 0.2}, images=20, studies=()).sketch()
-    folder = run.folder / "data/models/api"
-    about = read_json(folder / "model.json")
-    about |= {"source": "features", "architecture": "features", "parameters": None}
-    about.pop("training", None)
-    for file in folder.iterdir():
-        file.unlink()
-    write_json(folder / "model.json", about)
-    known = ("rows", "shape", "sha256", "model", "templates")
-    for path in (run.results / "api/test").glob("*.json"):
-        write_json(path, {k: v for k, v in read_json(path).items() if k in known})
-    en, zh = (run.report(lang) for lang in ("en", "zh"))
-    assert "The features of api were made elsewhere" in en and "api 的特征在别处算好" in zh
-    assert "encode.precision" not in en and "whichever precision it computed in (not stated)" in en
-    assert "features made elsewhere" in en and "在别处算好的特征" in zh
-    assert en.count("<td>not stated</td>") >= 7, en.count("<td>not stated</td>")
-
-
-def test_a_precision_that_the_configuration_names_is_told_as_that(pages):
-    for lang, words in (("en", "the one that the configuration names"), ("zh", "由配置指定")):
-        said = [one for one in pages[lang].split("<p>") if "encode.precision" in one]
-        assert len(said) == 1 and words in said[0]
-
-
 def assert_numbers_are_tabled(run: FakeRun, monkeypatch: pytest.MonkeyPatch):
     """Each number that a sentence carries stands in a cell of the report, in the same form."""
     said = []
