@@ -23,6 +23,7 @@ from scripts.models.weights import FLOATS, Facts, check_dtypes, check_files, rea
 SETTINGS = "sentence_bert_config.json"
 EXPECTED = "a model of pictures and texts, as sentence-transformers saves it"
 TAKE_ANOTHER = "take a model that encodes both images and texts"
+TAKE_RERANKER = "take a re-ranker of texts and pictures, such as Qwen3-VL-Reranker"
 CONFIGS = ("config.json", SETTINGS, *PREPROCESSORS, "video_preprocessor_config.json")
 # what sentence-transformers calls the prompt of each side
 NAMES = {"texts": "query", "images": "document"}
@@ -43,9 +44,8 @@ TOLD: dict[str, set[str]] = {
     **{"model_kwargs": _MODEL, "model_args": _MODEL},
     **{"config_kwargs": set(), "config_args": set()},
 }
-# what of a model may be called for its features
-METHODS = re.compile(r"forward|get_\w+_features")
-FORWARD = re.compile("forward")
+# what of a model may be called, by what it does: features, or words
+METHODS = {"feature-extraction": r"forward|get_\w+_features", "any-to-any": "forward"}
 # a picture of a phone has as many; of each, three values in two frames
 LARGEST_PICTURE = 4096**2
 LARGEST_PATCH = 64
@@ -124,7 +124,14 @@ def read_embedding(folder: Path) -> Embedding:
             "name it as the model of an entry of rerankers, and not in run.models",
         )
     config, modules, settings, shapes, numbers = _read_whole(folder)
-    _check_ways(folder / SETTINGS, settings, "feature-extraction", METHODS, {"text", "image"})
+    ways = _ways(folder / SETTINGS, settings, "feature-extraction", TAKE_ANOTHER)
+    if not {"text", "image"} <= {*ways}:
+        raise BadInput(
+            folder / SETTINGS,
+            f"a model of {', '.join(map(str, ways)) or 'texts alone'} (modality_config)",
+            EXPECTED,
+            f"{TAKE_ANOTHER}; a text tower alone is the text_tower of an entry with source: towers",
+        )
     kinds = [kind for kind, _ in modules]
     pooled = settings["module_output_name"] == "sentence_embedding"
     first = ["Transformer"] if pooled else ["Transformer", "Pooling"]
@@ -161,14 +168,25 @@ def read_reranker(folder: Path) -> Reranker:
     or of one against another, behind the pair.
     """
     config, modules, settings, shapes, numbers = _read_whole(folder)
-    _check_ways(folder / SETTINGS, settings, "any-to-any", FORWARD, {"image", "message"})
+    ways = _ways(folder / SETTINGS, settings, "any-to-any", TAKE_RERANKER)
+    # a message of plain text would hold a picture's name in memory
+    message = tuple(_of(ways.get("message"), key) for key in ("format", "method_output_name"))
+    read = (*message, settings["module_output_name"])
+    if "image" not in ways or read != ("structured", "logits", "causal_logits"):
+        raise BadInput(
+            folder / SETTINGS,
+            f"a model of {', '.join(map(str, ways)) or 'texts alone'} (modality_config), of a "
+            f"message {read!s:.80}",
+            "one of pictures, whose structured messages give logits, called causal_logits",
+            TAKE_RERANKER,
+        )
     kinds = [kind for kind, _ in modules]
     if kinds != ["Transformer", "LogitScore"]:
         raise BadInput(
             folder / MODULES[0],
             f"modules {', '.join(kinds):.120}",
             "Transformer and LogitScore, the odds of a word",
-            "take a model whose score is read so, such as Qwen3-VL-Reranker",
+            TAKE_RERANKER,
         )
     path = folder / modules[1][1] / "config.json"
     score = _dictionary(path)
@@ -325,28 +343,23 @@ def _settings(path: Path) -> dict[str, Any]:
     return {"module_output_name": "token_embeddings"} | settings
 
 
-def _check_ways(
-    path: Path, settings: dict[str, Any], task: str, methods: re.Pattern[str], needed: set[str]
-) -> None:
-    """Raise ``BadInput`` where settings in ``path`` are for another task, or for no pictures."""
+def _ways(path: Path, settings: dict[str, Any], task: str, todo: str) -> dict[str, Any]:
+    """How each kind of input is read; ``BadInput`` where settings in ``path`` are for no ``task``.
+
+    ``todo`` is what to do then.
+    """
     found = settings.get("transformer_task", "feature-extraction")
     ways = settings.get("modality_config")
     ways = ways if isinstance(ways, dict) else {}
     called = [str(_of(way, "method")) for way in ways.values()]
-    if found != task or not all(methods.fullmatch(one) for one in called):
+    if found != task or not all(re.fullmatch(METHODS[task], one) for one in called):
         raise BadInput(
             path,
             f"transformer_task: {found!r:.40}, methods {', '.join(called):.80}",
-            f"{task} by {methods.pattern.replace('|', ' or ')}",
-            TAKE_ANOTHER,
+            f"{task} by {METHODS[task].replace('|', ' or ')}",
+            todo,
         )
-    if not needed <= {*ways}:
-        raise BadInput(
-            path,
-            f"a model of {', '.join(map(str, ways)) or 'texts alone'} (modality_config)",
-            EXPECTED,
-            f"{TAKE_ANOTHER}; a text tower alone is the text_tower of an entry with source: towers",
-        )
+    return ways
 
 
 def _pooled(path: Path, config: dict[str, Any], folder: Path) -> int:

@@ -232,6 +232,16 @@ ASKED = {
         lambda it: it.update(modality_config={"text": it["modality_config"]["text"]}),
         "a model of text ",
     ),
+    "messages of plain text": (
+        SETTINGS,
+        lambda it: it["modality_config"]["message"].update(format="flat"),
+        "of a message .'flat'",
+    ),
+    "states in the place of logits": (
+        SETTINGS,
+        lambda it: it["modality_config"]["message"].update(method_output_name="hidden_states"),
+        "'hidden_states'",
+    ),
     "scores turned around": (
         PROMPTS,
         lambda it: it.update(activation_fn="torch.nn.modules.activation.Hardshrink"),
