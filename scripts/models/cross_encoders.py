@@ -9,7 +9,8 @@ score is the difference of the two.
 
 Models of language that sentence-transformers loads as its CrossEncoder, such as Qwen3-VL-Reranker
 (Li et al. 2026, arXiv:2601.04720): the sentence is a query and the picture a document of one
-message, and the score is how much rather the next word is "yes" than "no".
+message, and the score is how much rather the next word is "yes" than "no" (of a model that names
+no word for no, the logit of the one for yes).
 """
 
 from __future__ import annotations

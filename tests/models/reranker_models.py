@@ -86,6 +86,12 @@ def test_scores_equal_the_packages_own_for_odd_pictures_and_texts(encoder, expec
     assert expected.std(axis=0).min() > 1e-2 and expected.std(axis=1).min() > 1e-2
 
 
+def test_the_logit_of_one_word_is_a_score_too(spoiled):
+    rewrite(spoiled / "1_LogitScore/config.json", lambda it: it.update(false_token_id=None))
+    found = ours(load_cross_encoder(spoiled, "cpu"), pictures=PICTURES[:1])
+    assert found == pytest.approx(reference(spoiled, PICTURES[:1]), abs=1e-4)
+
+
 def test_half_precision_gives_float32_scores_near_those_of_float32(qwen, expected):
     half = load_cross_encoder(qwen, "cpu", "bfloat16")
     found = ours(half)

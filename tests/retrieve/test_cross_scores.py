@@ -161,6 +161,6 @@ def test_what_other_code_had_scored_is_not_taken(model, tmp_path, scored, monkey
             cross_scores.main(snakemake)
     every = scored.total()
     scored.clear()
-    snakemake.params.code = "of later"
+    snakemake.params.code, snakemake.params.batch_size = "of later", "auto"
     cross_scores.main(snakemake)
     assert scored.total() == every
