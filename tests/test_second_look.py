@@ -83,11 +83,11 @@ def test_recall_is_that_of_all_pairs_scored_and_plainly_sorted(looked):
     encoder = load_cross_encoder(project.folder / "data/models/blip-matching", "cpu")
     # equal captions once, as the two may differ in their last bit in one batch
     unique = list(dict.fromkeys(rows.captions))
-    tokens = encoder.tokenize(unique)
+    read = encoder.read(unique)
     columns = []
     for name in rows.images:
-        pixels = encoder.preprocess(read_image(data / "images" / name, sums[name]))
-        columns.append(encoder.scores(encoder.see(pixels), tokens))
+        seen = encoder.see(read_image(data / "images" / name, sums[name]))
+        columns.append(encoder.scores(seen, read))
     place = [unique.index(caption) for caption in rows.captions]
     second = np.stack(columns, axis=1)[place]
     images, texts = (

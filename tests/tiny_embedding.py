@@ -1,4 +1,4 @@
-"""A small random Qwen3-VL that embeds, in the files that sentence-transformers saves.
+"""A small random Qwen3-VL that embeds, or scores pairs, in the files of sentence-transformers.
 
 Transformers has to see torchvision when it is first imported: only for a process that begins with
 ``scripts.models.backends.sentence_transformers.import_libraries()``.
@@ -21,6 +21,7 @@ TEMPLATE = (
     "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}"
 )
 CONTEXT = 80
+OPTIONS = {"chat_template": {"add_generation_prompt": True}}
 
 
 def make_qwen3_vl(folder: Path, padding_side: str = "right", dense: bool = False, **saved) -> None:
@@ -31,19 +32,36 @@ def make_qwen3_vl(folder: Path, padding_side: str = "right", dense: bool = False
     from sentence_transformers.sentence_transformer.modules import Pooling
     from transformers import Qwen3VLModel
 
+    _save(Qwen3VLModel, folder, _processor(padding_side))
+    modules = [Transformer(str(folder), processing_kwargs=OPTIONS), Pooling(32, "lasttoken")]
+    modules += [Dense(32, 24, activation_function=torch.nn.Identity())] if dense else []
+    embedding = SentenceTransformer(modules=[*modules, Normalize()], **saved)
+    embedding.save(str(folder), create_model_card=False)
+
+
+def make_qwen3_vl_reranker(folder: Path, **saved) -> None:
+    """``saved`` is as above; its words for right and wrong are two letters."""
+    from sentence_transformers import CrossEncoder
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.cross_encoder.modules import LogitScore
+    from transformers import Qwen3VLForConditionalGeneration
+
+    _save(Qwen3VLForConditionalGeneration, folder, _processor("right"))
+    first = Transformer(str(folder), transformer_task="any-to-any", processing_kwargs=OPTIONS)
+    score = LogitScore(*first.tokenizer.convert_tokens_to_ids(["y", "n"]))
+    CrossEncoder(modules=[first, score], **saved).save(str(folder), create_model_card=False)
+
+
+def _save(made, folder: Path, processor) -> None:
+    import torch
+
     torch.manual_seed(0)
-    processor = _processor(padding_side)
-    model = Qwen3VLModel(_config(processor.tokenizer))
+    model = made(_config(processor.tokenizer))
     with torch.no_grad():
         for weight in model.parameters():
             weight += 0.1 * torch.randn(weight.shape)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
-    options = {"chat_template": {"add_generation_prompt": True}}
-    modules = [Transformer(str(folder), processing_kwargs=options), Pooling(32, "lasttoken")]
-    modules += [Dense(32, 24, activation_function=torch.nn.Identity())] if dense else []
-    embedding = SentenceTransformer(modules=[*modules, Normalize()], **saved)
-    embedding.save(str(folder), create_model_card=False)
 
 
 def _processor(padding_side: str):

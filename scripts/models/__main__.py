@@ -227,12 +227,22 @@ def facts_of(draft: Path, texts_alone: bool) -> Iterator[tuple[str, str]]:
         yield "text tower", f"{tower.parameters:,} numbers; {tower.model_type}, published apart"
         yield SPACE, f"{tower.dim} dimensions"
         return
-    from scripts.models.backends import backend_of
+    from scripts.models.backends import backend_of, read_facts
+    from scripts.models.cross_encoders import load_cross_encoder
+    from scripts.models.embedding_files import is_reranker
     from scripts.models.encoders import load_encoder
 
     backend = backend_of(draft)
-    facts = backend.read_facts(draft)
+    facts = read_facts(draft)
     backend.check_numbers(draft, facts)
+    if is_reranker(draft):
+        pairs = f"pairs of at most {load_cross_encoder(draft, 'cpu').context_length} tokens"
+        yield "library", "sentence_transformers"
+        yield "family", facts.architecture
+        yield "re-ranker", f"{facts.parameters:,} numbers; {pairs}"
+        yield "use", "the model of an entry of rerankers; it gives no vectors for run.models"
+        yield from _preprocessing(draft)
+        return
     encoder = load_encoder(draft, "cpu")
     counts = {"image": 0, "text": 0}
     for tensor, shape in facts.shapes.items():

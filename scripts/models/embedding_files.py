@@ -1,7 +1,8 @@
-"""What the folder of an embedding model of sentence-transformers holds, told by JSON and headers.
+"""What the folder of a model of sentence-transformers holds, told by JSON and headers.
 
-Its modules.json names a transformer that reads pictures and texts alike, and what is done to its
-rows: a pooling, dense layers, unit length.
+Its modules.json names a transformer that reads pictures and texts alike. Of an embedding model,
+what is done to its rows stands behind it: a pooling, dense layers, unit length. Of a re-ranker, the
+words whose odds are the score of a pair.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ from scripts.models.towers import LARGEST_SIDE, PREPROCESSORS, check_config, che
 from scripts.models.weights import FLOATS, Facts, check_dtypes, check_files, read_tensors
 
 SETTINGS = "sentence_bert_config.json"
-EXPECTED = "an embedding model of pictures and texts, as sentence-transformers saves it"
+EXPECTED = "a model of pictures and texts, as sentence-transformers saves it"
 TAKE_ANOTHER = "take a model that encodes both images and texts"
+TAKE_RERANKER = "take a re-ranker of texts and pictures, such as Qwen3-VL-Reranker"
 CONFIGS = ("config.json", SETTINGS, *PREPROCESSORS, "video_preprocessor_config.json")
 # what sentence-transformers calls the prompt of each side
 NAMES = {"texts": "query", "images": "document"}
+# what it calls a model that scores pairs, and the functions behind scores that keep their order
+OF_PAIRS = "CrossEncoder"
+RISING = ("Sigmoid", "Identity")
 # classes of a repository; what a processor would load besides
 ELSEWHERE = {"auto_map", "audio_tokenizer"}
 # what SETTINGS may say; what it may tell a processor, and a model: no files, hubs or code
@@ -39,8 +44,8 @@ TOLD: dict[str, set[str]] = {
     **{"model_kwargs": _MODEL, "model_args": _MODEL},
     **{"config_kwargs": set(), "config_args": set()},
 }
-# what of a model may be called for its features
-METHODS = re.compile(r"forward|get_\w+_features")
+# what of a model may be called, by what it does: features, or words
+METHODS = {"feature-extraction": r"forward|get_\w+_features", "any-to-any": "forward"}
 # a picture of a phone has as many; of each, three values in two frames
 LARGEST_PICTURE = 4096**2
 LARGEST_PATCH = 64
@@ -65,6 +70,22 @@ class Embedding:
     kept: int | None
 
 
+@dataclass(frozen=True)
+class Reranker:
+    """What can be said of a re-ranker without loading it.
+
+    Attributes
+    ----------
+    facts : as of any model; it has no vectors
+    modules : kind and folder of each, the transformer first
+    prompt : its instruction, which stands once in each pair; "" for none
+    """
+
+    facts: Facts
+    modules: tuple[tuple[str, str], ...]
+    prompt: str
+
+
 def is_embedding(folder: Path) -> bool:
     """Whether modules.json stands beside a config.json that is of none of our dual encoders.
 
@@ -74,6 +95,13 @@ def is_embedding(folder: Path) -> bool:
         return False
     config = read_json(folder / "config.json")
     return isinstance(config, dict) and config.get("model_type") not in FAMILIES
+
+
+def is_reranker(folder: Path) -> bool:
+    """Whether it is such a model, too, but was saved as one that scores pairs."""
+    path = folder / PROMPTS
+    about = read_json(path) if is_embedding(folder) and path.is_file() else None
+    return bool(_of(about, "model_type") == OF_PAIRS)
 
 
 def read_embedding(folder: Path) -> Embedding:
@@ -88,15 +116,22 @@ def read_embedding(folder: Path) -> Embedding:
         alone
     """
     path = folder / "config.json"
-    for file in [folder / name for name in (*CONFIGS, "tokenizer_config.json")]:
-        keys = {key for _, key, _ in keys_of(read_json(file))} if file.is_file() else set()
-        if asked := keys & ELSEWHERE:
-            found = f"{min(asked)}, which names code or a model of elsewhere"
-            raise BadInput(file, found, "a model whose classes are transformers' own", OWN_CODE)
-    config = _dictionary(path)
-    check_config(path, config)
-    modules = _modules(folder / MODULES[0])
-    settings = _settings(folder / SETTINGS)
+    if is_reranker(folder):
+        raise BadInput(
+            folder / PROMPTS,
+            "a re-ranker, which scores pairs and gives no vectors",
+            TAKE_ANOTHER.replace("take ", ""),
+            "name it as the model of an entry of rerankers, and not in run.models",
+        )
+    config, modules, settings, shapes, numbers = _read_whole(folder)
+    ways = _ways(folder / SETTINGS, settings, "feature-extraction", TAKE_ANOTHER)
+    if not {"text", "image"} <= {*ways}:
+        raise BadInput(
+            folder / SETTINGS,
+            f"a model of {', '.join(map(str, ways)) or 'texts alone'} (modality_config)",
+            EXPECTED,
+            f"{TAKE_ANOTHER}; a text tower alone is the text_tower of an entry with source: towers",
+        )
     kinds = [kind for kind, _ in modules]
     pooled = settings["module_output_name"] == "sentence_embedding"
     first = ["Transformer"] if pooled else ["Transformer", "Pooling"]
@@ -107,15 +142,6 @@ def read_embedding(folder: Path) -> Embedding:
             f"{' and '.join(first)}, then Dense and Normalize as often as you like",
             TAKE_ANOTHER,
         )
-    tensors = read_tensors(folder)
-    check_dtypes(folder, tensors)
-    check_files(folder)
-    check_depths(path, config, len(tensors))
-    for file in [folder / name for name in PREPROCESSORS]:
-        if file.is_file():
-            _check_pictures(file, _dictionary(file))
-    shapes = {name: shape for name, (_, shape) in tensors.items()}
-    numbers = sum(math.prod(shape) for dtype, shape in tensors.values() if dtype in FLOATS)
     dense = [dense_of(folder / below) for kind, below in modules if kind == "Dense"]
     numbers += sum(math.prod(one.shape) + one.biased * one.shape[0] for one in dense)
     prompts, kept = _prompts(folder / PROMPTS)
@@ -135,6 +161,81 @@ def read_embedding(folder: Path) -> Embedding:
     return Embedding(facts, modules, prompts, kept)
 
 
+def read_reranker(folder: Path) -> Reranker:
+    """Check that ``folder`` holds a whole re-ranker, and describe it.
+
+    Raises ``BadInput`` as ``read_embedding`` does, and where the score is not the odds of one word,
+    or of one against another, behind the pair.
+    """
+    config, modules, settings, shapes, numbers = _read_whole(folder)
+    ways = _ways(folder / SETTINGS, settings, "any-to-any", TAKE_RERANKER)
+    # a message of plain text would hold a picture's name in memory
+    message = tuple(_of(ways.get("message"), key) for key in ("format", "method_output_name"))
+    read = (*message, settings["module_output_name"])
+    if "image" not in ways or read != ("structured", "logits", "causal_logits"):
+        raise BadInput(
+            folder / SETTINGS,
+            f"a model of {', '.join(map(str, ways)) or 'texts alone'} (modality_config), of a "
+            f"message {read!s:.80}",
+            "one of pictures, whose structured messages give logits, called causal_logits",
+            TAKE_RERANKER,
+        )
+    kinds = [kind for kind, _ in modules]
+    if kinds != ["Transformer", "LogitScore"]:
+        raise BadInput(
+            folder / MODULES[0],
+            f"modules {', '.join(kinds):.120}",
+            "Transformer and LogitScore, the odds of a word",
+            TAKE_RERANKER,
+        )
+    path = folder / modules[1][1] / "config.json"
+    score = _dictionary(path)
+    words = [score.get("true_token_id"), score.get("false_token_id")]
+    size = _width(folder / "config.json", config, "vocab_size")
+    known = [type(word) is int and 0 <= word < size for word in words if word is not None]
+    if words[0] is None or not all(known) or score.get("module_input_name") != "causal_logits":
+        raise BadInput(
+            path,
+            f"{score!s:.120}",
+            f"true_token_id and false_token_id, or null, below {size}, of causal_logits",
+            "take the file that belongs to the model",
+        )
+    facts = Facts(
+        architecture=str(config.get("model_type")),
+        parameters=numbers,
+        embedding_dim=None,
+        shapes=shapes,
+        side=None,
+    )
+    return Reranker(facts, modules, _prompt(folder / PROMPTS))
+
+
+def _read_whole(
+    folder: Path,
+) -> tuple[dict[str, Any], tuple[tuple[str, str], ...], dict[str, Any], dict[str, list[int]], int]:
+    """The config, modules, settings, shapes of tensors and their numbers, of either kind."""
+    path = folder / "config.json"
+    for file in [folder / name for name in (*CONFIGS, "tokenizer_config.json")]:
+        keys = {key for _, key, _ in keys_of(read_json(file))} if file.is_file() else set()
+        if asked := keys & ELSEWHERE:
+            found = f"{min(asked)}, which names code or a model of elsewhere"
+            raise BadInput(file, found, "a model whose classes are transformers' own", OWN_CODE)
+    config = _dictionary(path)
+    check_config(path, config)
+    modules = _modules(folder / MODULES[0])
+    settings = _settings(folder / SETTINGS)
+    tensors = read_tensors(folder)
+    check_dtypes(folder, tensors)
+    check_files(folder)
+    check_depths(path, config, len(tensors))
+    for file in [folder / name for name in PREPROCESSORS]:
+        if file.is_file():
+            _check_pictures(file, _dictionary(file))
+    shapes = {name: shape for name, (_, shape) in tensors.items()}
+    numbers = sum(math.prod(shape) for dtype, shape in tensors.values() if dtype in FLOATS)
+    return config, modules, settings, shapes, numbers
+
+
 def write_instruction(folder: Path, instruction: dict[str, str]) -> None:
     """Make an instruction of an entry the model's own; ``BadInput`` where it can have none.
 
@@ -148,8 +249,19 @@ def write_instruction(folder: Path, instruction: dict[str, str]) -> None:
             "take `instruction` out of the entry; a text around captions is one of `prompts`",
         )
     path = folder / PROMPTS
-    _prompts(path)
     about = _dictionary(path) if path.is_file() else {}
+    if not is_reranker(folder):
+        _prompts(path)
+    else:
+        _prompt(path)
+        if "texts" not in instruction or len(instruction) > 1:
+            raise BadInput(
+                folder,
+                f"an instruction for {' and '.join(instruction)}",
+                "one for texts, the queries of a re-ranker: a pair has one instruction",
+                "name `texts` alone under `instruction` of the entry",
+            )
+        about |= {"default_prompt_name": NAMES["texts"]}
     told = {NAMES[side]: text for side, text in instruction.items()}
     write_json(path, about | {"prompts": (about.get("prompts") or {}) | told})
 
@@ -177,6 +289,22 @@ def _prompts(path: Path) -> tuple[dict[str, str], int | None]:
     return found, kept
 
 
+def _prompt(path: Path) -> str:
+    """The instruction that a re-ranker has where none is asked for."""
+    about = _dictionary(path)
+    name, function = about.get("default_prompt_name"), about.get("activation_fn")
+    found = "" if name is None else _of(about.get("prompts"), str(name))
+    rising = function is None or str(function).rpartition(".")[2] in RISING
+    if not isinstance(found, str) or not rising:
+        raise BadInput(
+            path,
+            f"default_prompt_name: {name!r:.40}, activation_fn: {function!r:.80}",
+            f"the name of one of its prompts; {' or '.join(RISING)} behind its scores",
+            "take the file that belongs to the model",
+        )
+    return found
+
+
 def _modules(path: Path) -> tuple[tuple[str, str], ...]:
     modules = read_json(path)
     found = tuple(module_of(path, one) for one in (modules if isinstance(modules, list) else []))
@@ -186,7 +314,7 @@ def _modules(path: Path) -> tuple[tuple[str, str], ...]:
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    """What a folder says of its transformer; ``BadInput`` where that is too much, or no picture."""
+    """What a folder says of its transformer; ``BadInput`` where that is too much."""
     settings = _dictionary(path) if path.is_file() else {}
     check_config(path, settings)
     other = {key: value for key, value in settings.items() if key not in KNOWN}
@@ -212,25 +340,26 @@ def _settings(path: Path) -> dict[str, Any]:
             "not beyond all pictures",
             f"take it out of {path.name} if the model works without it, or take another model",
         )
-    task = settings.get("transformer_task", "feature-extraction")
+    return {"module_output_name": "token_embeddings"} | settings
+
+
+def _ways(path: Path, settings: dict[str, Any], task: str, todo: str) -> dict[str, Any]:
+    """How each kind of input is read; ``BadInput`` where settings in ``path`` are for no ``task``.
+
+    ``todo`` is what to do then.
+    """
+    found = settings.get("transformer_task", "feature-extraction")
     ways = settings.get("modality_config")
     ways = ways if isinstance(ways, dict) else {}
-    called = [_of(way, "method") for way in ways.values()]
-    if task != "feature-extraction" or not all(METHODS.fullmatch(str(one)) for one in called):
+    called = [str(_of(way, "method")) for way in ways.values()]
+    if found != task or not all(re.fullmatch(METHODS[task], one) for one in called):
         raise BadInput(
             path,
-            f"transformer_task: {task!r:.40}, methods {', '.join(map(str, called)):.80}",
-            "feature-extraction by forward, or by get_…_features",
-            TAKE_ANOTHER,
+            f"transformer_task: {found!r:.40}, methods {', '.join(called):.80}",
+            f"{task} by {METHODS[task].replace('|', ' or ')}",
+            todo,
         )
-    if not {"text", "image"} <= {*ways}:
-        raise BadInput(
-            path,
-            f"a model of {', '.join(map(str, ways)) or 'texts alone'} (modality_config)",
-            EXPECTED,
-            f"{TAKE_ANOTHER}; a text tower alone is the text_tower of an entry with source: towers",
-        )
-    return {"module_output_name": "token_embeddings"} | settings
+    return ways
 
 
 def _pooled(path: Path, config: dict[str, Any], folder: Path) -> int:

@@ -70,7 +70,8 @@ class Encoder(ABC):
         self.model = model.eval()
         self.device = device
         self.architecture = facts.architecture
-        self.dim = facts.embedding_dim
+        # what gives no vectors has no encoder
+        self.dim = facts.embedding_dim or 0
         self.dtype = next(one.dtype for one in model.parameters() if one.is_floating_point())
         self.precision = str(self.dtype).removeprefix("torch.")
 

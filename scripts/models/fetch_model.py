@@ -68,8 +68,8 @@ def fetch_model(entry: dict[str, Any], folder: Path, model: str) -> None:
     ------
     BadInput
         where no source has the model, with what each of them answered, and where the model is not
-        a dual encoder of a supported architecture, or its weights may not be opened; and, before
-        anything is touched, where files of the user's would be removed
+        a dual encoder of a supported architecture, nor a re-ranker, or its weights may not be
+        opened; and, before anything is touched, where files of the user's would be removed
     """
     check_not_linked(folder)
     folder.mkdir(parents=True, exist_ok=True)

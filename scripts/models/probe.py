@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scripts.job import BadInput
-from scripts.models.backends import backend_of
+from scripts.models.backends import backend_of, read_facts
 from scripts.models.cross_encoders import load_cross_encoder, probe_pairs, reads_pairs
+from scripts.models.embedding_files import is_reranker
 from scripts.models.encoders import Encoder, in_short, load_encoder
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ ALIKE = 1e-3
 
 
 def probe(folder: Path) -> None:
-    """Load the model in ``folder`` on the CPU in float32 and compute a few features.
+    """Load the model in ``folder`` on the CPU in float32 and compute a few features, or scores.
 
     Raises
     ------
@@ -54,10 +55,11 @@ def probe(folder: Path) -> None:
     """
     folder = Path(folder)
     backend = backend_of(folder)
-    backend.check_numbers(folder, backend.read_facts(folder))
-    encoder = load_encoder(folder, "cpu")
-    probe_texts(encoder)
-    probe_images(encoder)
+    backend.check_numbers(folder, read_facts(folder))
+    if not is_reranker(folder):
+        encoder = load_encoder(folder, "cpu")
+        probe_texts(encoder)
+        probe_images(encoder)
     if reads_pairs(folder):
         probe_pairs(load_cross_encoder(folder, "cpu"), drawn_pictures(), [*SENTENCES[0]])
 

@@ -75,14 +75,14 @@ class Facts:
     ----------
     architecture : ``model_type`` of config.json
     parameters : numbers in all tensors of the weights; indices, which old files keep, not counted
-    embedding_dim : length of a feature vector
+    embedding_dim : length of a feature vector; None where the model gives none
     shapes : of all tensors of the weights, by their names
     side : pixels of the only pictures that the image tower takes; None where it takes any
     """
 
     architecture: str
     parameters: int
-    embedding_dim: int
+    embedding_dim: int | None
     shapes: dict[str, list[int]]
     side: int | None
 

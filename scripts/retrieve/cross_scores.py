@@ -23,7 +23,6 @@ from scripts.encode.features import batches
 from scripts.encode.stored import read_side_by_side
 from scripts.job import log, progress, write_json
 from scripts.jobs import Snakemake, run
-from scripts.models.backends.transformers import import_libraries
 from scripts.models.cross_encoders import CrossEncoder, load_cross_encoder
 from scripts.models.folder import verify_model
 from scripts.protocol import DIRECTIONS
@@ -40,8 +39,6 @@ from scripts.retrieve.scorers import load_scorer, transform
 
 # pictures whose scores are kept together
 BLOCK = 16
-# texts at once where encode.batch_size is "auto"; on a CPU fewer pad less
-AT_ONCE, AT_ONCE_ON_CPU = 128, 16
 
 
 @dataclass(frozen=True)
@@ -148,15 +145,15 @@ class PairScorer:
     def __call__(self, pairs: np.ndarray) -> np.ndarray:
         """Scores (p,) float32 of ``Contents.pairs_of`` numbers, distinct and ascending."""
         count = len(self.contents.texts)
-        tokens = self.encoder.tokenize(self.contents.texts)
+        read = self.encoder.read(self.contents.texts)
         pictures, starts = np.unique(pairs // count, return_index=True)
         ends = np.append(starts[1:], len(pairs))
         scores = np.empty(len(pairs), dtype=np.float32)
 
         def of_picture(place: int) -> tuple[int, np.ndarray]:
             path, sha256 = self.contents.pictures[pictures[place]]
-            seen = self.encoder.see(self.encoder.preprocess(read_image(path, sha256)))
-            texts = [tokens[pair % count] for pair in pairs[starts[place] : ends[place]]]
+            seen = self.encoder.see(read_image(path, sha256))
+            texts = [read[pair % count] for pair in pairs[starts[place] : ends[place]]]
             # those of like length together, to pad little
             order = sorted(range(len(texts)), key=lambda text: len(texts[text]))
             found = np.empty(len(texts), dtype=np.float32)
@@ -206,15 +203,12 @@ def main(snakemake: Snakemake) -> None:
     }
     contents = contents_of(rows, Path(files.pictures), read_checksums(files.table, rows.images))
     about = verify_model(Path(files.reranker))
-    import_libraries()
+    encoder = load_cross_encoder(Path(files.reranker).parent, params.device, params.precision)
     import torch
 
     # a picture for each thread: one that several share would add up otherwise with another number
     torch.set_num_threads(1)
-    encoder = load_cross_encoder(Path(files.reranker).parent, params.device, params.precision)
-    batch_size = params.batch_size
-    if batch_size == "auto":
-        batch_size = AT_ONCE_ON_CPU if encoder.device.type == "cpu" else AT_ONCE
+    batch_size = encoder.at_once if params.batch_size == "auto" else params.batch_size
     kept = Path(f"{output.scores}.parts")
     key = key_of(
         looked, rows.digest, about["files"], params.code, encoder.precision, encoder.device.type

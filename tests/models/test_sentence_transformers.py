@@ -1,4 +1,4 @@
-"""Embedding models beside the others: how they are told, and that they need their own process."""
+"""Models of sentence-transformers beside the others: how they are told, in their own process."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from scripts.models.folder import verify_model
 ROOT = Path(__file__).parents[2]
 
 
-def test_embedding_models_hold_what_their_own_tests_ask_for():
-    tests = "tests/models/embedding_models.py"
+def test_embedding_models_and_rerankers_hold_what_their_own_tests_ask_for():
+    tests = ("tests/models/embedding_models.py", "tests/models/reranker_models.py")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", tests],
+        [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *tests],
         cwd=ROOT,
         capture_output=True,
         text=True,

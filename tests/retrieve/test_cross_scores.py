@@ -103,12 +103,9 @@ def test_scores_are_those_of_each_pair_by_itself(model, tmp_path, scored):
         read_image(tmp_path / "images" / one, digest)
         for one, digest in zip(rows.images, sums, strict=True)
     ]
-    tokens = encoder.tokenize(rows.captions)
+    read = encoder.read(rows.captions)
     expected = np.array(
-        [
-            [encoder.scores(encoder.see(encoder.preprocess(one)), [text])[0] for text in tokens]
-            for one in pictures
-        ]
+        [[encoder.scores(encoder.see(one), [text])[0] for text in read] for one in pictures]
     )
     asked = set()
     for way in DIRECTIONS:
@@ -164,6 +161,6 @@ def test_what_other_code_had_scored_is_not_taken(model, tmp_path, scored, monkey
             cross_scores.main(snakemake)
     every = scored.total()
     scored.clear()
-    snakemake.params.code = "of later"
+    snakemake.params.code, snakemake.params.batch_size = "of later", "auto"
     cross_scores.main(snakemake)
     assert scored.total() == every

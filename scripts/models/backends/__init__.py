@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from scripts.models.embedding_files import is_embedding
+from scripts.models.embedding_files import is_embedding, is_reranker, read_reranker
 from scripts.models.listing import IMAGE, OPEN_CLIP_CONFIG
 from scripts.models.weights import Facts
 
@@ -49,4 +49,7 @@ def backend_of(folder: Path) -> Backend:
 def read_facts(folder: Path) -> Facts:
     """What can be said of a model without loading it; ``BadInput`` where it cannot be taken."""
     folder = Path(folder)
+    # which has no encoder
+    if is_reranker(folder):
+        return read_reranker(folder).facts
     return backend_of(folder).read_facts(folder)

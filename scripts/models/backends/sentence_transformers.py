@@ -1,4 +1,4 @@
-"""Embedding models of sentence-transformers that read pictures and texts alike, as Qwen3-VL does.
+"""Models of sentence-transformers that read pictures and texts alike, as Qwen3-VL does.
 
 The package's own modules make tokens, patches and features. It would import modules by the names
 that a file gives, and take pickles where there is nothing else: here they are made by a short list,
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from scripts.job import BadInput
 from scripts.models.backends import transformers as whole
 from scripts.models.backends.open_clip import open_torchvision
-from scripts.models.embedding_files import Embedding, read_embedding
+from scripts.models.embedding_files import Embedding, is_reranker, read_embedding
 from scripts.models.encoders import Encoder, hub_off, in_short, quick_imports
 from scripts.models.listing import MODULES
 from scripts.models.tokens import tokenizer_file
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-__all__ = ["check_numbers", "import_libraries", "load", "read_facts"]
+__all__ = ["check_numbers", "import_libraries", "limit_of", "load", "load_modules", "read_facts"]
 
 # of a base model saved within the one that writes words, which nothing is embedded with
 WITHIN, HEAD = "model.", "lm_head."
@@ -56,12 +56,8 @@ class SentenceTransformersEncoder(Encoder):
         self._first: Any = model[0]
         # one that reads texts has one
         tokenizer = self.tokenizer = self._first.tokenizer
-        places = getattr(self._first.config.get_text_config(), "max_position_embeddings", None)
-        # without a limit of its own it says 1e30
-        tokenizer.model_max_length = min(tokenizer.model_max_length, places or UNLIMITED)
-        options = self._first.processing_kwargs
-        options = options.get("common", {}) | options.get("text", {})
-        self.context_length = options.get("max_length") or tokenizer.model_max_length
+        self.context_length = limit_of(self._first)
+        options = _text_options(self._first)
         side = options.get("padding_side") or tokenizer.padding_side
         self._pad = (side == "left", tokenizer.pad_token_id)
         # what each side is to the package
@@ -167,6 +163,20 @@ class SentenceTransformersEncoder(Encoder):
         return self.model(features)["sentence_embedding"][:, : self._kept]
 
 
+def _text_options(first: Any) -> dict[str, Any]:
+    options = first.processing_kwargs
+    return options.get("common", {}) | options.get("text", {})
+
+
+def limit_of(first: Any) -> int:
+    """Tokens that a transformer of the package reads at most, which its tokenizer is told, too."""
+    tokenizer = first.tokenizer
+    places = getattr(first.config.get_text_config(), "max_position_embeddings", None)
+    # without a limit of its own it says 1e30
+    tokenizer.model_max_length = min(tokenizer.model_max_length, places or UNLIMITED)
+    return _text_options(first).get("max_length") or tokenizer.model_max_length
+
+
 def _tensors(made: dict[str, Any]) -> dict[str, torch.Tensor]:
     import torch
 
@@ -189,7 +199,7 @@ def import_libraries() -> None:
 
         if not is_torchvision_available():
             raise BadInput(
-                "an embedding model of sentence-transformers",
+                "a model of sentence-transformers",
                 "transformers, which another kind of model loaded here before, without torchvision",
                 "a process of its own for each kind of model",
                 "load this model first, or in another process",
@@ -208,17 +218,19 @@ def check_numbers(folder: Path, facts: Facts) -> None:
     The model is made without any memory for its tensors.
     """
     import_libraries()
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig
 
     def make() -> Any:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        return AutoModel.from_config(config, trust_remote_code=False)
+        return _class_of(folder).from_config(config, trust_remote_code=False)
 
-    shapes = {
-        name.removeprefix(WITHIN): shape
-        for name, shape in facts.shapes.items()
-        if not name.startswith(HEAD)
-    }
+    shapes = facts.shapes
+    if not is_reranker(folder):
+        shapes = {
+            name.removeprefix(WITHIN): shape
+            for name, shape in shapes.items()
+            if not name.startswith(HEAD)
+        }
     whole.check_shapes(folder, make, shapes)
 
 
@@ -229,10 +241,7 @@ def load(folder: Path, facts: Facts, device: torch.device, dtype: torch.dtype) -
 
     about = read_embedding(folder)
     try:
-        with hub_off():
-            first, *others = [_made(folder, facts, *one, dtype) for one in about.modules]
-        # the transformer keeps in float32 what its positions turn by
-        model = torch.nn.Sequential(first, *(one.to(dtype) for one in others)).to(device)
+        model = load_modules(folder, facts, about.modules, dtype).to(device)
         encoder = SentenceTransformersEncoder(folder, about, model, device)
         one_by_one = encoder.batch_of_images([encoder.preprocess(one) for one in _drawn()])
         together = _tensors(encoder._made("images", _drawn()))
@@ -240,12 +249,7 @@ def load(folder: Path, facts: Facts, device: torch.device, dtype: torch.dtype) -
         raise
     # of a stranger's files it raises nearly anything
     except Exception as error:
-        raise BadInput(
-            folder / MODULES[0],
-            f"a model that sentence-transformers cannot load: {in_short(error)}",
-            "modules, a tokenizer and a processor of one model",
-            "fetch the model again, or take another revision",
-        ) from error
+        raise _unloadable(folder, error) from error
     if one_by_one.keys() != together.keys() or not all(
         torch.equal(one, together[name]) for name, one in one_by_one.items()
     ):
@@ -266,21 +270,56 @@ def load(folder: Path, facts: Facts, device: torch.device, dtype: torch.dtype) -
     return encoder
 
 
+def _unloadable(folder: Path, error: Exception) -> BadInput:
+    return BadInput(
+        folder / MODULES[0],
+        f"a model that sentence-transformers cannot load: {in_short(error)}",
+        "modules, a tokenizer and a processor of one model",
+        "fetch the model again, or take another revision",
+    )
+
+
+def load_modules(
+    folder: Path, facts: Facts, modules: Sequence[tuple[str, str]], dtype: torch.dtype
+) -> torch.nn.Sequential:
+    """Modules of the package, of kinds that ``scripts.models.embedding_files`` lets through."""
+    import torch
+
+    try:
+        with hub_off():
+            first, *others = [_made(folder, facts, *one, dtype) for one in modules]
+    except BadInput:
+        raise
+    except Exception as error:
+        raise _unloadable(folder, error) from error
+    # the transformer keeps in float32 what its positions turn by
+    return torch.nn.Sequential(first, *(one.to(dtype) for one in others))
+
+
+def _class_of(folder: Path) -> Any:
+    """What makes the transformer of a folder: with the head that tells words, for a re-ranker."""
+    from transformers import AutoModel, AutoModelForMultimodalLM
+
+    return AutoModelForMultimodalLM if is_reranker(folder) else AutoModel
+
+
 def _made(folder: Path, facts: Facts, kind: str, below: str, dtype: torch.dtype) -> Any:
-    """A module of the package, of a kind that ``read_embedding`` lets through."""
     from sentence_transformers.base.modules import Dense, Normalize, Transformer
+    from sentence_transformers.cross_encoder.modules import LogitScore
     from sentence_transformers.sentence_transformer.modules import Pooling
-    from transformers import AutoModel
+
+    passed = None if is_reranker(folder) else HEAD
 
     class Counted(Transformer):
         """With weights that are read, and counted, as those of any model."""
 
         def _load_model(self, name: str, task: str, config: Any, *_: Any, **__: Any) -> Any:
             return whole.load_model(
-                folder, AutoModel, dtype, facts.shapes, passed=HEAD, config=config
+                folder, _class_of(folder), dtype, facts.shapes, passed=passed, config=config
             )
 
     classes = {"Transformer": Counted, "Pooling": Pooling, "Dense": Dense, "Normalize": Normalize}
+    classes["LogitScore"] = LogitScore
     return classes[kind].load(
         str(folder), subfolder=below, local_files_only=True, trust_remote_code=False
     )
