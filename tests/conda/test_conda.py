@@ -56,7 +56,7 @@ def test_the_demo_runs_to_its_report_with_the_same_tables(finished_run, finished
 
 
 def test_afterwards_there_is_nothing_to_do(finished_with_conda):
-    told = finished_with_conda.snakemake(*PAPER, "-n")
+    told = finished_with_conda.snakemake("-n", *PAPER)
     assert "Nothing to be done" in told and "will be created" not in told
 
 
