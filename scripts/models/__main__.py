@@ -317,7 +317,7 @@ def main(stands: str, *words: str) -> int:
                     raise BadInput(*told) from None
                 say(seen, facts)
                 entries.append(seen.entry)
-                spaces.append(dict(facts)[SPACE])
+                spaces.append(dict(facts).get(SPACE))  # a re-ranker has none
         if len({*spaces}) > 1:
             found = f"{spaces[0]} for a picture and {spaces[1]} for a text"
             todo = "take a text tower that was taught the image tower's space"
