@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 import functools
+import hashlib
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ SCHEMA = CONFIG / "schema.yaml"
 TOWERS = ("image_tower", "text_tower")
 # letters of a name, as the schema has it for those that are given
 LONGEST = 60
+# names that are folders of something else
+TAKEN = {"models", "logs", "jobs", "tables", "figures", "train", "val", "test"}
 
 
 class ConfigError(Exception):
@@ -118,6 +121,25 @@ def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, dict) and isinstance(below.get(key), dict)
     }
     return below | above | both
+
+
+def name_of(called: str, own: str, is_taken: Callable[[str], bool]) -> str:
+    """A name as the config takes it for what a person calls otherwise.
+
+    Parameters
+    ----------
+    called : the name that it has
+    own : what tells it from others of that name, such as its path
+    is_taken : whether a name is that of something else
+
+    Of letters that no name may have, nothing is left, and two such names may be left alike: then,
+    as where it is taken or too long, the sum of ``own`` makes it another.
+    """
+    plain = re.sub(r"[^a-z0-9.]+", "-", called.lower()).strip("-.")
+    if plain and called.isascii() and len(plain) <= LONGEST and not is_taken(plain):
+        return plain
+    own = hashlib.sha256(own.encode("utf-8", "surrogateescape")).hexdigest()[:6]
+    return f"{plain[: LONGEST - 7].strip('-.') or 'photos'}-{own}"
 
 
 def nearest(name: str, valid: list[str]) -> str:

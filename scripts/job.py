@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,6 +49,17 @@ class BadInput(Exception):
     def __init__(self, where: object, found: str, expected: str, todo: str) -> None:
         self.parts = [printable(str(part)) for part in (where, found, expected, todo)]
         super().__init__("{}\n  found:    {}\n  expected: {}\n  to do:    {}".format(*self.parts))
+
+
+def ended(work: Callable[[], int]) -> int:
+    """The exit status of a command's ``work``; 1, and why, where a person has to mend it."""
+    try:
+        return work()
+    except BadInput as error:
+        print(f"ERROR in {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+    return 1
 
 
 def progress(

@@ -24,8 +24,18 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from scripts.config import TOWERS, ConfigError, checked, defaults, nearest, over_defaults, read_own
-from scripts.job import BadInput, digest_of_file, is_folder, read_json
+from scripts.config import (
+    TAKEN,
+    TOWERS,
+    ConfigError,
+    checked,
+    defaults,
+    name_of,
+    nearest,
+    over_defaults,
+    read_own,
+)
+from scripts.job import BadInput, digest_of_file, ended, is_folder, read_json
 
 if TYPE_CHECKING:
     from scripts.models.encoders import Encoder
@@ -94,9 +104,10 @@ def wanted_of(typed: argparse.Namespace, stands: Path) -> Iterator[tuple[Wanted,
     from scripts.models.hubs import Wanted, on_hub
 
     said = typed.model
+    known = {*defaults()["models"], *TAKEN}
     if there := on_hub(said):
-        name = re.sub(r"[^a-z0-9.]+", "-", there[0].partition("/")[2].lower()).strip("-.")
-        yield Wanted("huggingface", *there), name[:60] or "model"
+        name = name_of(there[0].partition("/")[2], said, known.__contains__)
+        yield Wanted("huggingface", *there), name
         return
     files = [(stands / file).expanduser() for file in typed.configfile]
     models = checked(over_defaults(*map(read_own, files)), files)["models"]
@@ -109,7 +120,9 @@ def wanted_of(typed: argparse.Namespace, stands: Path) -> Iterator[tuple[Wanted,
                 f"a folder, hf:owner/name, or a name: {nearest(said, [*defaults()['models']])}",
                 "correct it; with an entry of your own, --configfile names its file",
             )
-        yield Wanted("local", str(folder.resolve())), folder.resolve().name
+        folder = folder.resolve()
+        name = name_of(folder.name, str(folder), known.__contains__)
+        yield Wanted("local", str(folder)), name
         return
     entry = models[said]
     made = Path("data/models") / said
@@ -159,7 +172,16 @@ def look(wanted: Wanted, name: str, draft: Path) -> Looked:
             "fetch it by a run, which tells as much: ./run snakemake --cores 1 "
             f"data/models/{name}/model.json",
         )
-    return look_on_hub(wanted, name, draft)
+    try:
+        return look_on_hub(wanted, name, draft)
+    except BadInput:
+        raise
+    # the client raises what its HTTP library raises, of no common kind
+    except Exception as error:
+        from scripts.models.hubs import REMEDIES, one_line, reason_of
+
+        todo = REMEDIES[reason_of(error)]
+        raise BadInput(wanted.repo, one_line(error), "an answer of the hub", todo) from error
 
 
 def look_on_hub(wanted: Wanted, name: str, draft: Path) -> Looked:
@@ -301,39 +323,37 @@ def line_of(name: str, entries: list[dict[str, Any]]) -> str:
     return f"models: {line.strip()}"
 
 
-def main(stands: str, *words: str) -> int:
-    """Tell of the model that was named in the folder ``stands``; returns the exit status."""
-    typed = arguments(list(words))
+def told(typed: argparse.Namespace, stands: Path) -> int:
+    """Tell of the model that was named in the folder ``stands``; 0, as nothing was refused."""
     entries, spaces = [], []
+    for wanted, name in wanted_of(typed, stands):
+        with tempfile.TemporaryDirectory() as folder:
+            draft = Path(folder) / "model"
+            try:
+                seen = look(wanted, name, draft)
+                facts = [*facts_of(draft, wanted.texts_alone)]
+            except BadInput as error:
+                parts = (one.replace(str(draft), wanted.repo) for one in error.parts)
+                raise BadInput(*parts) from None
+            say(seen, facts)
+            entries.append(seen.entry)
+            spaces.append(dict(facts).get(SPACE))  # a re-ranker has none
+    if len({*spaces}) > 1:
+        found = f"{spaces[0]} for a picture and {spaces[1]} for a text"
+        todo = "take a text tower that was taught the image tower's space"
+        raise BadInput(f"models.{typed.model}", found, "as many for both", todo)
+    print(line_of(name, entries))
+    return 0
+
+
+def main(stands: str, *words: str) -> int:
+    """Run the command line of who stands in the folder ``stands``; returns the exit status."""
+    typed = arguments(list(words))
     try:
-        for wanted, name in wanted_of(typed, Path(stands)):
-            with tempfile.TemporaryDirectory() as folder:
-                draft = Path(folder) / "model"
-                try:
-                    seen = look(wanted, name, draft)
-                    facts = [*facts_of(draft, wanted.texts_alone)]
-                except BadInput as error:
-                    told = (one.replace(str(draft), wanted.repo) for one in error.parts)
-                    raise BadInput(*told) from None
-                say(seen, facts)
-                entries.append(seen.entry)
-                spaces.append(dict(facts).get(SPACE))  # a re-ranker has none
-        if len({*spaces}) > 1:
-            found = f"{spaces[0]} for a picture and {spaces[1]} for a text"
-            todo = "take a text tower that was taught the image tower's space"
-            raise BadInput(f"models.{typed.model}", found, "as many for both", todo)
-        print(line_of(name, entries))
-    except (BadInput, ConfigError) as error:
+        return ended(lambda: told(typed, Path(stands)))
+    except ConfigError as error:
         print(f"ERROR in {error}", file=sys.stderr)
         return 1
-    # the clients raise what their HTTP libraries raise, of no common kind
-    except Exception as error:
-        from scripts.models.hubs import REMEDIES, one_line, reason_of
-
-        todo = REMEDIES[reason_of(error)]
-        print(f"ERROR in {typed.model}: {one_line(error)}\n  to do:    {todo}", file=sys.stderr)
-        return 1
-    return 0
 
 
 if __name__ == "__main__":

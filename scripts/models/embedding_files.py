@@ -17,7 +17,14 @@ from scripts.job import BadInput, read_json, write_json
 from scripts.models.families import FAMILIES, OWN_CODE
 from scripts.models.listing import MODULES, PROMPTS
 from scripts.models.text_tower import dense_of, module_of
-from scripts.models.towers import LARGEST_SIDE, PREPROCESSORS, check_config, check_depths, keys_of
+from scripts.models.towers import (
+    LARGEST_SIDE,
+    PREPROCESSORS,
+    check_bound,
+    check_config,
+    check_depths,
+    keys_of,
+)
 from scripts.models.weights import FLOATS, Facts, check_dtypes, check_files, read_tensors
 
 SETTINGS = "sentence_bert_config.json"
@@ -394,13 +401,7 @@ def _check_pictures(path: Path, settings: dict[str, Any]) -> None:
         elif key.endswith(("patch_size", "merge_size")):
             most, of = LARGEST_PATCH, "pixels, patches or frames"
         for number in value.values() if isinstance(value, dict) else [value]:
-            if isinstance(number, int | float) and not 0 < number <= most:
-                raise BadInput(
-                    path,
-                    f"{key}: {number!r:.40}",
-                    f"1 to {most} {of}",
-                    "take the file that belongs to the model",
-                )
+            check_bound(path, key, number, most, of)
 
 
 def _dictionary(path: Path) -> dict[str, Any]:

@@ -156,6 +156,17 @@ def preprocessor_file(folder: Path) -> Path:
     return folder / PREPROCESSORS[-1]
 
 
+def check_bound(path: Path, key: str, number: Any, most: int, of: str) -> None:
+    """Raise ``BadInput`` where a number in a preprocessor's file is not 1 to ``most``."""
+    if isinstance(number, int | float) and not 0 < number <= most:
+        raise BadInput(
+            path,
+            f"{key}: {number!r:.40}",
+            f"1 to {most} {of}",
+            "take the file that belongs to the model",
+        )
+
+
 def check_preprocessor(folder: Path, side: int | None) -> None:
     """Raise ``BadInput`` where pictures would come out too large, or not of ``side`` pixels."""
     path = preprocessor_file(folder)
@@ -169,13 +180,7 @@ def check_preprocessor(folder: Path, side: int | None) -> None:
         elif not key.endswith("size") or key.startswith("do_"):
             continue
         for where, _, number in keys_of({key: value}):
-            if isinstance(number, int | float) and not 0 < number <= most:
-                raise BadInput(
-                    path,
-                    f"{where}: {number!r:.40}",
-                    f"1 to {most} {of}",
-                    "take the file that belongs to the model",
-                )
+            check_bound(path, where, number, most, of)
     cropped = settings.get("do_center_crop") is not False and "crop_size" in settings
     size = settings.get("size")
     last = settings.get("crop_size") if cropped else size

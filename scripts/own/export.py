@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.job import BadInput, read_json, whole
+from scripts.job import BadInput, ended, read_json, whole
 
 if TYPE_CHECKING:
     import pyarrow
@@ -149,23 +149,15 @@ def _column(values: Any) -> pyarrow.Array:
     return pyarrow.array(values, pyarrow.string())
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
-    typed = arguments(words)
-    try:
-        encoded = Encoded(typed.run, typed.data)
-        splits = encoded.splits()
-        prompts = list(dict.fromkeys(one for split in splits for one in encoded.prompts(split)))
-        counts = {
-            name: write(typed.to / f"{name}.parquet", getattr(encoded, name)(splits))
-            for name in ("images", "texts")
-        }
-    except BadInput as error:
-        print(f"ERROR in {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
-        return 1
+def exported(typed: argparse.Namespace) -> int:
+    """Write both files and say how they are read; 0, as nothing was in the way."""
+    encoded = Encoded(typed.run, typed.data)
+    splits = encoded.splits()
+    prompts = list(dict.fromkeys(one for split in splits for one in encoded.prompts(split)))
+    counts = {
+        name: write(typed.to / f"{name}.parquet", getattr(encoded, name)(splits))
+        for name in ("images", "texts")
+    }
     held = f"prompts: [{', '.join(prompts)}], splits: [{', '.join(splits)}]"
     print(
         f"{typed.to}: {counts['images']:,} images and {counts['texts']:,} texts of "
@@ -174,6 +166,12 @@ def main(words: Sequence[str] | None = None) -> int:
         f"{{source: features, path: {typed.to.absolute()}, {held}}}"
     )
     return 0
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    typed = arguments(words)
+    return ended(lambda: exported(typed))
 
 
 if __name__ == "__main__":

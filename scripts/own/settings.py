@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.config import checked, defaults, over_defaults
+from scripts.config import TAKEN, checked, defaults, name_of, over_defaults
 from scripts.data.names import SUFFIX
 from scripts.data.split import check_told
 from scripts.job import BadInput, is_folder, read_json
 from scripts.models.hubs import on_hub
 from scripts.own.look import Looked, look
 from scripts.selection import asked_by_name, learns
-
-# names that are folders of something else, or of another dataset in config.yaml
-TAKEN = {"models", "logs", "jobs", "tables", "figures", "train", "val", "test"}
-LONGEST = 60
-
-
-def name_of(called: str, own: str, is_taken: Callable[[str], bool]) -> str:
-    """A name as the config takes it for what a person calls otherwise.
-
-    Parameters
-    ----------
-    called : the name that it has
-    own : what tells it from others of that name, such as its path
-    is_taken : whether a name is that of something else
-
-    Of letters that no name may have, nothing is left, and two such names may be left alike: then,
-    as where it is taken or too long, the sum of ``own`` makes it another.
-    """
-    plain = re.sub(r"[^a-z0-9.]+", "-", called.lower()).strip("-.")
-    if plain and called.isascii() and len(plain) <= LONGEST and not is_taken(plain):
-        return plain
-    own = hashlib.sha256(own.encode("utf-8", "surrogateescape")).hexdigest()[:6]
-    return f"{plain[: LONGEST - 7].strip('-.') or 'photos'}-{own}"
 
 
 def of_folder(path: Path, captions: Path | None, works: Path) -> tuple[str, dict[str, Any]]:

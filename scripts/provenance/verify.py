@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.data.files import digest_of_sums, sums_of_folder
-from scripts.job import BadInput, digest_of_file
+from scripts.job import BadInput, digest_of_file, ended
 from scripts.provenance.crate import EMPTY, MARK, NAME, Recorded, all_below, described, read_crate
 
 TO_DO = {
@@ -294,16 +294,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _verified(folder: Path) -> int:
     """Tell the verdict on one folder, so that a record that cannot be read hides no other's."""
-    try:
+
+    def told() -> int:
         verdict = verify(folder)
         print(as_text(folder, verdict))
-    except BadInput as error:
-        print(f"ERROR in {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
-        return 1
-    return int(bool(verdict.differences))
+        return int(bool(verdict.differences))
+
+    return ended(told)
 
 
 if __name__ == "__main__":

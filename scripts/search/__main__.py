@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.job import BadInput, whole
+from scripts.job import BadInput, ended, whole
 from scripts.letters import printable
 from scripts.search.engine import Find, Hit, Search
 from scripts.search.queries import Query, checked_query, open_photo, read_queries
@@ -300,21 +300,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser().error("--csv goes with --queries")
     # a bar for a single query is noise
     os.environ.setdefault("TQDM_DISABLE", "1")
-    try:
+
+    def work() -> int:
         if options.serve:
             serve(options)
         else:
             for part in answer(options):
                 print(part)
+        return 0
+
+    try:
+        return ended(work)
     except KeyboardInterrupt:
         return 130
-    except BadInput as error:
-        print(f"ERROR in {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
-        return 1
-    return 0
 
 
 if __name__ == "__main__":

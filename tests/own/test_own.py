@@ -12,11 +12,10 @@ import yaml
 from PIL import Image
 
 from scripts import command
-from scripts.config import ConfigError, checked, over_defaults
+from scripts.config import ConfigError, checked, name_of, over_defaults
 from scripts.job import BadInput
 from scripts.own.__main__ import arguments, configured, main
 from scripts.own.look import look
-from scripts.own.settings import name_of
 
 
 def picture() -> bytes:
