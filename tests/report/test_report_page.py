@@ -415,7 +415,7 @@ def test_own_optimisations_are_told_with_gain_choice_and_literature(
         for number in ("30.3", "34.8", "51.1", "43.5"):
             assert number in section
         # of what there was to gain
-        told = {"en": "of what a perfect second look would gain", "zh": "理想复查所能增益的"}[lang]
+        told = {"en": "of what a perfect second look would gain", "zh": "理想复查可得增益的"}[lang]
         assert told in section and "γ = 0.5" in section
         assert "w = 0.5, k = 4" in section and "w = 0.25, k = 16" in section
     assert_numbers_are_tabled(run, monkeypatch)
