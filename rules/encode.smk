@@ -6,15 +6,18 @@ is encoded in jobs of so many images, with their captions, and joined. What was 
 same form.
 """
 
+import math
+
 from scripts.encode import shelf
+
+GOES_ON = ("encode_images", "encode_texts", "encode_images_in", "encode_texts_in")
 
 
 onstart:
-    # which texts its jobs are going to encode, so that one that has the model loaded may go on with another's
+    # what its jobs are going to encode, so that one that has the model loaded may go on with another's
     shelf.announce(
-        job
-        for job in workflow.dag.needrun_jobs()
-        if job.rule.name in ("encode_texts", "encode_texts_in")
+        (job for job in workflow.dag.needrun_jobs() if job.rule.name in GOES_ON),
+        workflow.cores if workflow.local_exec else math.inf,
     )
 
 

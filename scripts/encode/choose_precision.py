@@ -16,8 +16,11 @@ import numpy as np
 from scripts.data.prepared import read_checksums
 from scripts.data.rows import read_rows, read_splits
 from scripts.encode.encode_images import encode_images
+from scripts.encode.encode_images import features_of as images_of_job
 from scripts.encode.encode_texts import encode_captions
+from scripts.encode.encode_texts import features_of as texts_of_job
 from scripts.encode.features import Side, batch_of, batches, open_encoders
+from scripts.encode.loaded import go_on
 from scripts.job import BadInput, log, write_json
 from scripts.jobs import Snakemake, run
 from scripts.models.encoders import Encoder, native_precision, pick_device
@@ -137,8 +140,8 @@ def cosines_of(
     }
 
 
-def measured(given: Any, params: Any, native: str, threads: int) -> dict[str, Any]:
-    """What a sample says of ``native`` for this model; see ``choice``."""
+def measured(given: Any, params: Any, native: str, threads: int) -> tuple[dict[str, Any], Encoder]:
+    """What a sample says of ``native`` for this model, see ``choice``; and the one in that."""
     sample = sample_of(given.captions, given.splits)
     names = [image for _, image, _ in sample]
     sums = read_checksums(given.table, names)
@@ -151,9 +154,14 @@ def measured(given: Any, params: Any, native: str, threads: int) -> dict[str, An
     cosines = compared(cosines_of(encoders, *part, sizes, threads) for part in parts)
     count = len(cosines["images"])
     splits = list(dict.fromkeys(split for split, *_ in islice(sample, count)))
-    return choice(native, cosines) | {
-        "sample": {"splits": splits, "images": count, "captions": count}
-    }
+    about = choice(native, cosines)
+    about["sample"] = {"splits": splits, "images": count, "captions": count}
+    taken = next(one for one in encoders if one.precision == about["precision"])
+    for other in encoders:
+        if other is not taken:
+            # its weights go at once, though it is a part of circles that are not looked for
+            other.model.to("meta")
+    return about, taken
 
 
 def main(snakemake: Snakemake) -> None:
@@ -168,6 +176,7 @@ def main(snakemake: Snakemake) -> None:
         "sample": None,
         "cosines": {},
     }
+    encoder = None
     if params.precision == "auto":
         device = pick_device(params.device)
         native = native_precision(device)
@@ -175,9 +184,13 @@ def main(snakemake: Snakemake) -> None:
         if native == "float32":
             about |= {"precision": native, "reason": "native"}
         else:
-            about |= measured(given, params, native, snakemake.threads)
+            found, encoder = measured(given, params, native, snakemake.threads)
+            about |= found
     log.info("%s, since: %s", about["precision"], about["reason"])
     write_json(Path(snakemake.output.precision), about)
+    if encoder:
+        makers = {"images": images_of_job, "texts": texts_of_job}
+        go_on(snakemake, encoder, makers, waited_for=True)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,15 @@ import numpy as np
 
 from scripts.data.ahead import map_ahead
 from scripts.data.prepared import read_checksums, read_image
+from scripts.data.rows import Rows
 from scripts.encode.features import (
     batch_of,
     batches,
     encoded,
-    open_encoder,
-    precision_of,
-    read_shard,
     write_features,
 )
+from scripts.encode.loaded import encode_own
+from scripts.encode.shelf import Wanted
 from scripts.job import progress
 from scripts.jobs import Snakemake, run
 from scripts.models.encoders import Encoder
@@ -66,28 +66,38 @@ def encode_images(
     return features
 
 
-def main(snakemake: Snakemake) -> None:
-    given, params = snakemake.input, snakemake.params
-    rows = read_shard(given, snakemake.wildcards, params.shard_size)
-    sha256 = read_checksums(given.table, rows.images)
-    paths = [Path(given.images) / image for image in rows.images]
-    model = Path(given.model)
-    precision = precision_of(given, params)
-    encoder = open_encoder(model, params.device, precision, snakemake.threads)
-    batch_size = batch_of(encoder, "images", params.batch_size)
-    if params.shard_size:
+def features_of(
+    encoder: Encoder, rows: Rows, wanted: Wanted, threads: int
+) -> dict[str, np.ndarray]:
+    """What a job makes of its images: "features" of ``encode_images``, and how."""
+    sha256 = read_checksums(wanted.files["table"], rows.images)
+    paths = [Path(wanted.files["images"]) / image for image in rows.images]
+    batch_size = batch_of(encoder, "images", wanted.settings["batch_size"])
+    if wanted.settings["shard_size"]:
         # shards are multiples of a block, and so may be of fewer images than fit
-        batch_size = math.gcd(batch_size, params.shard_size)
-    features = encode_images(encoder, paths, sha256, batch_size, snakemake.threads)
+        batch_size = math.gcd(batch_size, wanted.settings["shard_size"])
+    how = {"device": encoder.device.type, "precision": encoder.precision}
+    return {
+        "features": encode_images(encoder, paths, sha256, batch_size, threads),
+        **{name: np.array(told) for name, told in how.items()},
+    }
+
+
+def write_images(snakemake: Snakemake, made: dict[str, np.ndarray], rows: Rows) -> None:
+    """Write a job's features."""
     write_features(
         Path(snakemake.output.features),
         Path(snakemake.output.sidecar),
-        features,
+        made["features"],
         rows,
-        model,
-        device=encoder.device.type,
-        precision=encoder.precision,
+        Path(snakemake.input.model),
+        device=str(made["device"]),
+        precision=str(made["precision"]),
     )
+
+
+def main(snakemake: Snakemake) -> None:
+    encode_own(snakemake, features_of, write_images)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,21 @@
 """Text features of one split under one prompt, one template or an ensemble of several."""
 
-import time
-from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from scripts.data.rows import Rows, read_rows
+from scripts.data.rows import Rows
 from scripts.encode.ensembles import normalised_mean
 from scripts.encode.features import (
     BLOCK,
     batch_of,
     batches,
     encoded,
-    open_encoder,
-    precision_of,
-    read_shard,
     write_features,
 )
-from scripts.encode.shelf import SECONDS, Place, Texts, others
+from scripts.encode.loaded import encode_own, go_on
+from scripts.encode.shelf import Wanted
 from scripts.job import BadInput, log, progress
 from scripts.jobs import Snakemake, run
 from scripts.models.encoders import Encoder
@@ -129,26 +125,21 @@ def check_templates(templates: list[str], prompt: str) -> None:
         raise BadInput(f"prompts.{prompt}", "no template", "one or more", 'write ["{}"]')
 
 
-def encode_rows(
-    encoder: Encoder, rows: Rows, templates: list[str], batch_size: int, setting: int | str
+def features_of(
+    encoder: Encoder, rows: Rows, wanted: Wanted, threads: int
 ) -> dict[str, np.ndarray]:
-    """What a job makes of its captions: "features" and "cut" of ``encode_prompt``, and where.
-
-    Parameters
-    ----------
-    encoder, templates, batch_size : as in ``encode_prompt``
-    rows : of m captions
-    setting : encode.batch_size
-    """
+    """What a job makes of its captions: "features" and "cut" of ``encode_prompt``, and how."""
+    templates, setting = wanted.settings["templates"], wanted.settings["batch_size"]
     # by images, so that a shard of whole blocks is encoded as it is in its split
     blocks = rows.image_of_caption // (BLOCK if setting == "auto" else int(setting))
+    batch_size = batch_of(encoder, "texts", setting)
     features, cut = encode_prompt(encoder, rows.captions, templates, batch_size, blocks)
-    where = {"device": encoder.device.type, "precision": encoder.precision}
+    how = {"device": encoder.device.type, "precision": encoder.precision}
+    how["context_length"] = str(encoder.context_length)
     return {
         "features": features,
         "cut": cut,
-        "context_length": np.array(encoder.context_length),
-        **{name: np.array(value) for name, value in where.items()},
+        **{name: np.array(told) for name, told in how.items()},
     }
 
 
@@ -157,7 +148,7 @@ def write_texts(snakemake: Snakemake, made: dict[str, np.ndarray], rows: Rows) -
     truncated = int(made["cut"].sum())
     if truncated:
         log.warning(
-            "%d of %d captions are longer than the model's %d tokens and were cut",
+            "%d of %d captions are longer than the model's %s tokens and were cut",
             truncated,
             len(rows.captions),
             made["context_length"],
@@ -178,40 +169,10 @@ def write_texts(snakemake: Snakemake, made: dict[str, np.ndarray], rows: Rows) -
 
 
 def main(snakemake: Snakemake) -> None:
-    given, params = snakemake.input, snakemake.params
-    own = Texts.of_job(snakemake)
-    check_templates(own.templates, own.prompt)
-    shard = getattr(snakemake.wildcards, "shard", None)
-    rows = read_shard(given, snakemake.wildcards, params.shard_size)
-    precision = precision_of(given, params)
-    depends_on = {
-        **{"batch_size": params.batch_size, "device": params.device, "precision": precision},
-        **{"shard_size": params.shard_size, "shard": shard, "code": params.code},
-    }
-    place = Place(own, **depends_on)
-    with place.claimed(wait=True):
-        made = place.take()
-        if made is not None:
-            log.info("encoded by another job, which had the model loaded")
-            write_texts(snakemake, made, rows)
-            return
-        encoder = open_encoder(Path(given.model), params.device, precision, snakemake.threads)
-        batch_size = batch_of(encoder, "texts", params.batch_size)
-        start = time.monotonic()
-        made = encode_rows(encoder, rows, own.templates, batch_size, params.batch_size)
-        each = (time.monotonic() - start) / (len(rows.captions) * len(own.templates))
-        write_texts(snakemake, made, rows)
-    for texts in others(own) if shard is None else ():
-        place = Place(texts, **depends_on)
-        # what is wrong with them, their own job will say
-        with suppress(BadInput), place.claimed(wait=False) as claimed:
-            its = read_rows(texts.captions, texts.splits, texts.split)
-            seconds = each * len(its.captions) * len(texts.templates)
-            if claimed and not place.served and seconds < SECONDS:
-                log.info("the model is loaded: encoding %s of %s, too", texts.prompt, texts.split)
-                place.put(
-                    **encode_rows(encoder, its, texts.templates, batch_size, params.batch_size)
-                )
+    check_templates(list(snakemake.params.templates), snakemake.wildcards.prompt)
+    encoder = encode_own(snakemake, features_of, write_texts)
+    if encoder and not hasattr(snakemake.wildcards, "shard"):
+        go_on(snakemake, encoder, {"texts": features_of})
 
 
 if __name__ == "__main__":

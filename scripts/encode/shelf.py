@@ -1,10 +1,10 @@
-"""Texts of several jobs, encoded by the process of one of them, which has the model loaded.
+"""What several jobs encode, by the process of one of them, which has the model loaded.
 
 Importing and loading takes seconds for each job, and a thousand short texts hardly more. So a job
-that has encoded its own texts goes on with those that other jobs of the run are still to encode
-with the same model, and puts them on a shelf, where these jobs find them and load nothing. Each has
-its own file all the same, made by its own job. Nothing rests on it: a job that finds nothing
-encodes for itself, and what lies there is named by all that features depend on.
+that has the model loaded goes on with what other jobs of the run are still to encode with it, and
+puts it on a shelf, where these jobs find it and load nothing. Each has its own file all the same,
+made by its own job. Nothing rests on it: a job that finds nothing encodes for itself, and what lies
+there is named by all that features depend on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from scripts.job import BadInput, digest_of_file, whole
 
@@ -26,61 +26,68 @@ if TYPE_CHECKING:
 
 SHELF = Path(".snakemake/ahead")
 WANTED = "wanted.json"
-# what takes longer gains little from a model that is loaded, and may as well be done side by side
-SECONDS = 60
+# what a job that encodes reads, and what it is told
+FILES = ("captions", "splits", "model", "images", "table")
+SETTINGS = ("precision", "device", "batch_size", "shard_size", "code", "templates")
+# what jobs have in common that may encode for each other
+COMMON = ("captions", "splits", "model", "precision", "device", "batch_size")
 
 
 @dataclass(frozen=True)
-class Texts:
-    """What one job encodes: the captions of a split under one prompt.
+class Wanted:
+    """What one job encodes: the images of a split, or its captions under one prompt.
 
     Attributes
     ----------
-    captions, splits, model : the files that it reads
-    precision : as the config says it
-    split, prompt : by name
-    templates : of the prompt
+    side : which of the two
+    split, prompt, shard : by name; None where there is none
+    files : those of ``FILES`` that it reads
+    settings : those of ``SETTINGS`` that it has, as the config says them
+    alone : whether it has all cores to itself, so that nothing else could go on beside it
     """
 
-    captions: str
-    splits: str
-    model: str
-    precision: str
+    side: Literal["images", "texts"]
     split: str
-    prompt: str
-    templates: list[str]
+    prompt: str | None
+    shard: str | None
+    files: dict[str, str]
+    settings: dict[str, Any]
+    alone: bool = False
 
     @classmethod
-    def of_job(cls, job: Any) -> Texts:
+    def of_job(cls, job: Any, alone: bool = False) -> Wanted:
         """Of a job, as Snakemake knows it or as its script does."""
-        given, wildcards, params = job.input, job.wildcards, job.params
+        templates = getattr(job.params, "templates", None)
         return cls(
-            captions=str(given.captions),
-            splits=str(given.splits),
-            model=str(given.model),
-            precision=params.precision,
-            split=wildcards.split,
-            prompt=wildcards.prompt,
-            templates=list(params.templates),
+            side="images" if templates is None else "texts",
+            split=job.wildcards.split,
+            prompt=None if templates is None else job.wildcards.prompt,
+            shard=getattr(job.wildcards, "shard", None),
+            files=_files_of(job),
+            settings=_settings_of(job),
+            alone=alone,
         )
 
-    def beside(self, other: Texts) -> bool:
-        """Whether another job needs the same model, and reads the same captions."""
-        own, its = (
-            {**asdict(one), "split": 0, "prompt": 0, "templates": 0} for one in (self, other)
-        )
-        return own == its and self != other
+
+def _files_of(job: Any) -> dict[str, str]:
+    return {name: str(getattr(job.input, name)) for name in FILES if hasattr(job.input, name)}
 
 
-def announce(jobs: Iterable[Any]) -> None:
-    """Write down what the jobs of a run that is about to start are going to encode."""
+def _settings_of(job: Any) -> dict[str, Any]:
+    found = {name: getattr(job.params, name) for name in SETTINGS if hasattr(job.params, name)}
+    return found | ({"templates": list(found["templates"])} if "templates" in found else {})
+
+
+def announce(jobs: Iterable[Any], cores: float) -> None:
+    """Write down what the jobs of a run that is about to start, on so many cores, will encode."""
     with contextlib.suppress(OSError, BadInput):
         SHELF.mkdir(parents=True, exist_ok=True)
         # what was done in an earlier run says nothing of this one
         for old in SHELF.glob("*.done"):
             old.unlink()
+        listed = [asdict(Wanted.of_job(job, alone=2 * job.threads > cores)) for job in jobs]
         with whole(SHELF / WANTED) as draft:
-            draft.write_text(json.dumps([asdict(Texts.of_job(job)) for job in jobs]), "utf-8")
+            draft.write_text(json.dumps(listed), "utf-8")
 
 
 def clear() -> None:
@@ -88,30 +95,39 @@ def clear() -> None:
     shutil.rmtree(SHELF, ignore_errors=True)
 
 
-def others(own: Texts) -> list[Texts]:
-    """What other jobs of the run are going to encode with the same model; maybe they have."""
+def wanted_like(job: Any) -> list[Wanted]:
+    """What jobs of the run encode with the model of ``job``, computing as it does.
+
+    Maybe they have, or it lies there for them.
+    """
+    own = {**_files_of(job), **_settings_of(job)}
     try:
-        listed = json.loads((SHELF / WANTED).read_text("utf-8"))
-        return [other for one in listed if (other := Texts(**one)).beside(own)]
+        listed = [Wanted(**one) for one in json.loads((SHELF / WANTED).read_text("utf-8"))]
+        return [
+            one
+            for one in listed
+            if all((one.files | one.settings)[name] == own[name] for name in COMMON)
+        ]
     # of another version, or no run has started here
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, KeyError):
         return []
 
 
 class Place:
     """Where one job's features may lie; ``with`` it, no other process makes or takes them."""
 
-    def __init__(self, texts: Texts, **depends_on: Any) -> None:
-        """``depends_on`` is what features depend on beside ``texts`` and the files it names."""
-        files = [digest_of_file(name) for name in (texts.captions, texts.splits, texts.model)]
-        told = json.dumps([asdict(texts), files, depends_on], sort_keys=True)
-        self._path = SHELF / sha256(told.encode()).hexdigest()[:24]
+    def __init__(self, wanted: Wanted, precision: str) -> None:
+        """``precision`` is what ``wanted`` is encoded in, which its settings may leave open."""
+        told = {**asdict(wanted), "alone": None, "precision": precision}
+        sums = [digest_of_file(path) for name, path in wanted.files.items() if name != "images"]
+        named = json.dumps([told, sums], sort_keys=True)
+        self._path = SHELF / sha256(named.encode()).hexdigest()[:24]
 
     @contextlib.contextmanager
     def claimed(self, wait: bool) -> Iterator[bool]:
         """Whether the place is this process's alone; False where another has it, unless it waits.
 
-        On a disk that knows no locks everybody has it, and some texts are encoded twice.
+        On a disk that knows no locks everybody has it, and some things are encoded twice.
         """
         import fcntl
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # torch's threads wait for each other by spinning, which on cores that others use too (a decoding
 # pool, another job) takes several times as long. OpenMP reads this once, when torch is imported
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# oneDNN keeps what it has compiled for a thousand shapes, 0.2 GB where texts are of all lengths and
+# nothing is gained. A convolutional tower has some seventy
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "96")
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 # tokens that a caption may be thought to have at most, where a model would read a book

@@ -1,0 +1,81 @@
+"""What jobs that encode do: take what another has laid down for them, or load the model.
+
+See ``shelf``, which says why.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from scripts.data.rows import Rows, read_rows
+from scripts.encode.features import open_encoder, precision_of, read_shard
+from scripts.encode.shelf import Place, Wanted, wanted_like
+from scripts.job import BadInput, log
+from scripts.jobs import Snakemake
+from scripts.models.encoders import Encoder
+
+# what takes longer gains little from a model that is loaded, and may as well be done side by side
+SECONDS = 60
+# images, with their captions, by which it is seen how long all take
+FEW = 16
+
+# what a model gives for rows, by name, computed by so many threads
+Make = Callable[[Encoder, Rows, Wanted, int], dict[str, np.ndarray]]
+Write = Callable[[Snakemake, dict[str, np.ndarray], Rows], None]
+
+
+def encode_own(snakemake: Snakemake, make: Make, write: Write) -> Encoder | None:
+    """What a job is for: write what lies there for it, or what ``make`` gives.
+
+    Returns the encoder, where one was loaded.
+    """
+    own = Wanted.of_job(snakemake)
+    rows = read_shard(snakemake.input, snakemake.wildcards, snakemake.params.shard_size)
+    precision = precision_of(snakemake.input, snakemake.params)
+    place = Place(own, precision)
+    with place.claimed(wait=True):
+        made = place.take()
+        if made is not None:
+            log.info("encoded by another job, which had the model loaded")
+            write(snakemake, made, rows)
+            return None
+        model, device = snakemake.input.model, snakemake.params.device
+        encoder = open_encoder(Path(model), device, precision, snakemake.threads)
+        write(snakemake, make(encoder, rows, own, snakemake.threads), rows)
+    return encoder
+
+
+def go_on(
+    snakemake: Snakemake, encoder: Encoder, makers: Mapping[str, Make], waited_for: bool = False
+) -> None:
+    """Encode what other jobs want of the model that this one has loaded, by their ``side``.
+
+    Of jobs that wait for this one (``waited_for``), only what nothing else could go on beside.
+    """
+    for wanted in wanted_like(snakemake):
+        if wanted.side not in makers or (waited_for and not wanted.alone):
+            continue
+        # what is wrong with it, its own job will say
+        with suppress(BadInput):
+            place = Place(wanted, encoder.precision)
+            with place.claimed(wait=False) as claimed:
+                if claimed and not place.served:
+                    _lay_down(place, wanted, encoder, makers[wanted.side], snakemake.threads)
+
+
+def _lay_down(place: Place, wanted: Wanted, encoder: Encoder, make: Make, threads: int) -> None:
+    rows = read_rows(wanted.files["captions"], wanted.files["splits"], wanted.split)
+    parts = len(rows.images) / FEW
+    if parts > 1:
+        start = time.monotonic()
+        make(encoder, rows.shard(0, FEW), wanted, threads)
+        if (time.monotonic() - start) * parts > SECONDS:
+            return
+    what = wanted.prompt or wanted.side
+    log.info("the model is loaded: encoding %s of %s, too", what, wanted.split)
+    place.put(**make(encoder, rows, wanted, threads))
