@@ -23,6 +23,7 @@ include: "rules/encode.smk"
 include: "rules/retrieve.smk"
 include: "rules/evaluate.smk"
 include: "rules/studies.smk"
+include: "rules/figures.smk"
 include: "rules/report.smk"
 include: "rules/provenance.smk"
 

@@ -41,7 +41,7 @@ REPORT_PARTS = [
     *words_of("report", "labels", "measures", "warnings"),
 ]
 EXPLORER_PARTS = [
-    *(f"scripts/report/explorer.{part}" for part in ("html.j2", "css", "js")),
+    *(f"scripts/explorer/explorer.{part}" for part in ("html.j2", "css", "js")),
     *words_of("explorer", "labels", "measures", "warnings"),
 ]
 # kinds of failure, where they are studied

@@ -105,7 +105,8 @@ def test_where_the_repository_stands_does_not_count(tree, tmp_path_factory):
     assert of(copy, "a/user.py") == of(root, "a/user.py")
 
 
-STAGES = ["data", "models", "encode", "retrieve", "evaluate", "report"]
+STAGES = ["data", "models", "encode", "retrieve", "evaluate", "studies", "figures", "report"]
+STAGES += ["explorer"]
 SCRIPTS = sorted(p for stage in STAGES for p in (ROOT / "scripts" / stage).glob("*.py"))
 
 

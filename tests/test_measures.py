@@ -138,7 +138,7 @@ from pathlib import Path
 from fake_run import FakeRun, RESAMPLING, job
 from scripts.data.ratings import write_ratings
 from scripts.evaluate import compare, metrics
-from scripts.report import explorer
+from scripts.explorer import explorer
 
 keys = [("tiny", "plain", "cosine"), ("tiny", "photo", "cosine")]
 fake = FakeRun(Path("run"), dict(zip(keys, (0.2, 0.1))), images=24, studies=())

@@ -93,7 +93,16 @@ def test_analysis_and_plots_never_reach_torch():
 
     # those rules of their stage that train, or read pairs; they have the models' environment
     computing = {ROOT / f"scripts/retrieve/{name}.py" for name in ("fit_adapter", "cross_scores")}
-    for stage in ("data", "retrieve", "evaluate", "studies", "report", "provenance"):
+    for stage in (
+        "data",
+        "retrieve",
+        "evaluate",
+        "studies",
+        "figures",
+        "report",
+        "explorer",
+        "provenance",
+    ):
         for script in set((ROOT / "scripts" / stage).glob("*.py")) - computing:
             for path in reached((str(script.relative_to(ROOT)),)):
                 imports = re.findall(r"^\s*(?:from|import) (\w+)", path.read_text("utf-8"), re.M)
@@ -111,7 +120,8 @@ for name in sys.argv[1:]:
 """
 
 
-STAGES = ["data", "models", "encode", "retrieve", "evaluate", "studies", "report", "provenance"]
+STAGES = ["data", "models", "encode", "retrieve", "evaluate", "studies", "figures", "report"]
+STAGES += ["explorer", "provenance"]
 
 
 @pytest.mark.parametrize("stage", STAGES)

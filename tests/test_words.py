@@ -93,15 +93,15 @@ def test_no_script_or_page_has_words_of_its_own():
 
 def code_of(name: str, key: str) -> list[Path]:
     """Code and pages that may ask for a phrase."""
-    scripts, report = ROOT / "scripts", ROOT / "scripts/report"
+    scripts = ROOT / "scripts"
     if name == "figures":
-        return [report / f"plot_{key.split('.')[0]}.py"]
+        return [scripts / f"figures/plot_{key.split('.')[0]}.py"]
     if name == "explorer":
-        return sorted(report.glob("explorer.*"))
+        return sorted((scripts / "explorer").glob("explorer.*"))
     if name == "search":
         return sorted((scripts / "search").glob("page.*"))
     # names in tables are made by studies, measures and the configuration
-    return [*CODE, report / "report.html.j2", *sorted((ROOT / "config").glob("*.yaml"))]
+    return [*CODE, scripts / "report/report.html.j2", *sorted((ROOT / "config").glob("*.yaml"))]
 
 
 @functools.cache

@@ -15,7 +15,7 @@ import pandas as pd
 
 from scripts.evaluate.runs import Run, chance, right_answers
 from scripts.protocol import DIRECTIONS
-from scripts.report import formats
+from scripts.words import formats
 
 
 @dataclass(frozen=True)

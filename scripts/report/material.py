@@ -12,8 +12,8 @@ from scripts.data.rows import Rows, read_captions, read_rows, read_splits
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import Run, read_run
 from scripts.job import read_json
-from scripts.report.study_table import read_study, selected
 from scripts.retrieve.arrays import Arrays, read_arrays
+from scripts.studies.shown import read_study, selected
 
 # numbers of a scorer that are kept: those of each direction, or of each seed
 LARGEST = 64

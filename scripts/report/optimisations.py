@@ -15,9 +15,10 @@ import pandas as pd
 from scripts.evaluate.pairs import BOUNDS
 from scripts.measures import HEADLINE
 from scripts.protocol import DIRECTIONS
-from scripts.report import analysis, formats, study_findings
+from scripts.report import analysis, study_findings
 from scripts.report.findings import Finding, effect
 from scripts.report.material import Material
+from scripts.words import formats
 
 # kinds of scorers, in the order in which they are told
 SCORERS = ("centring", "nnn", "inverted_softmax", "adapter", "fusion", "reranked")

@@ -13,11 +13,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from scripts.figures import style
 from scripts.job import BadInput
-from scripts.report import style
 from scripts.report.findings import Finding, Label
 from scripts.report.html_tree import line_starts
-from scripts.report.labels import Labels
+from scripts.words.labels import Labels
 
 # the script itself runs from a copy that Snakemake makes: the files beside it are found from here
 FOLDER = Path(__file__).resolve().parent
@@ -87,10 +87,10 @@ class Speaker:
         return self.labels.measure(label.name)
 
 
-def environment() -> Environment:
-    """Jinja2 that escapes everything and stumbles over names that are not there."""
+def environment(folder: Path = FOLDER) -> Environment:
+    """Jinja2 of ``folder`` that escapes everything and stumbles over names that are not there."""
     return Environment(
-        loader=FileSystemLoader(FOLDER),
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from scripts.figures.webfont import font_faces
 from scripts.job import whole
 from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
-from scripts.report import formats
-from scripts.report.labels import Labels, read_labels
 from scripts.report.material import Material, read_material
 from scripts.report.optimisations import Gain
 from scripts.report.page import (
@@ -35,10 +34,10 @@ from scripts.report.sections import (
 )
 from scripts.report.study import Study, sentences, study
 from scripts.report.tables import tables_of
-from scripts.report.warned import sentences as warned
-from scripts.report.webfont import font_faces
 from scripts.studies.words import split_at
-from scripts.words import read_words
+from scripts.words import formats, read_words
+from scripts.words.labels import Labels, read_labels
+from scripts.words.warned import sentences as warned
 
 PICTURE = 208  # pixels: twice what a screen shows
 UNSAID = 3  # words that are listed under a picture: on paper, two lines

@@ -11,11 +11,11 @@ import numpy as np
 from markupsafe import Markup
 
 from scripts.data.rows import SPLITS
-from scripts.report import formats
 from scripts.report.material import Material
 from scripts.report.table import Table
 from scripts.studies.words import words_in
 from scripts.version import version_of_workflow
+from scripts.words import formats
 
 PACKAGES = ("jinja2", "matplotlib", "numpy", "pandas", "pillow", "snakemake")
 

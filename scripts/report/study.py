@@ -10,10 +10,11 @@ import pandas as pd
 from scripts.evaluate.pairs import FAMILIES
 from scripts.evaluate.runs import Run
 from scripts.protocol import DIRECTIONS
-from scripts.report import analysis, findings, formats, optimisations, study_findings
+from scripts.report import analysis, findings, optimisations, study_findings
 from scripts.report.findings import Finding
 from scripts.report.material import Material
 from scripts.report.optimisations import Gain
+from scripts.words import formats
 
 # studies that are told among the results; the others are discussed
 AMONG_RESULTS = ("relevance", "judgments", "published")

@@ -14,10 +14,10 @@ import pandas as pd
 
 from scripts.evaluate.pairs import SIGNIFICANT
 from scripts.protocol import DIRECTIONS
-from scripts.report import formats
 from scripts.report.findings import Finding, Label
-from scripts.report.study_table import printed, unique
+from scripts.studies.shown import printed, unique
 from scripts.studies.table import P_OF, is_share
+from scripts.words import formats
 
 # kinds of failure that are no fault of the model
 EXCUSED = ("tie", "identical_caption", "accepted")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scripts.protocol import DIRECTIONS
-from scripts.report import formats
-from scripts.report.labels import Labels
 from scripts.report.material import Material, StudyTable
-from scripts.report.study_table import is_measure, printed, unique
 from scripts.report.table import Table, with_interval
+from scripts.studies.shown import is_measure, printed, unique
 from scripts.studies.table import is_share
+from scripts.words import formats
+from scripts.words.labels import Labels
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -13,10 +13,10 @@ from scripts.jobs import Snakemake, run
 from scripts.letters import wide_in, wrap
 from scripts.measures import RECALLS
 from scripts.protocol import DEPTHS, DIRECTIONS
-from scripts.report import formats
-from scripts.report.labels import read_labels
-from scripts.report.warned import sentences
 from scripts.studies.table import read_table
+from scripts.words import formats
+from scripts.words.labels import read_labels
+from scripts.words.warned import sentences
 
 WIDTH = 80
 # of a value with its interval: "100.0 [95.3, 100.0]"

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from scripts.report import formats
+from scripts.words import formats
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,6 @@ from markupsafe import Markup
 from scripts.evaluate.compare import best_of, shown
 from scripts.measures import HEADLINE, METRICS, RECALLS, SUMS, mean_hits
 from scripts.protocol import DIRECTIONS
-from scripts.report import formats
-from scripts.report.labels import Labels
 from scripts.report.material import Material
 from scripts.report.optimisations import Gain
 from scripts.report.setup_tables import (
@@ -29,6 +27,8 @@ from scripts.report.study import AMONG_RESULTS, Study
 from scripts.report.study_tables import lists_beside, study_tables
 from scripts.report.table import Table, with_interval
 from scripts.studies.table import P_OF, unit_of
+from scripts.words import formats
+from scripts.words.labels import Labels
 
 # what scorers take from val, as the formulas call it
 SYMBOLS = {

@@ -134,7 +134,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Seconds over items, both on logarithmic axes: asking on the left, building on the right."""
     from matplotlib.figure import Figure
 
-    from scripts.report.style import INK, MUTED, PALETTE, WIDTH, sheet
+    from scripts.figures.style import INK, MUTED, PALETTE, WIDTH, sheet
 
     lines: dict[str, list[tuple[float, float]]] = {}
     for row in rows:

@@ -21,9 +21,9 @@ from scripts.evaluate.compare import rows_of_runs, to_csv
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.metrics import metrics_of
 from scripts.evaluate.runs import Run, read_run
+from scripts.explorer import explorer
 from scripts.job import write_json
 from scripts.protocol import DIRECTIONS
-from scripts.report import explorer
 from scripts.retrieve.scorers import fit
 from scripts.retrieve.similarity import rankings_of, read_rankings, write_rankings
 

@@ -22,8 +22,7 @@ from scripts.evaluate.metrics import metrics_of
 from scripts.evaluate.pairs import COLUMNS as PAIR_COLUMNS
 from scripts.evaluate.pairs import compare_all, pairs_of
 from scripts.evaluate.runs import read_run
-from scripts.job import write_json
-from scripts.report import (
+from scripts.figures import (
     plot_flow,
     plot_gallery,
     plot_index_tradeoff,
@@ -31,10 +30,10 @@ from scripts.report import (
     plot_recall,
     plot_study,
     plot_training,
-    report_page,
     style,
-    warn,
 )
+from scripts.job import write_json
+from scripts.report import report_page, warn
 from scripts.retrieve.arrays import write_arrays
 from scripts.retrieve.similarity import write_rankings
 from scripts.studies.families import table_behind

@@ -13,11 +13,11 @@ import pytest
 from explorers import CHINESE, MARKUP, RUNS, WARNINGS, Made, block, unpacked
 
 from scripts.evaluate.runs import Run
+from scripts.explorer import explorer
 from scripts.job import write_json
 from scripts.measures import METRICS
 from scripts.protocol import DIRECTIONS
-from scripts.report import explorer
-from scripts.report.warned import sentences
+from scripts.words.warned import sentences
 
 
 @pytest.mark.parametrize("number", range(len(RUNS)))

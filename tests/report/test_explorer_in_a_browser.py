@@ -14,7 +14,7 @@ from explorers import CHINESE, MARKUP, RUNS, SCRIPT, TOP, WARNINGS, Made, Reader
 from scripts.evaluate.runs import images_of_queries
 from scripts.measures import METRICS
 from scripts.protocol import DIRECTIONS
-from scripts.report.warned import sentences
+from scripts.words.warned import sentences
 
 
 @pytest.fixture(scope="module")

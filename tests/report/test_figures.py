@@ -21,14 +21,14 @@ from PIL import Image
 from scripts.data.rows import rows_of
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import Run
+from scripts.figures import style
+from scripts.figures.plot_flow import plot_flow
+from scripts.figures.plot_gallery import choose, plot_gallery
+from scripts.figures.plot_ranks import curves, plot_ranks
+from scripts.figures.plot_recall import plot_recall, with_chance
+from scripts.figures.plot_training import by_epoch, plot_training
 from scripts.job import BadInput
 from scripts.letters import CLOSING
-from scripts.report import style
-from scripts.report.plot_flow import plot_flow
-from scripts.report.plot_gallery import choose, plot_gallery
-from scripts.report.plot_ranks import curves, plot_ranks
-from scripts.report.plot_recall import plot_recall, with_chance
-from scripts.report.plot_training import by_epoch, plot_training
 from scripts.studies.words import words_of
 
 CHINESE = re.compile("[\u4e00-\u9fff]")

@@ -11,9 +11,9 @@ import pytest
 
 from scripts.evaluate.runs import Run
 from scripts.report import analysis, findings
-from scripts.report.labels import read_labels
 from scripts.report.page import Speaker
 from scripts.words import read_words
+from scripts.words.labels import read_labels
 
 LANGUAGES = ("en", "zh")
 HAN = re.compile(r"[\u4e00-\u9fff]")

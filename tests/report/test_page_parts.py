@@ -13,8 +13,8 @@ from scripts.report.page import highlighted, inline_svg, listing
 
 
 def test_the_code_shown_is_that_of_the_repository():
-    shown = listing("scripts/report/formats.py:percent")
-    source = Path(page_module.ROOT / "scripts/report/formats.py").read_text("utf-8")
+    shown = listing("scripts/words/formats.py:percent")
+    source = Path(page_module.ROOT / "scripts/words/formats.py").read_text("utf-8")
     plain = re.sub(r"<[^>]+>", "", str(shown["code"])).replace("&#34;", '"').replace("&gt;", ">")
     assert plain in source
     assert source.splitlines()[shown["line"] - 1].startswith("def percent")
@@ -22,7 +22,7 @@ def test_the_code_shown_is_that_of_the_repository():
 
 def test_code_that_is_not_there_is_told():
     with pytest.raises(BadInput, match="no nothing_like_it"):
-        listing("scripts/report/formats.py:nothing_like_it")
+        listing("scripts/words/formats.py:nothing_like_it")
 
 
 def test_code_is_escaped():

@@ -13,13 +13,13 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 from test_figures import assert_readable, texts_of
 
-from scripts.report import plot_failures, plot_hubs, style
-from scripts.report.labels import read_labels
-from scripts.report.pictures import marks
-from scripts.report.plot_failures import drawn_failures, read_failures
-from scripts.report.plot_hubs import drawn_hubs, read_hubs
+from scripts.figures import plot_failures, plot_hubs, style
+from scripts.figures.pictures import marks
+from scripts.figures.plot_failures import drawn_failures, read_failures
+from scripts.figures.plot_hubs import drawn_hubs, read_hubs
 from scripts.studies.study_errors import FAILURE_COLUMNS, KINDS
 from scripts.studies.study_geometry import HUB_COLUMNS
+from scripts.words.labels import read_labels
 
 DIRECTIONS = ("text_to_image", "image_to_text")
 CAPTIONS = (

@@ -15,13 +15,13 @@ from fake_run import LANGUAGES
 from paper import POPPLER, page_of, run_poppler, squeezed, text_of
 from PIL import Image
 
+from scripts.figures.style import jpeg
 from scripts.job import BadInput
 from scripts.letters import BOX
 from scripts.report import report_pdf
 from scripts.report.html_tree import Element, tree_of
 from scripts.report.pdf_fonts import drawable, folders
 from scripts.report.report_pdf import pdf
-from scripts.report.style import jpeg
 from scripts.report.typst_markup import document
 from scripts.report.typst_text import LEFT_OUT, left_out
 

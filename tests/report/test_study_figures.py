@@ -12,16 +12,16 @@ from pandas.testing import assert_frame_equal
 from test_figures import assert_readable, texts_of
 
 from scripts.evaluate.pairs import COLUMNS as PAIR_COLUMNS
+from scripts.figures.axes import facets_of
+from scripts.figures.lines import groups_by_axis
+from scripts.figures.plot_study import plot_study
+from scripts.figures.points import drawn_points
 from scripts.job import BadInput
-from scripts.report import formats
-from scripts.report.labels import read_labels
-from scripts.report.plot_study import plot_study
-from scripts.report.study_axes import facets_of
-from scripts.report.study_lines import groups_by_axis
-from scripts.report.study_points import drawn_points
-from scripts.report.study_table import read_study, selected
 from scripts.studies.comparisons import comparison_rows
+from scripts.studies.shown import read_study, selected
 from scripts.studies.table import COLUMNS, About, row, write_rows
+from scripts.words import formats
+from scripts.words.labels import read_labels
 
 KEY = ("a-model", "plain", "cosine")
 POINTS = {"form": "points", "measures": [], "log": False}

@@ -8,12 +8,12 @@ import pytest
 from fake_run import LANGUAGES
 from fake_studies import MAKERS
 
-from scripts.report.labels import read_labels
 from scripts.report.page import Speaker
 from scripts.report.study_findings import findings_of, index_costs
-from scripts.report.study_table import read_study
+from scripts.studies.shown import read_study
 from scripts.studies.table import About, row, write_rows
 from scripts.words import read_words
+from scripts.words.labels import read_labels
 
 KEY = ("m", "plain", "cosine")
 TEXT, IMAGE = "text_to_image", "image_to_text"

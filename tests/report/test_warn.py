@@ -13,9 +13,9 @@ from html_page import Document
 
 from scripts.evaluate.intervals import Resampling, interval_of_means
 from scripts.job import read_json
-from scripts.report import warn, warned
-from scripts.report.warned import sentences
-from scripts.words import read_words
+from scripts.report import warn
+from scripts.words import read_words, warned
+from scripts.words.warned import sentences
 
 # kinds of which only the first words stand in the code
 PUT_TOGETHER = ("precision_", "left_out_")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from fontTools.ttLib import TTFont
 
+from scripts.figures.webfont import font_faces
 from scripts.letters import EAST_ASIAN
-from scripts.report.webfont import font_faces
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,9 +47,9 @@ def test_a_whole_report_brings_all_its_letters_along(pages):
         assert needed <= set(font.getBestCmap())
 
 
-@pytest.mark.parametrize("sheet", ["report.css", "explorer.css"])
+@pytest.mark.parametrize("sheet", ["report/report.css", "explorer/explorer.css"])
 def test_whatever_holds_words_takes_the_letters_that_a_page_brings_along(sheet):
-    css = (ROOT / "scripts/report" / sheet).read_text("utf-8")
+    css = (ROOT / "scripts" / sheet).read_text("utf-8")
     families = re.findall(r"^(.*?)(?:font-family|--(?:sans|serif|mono)):([^;}]*)", css, re.M)
     assert families
     for what, family in families:

@@ -8,8 +8,8 @@ import re
 
 from fontTools import subset
 
+from scripts.figures.style import register_fonts
 from scripts.letters import EAST_ASIAN
-from scripts.report.style import register_fonts
 
 # punctuation that both writings use, and that stands in Chinese type inside Chinese text
 SHARED = "“”‘’—…·"

@@ -17,9 +17,7 @@ from scripts.evaluate.runs import (
     read_run,
     right_answers,
 )
-from scripts.jobs import Snakemake, run
-from scripts.protocol import DEPTHS, DIRECTIONS
-from scripts.report.style import (
+from scripts.figures.style import (
     INK,
     LINE,
     MUTED,
@@ -32,6 +30,8 @@ from scripts.report.style import (
     sheet,
     write_table,
 )
+from scripts.jobs import Snakemake, run
+from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.words import read_words
 
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (2.5, 1)), (0, (8, 2)))

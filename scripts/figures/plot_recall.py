@@ -9,9 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from scripts.evaluate.runs import chance, right_answers
-from scripts.jobs import Snakemake, run
-from scripts.protocol import DEPTHS, DIRECTIONS
-from scripts.report.style import (
+from scripts.figures.style import (
     INK,
     LINE,
     MUTED,
@@ -25,6 +23,8 @@ from scripts.report.style import (
     width_of,
     wrap,
 )
+from scripts.jobs import Snakemake, run
+from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.words import read_words
 
 MARKERS = dict(zip(DEPTHS, "osD", strict=True))

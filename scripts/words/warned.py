@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from scripts.report import formats
-from scripts.report.labels import Labels, read_labels
-from scripts.words import read_words
+from scripts.words import formats, read_words
+from scripts.words.labels import Labels, read_labels
 
 
 def _lead(bounds: Sequence[float]) -> str:

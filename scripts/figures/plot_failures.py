@@ -7,10 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from scripts.jobs import Snakemake, run
-from scripts.protocol import DIRECTIONS
-from scripts.report.pictures import leading_of, mark_words, marks, set_lines, set_picture
-from scripts.report.style import (
+from scripts.figures.pictures import leading_of, mark_words, marks, set_lines, set_picture
+from scripts.figures.style import (
     INK,
     LINE,
     MUTED,
@@ -25,6 +23,8 @@ from scripts.report.style import (
     tick,
     wrap,
 )
+from scripts.jobs import Snakemake, run
+from scripts.protocol import DIRECTIONS
 from scripts.studies.study_errors import KINDS
 from scripts.words import read_words
 

@@ -13,9 +13,8 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from scripts.data.rows import Rows, read_rows
 from scripts.evaluate.runs import Run, read_run
-from scripts.jobs import Snakemake, run
-from scripts.report.pictures import mark_words, marks, set_lines, set_picture
-from scripts.report.style import (
+from scripts.figures.pictures import mark_words, marks, set_lines, set_picture
+from scripts.figures.style import (
     INK,
     LINE,
     MUTED,
@@ -33,6 +32,7 @@ from scripts.report.style import (
     wrap,
     write_table,
 )
+from scripts.jobs import Snakemake, run
 from scripts.studies.words import unsaid
 from scripts.words import read_words
 

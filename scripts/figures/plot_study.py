@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from scripts.figures.lines import draw_lines
+from scripts.figures.points import draw_points
+from scripts.figures.style import MUTED, SIZE, WIDTH, draw, inches, sheet, wrap
 from scripts.jobs import Snakemake, run
-from scripts.report.labels import Labels, read_labels
-from scripts.report.study_lines import draw_lines
-from scripts.report.study_points import draw_points
-from scripts.report.study_table import read_study, selected
-from scripts.report.style import MUTED, SIZE, WIDTH, draw, inches, sheet, wrap
+from scripts.studies.shown import read_study, selected
+from scripts.words.labels import Labels, read_labels
 
 
 def plot_study(

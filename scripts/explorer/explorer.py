@@ -21,22 +21,24 @@ from markupsafe import Markup
 from scripts.data.rows import Rows, read_rows
 from scripts.evaluate.compare import shown
 from scripts.evaluate.runs import Run, images_of_queries, read_run
+from scripts.figures.style import thumbnail
+from scripts.figures.webfont import font_faces
 from scripts.job import log, progress, read_json, whole
 from scripts.jobs import Snakemake, run
 from scripts.measures import METRICS
 from scripts.protocol import DIRECTIONS
-from scripts.report.labels import read_labels
-from scripts.report.page import FOLDER, environment
-from scripts.report.style import thumbnail
-from scripts.report.warned import sentences
-from scripts.report.webfont import font_faces
+from scripts.report.page import environment
 from scripts.studies.judged import accepted, read_judgments
 from scripts.studies.study_categories import members
 from scripts.studies.study_errors import KINDS
 from scripts.studies.table import read_table
 from scripts.studies.words import words_in
 from scripts.words import LANGUAGES, read_words
+from scripts.words.labels import read_labels
+from scripts.words.warned import sentences
 
+# the script itself runs from a copy that Snakemake makes: the files beside it are found from here
+FOLDER = Path(__file__).resolve().parent
 # scores are carried and shown in units of 0.0001, so that both are the same number
 UNIT = 10_000
 # pixels of a picture's longer side: as large as is shown, smaller where there are many
@@ -267,7 +269,7 @@ def render(
     style = (FOLDER / "explorer.css").read_text("utf-8") + font_faces(letters)
     script = (FOLDER / "explorer.js").read_text("utf-8")
     return (
-        environment()
+        environment(FOLDER)
         .get_template("explorer.html.j2")
         .render(
             **about,

@@ -5,8 +5,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
 
-from scripts.jobs import Snakemake, run
-from scripts.report.style import (
+from scripts.figures.style import (
     INK,
     LINE,
     MUTED,
@@ -22,6 +21,7 @@ from scripts.report.style import (
     tick,
     wrap,
 )
+from scripts.jobs import Snakemake, run
 from scripts.words import read_words
 
 UPPER, LOWER, MIDDLE = 1.02, 2.32, 1.67  # heights of the image row, the text row and the rest

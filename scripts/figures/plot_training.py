@@ -7,10 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from scripts.job import BadInput, read_json
-from scripts.jobs import Snakemake, run
-from scripts.measures import RECALLS
-from scripts.report.style import (
+from scripts.figures.style import (
     MUTED,
     PAPER,
     SMALL,
@@ -19,6 +16,9 @@ from scripts.report.style import (
     palette_of,
     sheet,
 )
+from scripts.job import BadInput, read_json
+from scripts.jobs import Snakemake, run
+from scripts.measures import RECALLS
 from scripts.words import read_words
 
 

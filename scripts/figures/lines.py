@@ -11,9 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from scripts.report import formats
-from scripts.report.labels import Labels
-from scripts.report.study_axes import (
+from scripts.figures.axes import (
     MARKERS,
     Facet,
     count_of,
@@ -24,8 +22,10 @@ from scripts.report.study_axes import (
     limits_of,
     signed,
 )
-from scripts.report.study_table import unique
-from scripts.report.style import MUTED, PAPER, SMALL, WIDTH, drawable, palette_of, width_of
+from scripts.figures.style import MUTED, PAPER, SMALL, WIDTH, drawable, palette_of, width_of
+from scripts.studies.shown import unique
+from scripts.words import formats
+from scripts.words.labels import Labels
 
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (2.5, 1)), (0, (8, 2)))
 PANELS_ACROSS, PANEL_WIDTH, PANEL_HEIGHT = 2, 2.95, 1.9  # inches

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from scripts.report.style import INK, TINT, drawable, width_of
+from scripts.figures.style import INK, TINT, drawable, width_of
 from scripts.studies.words import pattern_of
 
 

@@ -9,10 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from scripts.jobs import Snakemake, run
-from scripts.protocol import DIRECTIONS
-from scripts.report.pictures import leading_of, set_lines, set_picture
-from scripts.report.style import (
+from scripts.figures.pictures import leading_of, set_lines, set_picture
+from scripts.figures.style import (
     INK,
     LINE,
     MUTED,
@@ -27,6 +25,8 @@ from scripts.report.style import (
     width_of,
     wrap,
 )
+from scripts.jobs import Snakemake, run
+from scripts.protocol import DIRECTIONS
 from scripts.words import read_words
 
 # inches: the tallest figure that a page takes, the margin, a column, between columns, a picture,

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scripts.figures.style import SMALL, WIDTH, width_of
 from scripts.measures import SUMS
 from scripts.protocol import DIRECTIONS
-from scripts.report.labels import Labels
-from scripts.report.study_table import is_difference, unique
-from scripts.report.style import SMALL, WIDTH, width_of
+from scripts.studies.shown import is_difference, unique
 from scripts.studies.table import is_share
+from scripts.words.labels import Labels
 
 MARKERS = "osD^vPX"
 

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from scripts.job import BadInput
-from scripts.report import formats
 from scripts.studies.comparisons import comparison_rows, read_pairs
 from scripts.studies.families import FAMILY_OF
 from scripts.studies.table import COLUMNS, P_OF, unit_of
+from scripts.words import formats
 
 TEXT = ("model", "prompt", "scorer", "direction", "group", "measure")
 NUMBERS = ("x", "queries", "value", "low", "high")

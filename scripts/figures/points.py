@@ -11,10 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from scripts.report import formats
-from scripts.report.labels import Labels
-from scripts.report.pictures import leading_of
-from scripts.report.study_axes import (
+from scripts.figures.axes import (
     MARKERS,
     Facet,
     count_of,
@@ -25,8 +22,8 @@ from scripts.report.study_axes import (
     limits_of,
     signed,
 )
-from scripts.report.study_table import unique
-from scripts.report.style import (
+from scripts.figures.pictures import leading_of
+from scripts.figures.style import (
     INK,
     LINE,
     MUTED,
@@ -39,6 +36,9 @@ from scripts.report.style import (
     wrap,
 )
 from scripts.studies.families import table_behind
+from scripts.studies.shown import unique
+from scripts.words import formats
+from scripts.words.labels import Labels
 
 LABEL = SMALL + 0.5  # points
 WIDEST_LABEL, LABEL_LINES = 2.3, 3

@@ -11,13 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from scripts.jobs import Snakemake, run
-from scripts.protocol import DIRECTIONS
-from scripts.report import formats
-from scripts.report.labels import Labels, read_labels
-from scripts.report.study_axes import MARKERS, legend_columns, legend_lines, signed
-from scripts.report.study_table import unique
-from scripts.report.style import (
+from scripts.figures.axes import MARKERS, legend_columns, legend_lines, signed
+from scripts.figures.style import (
     INK,
     MUTED,
     PAPER,
@@ -28,6 +23,11 @@ from scripts.report.style import (
     palette_of,
     sheet,
 )
+from scripts.jobs import Snakemake, run
+from scripts.protocol import DIRECTIONS
+from scripts.studies.shown import unique
+from scripts.words import formats
+from scripts.words.labels import Labels, read_labels
 
 COSTS = ("latency_ms", "memory_mb")
 FOUND = "found@10"
