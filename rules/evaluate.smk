@@ -72,6 +72,7 @@ rule steps:
         metrics=of_runs("results/{dataset}/{model}/{prompt}/{scorer}/metrics.json"),
     output:
         csv=table("steps.csv", "time and memory of every step", "2 Method and data", ""),
+        machine="results/{dataset}/machine.json",
     log:
         "results/logs/steps/{dataset}.log",
     conda:

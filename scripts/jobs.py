@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import platform
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -133,6 +134,7 @@ class Job:
     max_rss_mb : largest memory of its process (2**20 bytes)
     device : "cuda" where it computed on a GPU, else "cpu"
     versions : of Python and of the libraries that it loaded
+    machine : its processor, cores, memory_gb and system, and gpu where it computed on one
     """
 
     rule: str
@@ -145,6 +147,8 @@ class Job:
     max_rss_mb: float | None
     device: str
     versions: dict[str, str]
+    # those that an earlier version left do not say it
+    machine: dict[str, Any] = field(default_factory=dict)
 
 
 def sums_of(paths: Iterable[str]) -> dict[str, str | None]:
@@ -198,6 +202,7 @@ def note(snakemake: Snakemake, inputs: dict[str, str | None]) -> None:
         max_rss_mb=memory,
         device=_device(),
         versions=_versions(),
+        machine=_machine(),
     )
     for path in made:
         with whole(_place(path)) as draft:
@@ -262,6 +267,31 @@ def _used() -> tuple[float | None, float]:
 def _device() -> str:
     torch = sys.modules.get("torch")
     return "cuda" if torch and torch.cuda.is_initialized() else "cpu"
+
+
+def _machine() -> dict[str, Any]:
+    """What a reader needs to know of a machine to read times; nothing that tells whose it is."""
+    torch = sys.modules.get("torch")
+    found = {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "memory_gb": None,
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+    with suppress(AttributeError, ValueError, OSError):  # no such names outside Unix
+        pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        found["memory_gb"] = round(pages / 2**30, 1)
+    if torch and torch.cuda.is_initialized():
+        found["gpu"] = torch.cuda.get_device_name()
+    return found
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def _versions() -> dict[str, str]:

@@ -1,9 +1,12 @@
-"""What each rule cost in time and memory, from what its jobs said of themselves."""
+"""What each rule cost, and where and with what it ran, from what its jobs said of themselves."""
 
 import csv
+import json
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
-from scripts.job import whole
+from scripts.job import whole, write_json
 from scripts.jobs import Job, Snakemake, jobs_behind, run
 
 COLUMNS = ("rule", "jobs", "seconds", "max_rss_mb", "mean_load_percent")
@@ -35,12 +38,36 @@ def _cost(jobs: list[Job]) -> dict[str, float | None]:
     }
 
 
+def where_and_with_what(jobs: Iterable[Job]) -> dict[str, list[dict[str, Any]]]:
+    """Machines that jobs ran on, with the rules, and versions of libraries that they loaded.
+
+    Returns
+    -------
+    "machines": as in ``Job``, with "rules"; "packages": name and version. Each once, in the order of
+    first appearance: a run that went on elsewhere has several
+    """
+    machines: dict[str, dict[str, Any]] = {}
+    packages: dict[tuple[str, str], None] = {}
+    for job in jobs:
+        key = json.dumps(job.machine, sort_keys=True)
+        rules = machines.setdefault(key, {**job.machine, "rules": []})["rules"]
+        if job.rule not in rules:
+            rules.append(job.rule)
+        packages |= dict.fromkeys(job.versions.items())
+    return {
+        "machines": list(machines.values()),
+        "packages": [{"name": name, "version": version} for name, version in packages],
+    }
+
+
 def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
+    jobs = list(jobs_behind(snakemake.input.metrics))
     with whole(snakemake.output.csv) as draft, draft.open("w", newline="", encoding="utf-8") as out:
         writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(cost_of_rules(jobs_behind(snakemake.input.metrics)))
+        writer.writerows(cost_of_rules(jobs))
+    write_json(Path(snakemake.output.machine), where_and_with_what(jobs))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from scripts.evaluate import steps
-from scripts.evaluate.steps import cost_of_rules
+from scripts.evaluate.steps import cost_of_rules, where_and_with_what
 from scripts.jobs import Job
 
 JOB = Job("encode", {}, {}, {}, "", 2.0, 3.0, 100.0, "cpu", {})
@@ -38,6 +38,25 @@ def test_the_rule_follows_its_metrics_back(tmp_path, monkeypatch):
     monkeypatch.setattr(steps, "jobs_behind", lambda paths: [JOB] if paths == ["m.json"] else [])
     output = tmp_path / "steps.csv"
     given = {"input": SimpleNamespace(metrics=["m.json"])}
-    steps.main(SimpleNamespace(**given, output=SimpleNamespace(csv=str(output))))
+    files = {"csv": str(output), "machine": str(tmp_path / "machine.json")}
+    steps.main(SimpleNamespace(**given, output=SimpleNamespace(**files)))
     (row,) = csv.DictReader(output.open())
     assert row["rule"] == "encode" and float(row["seconds"]) == pytest.approx(2)
+    assert (tmp_path / "machine.json").is_file()
+
+
+def test_machines_and_versions_of_a_run_that_went_on_elsewhere_stand_side_by_side():
+    first = {"processor": "A", "cores": 2}
+    jobs = [
+        replace(JOB, rule="prepare", machine=first, versions={"python": "3.11", "numpy": "2.4"}),
+        replace(JOB, machine=first, versions={"python": "3.11", "torch": "2.13"}),
+        replace(JOB, machine={"processor": "B", "cores": 16}, versions={"torch": "2.14"}),
+    ]
+    found = where_and_with_what(jobs)
+    assert found["machines"] == [
+        {**first, "rules": ["prepare", "encode"]},
+        {"processor": "B", "cores": 16, "rules": ["encode"]},
+    ]
+    assert [tuple(one.values()) for one in found["packages"]] == [
+        ("python", "3.11"), ("numpy", "2.4"), ("torch", "2.13"), ("torch", "2.14"),
+    ]  # fmt: skip
