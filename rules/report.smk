@@ -49,6 +49,53 @@ rule summarise:
         "../scripts/report/summarise.py"
 
 
+rule document:
+    """What the report says in one language, and in which order: text, numbers, tables, where figures stand."""
+    input:
+        **{name: f"results/{{dataset}}/tables/{name}.csv" for name in LISTS},
+        **ROWS,
+        metrics="results/{dataset}/tables/metrics.csv",
+        pairs="results/{dataset}/tables/pairs.csv",
+        steps="results/{dataset}/tables/steps.csv",
+        machine="results/{dataset}/machine.json",
+        studies=[
+            f"results/{{dataset}}/tables/{table_behind(study)}.csv" for study in RUN["studies"]
+        ],
+        rankings=RANKINGS,
+        encodings=[
+            *collect("results/{{dataset}}/{model}/test/images.json", model=RUN["models"]),
+            *TEXTS,
+        ],
+        precisions=PRECISIONS,
+        scorers=of_runs("results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz"),
+        models=collect("data/models/{model}/model.json", model=RUN["models"]),
+        source="data/{dataset}/raw/source.json",
+        audit="results/{dataset}/audit.json",
+        warnings="results/{dataset}/warnings.json",
+        figures=DRAWN_IN_LANGUAGE,
+        galleries=collect(
+            "results/{{dataset}}/figures/gallery.{model}.{direction}.csv",
+            model=RUN["models"],
+            direction=DIRECTIONS,
+        ),
+    output:
+        document="results/{dataset}/document.{lang}.json",
+    log:
+        "results/logs/document/{dataset}.{lang}.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=fingerprint("scripts/report/document.py", *REPORT_PARTS, SHOWN_PROGRAM),
+        split="test",
+        studies={name: shown_of_study(name) for name in RUN["studies"]},
+        scorers={name: config["scorers"][name] for name in RUN["scorers"]},
+        statistics=setting("statistics"),
+        listing=SHOWN_PROGRAM,
+        commands=commands_to_reproduce(),
+    script:
+        "../scripts/report/document.py"
+
+
 rule report_page:
     """The report in one language: one HTML file that needs nothing beside it."""
     input:

@@ -27,17 +27,10 @@ def table_of(study: str, holds: str, name: str = ""):
 
 # for the labels of Snakemake's report, which brings no Chinese font along
 LANGUAGE_NAMES = {"zh": "Chinese (中文)", "en": "English"}
-# functions that the report shows as its key code, and what it is made of beside Python
-SHOWN_LISTINGS = [
-    "scripts/encode/encode_texts.py:encode_prompt",
-    "scripts/retrieve/ranking.py:rank_part",
-    "scripts/measures.py:hits",
-    "scripts/evaluate/intervals.py:bootstrap_means",
-]
-SHOWN_CODE = [listing.split(":")[0] for listing in SHOWN_LISTINGS]
+# what the report shows as its key code, and what it is made of beside Python
+SHOWN_PROGRAM = "docs/recall_at_k.py"
 REPORT_PARTS = [
-    "scripts/report/report.html.j2",
-    "scripts/report/report.css",
+    *(f"scripts/report/{name}.yaml" for name in ("equations", "references")),
     *words_of("report", "labels", "measures", "warnings"),
 ]
 EXPLORER_PARTS = [
@@ -104,6 +97,13 @@ DRAWINGS = [
     *collect("training.{model}", model=TRAINED),
 ]
 
+# those that stand in the report: galleries are set by it from their tables
+DRAWN_IN_LANGUAGE = [
+    f"results/{{dataset}}/figures/{name}.{{lang}}.svg"
+    for name in DRAWINGS
+    if not name.startswith("gallery.")
+]
+
 
 def labels_of_report(wildcards, output) -> dict[str, str]:
     """What Snakemake's report calls a page or PDF of the report."""
@@ -120,10 +120,5 @@ def shown_of_study(study: str) -> dict:
 
 
 def commands_to_reproduce() -> list[str]:
-    """What to type to make this run again; where a configuration lies on a machine is not told."""
-    files = [
-        told(str(path), Path.cwd(), [], "path", Path(path).name)
-        for path in workflow.overwrite_configfiles
-    ]
-    options = f" --configfile {' '.join(files)}" if files else ""
-    return [f"./run snakemake --cores 8{options}"]
+    """What to type to make this run again, from the configuration that its record holds."""
+    return [f"./run snakemake --cores 8 --configfile results/{DATASET}/config.yaml"]

@@ -272,7 +272,7 @@ def _device() -> str:
 def _machine() -> dict[str, Any]:
     """What a reader needs to know of a machine to read times; nothing that tells whose it is."""
     torch = sys.modules.get("torch")
-    found = {
+    found: dict[str, Any] = {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "memory_gb": None,

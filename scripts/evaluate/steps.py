@@ -43,8 +43,8 @@ def where_and_with_what(jobs: Iterable[Job]) -> dict[str, list[dict[str, Any]]]:
 
     Returns
     -------
-    "machines": as in ``Job``, with "rules"; "packages": name and version. Each once, in the order of
-    first appearance: a run that went on elsewhere has several
+    "machines": as in ``Job``, with "rules"; "packages": name and version. Each once, in the order
+    of first appearance: a run that went on elsewhere has several
     """
     machines: dict[str, dict[str, Any]] = {}
     packages: dict[tuple[str, str], None] = {}

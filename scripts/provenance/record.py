@@ -2,7 +2,6 @@
 
 import os
 import platform
-import subprocess
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -15,42 +14,10 @@ from scripts.job import log, read_json, whole, write_json
 from scripts.jobs import Snakemake, checked, jobs_behind, run
 from scripts.provenance.crate import CONFIG, NAME, Recorded, Run, all_below, crate, described
 from scripts.provenance.privacy import secrets, told
-from scripts.version import version_of_workflow
+from scripts.version import code_version
 
 # beginnings of the names of rules that make features, each with a sidecar
 ENCODING = ("encode", "average", "gather_features", "import_features")
-
-
-def code_version(root: Path = ROOT) -> dict[str, Any]:
-    """Version of the workflow, and where git knows its files, their commit and what changed since.
-
-    A repository that merely surrounds the workflow, such as one of a home folder, says nothing of
-    it.
-    """
-    found: dict[str, Any] = {"version": version_of_workflow(root)}
-    if _git(root, "ls-files", "--error-unmatch", "Snakefile") is None:
-        return found
-    commit = _git(root, "log", "-1", "--format=%H %cs")
-    changes = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".")
-    if commit is None or changes is None:
-        return found
-    sha, date = commit.split()
-    return found | {"commit": sha, "changed": bool(changes), "date": date}
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(  # noqa: S603 - the words are ours
-            ["git", "-C", str(root), *arguments],  # noqa: S607 - git is wherever the user has it
-            capture_output=True,
-            text=True,
-            timeout=60,
-            # a record reads, and takes no lock that a user's own git would wait for
-            env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def date_of(code: dict[str, Any]) -> str:

@@ -40,6 +40,8 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 # of a document, beside its blocks
 DOCUMENT = ("lang", "title", "kicker", "meta", "names", "blocks")
+# headings that no number stands before
+UNNUMBERED = ("references",)
 # what a box may be: set apart in its own manner by either face
 ROLES = ("abstract", "short", "warnings", "own", "answer")
 
@@ -158,7 +160,7 @@ def references(items: list[dict[str, Any]]) -> Block:
 def numbered(blocks: list[Block], names: dict[str, str]) -> list[Block]:
     """Give every block its number and every reference its text; returns ``blocks``.
 
-    Headings are counted by level, those after one whose id is "appendix" by letters; figures,
+    Headings are counted by level, from one whose id is "appendix" on by letters; figures,
     tables and equations over the document, works in the order in which they are cited.
 
     Parameters
@@ -180,6 +182,8 @@ def numbered(blocks: list[Block], names: dict[str, str]) -> list[Block]:
             shown[block["id"]] = f"{names[kind]}\u00a0{counts[kind]}"
         elif kind == "heading":
             level = block["level"]
+            if block["id"] in UNNUMBERED:
+                continue
             if block["id"] == "appendix":
                 lettered, levels = True, [0, 0, 0]
             levels[level - 1 :] = [levels[level - 1] + 1, *[0] * (3 - level)]

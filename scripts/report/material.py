@@ -51,6 +51,7 @@ class Material:
     fitted : model, prompt and scorer -> what the scorer learnt, without its large arrays
     statistics : resamples, flips, seed
     warnings : the contents of warnings.json
+    machine : the contents of machine.json
     ties, duplicates, index_costs : what studies list beside their tables, where they are in the run
     """
 
@@ -63,6 +64,7 @@ class Material:
     audit: dict[str, Any]
     source: dict[str, Any]
     warnings: list[dict[str, Any]]
+    machine: dict[str, Any]
     splits: dict[str, list[str]]
     captions: dict[str, list[str]]
     models: list[dict[str, Any]]
@@ -152,6 +154,7 @@ def read_material(files: Any, params: Any, dataset: str) -> Material:
         audit=read_json(files.audit),
         source=read_json(files.source),
         warnings=read_json(files.warnings),
+        machine=read_json(files.machine),
         splits=read_splits(files.splits),
         captions=read_captions(files.captions),
         models=[

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from scripts.data.rows import SPLITS
 from scripts.report.material import Material
 from scripts.report.table import Table
 from scripts.studies.words import words_in
-from scripts.version import version_of_workflow
+from scripts.version import code_version
 from scripts.words import formats
-
-PACKAGES = ("jinja2", "matplotlib", "numpy", "pandas", "pillow", "snakemake")
 
 
 def dataset_table(material: Material, words: dict[str, Any]) -> Table:
@@ -174,7 +170,7 @@ def _triple(numbers: Any, values: dict[str, Any]) -> str:
 def cost_table(material: Material) -> Table:
     rows = [
         [
-            Markup("<code>{}</code>").format(row["rule"]),
+            [{"kind": "code", "text": row["rule"]}],
             formats.count(row["jobs"]),
             formats.duration(row["seconds"]),
             formats.megabytes(row["max_rss_mb"]),
@@ -198,25 +194,26 @@ def statistics_table(material: Material, words: dict[str, Any]) -> Table:
     return Table(["quantity", "value"], rows, {"value"})
 
 
-def versions_table() -> Table:
-    rows = [["clip-retrieval", version_of_workflow()]]
-    for package in PACKAGES:
-        try:
-            rows.append([package, metadata.version(package)])
-        except metadata.PackageNotFoundError:
-            continue
+def versions_table(material: Material, words: dict[str, Any]) -> Table:
+    """Of the workflow, of Python and of the libraries that made this run's numbers."""
+    code = code_version()
+    commit = code.get("commit", formats.NOTHING)[:12]
+    changed = words["values"]["changed"] if code.get("changed") else ""
+    told = f"{code['version']}, {commit}{changed}"
+    rows = [["clip-retrieval", told]]
+    rows += [[one["name"], one["version"]] for one in material.machine["packages"]]
     return Table(["package", "version"], rows)
 
 
 def checksum_table(material: Material) -> Table:
     rows = [
-        [f"{material.dataset}: {file['path']}", Markup("<code>{}</code>").format(file["sha256"])]
+        [f"{material.dataset}: {file['path']}", [{"kind": "code", "text": file["sha256"]}]]
         for file in material.source.get("files", [])
         if file.get("sha256")
     ]
     for model in material.models:
         rows += [
-            [f"{model['model']}: {name}", Markup("<code>{}</code>").format(digest)]
+            [f"{model['model']}: {name}", [{"kind": "code", "text": digest}]]
             for name, digest in sorted(model.get("files", {}).items())
         ]
     return Table(["file", "sha256"], rows)

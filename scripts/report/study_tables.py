@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from scripts.protocol import DIRECTIONS
+from scripts.report.blocks import Spans
 from scripts.report.material import Material, StudyTable
 from scripts.report.table import Table, with_interval
 from scripts.studies.shown import is_measure, printed, unique
 from scripts.studies.table import is_share
 from scripts.words import formats
 from scripts.words.labels import Labels
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 # measures that stand beside those of a study's figure, for its sentences
 BESIDE = {
@@ -175,7 +173,6 @@ def _study_block(study: str, block: Block, labels: Labels) -> Table:
         left_out=whole - len(lines),
         only=model if only else "",
         file=f"tables/{study}.csv",
-        flat=len(columns) - len(names) <= 3,
         sides=_over(sides, grouped) if any(ways) else (),
     ).lean()
 
@@ -206,7 +203,7 @@ def _aligned(block: Block) -> tuple[dict[tuple[Any, ...], dict[str, Any]], dict[
 
 def _identities(
     study: str, keys: list[tuple[Any, ...]], block: Block, labels: Labels
-) -> tuple[list[str], list[list[str]]]:
+) -> tuple[list[str], list[list[Any]]]:
     """Headings and cells of what tells lines from each other."""
     varied = [place for place in range(X) if len({key[place] for key in keys}) > 1]
     parts = [key[GROUP].split(PART) for key in keys]
@@ -256,7 +253,6 @@ def _study_list(study: str, table: pd.DataFrame, labels: Labels) -> Table:
         {"n", "value"},
         left_out=len(table) - len(rows),
         file=f"tables/{study}.csv",
-        flat=True,
     )
 
 
@@ -389,7 +385,7 @@ def _heading(measure: str, labels: Labels) -> str:
     return f"{labels.measure(measure)} (%)" if is_share(measure) else labels.measure(measure)
 
 
-def _study_value(row: dict[str, Any] | None) -> Markup | str:
+def _study_value(row: dict[str, Any] | None) -> Spans | str:
     if row is None:
         return formats.NOTHING
     form = printed(row)

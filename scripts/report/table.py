@@ -1,4 +1,4 @@
-"""A table as the page and the PDF show it."""
+"""A table: cells under the keys of their headings, and the block that it becomes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any
 
-from markupsafe import Markup
-
+from scripts.report import blocks
+from scripts.report.blocks import Block, Spans, plain
 from scripts.words import formats
 
 
@@ -18,12 +18,11 @@ class Table:
     Attributes
     ----------
     columns : keys in ``columns`` of the words; a key that is not there stands as it is
-    rows : cells; those of one row stand side by side
+    rows : cells, text or spans; those of one row stand side by side
     numeric : the columns to align at the right
     grouped : whether the first column becomes a heading over the rows that share it
     left_out : rows that are not here, but in ``file``
     only : the model that the rows are of, where those of others are left out
-    flat : whether intervals stand beside their values, and not below
     sides : headings over columns with how many each covers, of all that are shown; "" for none
     """
 
@@ -34,7 +33,6 @@ class Table:
     left_out: int = 0
     file: str = ""
     only: str = ""
-    flat: bool = False
     sides: tuple[tuple[str, int], ...] = ()
 
     @property
@@ -42,11 +40,6 @@ class Table:
         """Columns before which a heading over several begins or ends."""
         ends = accumulate((span for _, span in self.sides), initial=int(self.grouped))
         return set(ends) - {int(self.grouped), len(self.columns)}
-
-    @property
-    def dense(self) -> bool:
-        """Whether there are many columns of numbers."""
-        return sum(column in self.numeric for column in self.columns) > 4
 
     def lean(self) -> Table:
         """The same without columns in which nothing stands."""
@@ -69,12 +62,34 @@ class Table:
             sides=tuple(sides),
         )
 
+    def block(self, id_: str, caption: Spans, names: dict[str, str], note: Spans) -> Block:
+        """The table as a block; ``names`` are what the keys of its columns are called."""
+        first = int(self.grouped)
+        columns = [
+            blocks.column(
+                spans_of_cell(names.get(key, key)), key in self.numeric, place in self.starts
+            )
+            for place, key in enumerate(self.columns)
+        ][first:]
+        groups: list[dict[str, Any]] = []
+        for row in self.rows:
+            over = spans_of_cell(row[0]) if self.grouped else []
+            if not groups or groups[-1]["heading"] != over:
+                groups.append({"heading": over, "rows": []})
+            groups[-1]["rows"].append([spans_of_cell(cell) for cell in row[first:]])
+        return blocks.table(id_, caption, columns, groups, self.sides, note)
+
+
+def spans_of_cell(cell: Any) -> Spans:
+    """A cell as spans: its own, or its text."""
+    return cell if isinstance(cell, list) else [plain(str(cell))]
+
 
 def _without(cells: list[Any], places: list[int]) -> list[Any]:
     return [cell for place, cell in enumerate(cells) if place not in places]
 
 
-def with_interval(value: Any, interval: str) -> Markup:
-    """A value and, small below it, its interval."""
-    mark = Markup('{}<span class="ci">{}</span>') if interval else Markup("{}")
-    return mark.format(value, interval)
+def with_interval(value: str, interval: str, strong: bool = False) -> Spans:
+    """A value and its interval, which a face may set small below it."""
+    told: Spans = [{"kind": "strong" if strong else "plain", "text": value}]
+    return [*told, {"kind": "interval", "text": interval}] if interval else told

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from scripts.evaluate.compare import best_of, shown
 from scripts.measures import HEADLINE, METRICS, RECALLS, SUMS, mean_hits
 from scripts.protocol import DIRECTIONS
+from scripts.report.blocks import Spans
 from scripts.report.material import Material
 from scripts.report.optimisations import Gain
 from scripts.report.setup_tables import (
@@ -74,7 +74,7 @@ def tables_of(
         "gains": _gains_table(studied, words, labels),
         "effects": _effects_table(studied, words),
         "statistics": statistics_table(material, words),
-        "versions": versions_table(),
+        "versions": versions_table(material, words),
         "checksums": checksum_table(material),
     }
     return {name: table.lean() for name, table in tables.items() if table.rows}
@@ -116,18 +116,17 @@ def _depth_table(material: Material, words: dict[str, Any], labels: Labels) -> T
 
 def _measured(
     metrics: pd.DataFrame, way: str, columns: Sequence[str]
-) -> dict[tuple[str, ...], list[Markup]]:
+) -> dict[tuple[str, ...], list[Spans]]:
     """Some columns of metrics.csv with their intervals, the best bold, by run."""
     group = metrics[metrics.direction == way].to_dict("records")
     best = {column: best_of(group, column) for column in columns}
-    measured: dict[tuple[str, ...], list[Markup]] = {}
+    measured: dict[tuple[str, ...], list[Spans]] = {}
     for row in group:
         cells = []
         for column in columns:
             text = shown(column, row[column])
-            bold = Markup("<strong>{}</strong>").format(text) if text in best[column] else text
             low, high = (shown(column, row[f"{column}_{end}"]) for end in ("low", "high"))
-            cells.append(with_interval(bold, f"[{low}, {high}]"))
+            cells.append(with_interval(text, f"[{low}, {high}]", text in best[column]))
         measured[row["model"], row["prompt"], row["scorer"]] = cells
     return measured
 
@@ -247,6 +246,7 @@ def _precision_table(table: pd.DataFrame, words: dict[str, Any], labels: Labels)
             of = row["model"], name, measure.removeprefix(P_OF), row["direction"]
             p[of] = formats.p_value(row["value"])
             continue
+        value: Spans | str
         if measure == "least_cosine":
             value = formats.close(row["value"])
         else:
@@ -272,12 +272,11 @@ def _precision_table(table: pd.DataFrame, words: dict[str, Any], labels: Labels)
         ],
         set(numeric),
         grouped=True,
-        flat=True,
         sides=(("", 1 + varied), *((arrow, len(numeric)) for arrow in arrows.values())),
     )
 
 
-def _lead(row: dict[str, Any], measure: str) -> Markup:
+def _lead(row: dict[str, Any], measure: str) -> Spans:
     bounds = row[f"{measure}_low"], row[f"{measure}_high"]
     return with_interval(formats.points(row[measure]), formats.bracket(*bounds, formats.points))
 

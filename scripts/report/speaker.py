@@ -1,0 +1,65 @@
+"""Says things in one language: looks words up and fills in what data say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from scripts.report.blocks import Spans, plain
+from scripts.report.findings import Finding, Label
+from scripts.report.spans import joined, spans_of
+from scripts.words.labels import Labels
+
+
+class Speaker:
+    """The voice of a report.
+
+    Parameters
+    ----------
+    words : of the report, in the small Markdown of ``spans``
+    labels : of what stands in studies' tables
+    """
+
+    def __init__(self, words: dict[str, Any], labels: Labels) -> None:
+        self.words = words
+        self.labels = labels
+
+    def text(self, key: str, **values: Any) -> Spans:
+        """The words at ``key`` ("text.flow"), its placeholders filled."""
+        phrase: Any = self.words
+        for part in key.split("."):
+            phrase = phrase[part]
+        return spans_of(phrase, self._named(values))
+
+    def say(self, finding: Finding) -> Spans:
+        """A finding as a sentence."""
+        return self.text(f"findings.{finding.key}", **finding.numbers)
+
+    def together(self, sentences: Iterable[Spans]) -> Spans:
+        """Sentences that follow each other in one paragraph."""
+        found: Spans = []
+        for spans in sentences:
+            found += [plain(self.words["gap"]), *spans] if found else spans
+        return joined(found)
+
+    def listed(self, parts: Iterable[Spans]) -> Spans:
+        """Names in a row, with the comma of the language between them."""
+        found: Spans = []
+        for spans in parts:
+            found += [plain(self.words["comma"]), *spans] if found else spans
+        return joined(found)
+
+    def _named(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Values with what each language calls otherwise called by its name."""
+        named = {
+            key: self._label(value) if isinstance(value, Label) else value
+            for key, value in values.items()
+        }
+        if "direction" in named:
+            named["direction"] = self.words["names"]["directions"][named["direction"]]
+        return named
+
+    def _label(self, label: Label) -> str:
+        if label.study:
+            return self.labels.group(label.study, label.name)
+        return self.labels.measure(label.name)

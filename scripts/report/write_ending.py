@@ -1,0 +1,161 @@
+"""The end of the report: own optimisations, conclusion, references and appendices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from scripts.report import blocks
+from scripts.report.blocks import Block, Spans, plain
+from scripts.report.optimisations import Gain
+from scripts.report.write_analysis import QUESTIONS, studies_of
+from scripts.report.writer import Writer
+
+# optimisations whose formula is displayed
+DISPLAYED = {"ensemble": "ensemble"}
+# a figure of its own kind that belongs to a study
+PICTURES = {"geometry": "hubs", "errors": "failures", "indexes": "index_tradeoff"}
+
+
+def optimisations(writer: Writer) -> list[Block]:
+    """What this workflow does of its own, each in bold, with its measured effect."""
+    studied = writer.studied
+    found = [writer.head(1, "optimisations"), writer.text("text.optimisations_1")]
+    kinds: dict[str, list[Gain]] = {}
+    for gain in studied.gains:
+        kinds.setdefault(gain.kind, []).append(gain)
+    for kind, gains in kinds.items():
+        effects = [one for gain in gains for one in gain.findings]
+        found.append(_own(writer, kind, writer.say(effects)))
+    found += writer.table("gains")
+    for name, finding in studied.savings:
+        found.append(_own(writer, name, writer.say([finding]) if finding else []))
+    return found
+
+
+def _own(writer: Writer, kind: str, effects: list[Block]) -> Block:
+    title: Spans = [{"kind": "strong", "text": writer.words["optimisations"][kind]["title"]}]
+    told = writer.speaker.together([title, writer.speaker.text(f"optimisations.{kind}.text")])
+    shown = [writer.equation(DISPLAYED[kind])] if kind in DISPLAYED else []
+    return blocks.box("own", f"own-{kind}", "", [blocks.paragraph(told), *shown, *effects])
+
+
+def conclusion(writer: Writer) -> list[Block]:
+    """What to use and why, what it costs, the limits, and what next."""
+    return [
+        writer.head(1, "conclusion"),
+        *writer.tell(writer.said["conclusion"]),
+        writer.text("text.limits"),
+        *writer.say(writer.said["outlook"]),
+    ]
+
+
+def references(writer: Writer, works: dict[str, dict[str, Any]]) -> list[Block]:
+    """The works that are cited, by their keys; ``blocks.numbered`` brings them into order."""
+    items = [
+        {
+            "id": f"ref_{key}",
+            "number": "",
+            "spans": [
+                plain(f"{authors(work['authors'])}. {work['title']}. "),
+                {"kind": "emphasis", "text": work["where"]},
+                plain(f", {work['year']}."),
+            ],
+            "url": f"https://doi.org/{work['doi']}" if work.get("doi") else work.get("url", ""),
+        }
+        for key, work in works.items()
+    ]
+    return [writer.head(1, "references"), blocks.references(items)]
+
+
+def authors(names: list[str]) -> str:
+    """Up to three names; of more, the first and that there are others."""
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} et al."
+
+
+def appendix(writer: Writer, commands: list[str], code: str) -> list[Block]:
+    """Definitions, code, commands, versions, checksums, and what was found in the data."""
+    words, speaker = writer.words, writer.speaker
+    return [
+        writer.head(1, "appendix"),
+        writer.head(2, "appendix-definitions"),
+        writer.text("text.definitions_1"),
+        blocks.terms(
+            [
+                ([plain(own["name"])], speaker.text(f"definitions.{key}.text"))
+                for key, own in words["definitions"].items()
+            ]
+        ),
+        *writer.table("statistics"),
+        writer.head(2, "appendix-code"),
+        writer.text("text.code_1"),
+        blocks.code("python", code),
+        writer.head(2, "appendix-commands"),
+        writer.text("text.commands_1", dataset=writer.material.dataset),
+        blocks.code("sh", "\n".join(commands)),
+        writer.head(2, "appendix-versions"),
+        *writer.table("versions"),
+        *writer.table("checksums"),
+        writer.head(2, "appendix-audit"),
+        *_audit(writer),
+    ]
+
+
+def _audit(writer: Writer) -> list[Block]:
+    words = writer.words
+    notes = [
+        writer.speaker.text(
+            "text.note",
+            note=words["audit"].get(one["note"], one["note"]),
+            count=f"{one['count']:,}",
+        )
+        for one in writer.material.audit.get("notes", [])
+    ]
+    return [
+        *([blocks.bullets(notes)] if notes else []),
+        *writer.table("audit"),
+        *writer.table("set_aside"),
+    ]
+
+
+def all_studies(writer: Writer) -> list[Block]:
+    """Every study: how it is done, and its tables, with the figures that stand nowhere before."""
+    found = [writer.head(1, "studies"), *writer.table("depth"), *_of_subject(writer)]
+    for name in _in_order(writer):
+        known = name in writer.words["studies"]
+        title = [plain(writer.title_of(name))]
+        found.append(blocks.heading(2, f"studies-{name}", title))
+        if known:
+            found.append(writer.text(f"studies.{name}.text"))
+        for figure in (f"study_{name}", PICTURES.get(name, "")):
+            found += writer.figure(figure)
+        for table in writer.of_study(name):
+            found += writer.table(table)
+    empty = [one.name for one in writer.material.studies if one.table.empty]
+    if empty:
+        titles = [words_of(writer, name) for name in empty]
+        found.append(
+            blocks.paragraph(
+                writer.speaker.text(
+                    "text.without_rows", studies=writer.words["comma"].join(titles)
+                ),
+                small=True,
+            )
+        )
+    return found
+
+
+def words_of(writer: Writer, study: str) -> str:
+    """The title of a study that has found nothing."""
+    known = writer.words["studies"].get(study)
+    return known["title"] if known else study
+
+
+def _of_subject(writer: Writer) -> Iterable[Block]:
+    for name in ("outcomes", "failures", "effects"):
+        yield from writer.table(name)
+
+
+def _in_order(writer: Writer) -> list[str]:
+    named = [name for question in QUESTIONS for name in studies_of(writer, question)]
+    return [*named, *(name for name in writer.studies if name not in named)]

@@ -1,0 +1,166 @@
+"""What all parts of the report are written with: material, words, tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from scripts.report import blocks
+from scripts.report.blocks import Block, Spans, plain
+from scripts.report.findings import Finding
+from scripts.report.material import Material, StudyTable
+from scripts.report.spans import text_of
+from scripts.report.speaker import Speaker
+from scripts.report.study import Study, sentences
+from scripts.report.table import Table
+from scripts.studies.families import table_behind
+
+# where the numbers of figures stand, beside those of studies and trainings
+NUMBERS = {
+    "recall": ("tables/metrics.csv", "figures/ranks.csv"),
+    "ranks": ("figures/ranks.csv",),
+    "hubs": ("tables/hubs.csv",),
+    "failures": ("tables/failures.csv",),
+    "index_tradeoff": ("tables/index_costs.csv",),
+}
+
+
+@dataclass
+class Writer:
+    """Writes blocks in one language.
+
+    Attributes
+    ----------
+    drawings : name of each figure of the run -> its SVG, beside the document
+    equations : name -> {"typst", "alt": {language: text}}
+    written : figures and tables that stand in the report already
+    """
+
+    material: Material
+    studied: Study
+    speaker: Speaker
+    tables: dict[str, Table]
+    drawings: dict[str, str]
+    equations: dict[str, Any]
+    written: set[str] = field(default_factory=set)
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """The words of the report."""
+        return self.speaker.words
+
+    @cached_property
+    def said(self) -> dict[str, list[Finding]]:
+        """Findings by the place where they are said."""
+        return sentences(self.material, self.studied)
+
+    @cached_property
+    def studies(self) -> dict[str, StudyTable]:
+        """The studies that have found something, by name."""
+        return {one.name: one for one in self.material.studies if len(one.table)}
+
+    def head(self, level: int, id_: str) -> Block:
+        """A heading by the last part of its id: "results-recall"."""
+        return blocks.heading(level, id_, self.speaker.text(f"sections.{id_.split('-')[-1]}"))
+
+    def text(self, key: str, **values: Any) -> Block:
+        """A paragraph of ours."""
+        return blocks.paragraph(self.speaker.text(key, **values))
+
+    def say(self, findings: Sequence[Finding]) -> list[Block]:
+        """Findings as a list; nothing where there are none."""
+        return [blocks.bullets([self.speaker.say(one) for one in findings])] if findings else []
+
+    def tell(self, findings: Sequence[Finding]) -> list[Block]:
+        """Findings as one paragraph."""
+        told = self.speaker.together(self.speaker.say(one) for one in findings)
+        return [blocks.paragraph(told)] if findings else []
+
+    def equation(self, name: str) -> Block:
+        """A displayed equation."""
+        own = self.equations[name]
+        return blocks.equation(f"eq_{name}", own["typst"], own["alt"][self.words["lang"]])
+
+    def figure(self, name: str) -> list[Block]:
+        """A figure, the first time that it is asked for, where it was drawn."""
+        if name not in self.drawings or f"fig_{name}" in self.written:
+            return []
+        self.written.add(f"fig_{name}")
+        caption = self._caption("figures", name)
+        files = self.numbers_of(name)
+        note = self.speaker.text("names.numbers_in", file=self.words["comma"].join(files))
+        return [
+            blocks.figure(
+                f"fig_{name}", caption, text_of(caption), self.drawings[name], note if files else []
+            )
+        ]
+
+    def table(self, name: str) -> list[Block]:
+        """A table, the first time that it is asked for, where it has rows."""
+        own = self.tables.get(name)
+        if own is None or f"tab_{name}" in self.written:
+            return []
+        self.written.add(f"tab_{name}")
+        note: Spans = []
+        if own.left_out:
+            note = self.speaker.text(
+                "names.left_out_models" if own.only else "names.left_out",
+                count=f"{own.left_out:,}",
+                file=own.file,
+                model=own.only,
+            )
+        return [
+            own.block(f"tab_{name}", self._caption("tables", name), self.words["columns"], note)
+        ]
+
+    def of_study(self, study: str) -> list[str]:
+        """Names of the tables of a study, in their order."""
+        section = f"study_{study}"
+        return [one for one in self.tables if one == section or one.startswith(f"{section}_")]
+
+    def title_of(self, study: str) -> str:
+        """What a study is called: by our words, by the configuration, or by its name."""
+        if study in self.words["studies"]:
+            return self.words["studies"][study]["title"]
+        titles = self.studies[study].settings["title"]
+        return titles.get(self.words["lang"]) or next(iter(titles.values()), study)
+
+    @staticmethod
+    def numbers_of(figure: str) -> tuple[str, ...]:
+        """The tables that hold what a figure shows; none for one that shows no numbers."""
+        if figure.startswith("training-"):
+            return (f"data/models/{figure.removeprefix('training-')}/training.csv",)
+        if figure.startswith("study_"):
+            return (f"tables/{table_behind(figure.removeprefix('study_'))}.csv",)
+        return NUMBERS.get(figure, ())
+
+    def _caption(self, kind: str, name: str) -> Spans:
+        """The caption of a figure or table; of a study's, from its title and what it shows."""
+        text = self.speaker.text
+        if name.startswith("training-"):
+            model = name.removeprefix("training-")
+            own = next(one for one in self.material.models if one["model"] == model)
+            said = [text("figures.training", model=model)]
+            if "before" in (own.get("training") or {}):
+                said.append(text("figures.training_before"))
+            return self.speaker.together(said)
+        if name in self.words[kind]:
+            return text(f"{kind}.{name}")
+        study = max((one for one in self.studies if name.startswith(f"study_{one}")), key=len)
+        form = self.studies[study].settings["figure"]["form"]
+        lines = kind == "figures" and form == "lines"
+        key = f"{kind}.study{'_lines' if lines else ''}"
+        return text(key, title=self.title_of(study))
+
+
+def drawing(path: str) -> str:
+    """A figure's file as the document names it: "figures/recall.en.svg"."""
+    return f"figures/{Path(path).name}"
+
+
+def item(text: str) -> Spans:
+    """Text of data as spans."""
+    return [plain(text)]
