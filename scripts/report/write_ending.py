@@ -44,7 +44,7 @@ def conclusion(writer: Writer) -> list[Block]:
     """What to use and why, what it costs, the limits, and what next."""
     return [
         writer.head(1, "conclusion"),
-        *writer.tell(writer.said["conclusion"]),
+        *writer.tell(writer.said.get("conclusion", [])),
         writer.text("text.limits"),
         *writer.say(writer.said["outlook"]),
     ]

@@ -21,7 +21,7 @@ def opening(writer: Writer) -> list[Block]:
         blocks.box("abstract", "abstract", words["abstract"], writer.tell(writer.said["abstract"])),
         blocks.tiles(_tiles(writer), speaker.text("text.examples_run", **named)),
     ]
-    if short := writer.said["short"][:SHORT]:
+    if short := writer.said.get("short", [])[:SHORT]:
         found.append(blocks.box("short", "short", words["sections"]["short"], writer.say(short)))
     language = words["lang"]
     if told := warned(writer.material.warnings, language):

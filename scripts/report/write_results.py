@@ -31,7 +31,7 @@ def results(writer: Writer) -> list[Block]:
         writer.head(2, "results-depth"),
         writer.text("text.results_2"),
         *writer.figure("ranks"),
-        writer.head(2, "results-differences"),
+        writer.head(2, "results-pairs"),
         writer.text("text.differences_1"),
         *writer.say(said["differences"]),
         *writer.table("model_pairs"),

@@ -14,8 +14,8 @@ import yaml
 from scripts.provenance.crate import read_crate
 from scripts.provenance.privacy import secrets, told
 from scripts.provenance.record import date_of, packages, seeds_in
-from scripts.version import code_version
 from scripts.provenance.verify import verify
+from scripts.version import code_version
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from explorers import Made
@@ -16,9 +17,9 @@ def fake_run(tmp_path_factory: pytest.TempPathFactory) -> FakeRun:
 
 
 @pytest.fixture(scope="session")
-def pages(fake_run: FakeRun) -> dict[str, str]:
-    """The reports of ``fake_run`` by language."""
-    return {lang: fake_run.report(lang) for lang in LANGUAGES}
+def documents(fake_run: FakeRun) -> dict[str, dict[str, Any]]:
+    """The documents of ``fake_run`` by language; not to be changed by a test."""
+    return {lang: fake_run.document(lang) for lang in LANGUAGES}
 
 
 @pytest.fixture(scope="session")

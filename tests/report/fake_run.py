@@ -33,7 +33,8 @@ from scripts.figures import (
     style,
 )
 from scripts.job import write_json
-from scripts.report import report_page, warn
+from scripts.report import document, warn
+from scripts.report.blocks import read_document
 from scripts.retrieve.arrays import write_arrays
 from scripts.retrieve.similarity import write_rankings
 from scripts.studies.families import table_behind
@@ -128,6 +129,16 @@ class FakeRun:
         duplicates = duplicate_rows(self.rows)
         write_rows(self.metrics.with_name("duplicates.csv"), duplicates, DUPLICATE_COLUMNS)
         write_studies(self.metrics.parent, self.keys, 3 * images, seed)
+        write_json(
+            self.results / "machine.json",
+            {
+                "machines": [
+                    {"processor": "A <b>processor</b>", "cores": 2, "memory_gb": 23.5,
+                     "system": "Linux x86_64", "rules": ["prepare"]},
+                ],
+                "packages": [{"name": "python", "version": "3.11.7"}],
+            },
+        )  # fmt: skip
         (self.results / "tables" / "steps.csv").write_text(
             "rule,jobs,seconds,max_rss_mb,mean_load_percent\n"
             "prepare,1,3.2,95.5,88\nencode_images,1,12.5,812.0,170\nencode_texts,3,4.5,640.1,150\n"
@@ -392,47 +403,37 @@ class FakeRun:
             **({"precision_study": study} if "precision" in self.studies else {}),
         }
 
-    def report(self, lang: str, name: str = "report") -> str:
-        """The report in one language, by the rule's own ``main``."""
-        figures = self.results / "figures"
-        output = self.results / f"{name}.{lang}.html"
+    def document(self, lang: str, name: str = "document") -> dict[str, Any]:
+        """The report in one language as blocks, by the rule's own ``main``."""
+        figures, tables = self.results / "figures", self.results / "tables"
+        output = self.results / f"{name}.{lang}.json"
         made = {"warnings": self.results / "warnings.json"}
         warn.main(job(self.warned_of(), made, {"left_out": {}}))
+        lists = {
+            "relevance": ("ties", "duplicates"),
+            "indexes": ("index_costs",),
+        }
         inputs = {
+            **{of: tables / f"{of}.csv" for study in self.studies for of in lists.get(study, ())},
             "warnings": self.results / "warnings.json",
+            "machine": self.results / "machine.json",
             "metrics": self.metrics,
-            "steps": self.results / "tables" / "steps.csv",
+            "steps": tables / "steps.csv",
             "audit": self.results / "audit.json",
             "source": self.data / "raw" / "source.json",
             "captions": self.data / "captions.json",
             "splits": self.data / "splits.json",
-            "images": str(self.data / "images"),
             "rankings": [str(self.rankings_of(key)) for key in self.keys],
             "encodings": sorted(str(path) for path in self.results.glob("*/test/*.json")),
             "precisions": self._write_precisions(),
             "scorers": [str(self.rankings_of(key).with_name("scorer.npz")) for key in self.keys],
             "pairs": self.metrics.with_name("pairs.csv"),
-            "studies": [str(self.rows_of(name)) for name in self.studies],
-            **(
-                {name: self.metrics.with_name(f"{name}.csv") for name in ("ties", "duplicates")}
-                if "relevance" in self.studies
-                else {}
-            ),
-            **(
-                {"index_costs": self.metrics.with_name("index_costs.csv")}
-                if "indexes" in self.studies
-                else {}
-            ),
-            "drawn": [
-                str(figures / f"study.{name}.{lang}.svg")
-                for name in self.studies
-                if settings_of(name)["figure"]["form"] != "none"
+            "studies": [str(self.rows_of(study)) for study in self.studies],
+            "figures": [
+                str(path)
+                for path in sorted(figures.glob(f"*.{lang}.svg"))
+                if not path.name.startswith("gallery.")
             ],
-            "hubs": str(figures / f"hubs.{lang}.svg") if "geometry" in self.studies else None,
-            "index_tradeoff": str(figures / f"index_tradeoff.{lang}.svg")
-            if "indexes" in self.studies
-            else None,
-            "failures": str(figures / f"failures.{lang}.svg") if "errors" in self.studies else None,
             "models": [
                 str(self.folder / "data" / "models" / m / "model.json") for m in self.models
             ],
@@ -441,29 +442,23 @@ class FakeRun:
                 for model in self.models
                 for way in DIRECTIONS
             ],
-            "recall": figures / f"recall.{lang}.svg",
-            "ranks": figures / f"ranks.{lang}.svg",
-            "flow": figures / f"flow.{lang}.svg",
-            "training": [
-                str(figures / f"training.{model}.{lang}.svg")
-                for model in self.models
-                if self.trained
-            ],
         }
         params = {
             "split": "test",
-            "studies": {name: settings_of(name, self.titles.get(name)) for name in self.studies},
+            "studies": {
+                study: settings_of(study, self.titles.get(study)) for study in self.studies
+            },
             "scorers": {
                 scorer: SCORERS.get(scorer, {"kind": "cosine"})
                 for scorer in dict.fromkeys(key[2] for key in self.keys)
             },
             "statistics": STATISTICS,
             "commands": ["./run snakemake --cores 2 <all>"],
-            "listings": ["scripts/retrieve/ranking.py:rank"],
+            "listing": "docs/recall_at_k.py",
         }
         wildcards = {"dataset": self.dataset, "lang": lang}
-        report_page.main(job(inputs, {"html": str(output)}, params, wildcards))
-        return output.read_text("utf-8")
+        document.main(job(inputs, {"document": str(output)}, params, wildcards))
+        return read_document(output)
 
 
 def sketched(snakemake: Any, _: Any) -> None:

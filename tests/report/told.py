@@ -1,0 +1,68 @@
+"""What a document says, for tests to ask."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from scripts.report.blocks import spans_in, walk
+from scripts.report.spans import text_of
+
+NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+
+
+class Told:
+    """A document, by what it holds."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self.blocks = list(walk(document["blocks"]))
+
+    def all(self, kind: str) -> list[dict[str, Any]]:
+        """Blocks of a kind, in their order."""
+        return [block for block in self.blocks if block["kind"] == kind]
+
+    @property
+    def ids(self) -> list[str]:
+        """Every id that something can lead to."""
+        works = [work["id"] for block in self.all("references") for work in block["items"]]
+        return [block["id"] for block in self.blocks if "id" in block] + works
+
+    def section(self, id_: str) -> Told:
+        """What stands under a heading, to the next one of its level or above."""
+        start = next(n for n, one in enumerate(self.document["blocks"]) if one.get("id") == id_)
+        level = self.document["blocks"][start]["level"]
+        own = [self.document["blocks"][start]]
+        for block in self.document["blocks"][start + 1 :]:
+            if block["kind"] == "heading" and block["level"] <= level:
+                break
+            own.append(block)
+        return Told({**self.document, "blocks": own})
+
+    def block(self, id_: str) -> Told:
+        """One block alone."""
+        return Told(
+            {**self.document, "blocks": [one for one in self.blocks if one.get("id") == id_]}
+        )
+
+    @property
+    def text(self) -> str:
+        """All that is said in it, strong words and others alike."""
+        plain = [text_of([span]) for span in spans_in(self.document["blocks"])]
+        return "".join(plain)
+
+    @property
+    def strong(self) -> list[str]:
+        """What is said strongly."""
+        return [one["text"] for one in spans_in(self.document["blocks"]) if one["kind"] == "strong"]
+
+    @property
+    def cells(self) -> list[str]:
+        """Every cell of every table."""
+        return [
+            text_of(cell)
+            for table in self.all("table")
+            for group in table["groups"]
+            for row in group["rows"]
+            for cell in row
+        ]
