@@ -5,15 +5,14 @@ import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from phrases import NAMES, all_phrases, phrases
 
 from scripts.fingerprint import reached
 from scripts.words import FOLDER, LANGUAGES, TERM, read_words
 
 ROOT = Path(__file__).parents[1]
-NAMES = sorted({path.name.split(".")[0] for path in FOLDER.glob("*.yaml")})
 CODE = sorted((ROOT / "scripts").rglob("*.py"))
 # templates, and what runs in a browser
 PAGES = sorted(path for path in (ROOT / "scripts").rglob("*.*") if path.suffix in (".j2", ".js"))
@@ -28,25 +27,6 @@ OF_ONE = (
     re.compile(r"labels: (?:studies\.categories\.groups\.lexicon: |between\.)"),
     re.compile(r"measures: .*\.short"),
 )
-
-
-def phrases(words: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted keys with what stands there."""
-    if isinstance(words, dict):
-        for key, value in words.items():
-            yield from phrases(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(words, list):
-        yield path, "\n".join(words)
-    else:
-        yield path, words
-
-
-def all_phrases(language: str) -> dict[str, str]:
-    return {
-        f"{name}: {key}": phrase
-        for name in NAMES
-        for key, phrase in phrases(read_words(name, language))
-    }
 
 
 def test_each_phrase_stands_in_both_languages_with_the_same_places_for_numbers():
