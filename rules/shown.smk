@@ -35,11 +35,8 @@ SHOWN_LISTINGS = [
     "scripts/evaluate/intervals.py:bootstrap_means",
 ]
 SHOWN_CODE = [listing.split(":")[0] for listing in SHOWN_LISTINGS]
-REPORT_PARTS = [
-    "scripts/report/report.html.j2",
-    "scripts/report/report.css",
-    *words_of("report", "labels", "measures", "warnings"),
-]
+PAGE_PARTS = [f"scripts/report/{part}" for part in ("page.html.j2", "page.css", "colours.json")]
+PAPER_PARTS = [f"scripts/report/{part}" for part in ("paper.typ", "colours.json")]
 EXPLORER_PARTS = [
     *(f"scripts/explorer/explorer.{part}" for part in ("html.j2", "css", "js")),
     *words_of("explorer", "labels", "measures", "warnings"),
@@ -102,6 +99,13 @@ DRAWINGS = [
     *("flow", "recall", *WITH_NUMBERS, *PICTURES),
     *collect("study.{study}", study=DRAWN),
     *collect("training.{model}", model=TRAINED),
+]
+
+# figures that the report may show, in its language
+SHOWN_FIGURES = [
+    f"results/{{dataset}}/figures/{name}.{{lang}}.svg"
+    for name in DRAWINGS
+    if not name.startswith("gallery.")
 ]
 
 

@@ -33,7 +33,6 @@ from scripts.figures import (
     style,
 )
 from scripts.job import write_json
-from scripts.report import report_page, warn
 from scripts.retrieve.arrays import write_arrays
 from scripts.retrieve.similarity import write_rankings
 from scripts.studies.families import table_behind
@@ -391,79 +390,6 @@ class FakeRun:
             "splits": self.data / "splits.json",
             **({"precision_study": study} if "precision" in self.studies else {}),
         }
-
-    def report(self, lang: str, name: str = "report") -> str:
-        """The report in one language, by the rule's own ``main``."""
-        figures = self.results / "figures"
-        output = self.results / f"{name}.{lang}.html"
-        made = {"warnings": self.results / "warnings.json"}
-        warn.main(job(self.warned_of(), made, {"left_out": {}}))
-        inputs = {
-            "warnings": self.results / "warnings.json",
-            "metrics": self.metrics,
-            "steps": self.results / "tables" / "steps.csv",
-            "audit": self.results / "audit.json",
-            "source": self.data / "raw" / "source.json",
-            "captions": self.data / "captions.json",
-            "splits": self.data / "splits.json",
-            "images": str(self.data / "images"),
-            "rankings": [str(self.rankings_of(key)) for key in self.keys],
-            "encodings": sorted(str(path) for path in self.results.glob("*/test/*.json")),
-            "precisions": self._write_precisions(),
-            "scorers": [str(self.rankings_of(key).with_name("scorer.npz")) for key in self.keys],
-            "pairs": self.metrics.with_name("pairs.csv"),
-            "studies": [str(self.rows_of(name)) for name in self.studies],
-            **(
-                {name: self.metrics.with_name(f"{name}.csv") for name in ("ties", "duplicates")}
-                if "relevance" in self.studies
-                else {}
-            ),
-            **(
-                {"index_costs": self.metrics.with_name("index_costs.csv")}
-                if "indexes" in self.studies
-                else {}
-            ),
-            "drawn": [
-                str(figures / f"study.{name}.{lang}.svg")
-                for name in self.studies
-                if settings_of(name)["figure"]["form"] != "none"
-            ],
-            "hubs": str(figures / f"hubs.{lang}.svg") if "geometry" in self.studies else None,
-            "index_tradeoff": str(figures / f"index_tradeoff.{lang}.svg")
-            if "indexes" in self.studies
-            else None,
-            "failures": str(figures / f"failures.{lang}.svg") if "errors" in self.studies else None,
-            "models": [
-                str(self.folder / "data" / "models" / m / "model.json") for m in self.models
-            ],
-            "galleries": [
-                str(figures / f"gallery.{model}.{way}.csv")
-                for model in self.models
-                for way in DIRECTIONS
-            ],
-            "recall": figures / f"recall.{lang}.svg",
-            "ranks": figures / f"ranks.{lang}.svg",
-            "flow": figures / f"flow.{lang}.svg",
-            "training": [
-                str(figures / f"training.{model}.{lang}.svg")
-                for model in self.models
-                if self.trained
-            ],
-        }
-        params = {
-            "split": "test",
-            "studies": {name: settings_of(name, self.titles.get(name)) for name in self.studies},
-            "scorers": {
-                scorer: SCORERS.get(scorer, {"kind": "cosine"})
-                for scorer in dict.fromkeys(key[2] for key in self.keys)
-            },
-            "statistics": STATISTICS,
-            "commands": ["./run snakemake --cores 2 <all>"],
-            "listings": ["scripts/retrieve/ranking.py:rank"],
-        }
-        wildcards = {"dataset": self.dataset, "lang": lang}
-        report_page.main(job(inputs, {"html": str(output)}, params, wildcards))
-        return output.read_text("utf-8")
 
 
 def sketched(snakemake: Any, _: Any) -> None:
