@@ -1,7 +1,8 @@
 """From tables, figures and pictures to the report, in Chinese and in English, and to the explorer.
 
-Comes in: metrics, rankings, tables, figures, audit, provenance. Goes out: results/<dataset>/report.{zh,en}.html, which
-is one file with all of it inside, the same on paper, the explorer, and what a screen shows when a run ends.
+Comes in: metrics, rankings, tables, figures, audit, provenance. Goes out: results/<dataset>/document.{zh,en}.json, what
+the report says; of it report.{zh,en}.html, one file with all of it inside, and report.{zh,en}.pdf; the explorer, and
+what a screen shows when a run ends.
 """
 
 
@@ -72,7 +73,7 @@ rule document:
         source="data/{dataset}/raw/source.json",
         audit="results/{dataset}/audit.json",
         warnings="results/{dataset}/warnings.json",
-        figures=DRAWN_IN_LANGUAGE,
+        figures=SHOWN_FIGURES,
         galleries=collect(
             "results/{{dataset}}/figures/gallery.{model}.{direction}.csv",
             model=RUN["models"],
@@ -96,40 +97,12 @@ rule document:
         "../scripts/report/document.py"
 
 
-rule report_page:
+rule page:
     """The report in one language: one HTML file that needs nothing beside it."""
     input:
-        **{
-            name: f"results/{{dataset}}/figures/{name}.{{lang}}.svg"
-            for name in ("flow", "recall", "ranks", *PICTURES)
-        },
-        **{name: f"results/{{dataset}}/tables/{name}.csv" for name in LISTS},
-        **ROWS,
-        metrics="results/{dataset}/tables/metrics.csv",
-        pairs="results/{dataset}/tables/pairs.csv",
-        steps="results/{dataset}/tables/steps.csv",
-        studies=[
-            f"results/{{dataset}}/tables/{table_behind(study)}.csv" for study in RUN["studies"]
-        ],
-        rankings=RANKINGS,
-        encodings=[
-            *collect("results/{{dataset}}/{model}/test/images.json", model=RUN["models"]),
-            *TEXTS,
-        ],
-        precisions=PRECISIONS,
-        scorers=of_runs("results/{dataset}/{model}/{prompt}/{scorer}/scorer.npz"),
-        models=collect("data/models/{model}/model.json", model=RUN["models"]),
-        source="data/{dataset}/raw/source.json",
-        audit="results/{dataset}/audit.json",
-        warnings="results/{dataset}/warnings.json",
+        document="results/{dataset}/document.{lang}.json",
         images=ancient("data/{dataset}/images"),
-        training=collect("results/{{dataset}}/figures/training.{model}.{{lang}}.svg", model=TRAINED),
-        drawn=collect("results/{{dataset}}/figures/study.{study}.{{lang}}.svg", study=DRAWN),
-        galleries=collect(
-            "results/{{dataset}}/figures/gallery.{model}.{direction}.csv",
-            model=RUN["models"],
-            direction=DIRECTIONS,
-        ),
+        drawn=SHOWN_FIGURES,
     output:
         html=report(
             "results/{dataset}/report.{lang}.html",
@@ -138,25 +111,21 @@ rule report_page:
             labels=labels_of_report,
         ),
     log:
-        "results/logs/report_page/{dataset}.{lang}.log",
+        "results/logs/page/{dataset}.{lang}.log",
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/report_page.py", *REPORT_PARTS, *SHOWN_CODE),
-        split="test",
-        studies={name: shown_of_study(name) for name in RUN["studies"]},
-        scorers={name: config["scorers"][name] for name in RUN["scorers"]},
-        statistics=setting("statistics"),
-        listings=SHOWN_LISTINGS,
-        commands=commands_to_reproduce(),
+        code=fingerprint("scripts/report/page.py", *PAGE_PARTS),
     script:
-        "../scripts/report/report_page.py"
+        "../scripts/report/page.py"
 
 
-rule report_pdf:
-    """The report in one language on paper, made from its page so that both say the same."""
+rule paper:
+    """The report in one language on paper, of the same document as its page."""
     input:
-        html="results/{dataset}/report.{lang}.html",
+        document="results/{dataset}/document.{lang}.json",
+        images=ancient("data/{dataset}/images"),
+        drawn=SHOWN_FIGURES,
     output:
         pdf=report(
             "results/{dataset}/report.{lang}.pdf",
@@ -165,13 +134,13 @@ rule report_pdf:
             labels=labels_of_report,
         ),
     log:
-        "results/logs/report_pdf/{dataset}.{lang}.log",
+        "results/logs/paper/{dataset}.{lang}.log",
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/report/report_pdf.py", "scripts/report/report.typ"),
+        code=fingerprint("scripts/report/paper.py", *PAPER_PARTS),
     script:
-        "../scripts/report/report_pdf.py"
+        "../scripts/report/paper.py"
 
 
 rule explorer:

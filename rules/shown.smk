@@ -33,6 +33,8 @@ REPORT_PARTS = [
     *(f"scripts/report/{name}.yaml" for name in ("equations", "references")),
     *words_of("report", "labels", "measures", "warnings"),
 ]
+PAGE_PARTS = [f"scripts/report/{part}" for part in ("page.html.j2", "page.css", "colours.json")]
+PAPER_PARTS = [f"scripts/report/{part}" for part in ("paper.typ", "colours.json")]
 EXPLORER_PARTS = [
     *(f"scripts/explorer/explorer.{part}" for part in ("html.j2", "css", "js")),
     *words_of("explorer", "labels", "measures", "warnings"),
@@ -97,8 +99,8 @@ DRAWINGS = [
     *collect("training.{model}", model=TRAINED),
 ]
 
-# those that stand in the report: galleries are set by it from their tables
-DRAWN_IN_LANGUAGE = [
+# figures that the report may show, in its language
+SHOWN_FIGURES = [
     f"results/{{dataset}}/figures/{name}.{{lang}}.svg"
     for name in DRAWINGS
     if not name.startswith("gallery.")

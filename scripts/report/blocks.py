@@ -42,6 +42,13 @@ KINDS: dict[str, tuple[str, ...]] = {
 DOCUMENT = ("lang", "title", "kicker", "meta", "names", "blocks")
 # headings that no number stands before
 UNNUMBERED = ("references",)
+# what a document's "names" hold in its language: what blocks are called, for ``numbered``; and for
+# the faces the heading of the contents, the jump past them, what a tick, a picture that was asked
+# and one that was found (before its place) are called, what stands between words, and the last line
+NAMES = (
+    *("figure", "table", "section", "equation"),
+    *("contents", "skip", "right", "asked", "place", "comma", "end"),
+)
 # what a box may be: set apart in its own manner by either face
 ROLES = ("abstract", "short", "warnings", "own", "answer")
 
@@ -166,7 +173,7 @@ def numbered(blocks: list[Block], names: dict[str, str]) -> list[Block]:
     Parameters
     ----------
     blocks : of the whole document, with one of "references" for all works that are cited
-    names : what "figure", "table", "section" and "equation" are called
+    names : of ``NAMES``
 
     Raises ``KeyError`` for a reference to what is not there: a bug of ours.
     """
@@ -230,6 +237,9 @@ def read_document(path: Any) -> dict[str, Any]:
     lacking = [key for key in DOCUMENT if key not in document]
     if lacking:
         raise _none(path, f"no {lacking[0]}")
+    unnamed = [key for key in NAMES if key not in document["names"]]
+    if unnamed:
+        raise _none(path, f"no name of {unnamed[0]}")
     _check(path, document["blocks"])
     return document
 

@@ -12,7 +12,7 @@ import yaml
 from scripts.fingerprint import ROOT
 from scripts.job import write_json
 from scripts.jobs import Snakemake, run
-from scripts.report.blocks import Block, numbered
+from scripts.report.blocks import NAMES, Block, numbered
 from scripts.report.material import Material, read_material
 from scripts.report.speaker import Speaker
 from scripts.report.study import study
@@ -34,8 +34,6 @@ from scripts.words.labels import read_labels
 
 # the script itself runs from a copy that Snakemake makes: the files beside it are found from here
 FOLDER = ROOT / "scripts" / "report"
-# what the faces call things by themselves
-NAMES = ("figure", "table", "section", "equation", "right", "contents", "skip", "end")
 
 
 def words_of_report(language: str) -> dict[str, Any]:
@@ -85,7 +83,8 @@ def document(
         *appendix(writer, commands, code),
         *all_studies(writer),
     ]
-    names = {name: words["names"][name] for name in NAMES}
+    held = {**words["names"], "comma": words["comma"]}
+    names = {name: held[name] for name in NAMES}
     rows = material.rows
     return {
         "lang": language,

@@ -1,12 +1,7 @@
-"""From words, figures and code to safe HTML: what the report's template is fed with."""
+"""The document as a page: one HTML file that needs nothing beside it."""
 
-from __future__ import annotations
-
-import ast
-import io
-import keyword
+import json
 import re
-import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +9,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from scripts.figures import style
-from scripts.job import BadInput
-from scripts.report.findings import Finding, Label
-from scripts.report.html_tree import line_starts
-from scripts.words.labels import Labels
-
-# the script itself runs from a copy that Snakemake makes: the files beside it are found from here
-FOLDER = Path(__file__).resolve().parent
-ROOT = FOLDER.parent.parent
+from scripts.figures.webfont import font_faces
+from scripts.job import BadInput, whole
+from scripts.jobs import Snakemake, run
+from scripts.report.blocks import read_document
+from scripts.report.equations import equations_of, mathml
+from scripts.report.faces import (
+    ASKED,
+    COLOURS,
+    FOLDER,
+    FOUND,
+    QUALITY,
+    coloured,
+    drawings_of,
+    pictures_of,
+)
 
 # what a drawing is made of -> what the page calls it, so that figures follow light and dark
 INKS = {
@@ -32,59 +34,8 @@ INKS = {
     style.PAPER: "paper",
     style.PALETTE[0]: "blue",
 }
-
-
-class Speaker:
-    """Says things in one language: looks words up, fills in numbers, escapes what comes from data.
-
-    Parameters
-    ----------
-    words : of the report; they may hold markup of their own
-    labels : of what stands in studies' tables
-    figures, tables : names in the order in which they stand in the report, for their numbers
-    """
-
-    def __init__(
-        self, words: dict[str, Any], labels: Labels, figures: list[str], tables: list[str]
-    ) -> None:
-        self.words = words
-        self.labels = labels
-        self.numbers = {f"fig_{name}": place for place, name in enumerate(figures, start=1)}
-        self.numbers |= {f"tab_{name}": place for place, name in enumerate(tables, start=1)}
-        # a phrase that names what this report does not hold is a bug, and fails as a missing key
-        self._links = {name: self.link(name) for name in self.numbers}
-
-    def link(self, anchor: str) -> Markup:
-        """ "Figure 2", as a link to it; ``anchor`` is fig_<name> or tab_<name>."""
-        kind = self.words["names"]["figure" if anchor.startswith("fig_") else "table"]
-        return Markup('<a href="#{}">{}\u00a0{}</a>').format(anchor, kind, self.numbers[anchor])
-
-    def text(self, key: str, **values: Any) -> Markup:
-        """The words at ``key`` ("text.flow"), its placeholders filled with escaped values."""
-        phrase: Any = self.words
-        for part in key.split("."):
-            phrase = phrase[part]
-        ours = Markup(phrase)  # noqa: S704 our own words may hold markup; values are escaped
-        return ours.format(**{**self._links, **self._named(values)})
-
-    def say(self, finding: Finding) -> Markup:
-        """A finding as a sentence."""
-        return self.text(f"findings.{finding.key}", **finding.numbers)
-
-    def _named(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Values with what each language calls otherwise called by its name."""
-        named = {
-            key: self._label(value) if isinstance(value, Label) else value
-            for key, value in values.items()
-        }
-        if "direction" in named:
-            named["direction"] = self.words["names"]["directions"][named["direction"]]
-        return named
-
-    def _label(self, label: Label) -> str:
-        if label.study:
-            return self.labels.group(label.study, label.name)
-        return self.labels.measure(label.name)
+# what a figure is drawn on: none on the page, whose scrolling shows at the edges behind it
+GROUND = re.compile(rf'(<g id="patch_1">\s*<path[^>]*fill: ){style.PAPER}')
 
 
 def environment(folder: Path = FOLDER) -> Environment:
@@ -110,6 +61,7 @@ def inline_svg(path: str | Path, label: str) -> Markup:
         raise BadInput(path, "no <svg> with a viewBox", "a figure", "delete it and run again")
     box, body = match.groups()
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
+    body = GROUND.sub(r"\1none", body, count=1)
     prefix = re.sub(r"[^a-z0-9]+", "-", Path(path).stem.lower())
     body = re.sub(r'\bid="', f'id="{prefix}-', body)
     body = re.sub(r'href="#', f'href="#{prefix}-', body)
@@ -123,54 +75,49 @@ def inline_svg(path: str | Path, label: str) -> Markup:
     )
 
 
-def picture(path: Path, side: int, cache: dict[tuple[str, int], str]) -> Markup:
-    """A thumbnail as a ``data:`` address."""
-    key = path.name, side
-    if key not in cache:
-        cache[key] = style.jpeg(style.thumbnail(path, side), quality=80)
-    return Markup(cache[key])  # noqa: S704 base64
-
-
-def listing(where: str) -> dict[str, Any]:
-    """A function or class from the repository's own source.
+def render(document: dict[str, Any], drawn: list[str], images: Path, where: object) -> str:
+    """The document as HTML.
 
     Parameters
     ----------
-    where : "scripts/retrieve/ranking.py:rank"
+    document : of ``read_document``
+    drawn : files of its figures
+    images : folder of the dataset's pictures
+    where : the document's file, for messages
 
-    Raises ``BadInput`` where the file does not define it.
+    Raises ``BadInput`` for an equation that Typst does not take, a figure that is not drawn.
     """
-    file, _, name = where.partition(":")
-    source = (ROOT / file).read_text("utf-8")
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
-            first = min([node.lineno, *(mark.lineno for mark in node.decorator_list)])
-            lines = source.split("\n")[first - 1 : node.end_lineno]
-            return {
-                "file": file,
-                "name": name,
-                "line": first,
-                "code": highlighted("\n".join(lines)),
-            }
-    raise BadInput(file, f"no {name}", "a function or class of this name", "correct report/code")
+    drawings = drawings_of(document, drawn, where)
+    equations, sheet = mathml(equations_of(document), where)
+    pictures = {
+        (name, side): Markup(style.jpeg(style.thumbnail(images / name, side), QUALITY))  # noqa: S704
+        for name, side in pictures_of(document, images, where)
+    }
+    page = (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            document=document,
+            equations=equations,
+            found=lambda name: pictures[name, FOUND],
+            asked=lambda name: pictures[name, ASKED],
+            svg=lambda block: inline_svg(drawings[block["file"]], block["alt"]),
+            coloured=coloured,
+            colours=json.loads(COLOURS.read_text("utf-8")),
+            css=Markup((FOLDER / "page.css").read_text("utf-8")) + sheet,  # noqa: S704 our own
+        )
+    )
+    return page.replace("</style>", f"{font_faces(page)}</style>", 1)
 
 
-def highlighted(source: str) -> Markup:
-    """Python with its keywords, strings and comments marked."""
-    starts = line_starts(source)
-    parts, done = [], 0
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        kind = _kind_of(token)
-        if kind:
-            start = starts[token.start[0] - 1] + token.start[1]
-            end = starts[token.end[0] - 1] + token.end[1]
-            parts.append(escape(source[done:start]))
-            parts.append(Markup('<span class="{}">{}</span>').format(kind, source[start:end]))
-            done = end
-    return Markup("").join([*parts, escape(source[done:])])
+def main(snakemake: Snakemake) -> None:
+    """Unpack the job."""
+    files = snakemake.input
+    document = read_document(files.document)
+    page = render(document, style.listed(files.drawn), Path(files.images), files.document)
+    with whole(snakemake.output.html) as draft:
+        draft.write_text(page, "utf-8")
 
 
-def _kind_of(token: tokenize.TokenInfo) -> str | None:
-    if token.type == tokenize.NAME and keyword.iskeyword(token.string):
-        return "k"
-    return {tokenize.STRING: "s", tokenize.COMMENT: "c"}.get(token.type)
+if __name__ == "__main__":
+    run(main, snakemake)

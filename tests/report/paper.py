@@ -1,4 +1,4 @@
-"""A page of the least that a report has, and what poppler reads of it on paper."""
+"""What poppler reads of a PDF."""
 
 from __future__ import annotations
 
@@ -11,20 +11,10 @@ from pathlib import Path
 import pytest
 
 from scripts.letters import BREAK
-from scripts.report.page import FOLDER
 
 POPPLER = pytest.mark.skipif(
     shutil.which("pdftotext") is None, reason="pdftotext of poppler is not installed"
 )
-CSS = (FOLDER / "report.css").read_text("utf-8")
-
-
-def page_of(body: str, lang: str = "en") -> str:
-    """A page of the least that a report has."""
-    return (
-        f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>A title</title>'
-        f"<style>{CSS}</style></head><body>{body}</body></html>"
-    )
 
 
 def squeezed(text: str) -> str:
