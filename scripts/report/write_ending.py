@@ -152,7 +152,7 @@ def words_of(writer: Writer, study: str) -> str:
 
 
 def _of_subject(writer: Writer) -> Iterable[Block]:
-    for name in ("outcomes", "failures", "effects"):
+    for name in ("outcomes", "failures", "contrasts", "effects"):
         yield from writer.table(name)
 
 
