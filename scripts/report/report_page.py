@@ -124,7 +124,8 @@ def render(
     studied = study(material)
     tables = tables_of(material, studied, words, labels)
     training = [f"training-{model}" for model in drawings["training"]]
-    sections = sections_of(material, bool(training))
+    findings = sentences(material, studied)
+    sections = sections_of(material, bool(training), bool(findings["synthesis"]))
     titles = {**words["sections"], **titles_of(material, words)}
     paths = figures_of(material, drawings, sections)
     speaker = Speaker(words, labels, list(paths), list(tables))
@@ -155,10 +156,7 @@ def render(
             studies=parts_of(material, speaker, paths, tables),
             without_rows=[title_of(one, words) for one in material.studies if one.table.empty],
             training=_training_notes(material, speaker, training),
-            said={
-                place: [speaker.say(one) for one in found]
-                for place, found in sentences(material, studied).items()
-            },
+            said={place: [speaker.say(one) for one in found] for place, found in findings.items()},
             gains=[
                 (kind, [speaker.say(one) for gain in own for one in gain.findings])
                 for kind, own in _by_kind(studied.gains).items()
@@ -169,7 +167,7 @@ def render(
             ],
             warned=warned(material.warnings, language),
             warnings=read_words("warnings", language)["title"],
-            best=studied.best,
+            reference=studied.reference,
             tiles=_tiles(studied, labels),
             bars=[
                 (way, part.to_dict("records"))

@@ -24,10 +24,10 @@ NUMBERS = {
 }
 
 
-def sections_of(material: Material, training: bool) -> dict[str, tuple[str, ...]]:
+def sections_of(material: Material, training: bool, synthesis: bool) -> dict[str, tuple[str, ...]]:
     """Sections and what they hold, in the order of the template; studies stand where they belong.
 
-    A study without a row has no section.
+    A study without a row has no section, and neither has a synthesis without a sentence.
     """
     there = [one.name for one in material.studies if len(one.table)]
     results = [f"study_{name}" for name in there if name in AMONG_RESULTS]
@@ -37,9 +37,9 @@ def sections_of(material: Material, training: bool) -> dict[str, tuple[str, ...]
         "data": ("dataset", "models", "features", *(["training"] if training else []), "cost"),
         "results": ("recall", "depth", "differences", *results),
         "examples": DIRECTIONS,
-        "analysis": ("outcomes", "contrasts", *discussed),
+        "analysis": ("outcomes", *discussed, *(["synthesis"] if synthesis else [])),
         "optimisations": (),
-        "outlook": (),
+        "conclusion": (),
         "appendix": ("definitions", "commands", "code", "versions", "checksums"),
     }
 
