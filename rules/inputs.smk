@@ -264,6 +264,11 @@ def built_indexes() -> dict[str, list[str]]:
     }
 
 
+def every_core(wildcards) -> int:
+    """All cores where jobs run side by side on this machine; elsewhere a job has its own."""
+    return workflow.cores if workflow.local_exec else 1
+
+
 def rows_of_study(wildcards) -> str:
     """The table that holds the rows of a study."""
     return f"results/{wildcards.dataset}/tables/{table_behind(wildcards.study)}.csv"

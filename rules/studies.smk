@@ -206,6 +206,23 @@ rule study_errors:
         "../scripts/studies/study_errors.py"
 
 
+rule study_confidence:
+    """Whether a low score warns: the risk of answering only what the model is surest of."""
+    input:
+        **{name: references()[name] for name in ("captions", "splits", "rankings")},
+    output:
+        table=table_of("confidence", "risk by coverage"),
+    log:
+        "results/logs/study_confidence/{dataset}.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        **ON_TEST,
+        code=fingerprint("scripts/studies/study_confidence.py"),
+    script:
+        "../scripts/studies/study_confidence.py"
+
+
 rule study_leakage:
     """Near-duplicate images and equal captions across splits, and what they do to the numbers."""
     input:
@@ -239,6 +256,8 @@ rule study_indexes:
         "results/logs/study_indexes/{dataset}.log",
     conda:
         "../envs/analysis.yaml"
+    # times of one thread, that no other job disturbs
+    threads: every_core
     params:
         **ON_TEST,
         **settings("studies/indexes", "sizes", "spread"),

@@ -48,6 +48,7 @@ def test_of_few_images_no_groups_are_studied():
     run = left({"train": 100, "val": 20, "test": 384})
     assert set(run["left_out"]["images"]["studies"]) == {
         *("relevance", "gallery", "captions", "categories", "robustness", "geometry", "indexes"),
+        "confidence",
         "precision",
     }
     assert "nnn" in run["scorers"] and "leakage" in run["studies"]

@@ -2,14 +2,21 @@
 
 A difference is that of the mean recall (the mean of Recall@1, @5 and @10), query by query. Its
 interval comes from a bootstrap over images, its p-value from a paired randomisation test whose coin
-is the image. p-values are adjusted by Holm within each question asked: which prompt, which scorer,
-which model; and, for all other pairs, among themselves.
+is the image.
+
+Whether two runs differ is one question, asked of both directions together: of the mean of the two.
+p-values of these are adjusted by Holm within each question asked: which prompt, which scorer, which
+model; and, for all other pairs, among themselves. In which direction they differ is asked only of
+pairs that do: a closed test, where a direction's p-value is no smaller than that of both together
+(Marcus, Peritz and Gabriel 1976, "On closed testing procedures", Biometrika 63). So 0.05 bounds the
+chance that any two like runs of a question are called apart, and, of two runs that are apart, the
+chance that they are so called in a direction in which they are not.
 """
 
 import csv
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +28,7 @@ from scripts.evaluate.intervals import (
     holm,
     percentile_interval,
     randomisation_p,
+    sums_by_image,
 )
 from scripts.evaluate.runs import Run, images_of_queries, read_run
 from scripts.job import whole
@@ -28,6 +36,9 @@ from scripts.jobs import Snakemake, run
 from scripts.measures import HEADLINE, headline
 from scripts.protocol import DIRECTIONS
 
+# of both directions together, before each of them
+BOTH = "both"
+WAYS = (BOTH, *DIRECTIONS)
 FAMILIES = ("prompt", "scorer", "model", "other")
 BOUNDS = tuple(f"{measure}_{end}" for measure in HEADLINE for end in ("low", "high"))
 COLUMNS = (
@@ -69,7 +80,7 @@ def verdict_of(difference: float, p: float) -> str:
 def compare_all(
     pairs: Sequence[tuple[str, Run, Run]], rows: Rows, resampling: Resampling, flips: int
 ) -> list[dict[str, Any]]:
-    """One row of ``COLUMNS`` for each pair and direction, differences as fractions.
+    """One row of ``COLUMNS`` for each pair and each of ``WAYS``, differences as fractions.
 
     Parameters
     ----------
@@ -77,43 +88,82 @@ def compare_all(
     rows : of all runs
     resampling : of the intervals
     flips : of the randomisation tests, with the seed of ``resampling``
+
+    "p" is that of a row by itself; "p_holm" is adjusted.
     """
-    records: list[dict[str, Any]] = []
+    if not pairs:
+        return []
+    found = _differences(pairs, rows, resampling, flips)
+    records = [
+        {
+            "family": family,
+            **dict(zip(("model", "prompt", "scorer"), mine.key, strict=True)),
+            **dict(zip(("other_model", "other_prompt", "other_scorer"), other.key, strict=True)),
+            "direction": way,
+            "queries": own.queries,
+            **dict(zip(HEADLINE, own.means[place].tolist(), strict=True)),
+            **dict(zip(BOUNDS, own.bounds[place].tolist(), strict=True)),
+            "p": round(float(own.p[place]), DIGITS),
+        }
+        for way, own in found.items()
+        for place, (family, mine, other) in enumerate(pairs)
+    ]
+    for family in FAMILIES:
+        of_way = {
+            way: [one for one in records if (one["family"], one["direction"]) == (family, way)]
+            for way in WAYS
+        }
+        together = holm(np.array([record["p"] for record in of_way[BOTH]]))
+        for own_rows in of_way.values():
+            for record, joint in zip(own_rows, together, strict=True):
+                adjusted = joint if record["direction"] == BOTH else max(joint, record["p"])
+                record["p_holm"] = round(float(adjusted), DIGITS)
+                record["verdict"] = verdict_of(record["mean"], record["p_holm"])
+    return sorted(records, key=lambda record: FAMILIES.index(record["family"]))
+
+
+class _Differences(NamedTuple):
+    """Of c pairs: means (c, h) and bounds (c, 2h) of the headline, and p (c,)."""
+
+    queries: int
+    means: np.ndarray
+    bounds: np.ndarray
+    p: np.ndarray
+
+
+def _differences(
+    pairs: Sequence[tuple[str, Run, Run]], rows: Rows, resampling: Resampling, flips: int
+) -> dict[str, _Differences]:
+    """The differences of all pairs, for each of ``WAYS``."""
+    found, samples, each, mean_of_image = {}, [], [], []
     for way in DIRECTIONS:
-        if not pairs:
-            continue
         images = images_of_queries(way, rows)
-        differences = np.concatenate(
+        values = np.concatenate(
             [headline(mine.ranks[way]) - headline(other.ranks[way]) for _, mine, other in pairs],
             axis=1,
         )
-        bounds = percentile_interval(bootstrap_means(differences, images, resampling))
-        of_means = differences[:, len(HEADLINE) - 1 :: len(HEADLINE)]
+        # the same images are drawn both times, so that the mean of both is drawn, too
+        samples.append(bootstrap_means(values, images, resampling))
+        each.append(values.mean(axis=0))
+        of_means = values[:, len(HEADLINE) - 1 :: len(HEADLINE)]
+        sums, _ = sums_by_image(of_means, images)
+        mean_of_image.append(sums / len(images))
         p = randomisation_p(of_means, images, flips, resampling.seed)
-        means = np.round(differences.mean(axis=0), DIGITS).reshape(len(pairs), -1)
-        for place, (family, mine, other) in enumerate(pairs):
-            own = bounds[place * len(HEADLINE) : (place + 1) * len(HEADLINE)]
-            records.append(
-                {
-                    "family": family,
-                    **dict(zip(("model", "prompt", "scorer"), mine.key, strict=True)),
-                    **dict(
-                        zip(("other_model", "other_prompt", "other_scorer"), other.key, strict=True)
-                    ),
-                    "direction": way,
-                    "queries": len(images),
-                    **dict(zip(HEADLINE, means[place].tolist(), strict=True)),
-                    **dict(zip(BOUNDS, own.ravel().tolist(), strict=True)),
-                    "p": round(float(p[place]), DIGITS),
-                }
-            )
-    for family in FAMILIES:
-        own_rows = [record for record in records if record["family"] == family]
-        adjusted = holm(np.array([record["p"] for record in own_rows]))
-        for record, value in zip(own_rows, adjusted, strict=True):
-            record["p_holm"] = round(float(value), DIGITS)
-            record["verdict"] = verdict_of(record["mean"], record["p_holm"])
-    return sorted(records, key=lambda record: FAMILIES.index(record["family"]))
+        found[way] = _of_pairs(len(images), each[-1], samples[-1], p)
+    together = np.mean(mean_of_image, axis=0)
+    p = randomisation_p(together, np.arange(len(together)), flips, resampling.seed)
+    queries = sum(own.queries for own in found.values())
+    both = _of_pairs(queries, np.mean(each, axis=0), np.mean(samples, axis=0), p)
+    return {BOTH: both, **found}
+
+
+def _of_pairs(queries: int, means: np.ndarray, samples: np.ndarray, p: np.ndarray) -> _Differences:
+    return _Differences(
+        queries,
+        np.round(means, DIGITS).reshape(len(p), -1),
+        percentile_interval(samples).reshape(len(p), -1),
+        p,
+    )
 
 
 def main(snakemake: Snakemake) -> None:

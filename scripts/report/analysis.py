@@ -12,27 +12,13 @@ import numpy as np
 import pandas as pd
 
 from scripts.data.rows import Rows
-from scripts.evaluate.intervals import (
-    Resampling,
-    interval_of_means,
-    percentile_interval,
-    resample_counts,
-    sums_by_image,
-)
+from scripts.evaluate.intervals import Resampling, interval_of_means
 from scripts.evaluate.runs import Run
 from scripts.measures import mean_hits
 from scripts.protocol import DIRECTIONS
-from scripts.studies.words import words_in
 
 # ranks in classes: first, in the top 5, in the top 10, in the top 100, beyond
 CLASSES = ((1, 1), (2, 5), (6, 10), (11, 100), (101, None))
-# images on the smaller side below which nothing is said about a difference
-FEW = 10
-
-
-def mean_recall(run: Run) -> float:
-    """Mean of Recall@1, @5 and @10 over both directions: one number to order runs by."""
-    return float(np.mean([mean_hits(run.ranks[way]).mean() for way in DIRECTIONS]))
 
 
 def verdict_of(low: float, high: float) -> str:
@@ -106,87 +92,6 @@ def failure_table(run: Run, gallery: dict[str, int]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(records)
-
-
-def caption_contrasts(
-    run: Run, rows: Rows, resampling: Resampling
-) -> dict[str, dict[str, float | str]]:
-    """What sets failed captions apart from those found first, in three contrasts.
-
-    "length": words of captions found first and of captions that failed (rank beyond 10); "score":
-    the right image's score for either; "margin": the lead of the right image over the next where it
-    is first, and how far it lies behind the first where it failed.
-    """
-    ranks = run.ranks["text_to_image"]
-    found, failed = ranks == 1, ranks > 10
-    tops = run.scores["text_to_image"].astype(np.float64)
-    own = run.right_score.astype(np.float64)
-    values = {
-        "length": np.array([words_in(text) for text in rows.captions], dtype=np.float64),
-        "score": own,
-    }
-    if tops.shape[1] > 1:
-        values["margin"] = np.where(found, own - tops[:, 1], tops[:, 0] - own)
-    return contrasts(values, found, failed, rows.image_of_caption, resampling)
-
-
-def contrasts(
-    values: dict[str, np.ndarray],
-    first: np.ndarray,
-    second: np.ndarray,
-    image_of_query: np.ndarray,
-    resampling: Resampling,
-) -> dict[str, dict[str, float | str]]:
-    """Means of ``values`` where ``first`` and where ``second``, and whether they differ.
-
-    Parameters
-    ----------
-    values : name -> (q,) float64
-    first, second : (q,) boolean
-    image_of_query : (q,) the image that each query belongs to
-    resampling : of the intervals
-
-    Keys of each: first, second (means), first_n, second_n, difference, low, high (its interval),
-    verdict ("better": the first is the larger; "unknown": fewer than ``FEW`` images on a side).
-    """
-    sides = (first, second)
-    known = min(len(np.unique(image_of_query[side])) for side in sides) >= FEW
-    bounds = dict.fromkeys(values, (float("nan"), float("nan")))
-    if known:
-        samples = _differences(list(values.values()), sides, image_of_query, resampling)
-        bounds = dict(zip(values, percentile_interval(samples).tolist(), strict=True))
-    result: dict[str, dict[str, float | str]] = {}
-    for name, value in values.items():
-        means = [float(value[side].mean()) if side.any() else float("nan") for side in sides]
-        low, high = bounds[name]
-        result[name] = {
-            "first": means[0],
-            "second": means[1],
-            "first_n": int(first.sum()),
-            "second_n": int(second.sum()),
-            "difference": means[0] - means[1],
-            "low": low,
-            "high": high,
-            "verdict": verdict_of(low, high) if known else "unknown",
-        }
-    return result
-
-
-def _differences(
-    values: list[np.ndarray],
-    sides: tuple[np.ndarray, np.ndarray],
-    image_of_query: np.ndarray,
-    resampling: Resampling,
-) -> np.ndarray:
-    """(b, c) differences of means in resamples of the images, those without a side left out."""
-    members = np.stack(sides, axis=1).astype(np.float64)
-    columns = [members, *(value[:, None] * members for value in values)]
-    sums, _ = sums_by_image(np.concatenate(columns, axis=1), image_of_query)
-    drawn = np.concatenate([counts @ sums for counts in resample_counts(len(sums), resampling)])
-    drawn = drawn[(drawn[:, :2] > 0).all(axis=1)]
-    counts = drawn[:, :2]
-    means = [drawn[:, 2 * place : 2 * place + 2] / counts for place in range(1, len(values) + 1)]
-    return np.stack([mean[:, 0] - mean[:, 1] for mean in means], axis=1)
 
 
 def repeated_captions(rows: Rows) -> int:

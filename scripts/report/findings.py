@@ -7,15 +7,18 @@ words of the report; no number enters it that is not in a table of the report, i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from scripts.evaluate.pairs import BOTH, FAMILIES, WAYS
 from scripts.evaluate.runs import Run, chance, right_answers
 from scripts.protocol import DIRECTIONS
 from scripts.words import formats
+
+NAMES = ("model", "prompt", "scorer")
 
 
 @dataclass(frozen=True)
@@ -81,53 +84,84 @@ def easier_direction(gap: dict[str, Any]) -> Finding:
     )
 
 
-def best_run(runs: list[Run], best: Run) -> Finding:
-    """Which setting this report looks at closely, and how it was chosen."""
-    numbers = {"model": best.model, "prompt": best.prompt, "scorer": best.scorer}
+def subject(runs: list[Run]) -> Finding:
+    """Which run this report looks at closely: the first, whatever the numbers say."""
+    numbers = dict(zip(("model", "prompt", "scorer"), runs[0].key, strict=True))
     if len(runs) == 1:
         return Finding("one_run", numbers)
-    return Finding("best_run", {**numbers, "runs": formats.count(len(runs))})
+    return Finding("reference_run", {**numbers, "runs": formats.count(len(runs))})
 
 
-def effects(pairs: pd.DataFrame, kind: str, best: Run) -> list[Finding]:
+def effects(pairs: pd.DataFrame, kind: str, model: str) -> list[Finding]:
     """What a comparison of prompts, scorers or models shows.
 
     Parameters
     ----------
     pairs : the rows of one family of pairs.csv
     kind : "prompt", "scorer" or "model"
-    best : the run that is looked at closely
+    model : that of the run that is looked at closely
 
-    A sentence for each alternative of the best run's model, both directions in it, and a count over
-    all models where there are more comparisons than that.
+    A sentence for each alternative of this model, both directions in it, and a count over all
+    models where there are more comparisons than that.
     """
     if pairs.empty:
         return [Finding(f"{kind}_single")]
-    own = pairs if kind == "model" else _of_model(pairs, best.model)
+    own = pairs if kind == "model" else _of_model(pairs, model)
     found = [effect(part, kind) for _, part in own.groupby(kind, sort=False)]
     if len(pairs) > len(own):
-        tally = Counter(pairs.verdict)
-        found.append(
-            Finding(
-                "pair_tally",
-                {
-                    "total": formats.count(len(pairs)),
-                    **{name: formats.count(tally[name]) for name in ("better", "worse", "alike")},
-                },
-            )
-        )
+        found.append(Finding("pair_tally", _tally(pairs)))
     return found
 
 
 def effect(pair: pd.DataFrame, kind: str) -> Finding:
-    """What one run has over another: a row of pairs.csv for each direction."""
+    """What one run has over another: a row of pairs.csv for each of its ways."""
     ways = pair.set_index("direction")
     first = pair.iloc[0]
-    numbers = {"name": first[kind], "reference": first[f"other_{kind}"], "model": first.model}
-    for way in DIRECTIONS:
+    name = first[kind] if kind == "model" else f"{first.model} · {first[kind]}"
+    numbers = {"name": name, "reference": first[f"other_{kind}"]}
+    for way in WAYS:
         numbers[f"{way}_difference"] = lead(ways.loc[way])
-    verdict = overall([ways.loc[way, "verdict"] for way in DIRECTIONS])
-    return Finding(f"{'model_' if kind == 'model' else ''}pair_{verdict}", numbers)
+    verdict, clear = together(ways.verdict)
+    return Finding(f"pair_{verdict}", {**numbers, **({"direction": clear} if clear else {})})
+
+
+def together(verdicts: pd.Series) -> tuple[str, str]:
+    """One verdict for a pair, and the direction that has it where one alone does.
+
+    Parameters
+    ----------
+    verdicts : by ``WAYS``
+
+    "alike" where both directions together are; else "better" or "worse" where each direction is as
+    well, with "_one" where one is, with "_both" where neither is by itself; "mixed" where they
+    contradict each other.
+    """
+    verdict = verdicts[BOTH]
+    if verdict == "alike":
+        return verdict, ""
+    clear = [way for way in DIRECTIONS if verdicts[way] != "alike"]
+    if any(verdicts[way] != verdict for way in clear):
+        return "mixed", ""
+    if len(clear) == 1:
+        return f"{verdict}_one", clear[0]
+    return (verdict if clear else f"{verdict}_both"), ""
+
+
+def best_gain(pairs: pd.DataFrame, reference: tuple[str, str, str]) -> pd.DataFrame | None:
+    """The rows of the run that is clearly better than the reference by most, if any is.
+
+    Parameters
+    ----------
+    pairs : of pairs.csv; what answers no question of its own ("other") plays no part
+    reference : its model, prompt and scorer
+    """
+    others = [f"other_{name}" for name in NAMES]
+    own = pairs[(pairs.family != "other") & (pairs[others] == list(reference)).all(axis=1)]
+    clear = own[(own.direction == BOTH) & (own.verdict == "better")]
+    if clear.empty:
+        return None
+    best = clear.iloc[clear["mean"].argmax()]
+    return own[(own[list(NAMES)] == best[list(NAMES)]).all(axis=1)]
 
 
 def lead(pair: pd.Series, measure: str = "mean") -> str:
@@ -139,21 +173,6 @@ def lead(pair: pd.Series, measure: str = "mean") -> str:
 def _of_model(pairs: pd.DataFrame, model: str) -> pd.DataFrame:
     """The pairs of a model, or of the first one where that model has none."""
     return pairs[pairs.model == (model if (pairs.model == model).any() else pairs.model.iloc[0])]
-
-
-def overall(verdicts: list[str]) -> str:
-    """One verdict for several.
-
-    "better", "worse" or "alike" where all agree, "partly_better" or "partly_worse" where the others
-    show no clear difference, "mixed" where they contradict each other.
-    """
-    kinds = set(verdicts)
-    clear = kinds - {"alike"}
-    if len(clear) == 2:
-        return "mixed"
-    if len(kinds) == 1:
-        return kinds.pop()
-    return f"partly_{clear.pop()}"
 
 
 def failures(table: pd.DataFrame) -> list[Finding]:
@@ -184,115 +203,71 @@ def near_misses(table: pd.DataFrame) -> Finding:
     return Finding(key, {"text": formats.percent(text), "image": formats.percent(image)})
 
 
-def captions(contrasts: dict[str, dict[str, Any]]) -> list[Finding]:
-    """What sets captions that fail apart: length, score and margin."""
-    shown = {"length": formats.decimal, "score": formats.score, "margin": formats.score}
-    return [_contrast(name, values, shown[name]) for name, values in contrasts.items()]
-
-
-def _contrast(name: str, values: dict[str, Any], shown: Callable[[float], str]) -> Finding:
-    key = {"better": "higher", "worse": "lower"}.get(values["verdict"], values["verdict"])
-    return Finding(
-        f"{name}_{key}",
-        {
-            "first": shown(values["first"]),
-            "second": shown(values["second"]),
-            "first_n": formats.count(values["first_n"]),
-            "second_n": formats.count(values["second_n"]),
-        },
-    )
-
-
 def abstract(
     runs: list[Run],
-    best: Run,
     recall: list[Finding],
-    prompts: pd.DataFrame,
+    pairs: pd.DataFrame,
     failed: pd.DataFrame,
+    alone: Finding | None,
     about: dict[str, Any],
 ) -> list[Finding]:
     """The sentences of the abstract, in order.
 
     Parameters
     ----------
-    runs, best : all of them, and the one that is looked at closely
+    runs : all of them, the first of which is the reference
     recall : from ``above_chance`` for each direction, and from ``easier_direction``
-    prompts : the rows of prompts of pairs.csv
-    failed : where the failures of the best run lie
-    about : dataset, split, images, captions
+    pairs : of pairs.csv
+    failed : where the failures of the reference run lie
+    alone : whether both directions are equally hard with one caption for each image, if it is known
+    about : dataset, images, captions
     """
     text_recall, image_recall, easier = recall
     models = len({run.model for run in runs})
-    base = {**about, "model": best.model, "models": formats.count(models)}
-    recalls = {
-        "prompt": best.prompt,
-        "scorer": best.scorer,
+    numbers = {
         "text_recall": text_recall.numbers["recall"],
         "text_chance": text_recall.numbers["chance"],
         "image_recall": image_recall.numbers["recall"],
         "image_chance": image_recall.numbers["chance"],
     }
-    text = failed.set_index("direction").loc["text_to_image"]
+    base = {**about, "model": runs[0].model, "models": formats.count(models)}
+    near = failed.set_index("direction").loc["text_to_image"].near
+    levelled = alone is not None and alone.key == "alone_alike"
     return [
         Finding("abstract_models" if models > 1 else "abstract_model", base),
-        Finding("abstract_best" if len(runs) > 1 else "abstract_only", recalls),
-        Finding(f"abstract_{easier.key}"),
-        _abstract_prompts(prompts, best),
-        Finding(f"abstract_failures_{text.verdict}", {"median": formats.rank(text.median_rank)}),
+        Finding("abstract_recall", numbers),
+        _abstract_gain(runs, pairs),
+        Finding("abstract_alone_alike" if levelled else f"abstract_{easier.key}"),
+        Finding(f"abstract_near{'' if near > 0 else '_none'}", {"near": formats.percent(near)}),
     ]
 
 
-def _abstract_prompts(prompts: pd.DataFrame, best: Run) -> Finding:
-    if prompts.empty:
-        return Finding("abstract_prompts_single")
-    own = _of_model(prompts, best.model)
-    key = overall(own.verdict.tolist()).removeprefix("partly_")
-    return Finding(f"abstract_prompts_{key}", {"reference": own.other_prompt.iloc[0]})
-
-
-def outlook(
-    failed: pd.DataFrame,
-    prompts: pd.DataFrame,
-    models: pd.DataFrame,
-    images: int,
-    trained: bool = False,
-    reranked: bool = False,
-) -> list[Finding]:
-    """What to try next, each for a reason that this run gives, but for what it has tried."""
-    text = failed.set_index("direction").loc["text_to_image"]
-    found = []
-    if text.near > 0 and not reranked:
-        found.append(Finding("next_rerank", {"near": formats.percent(text.near)}))
-    if text.verdict == "far":
-        found.append(
-            Finding(
-                "next_train" if trained else "next_finetune",
-                {"median": formats.rank(text.median_rank)},
-            )
-        )
-    if prompts.empty:
-        found.append(Finding("next_prompts"))
-    if models.empty:
-        found.append(Finding("next_models"))
-    found.append(Finding("next_data", {"images": formats.count(images)}))
-    return found
+def _abstract_gain(runs: list[Run], pairs: pd.DataFrame) -> Finding:
+    """What was gained over the reference by what is clearly better, by most."""
+    best = best_gain(pairs, runs[0].key)
+    if best is None:
+        return Finding("abstract_gain_only" if len(runs) == 1 else "abstract_gain_none")
+    row = best[best.direction == BOTH].iloc[0]
+    numbers = {"name": row[row.family], "difference": lead(row)}
+    return Finding(f"abstract_gain_{row.family}", numbers)
 
 
 def tallies(pairs: pd.DataFrame) -> list[Finding]:
-    """How many differences between runs are more than noise, for each family that there is."""
-    found = []
-    for family in ("prompt", "scorer", "model", "other"):
-        own = pairs[pairs.family == family]
-        if len(own):
-            tally = Counter(own.verdict)
-            found.append(
-                Finding(
-                    f"tally_{family}",
-                    {
-                        "total": formats.count(len(own)),
-                        "clear": formats.count(tally["better"] + tally["worse"]),
-                        **{one: formats.count(tally[one]) for one in ("better", "worse", "alike")},
-                    },
-                )
-            )
+    """How many pairs of runs differ by more than noise, for each family that there is."""
+    found = [
+        Finding(f"tally_{family}", _tally(own))
+        for family in FAMILIES
+        if len(own := pairs[pairs.family == family])
+    ]
     return found or [Finding("tally_none")]
+
+
+def _tally(pairs: pd.DataFrame) -> dict[str, str]:
+    """How many pairs there are, and of each verdict, both directions together."""
+    counts = Counter(pairs[pairs.direction == BOTH].verdict)
+    clear = counts["better"] + counts["worse"]
+    return {
+        "total": formats.count(counts.total()),
+        "clear": formats.count(clear),
+        **{name: formats.count(counts[name]) for name in ("better", "worse", "alike")},
+    }

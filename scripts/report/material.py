@@ -14,6 +14,7 @@ from scripts.evaluate.runs import Run, read_run
 from scripts.job import read_json
 from scripts.retrieve.arrays import Arrays, read_arrays
 from scripts.studies.shown import read_study, selected
+from scripts.studies.table import COLUMNS
 
 # numbers of a scorer that are kept: those of each direction, or of each seed
 LARGEST = 64
@@ -89,6 +90,11 @@ class Material:
     def gallery(self) -> dict[str, int]:
         """Items that each direction chooses from."""
         return {"text_to_image": len(self.rows.images), "image_to_text": len(self.rows.captions)}
+
+    def table_of(self, study: str) -> pd.DataFrame:
+        """The rows of a study; a table without rows where it is not in the run."""
+        tables = [one.table for one in self.studies if one.name == study]
+        return tables[0] if tables else pd.DataFrame(columns=list(COLUMNS))
 
     @property
     def templates(self) -> dict[str, list[str]]:

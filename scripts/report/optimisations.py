@@ -43,7 +43,7 @@ class Gain:
     Attributes
     ----------
     kind : its name in the words
-    pair : rows of pairs.csv, one for each direction
+    pair : rows of pairs.csv, one for both directions and one for each
     differs : "model", "prompt" or "scorer": what the two runs differ in
     chosen : what val chose, or nothing
     further : more that this run shows of it
@@ -157,13 +157,13 @@ def chosen(kind: str, arrays: dict[str, np.ndarray]) -> Finding | None:
 def savings(material: Material) -> list[tuple[str, Finding | None]]:
     """What the workflow saves or guards, each with its effect where it was measured."""
     cost = material.steps.set_index("rule").to_dict("index")
-    rows, best = material.rows, max(material.runs, key=analysis.mean_recall)
+    rows = material.rows
     sizes = {
         "images": len(rows.images),
         "captions": len(rows.captions),
         "prompts": len(material.templates),
     }
-    ties = analysis.ties_with_right(best)
+    ties = analysis.ties_with_right(material.runs[0])
     share = formats.percent(ties / sizes["captions"])
     return [
         ("cache", _cache(cost, sizes["prompts"])),

@@ -55,6 +55,8 @@ class Speaker:
             key: self._label(value) if isinstance(value, Label) else value
             for key, value in values.items()
         }
+        if isinstance(named.get("names"), list):
+            named["names"] = self.words["comma"].join(named["names"])
         if "direction" in named:
             named["direction"] = self.words["names"]["directions"][named["direction"]]
         return named

@@ -1,4 +1,4 @@
-"""Look at the runs, and closely at the best of them: the findings of a report, by place."""
+"""Look at the runs, and closely at the reference run: the findings of a report, by place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ import pandas as pd
 from scripts.evaluate.pairs import FAMILIES
 from scripts.evaluate.runs import Run
 from scripts.protocol import DIRECTIONS
-from scripts.report import analysis, findings, optimisations, study_findings
+from scripts.report import (
+    analysis,
+    conclusion,
+    findings,
+    index_findings,
+    links,
+    optimisations,
+    study_findings,
+)
 from scripts.report.findings import Finding
 from scripts.report.material import Material
 from scripts.report.optimisations import Gain
@@ -26,52 +34,52 @@ class Study:
 
     Attributes
     ----------
-    best : the run that is looked at closely
+    reference : the run that is looked at closely: the first model, prompt and scorer
     measured : direction -> its row of metrics.csv
     pairs : family -> its rows of pairs.csv
+    moves : what runs change in recall and in hubs, by direction
     """
 
-    best: Run
+    reference: Run
     measured: dict[str, dict[str, Any]]
     gap: dict[str, Any]
     above: list[Finding]
     outcomes: pd.DataFrame
     failures: pd.DataFrame
-    contrasts: dict[str, dict[str, Any]]
     pairs: dict[str, pd.DataFrame]
     gains: list[Gain]
     savings: list[tuple[str, Finding | None]]
+    moves: pd.DataFrame
 
 
 def study(material: Material) -> Study:
-    """Look at the runs, and closely at the best of them."""
-    best = max(material.runs, key=analysis.mean_recall)
+    """Look at the runs, and closely at the first of them."""
+    reference = material.runs[0]
     metrics = material.metrics
-    own = metrics[(metrics[["model", "prompt", "scorer"]] == list(best.key)).all(axis=1)]
+    own = metrics[(metrics[["model", "prompt", "scorer"]] == list(reference.key)).all(axis=1)]
     measured = {one["direction"]: one for one in own.to_dict("records")}
     return Study(
-        best=best,
+        reference=reference,
         measured=measured,
-        gap=analysis.direction_gap(best, material.rows, material.resampling),
+        gap=analysis.direction_gap(reference, material.rows, material.resampling),
         above=[findings.above_chance(measured[way]) for way in DIRECTIONS],
-        outcomes=analysis.outcome_table(best),
-        failures=analysis.failure_table(best, material.gallery),
-        contrasts=analysis.caption_contrasts(best, material.rows, material.resampling),
+        outcomes=analysis.outcome_table(reference),
+        failures=analysis.failure_table(reference, material.gallery),
         pairs={
             family: material.pairs[material.pairs.family == family].reset_index(drop=True)
             for family in FAMILIES
         },
         gains=optimisations.gains(material),
         savings=optimisations.savings(material),
+        moves=links.moves(material.pairs, material.table_of("geometry")),
     )
 
 
 def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
     """Findings by the place where they are said; those of a study at "study_<name>"."""
-    best, rows, pairs = studied.best, material.rows, studied.pairs
+    reference, rows, pairs = studied.reference, material.rows, studied.pairs
     about = {
         "dataset": material.dataset,
-        "split": material.split,
         "images": formats.count(len(rows.images)),
         "captions": formats.count(len(rows.captions)),
     }
@@ -80,29 +88,29 @@ def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
         for one in material.studies
     }
     if material.index_costs is not None:
-        told["study_indexes"] += study_findings.index_costs(material.index_costs)
+        told["study_indexes"] += index_findings.index_costs(material.index_costs)
     # the two that read pairs.csv
     for family in ("prompt", "scorer"):
-        told[f"study_{family}s"] = findings.effects(pairs[family], family, best)
+        told[f"study_{family}s"] = findings.effects(pairs[family], family, reference.model)
     recall = [*studied.above, findings.easier_direction(studied.gap)]
+    alone = links.alone(material.table_of("captions"), reference.model, studied.gap)
     return told | {
         "abstract": findings.abstract(
-            material.runs, best, recall, pairs["prompt"], studied.failures, about
+            material.runs, recall, material.pairs, studied.failures, alone, about
         ),
-        "recall": [findings.best_run(material.runs, best), *recall],
+        "recall": [findings.subject(material.runs), *recall],
         "differences": [
             *findings.tallies(material.pairs),
             *(Finding(f"{kind}_single") for kind in ("prompt", "scorer") if pairs[kind].empty),
-            *findings.effects(pairs["model"], "model", best),
+            *findings.effects(pairs["model"], "model", reference.model),
         ],
         "outcomes": [*findings.failures(studied.failures), findings.near_misses(studied.failures)],
-        "contrasts": findings.captions(studied.contrasts),
-        "outlook": findings.outlook(
-            studied.failures,
-            pairs["prompt"],
-            pairs["model"],
-            len(rows.images),
-            trained=any(model.get("source") == "train" for model in material.models),
-            reranked=any(one["kind"] == "reranked" for one in material.scorers.values()),
-        ),
+        "synthesis": [
+            *links.prompts(studied.moves, reference),
+            *links.scorers(studied.moves, reference),
+            *links.together(studied.moves),
+            *([alone] if alone else []),
+            *links.words(material.table_of("robustness"), reference.model),
+        ],
+        "conclusion": conclusion.findings_of(material, studied.failures),
     }

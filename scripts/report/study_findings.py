@@ -380,39 +380,25 @@ def indexes(table: pd.DataFrame) -> list[Finding]:
     return found
 
 
-def index_costs(table: pd.DataFrame) -> list[Finding]:
-    """Whether an index pays among the most items: time for a query, and memory.
-
-    Parameters
-    ----------
-    table : index_costs.csv
-    """
+def confidence(table: pd.DataFrame) -> list[Finding]:
+    """Whether a low top score, or a small margin, warns of a wrong first result."""
     found = []
     for way in DIRECTIONS:
-        own = table[table.direction == way]
-        own = own[own["items"] == own["items"].max()]
-        exact = pick(own, index="exact")
-        others = own[~own.kind.isin(("exact", "flat"))]
-        if exact is None or others.empty:
-            continue
-        fast = others.loc[others.latency_ms.idxmin()]
-        small = others.loc[others.memory_mb.idxmin()]
-        found.append(
-            Finding(
-                f"index_costs_{'pays' if fast.latency_ms < exact.latency_ms else 'none'}",
-                {
-                    "direction": way,
-                    "items": formats.count(exact["items"]),
-                    "simulated": formats.count(exact.simulated),
-                    "name": Label("indexes", fast["index"]),
-                    "latency": formats.decimal(fast.latency_ms, 3),
-                    "exact": formats.decimal(exact.latency_ms, 3),
-                    "small": Label("indexes", small["index"]),
-                    "memory": formats.decimal(small.memory_mb),
-                    "exact_memory": formats.decimal(exact.memory_mb),
-                },
-            )
-        )
+        for signal in unique(table.group):
+            own = rows_of(table, direction=way, group=signal)
+            gain = pick(own, measure="area_gain")
+            half, whole = (pick(own, measure="risk", x=x) for x in (0.5, 1.0))
+            if gain is None or half is None or whole is None:
+                continue
+            key = "warns" if gain.low > 0 else "misleads" if gain.high < 0 else "silent"
+            numbers = {
+                "direction": way,
+                "signal": Label("confidence", signal),
+                "half": told(half),
+                "whole": told(whole),
+                "gain": formats.with_interval(gain.value, gain.low, gain.high, formats.points),
+            }
+            found.append(Finding(f"confidence_{key}", numbers))
     return found
 
 
@@ -477,5 +463,5 @@ _KNOWN: dict[str, Callable[[pd.DataFrame], list[Finding]]] = {
     "relevance": relevance, "judgments": judgments, "published": published, "seeds": seeds,
     "gallery": gallery, "captions": captions, "categories": categories, "robustness": robustness,
     "geometry": geometry, "errors": errors, "leakage": leakage, "indexes": indexes,
-    "precision": precision, "reranking": reranking,
+    "precision": precision, "reranking": reranking, "confidence": confidence,
 }  # fmt: skip

@@ -22,6 +22,7 @@ BESIDE = {
     "errors": ("median_rank",),
     "indexes": ("recall@1", "recall@5"),
     "reranking": ("gain@1", "gain_found"),
+    "confidence": ("area", "area_random", "area_gain"),
 }
 # and those that have a table of their own
 APART = {"leakage": ("near_duplicates", "shared_captions")}
@@ -351,23 +352,21 @@ def _relevance_lists(
 
 
 def _costs_of_indexes(costs: pd.DataFrame, labels: Labels) -> dict[str, Table]:
-    """What each index costs in the smallest gallery and in the largest, each way."""
-    of_way = costs.groupby("direction")["items"]
-    shown = costs[
-        (costs["items"] == of_way.transform("min")) | (costs["items"] == of_way.transform("max"))
-    ]
-    numeric = ["items", "simulated", "latency", "memory_mb", "build"]
+    """What each index finds and costs in each gallery, each way."""
+    found = _heading("found@10", labels)
+    numeric = ["items", "simulated", found, "latency", "memory_mb", "build"]
     rows = [
         [
             labels.direction(row["direction"]),
             labels.group("indexes", row["index"]),
             formats.count(row["items"]),
             formats.count(row["simulated"]),
+            formats.share(row["found@10"]),
             formats.decimal(row["latency_ms"], 3),
             formats.decimal(row["memory_mb"]),
             formats.duration(row["build_s"]) if row["index"] != EXACT else formats.NOTHING,
         ]
-        for row in shown.to_dict("records")
+        for row in costs.to_dict("records")
     ]
     return {
         "study_indexes_costs": Table(
@@ -375,8 +374,6 @@ def _costs_of_indexes(costs: pd.DataFrame, labels: Labels) -> dict[str, Table]:
             rows,
             set(numeric),
             grouped=True,
-            left_out=len(costs) - len(shown),
-            file="tables/index_costs.csv",
         )
     }
 

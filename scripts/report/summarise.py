@@ -7,6 +7,7 @@ beyond noise; what chance alone would find; the warnings; and the files to open.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from scripts.evaluate.pairs import BOTH
 from scripts.evaluate.runs import chance, right_answers
 from scripts.job import log, read_json, whole
 from scripts.jobs import Snakemake, run
@@ -110,12 +111,12 @@ def _cell(row: Mapping[str, str], name: str) -> str:
 
 
 def _against(key: Key, first: Key, pairs: Rows) -> Iterable[str]:
-    """How far a run is from the first one, each way, and whether that is more than noise."""
-    said = []
+    """How far a run is from the first one, both ways and each, and whether that is noise."""
+    labels, said = read_labels("en"), []
     for row in pairs:
         if _key(row) == key and _key(row, "other_") == first:
             gain = formats.points(float(row["mean"]))
-            way = read_labels("en").direction(row["direction"])
+            way = "both ways" if row["direction"] == BOTH else labels.direction(row["direction"])
             said.append(f"{way} {gain} ({SAID[row['verdict']]})")
     if said:
         yield from _wrapped(f"against the first: {', '.join(said)}", "  ")

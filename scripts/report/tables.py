@@ -8,9 +8,12 @@ from typing import Any
 import pandas as pd
 
 from scripts.evaluate.compare import best_of, shown
+from scripts.evaluate.pairs import BOTH, WAYS
 from scripts.measures import HEADLINE, METRICS, RECALLS, SUMS, mean_hits
 from scripts.protocol import DIRECTIONS
+from scripts.report import links
 from scripts.report.blocks import Spans
+from scripts.report.findings import NAMES
 from scripts.report.material import Material
 from scripts.report.optimisations import Gain
 from scripts.report.setup_tables import (
@@ -69,8 +72,8 @@ def tables_of(
         **studies[True],
         "outcomes": _outcome_table(studied, words),
         "failures": _failure_table(studied, words),
-        "contrasts": _contrast_table(studied, words),
         **studies[False],
+        "synthesis": _moves_table(studied, words, labels),
         "gains": _gains_table(studied, words, labels),
         "effects": _effects_table(studied, words),
         "statistics": statistics_table(material, words),
@@ -135,7 +138,7 @@ def _ways_table(material: Material, studied: Study, words: dict[str, Any], label
     rows = []
     for finding in studied.above:
         way = finding.numbers["direction"]
-        ranks = studied.best.ranks[way]
+        ranks = studied.reference.ranks[way]
         rows.append(
             [
                 words["names"]["arrows"][way],
@@ -198,19 +201,33 @@ def _failure_table(studied: Study, words: dict[str, Any]) -> Table:
     return Table(columns, rows, set(columns[1:]))
 
 
-def _contrast_table(studied: Study, words: dict[str, Any]) -> Table:
-    rows = []
-    for name, values in studied.contrasts.items():
-        form = formats.decimal if name == "length" else formats.score
-        sides = [
-            f"{form(values[side])} (n = {formats.count(values[f'{side}_n'])})"
-            for side in ("first", "second")
+def _moves_table(studied: Study, words: dict[str, Any], labels: Labels) -> Table:
+    """What each run changes in recall and in hubs, and how the two go together over the runs."""
+    moved, arrows, names = studied.moves, words["names"]["arrows"], words["names"]
+    rows: list[list[Any]] = []
+    for way in DIRECTIONS:
+        rows += [
+            [
+                *(arrows[way], " · ".join(row[name] for name in NAMES)),
+                *(_lead(row, "mean"), names["verdicts"][row["verdict"]]),
+                _change(row, "hubs"),
+            ]
+            for row in moved[moved.direction == way].to_dict("records")
         ]
-        difference, low, high = (values[key] for key in ("difference", "low", "high"))
-        told = formats.with_interval(difference, low, high, form)
-        rows.append([words["contrasts"][name], *sides, told])
-    columns = ["quantity", "first", "second", "difference"]
-    return Table(columns, rows, set(columns[1:]))
+        if known := links.correlation(moved, way):
+            rho, p, _ = known
+            told = f"ρ = {formats.decimal(rho, 2)} ({formats.p_is(p)})"
+            rows.append([arrows[way], names["rank_correlation"], "", "", told])
+    heads = [_mean_difference(labels), f"Δ {labels.measure('skewness')}"]
+    return Table(
+        ["direction", "run", heads[0], "verdict", heads[1]], rows, set(heads), grouped=True
+    )
+
+
+def _change(row: dict[str, Any], name: str) -> Spans:
+    form = formats.change("")
+    bounds = row[f"{name}_low"], row[f"{name}_high"]
+    return with_interval(form(row[name]), formats.bracket(*bounds, form))
 
 
 def _pairs_table(pairs: pd.DataFrame, family: str, words: dict[str, Any], labels: Labels) -> Table:
@@ -226,7 +243,7 @@ def _pairs_table(pairs: pd.DataFrame, family: str, words: dict[str, Any], labels
             formats.p_value(row["p_holm"]),
             words["names"]["verdicts"][row["verdict"]],
         ]
-        for way in DIRECTIONS
+        for way in WAYS
         for row in pairs[pairs.direction == way].to_dict("records")
     ]
     names = ["direction", *(["model"] if family != "model" else []), family]
@@ -235,7 +252,6 @@ def _pairs_table(pairs: pd.DataFrame, family: str, words: dict[str, Any], labels
 
 def _precision_table(table: pd.DataFrame, words: dict[str, Any], labels: Labels) -> Table:
     """What each precision changes in each measure, and its p-value, for each direction."""
-    arrows = words["names"]["arrows"]
     firsts = table.groupby("model", sort=False).group.first()
     shown = table[table.direction.isin(DIRECTIONS) & (table.group != table.model.map(firsts))]
     values: dict[tuple[str, str, str], dict[str, Any]] = {}
@@ -257,14 +273,14 @@ def _precision_table(table: pd.DataFrame, words: dict[str, Any], labels: Labels)
     varied = table.model.nunique() > 1
     numeric = ["difference", "p_holm"]
     return Table(
-        [*(["model"] if varied else []), "precision", "measure", *(numeric * len(arrows))],
+        [*(["model"] if varied else []), "precision", "measure", *(numeric * len(DIRECTIONS))],
         [
             [
                 *([model] if varied else []),
                 *(name, labels.measure(measure)),
                 *(
                     cell
-                    for way in arrows
+                    for way in DIRECTIONS
                     for cell in (own[way], p.get((model, name, measure, way), formats.NOTHING))
                 ),
             ]
@@ -272,7 +288,10 @@ def _precision_table(table: pd.DataFrame, words: dict[str, Any], labels: Labels)
         ],
         set(numeric),
         grouped=True,
-        sides=(("", 1 + varied), *((arrow, len(numeric)) for arrow in arrows.values())),
+        sides=(
+            ("", 1 + varied),
+            *((words["names"]["arrows"][way], len(numeric)) for way in DIRECTIONS),
+        ),
     )
 
 
@@ -293,7 +312,7 @@ def _gains_table(studied: Study, words: dict[str, Any], labels: Labels) -> Table
             formats.p_value(row["p_holm"]),
             words["names"]["verdicts"][row["verdict"]],
         ]
-        for way in DIRECTIONS
+        for way in WAYS
         for gain in studied.gains
         for row in gain.pair[gain.pair.direction == way].to_dict("records")
     ]
@@ -308,7 +327,7 @@ def _mean_difference(labels: Labels) -> str:
 
 def _chosen_cell(gain: Gain, way: str) -> str:
     """What val chose for one direction, or for both."""
-    if gain.chosen is None:
+    if gain.chosen is None or way == BOTH:
         return formats.NOTHING
     own = [
         (name.removeprefix(f"{way}_"), value)

@@ -4,7 +4,7 @@ A warning is a kind, its numbers, and the file that they come from. It has no wo
 each kind stands in ``scripts/words/warnings.<language>.yaml``, and ``warned.py`` says it.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from scripts.data.audit import BYTE_IDENTICAL, IN_NO_SPLIT, ONE_SPLIT, OTHER_SPLITS
 from scripts.data.rows import read_splits
 from scripts.data.split import meant, read_official
-from scripts.evaluate.pairs import SIGNIFICANT
+from scripts.evaluate.pairs import BOTH, SIGNIFICANT
 from scripts.evaluate.runs import chance, right_answers
 from scripts.job import log, read_json, write_json
 from scripts.jobs import Snakemake, run
@@ -22,6 +22,7 @@ from scripts.studies.table import P_OF, read_table
 
 # captions cut, of all, from which on the last digit of a recall as it is printed may change
 CUT = 0.001
+NAMES = ("model", "prompt", "scorer")
 
 # rows of a table in CSV, as text
 Rows = Sequence[Mapping[str, str]]
@@ -57,37 +58,37 @@ def of_size(metrics: Rows) -> Warned:
 
 
 def of_leads(metrics: Rows, pairs: Rows) -> Warned:
-    """For each direction, the other runs that the best one is not clearly above.
+    """The other runs that the one with the highest recall, both ways, is not clearly above.
 
     Parameters
     ----------
     metrics : rows of metrics.csv
     pairs : rows of pairs.csv; the lead is over the run that comes next
     """
-    found: Warned = []
-    for way in DIRECTIONS:
-        own = [row for row in metrics if row["direction"] == way]
-        best = max(own, key=lambda row: sum(float(row[name]) for name in RECALLS))
-        key = tuple(best[name] for name in ("model", "prompt", "scorer"))
-        leads, alike = [], 0
-        for row in pairs:
-            mine = tuple(row[name] for name in ("model", "prompt", "scorer"))
-            other = tuple(row[f"other_{name}"] for name in ("model", "prompt", "scorer"))
-            if row["direction"] == way and key in (mine, other):
-                sign = 1 if mine == key else -1
-                low, high = sorted(sign * float(row[f"mean_{end}"]) for end in ("low", "high"))
-                leads.append([sign * float(row["mean"]) + 0.0, low, high])
-                alike += row["verdict"] == "alike"
-        if alike:
-            numbers = {
-                "direction": way,
-                **dict(zip(("model", "prompt", "scorer"), key, strict=True)),
-                "alike": alike,
-                "others": len(leads),
-                "lead": min(leads),
-            }
-            found.append({"kind": "not_apart", "numbers": numbers})
-    return found
+    recall: defaultdict[tuple[str, ...], float] = defaultdict(float)
+    for row in metrics:
+        recall[_key(row)] += sum(float(row[name]) for name in RECALLS)
+    best = max(recall, key=lambda key: recall[key])
+    leads, alike = [], 0
+    for row in pairs:
+        if row["direction"] == BOTH and best in (_key(row), _key(row, "other_")):
+            sign = 1 if _key(row) == best else -1
+            low, high = sorted(sign * float(row[f"mean_{end}"]) for end in ("low", "high"))
+            leads.append([sign * float(row["mean"]) + 0.0, low, high])
+            alike += row["verdict"] == "alike"
+    if not alike:
+        return []
+    numbers = {
+        **dict(zip(NAMES, best, strict=True)),
+        "alike": alike,
+        "others": len(leads),
+        "lead": min(leads),
+    }
+    return [{"kind": "not_apart", "numbers": numbers}]
+
+
+def _key(row: Mapping[str, str], of: str = "") -> tuple[str, ...]:
+    return tuple(row[f"{of}{name}"] for name in NAMES)
 
 
 def of_captions(about: Mapping[str, Any], model: str, prompt: str) -> Warned:

@@ -18,10 +18,10 @@ QUESTIONS = {
 # findings that answer a question by themselves, by how their keys begin; the first two that this
 # run has are said first, and the others are the evidence
 ANSWERS = {
-    "why": ("failures_", "errors_most", "confidence_"),
-    "together": ("link_hubs", "link_prompt", "link_scorer", "hubs_", "pair_"),
-    "language": ("link_words", "robustness_", "link_captions", "captions_"),
-    "scale": ("gallery_", "indexes_"),
+    "why": ("errors_most", "failures_", "confidence_"),
+    "together": ("prompt_hubs", "link_", "prompt_", "pair_"),
+    "language": ("words_", "alone_", "robustness_"),
+    "scale": ("gallery_", "index_costs_", "indexes_"),
     "beyond": ("relevance_people", "relevance_", "leakage_", "published_"),
 }
 SAID_FIRST = 2
@@ -33,8 +33,12 @@ EVIDENCE = {
     "scale": ("study_gallery", "index_tradeoff"),
     "beyond": ("study_relevance",),
 }
-# findings beside those of studies, by question
-BESIDE = {"why": ("outcomes", "contrasts"), "together": ("hubs",), "language": ("words",)}
+# findings beside those of studies: where they are said, and how their keys begin
+BESIDE = {
+    "why": ("outcomes", ("",)),
+    "together": ("synthesis", ("prompt_", "link_")),
+    "language": ("synthesis", ("alone_", "words_")),
+}
 
 
 def analysis(writer: Writer) -> list[Block]:
@@ -54,7 +58,8 @@ def studies_of(writer: Writer, question: str) -> list[str]:
 
 def _question(writer: Writer, question: str) -> list[Block]:
     studies = studies_of(writer, question)
-    found = [one for place in BESIDE.get(question, ()) for one in writer.said.get(place, [])]
+    place, keys = BESIDE.get(question, ("", ("",)))
+    found = [one for one in writer.said.get(place, []) if one.key.startswith(keys)]
     found += [one for name in studies for one in writer.said[f"study_{name}"]]
     if not found:
         return []
@@ -68,6 +73,7 @@ def _question(writer: Writer, question: str) -> list[Block]:
         writer.text(f"questions.{question}.text"),
         *writer.say(others),
         *(block for name in EVIDENCE[question] for block in writer.figure(name)),
+        *(writer.table("synthesis") if question == "together" else []),
         *([writer.text("text.tables_of_studies", tables=links)] if tables else []),
     ]
 

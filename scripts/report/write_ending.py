@@ -44,9 +44,7 @@ def conclusion(writer: Writer) -> list[Block]:
     """What to use and why, what it costs, the limits, and what next."""
     return [
         writer.head(1, "conclusion"),
-        *writer.tell(writer.said.get("conclusion", [])),
-        writer.text("text.limits"),
-        *writer.say(writer.said["outlook"]),
+        *writer.say(writer.said["conclusion"]),
     ]
 
 
@@ -152,7 +150,7 @@ def words_of(writer: Writer, study: str) -> str:
 
 
 def _of_subject(writer: Writer) -> Iterable[Block]:
-    for name in ("outcomes", "failures", "contrasts", "effects"):
+    for name in ("outcomes", "failures", "effects"):
         yield from writer.table(name)
 
 

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from scripts.report import blocks
-from scripts.report.blocks import Block, plain
+from scripts.report.blocks import Block, Spans, plain
 from scripts.report.writer import Writer
 from scripts.words import formats, read_words
 from scripts.words.warned import sentences as warned
 
-# what stands in short, each where this run has found it
-SHORT = 5
+# findings in short: where each is said, how its key begins, and the section that says more; the
+# first of each that this run has found
+SHORT = (
+    ("recall", ("above_chance", "at_chance"), "results-recall"),
+    ("conclusion", ("conclusion_use",), "conclusion"),
+    ("study_errors", ("errors_",), "analysis-why"),
+    ("synthesis", ("prompt_", "link_"), "analysis-together"),
+    ("synthesis", ("words_", "alone_"), "analysis-language"),
+    ("study_gallery", ("gallery_",), "analysis-scale"),
+)
+MOST = 5
 
 
 def opening(writer: Writer) -> list[Block]:
     """Abstract, tiles, the findings in short, what to know before the numbers, the question."""
     words, speaker = writer.words, writer.speaker
-    subject = writer.studied.best
+    subject = writer.studied.reference
     named = {"model": subject.model, "prompt": subject.prompt, "scorer": subject.scorer}
     found: list[Block] = [
         blocks.box("abstract", "abstract", words["abstract"], writer.tell(writer.said["abstract"])),
         blocks.tiles(_tiles(writer), speaker.text("text.examples_run", **named)),
     ]
-    if short := writer.said.get("short", [])[:SHORT]:
-        found.append(blocks.box("short", "short", words["sections"]["short"], writer.say(short)))
+    short = blocks.bullets(_short(writer)[:MOST])
+    found.append(blocks.box("short", "short", words["sections"]["short"], [short]))
     language = words["lang"]
     if told := warned(writer.material.warnings, language):
         title = read_words("warnings", language)["title"]
@@ -35,6 +44,17 @@ def opening(writer: Writer) -> list[Block]:
         blocks.bullets([speaker.text(f"questions.{name}.asks") for name in words["questions"]]),
         writer.text("text.question_2"),
     ]
+
+
+def _short(writer: Writer) -> list[Spans]:
+    """A sentence for each of ``SHORT``, and where more is said of it."""
+    found = []
+    for place, keys, section in SHORT:
+        own = [one for one in writer.said.get(place, []) if one.key.startswith(keys)]
+        if own:
+            more: Spans = [plain(writer.words["gap"]), {"kind": "ref", "text": f"sec_{section}"}]
+            found.append([*writer.speaker.say(own[0]), *more])
+    return found
 
 
 def _tiles(writer: Writer) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.measures import HEADLINE
+from scripts.protocol import DIRECTIONS
 from scripts.studies.table import About, Row, row
 
 
@@ -33,7 +34,7 @@ def comparison_rows(pairs: Sequence[Mapping[str, Any]], family: str) -> list[Row
     """
     found = []
     for pair in pairs:
-        if pair["family"] != family:
+        if pair["family"] != family or pair["direction"] not in DIRECTIONS:
             continue
         run, queries = (pair["model"], pair["prompt"], pair["scorer"]), int(pair["queries"])
         about = About(run, pair["direction"], pair[family])

@@ -32,7 +32,10 @@ ROW_END = "\r\n"
 P_OF = "p_holm:"
 
 # what studies of this repository have beside the measures: fractions, and so printed in percent
-SHARES = ("share", "found@10", "published", "antihubs", "loss", "bound", "gain_found")
+SHARES = (
+    *("share", "found@10", "published", "antihubs", "loss", "bound", "gain_found"),
+    *("risk", "area", "area_random", "area_gain"),
+)
 
 Row = dict[str, Any]
 

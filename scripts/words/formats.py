@@ -47,6 +47,12 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def p_is(p: float) -> str:
+    """The same within a sentence: "p = 0.012"."""
+    told = p_value(p)
+    return f"p {told}" if told.startswith("<") else f"p = {told}"
+
+
 def count(number: float | None) -> str:
     """5000 -> "5,000"."""
     return NOTHING if number is None or _missing(number) else f"{number:,.0f}"

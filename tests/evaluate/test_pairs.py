@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from scripts.data.rows import read_rows
+from scripts.data.rows import read_rows, rows_of
 from scripts.evaluate import pairs
 from scripts.evaluate.intervals import Resampling, holm
-from scripts.evaluate.pairs import COLUMNS, compare_all, pairs_of, verdict_of
-from scripts.evaluate.runs import Run
+from scripts.evaluate.pairs import BOTH, COLUMNS, WAYS, compare_all, pairs_of, verdict_of
+from scripts.evaluate.runs import Run, first_captions
+from scripts.measures import HEADLINE, best_ranks
+from scripts.protocol import DIRECTIONS
 
 ROWS = SimpleNamespace(images=[str(i) for i in range(40)], image_of_caption=np.repeat(range(40), 3))
 LOT = np.random.default_rng(0)
@@ -71,13 +74,60 @@ def test_differences_are_those_of_the_recalls_and_verdicts_follow_their_sign():
     assert by_key["model", "large", "plain", "cosine", "text_to_image"]["verdict"] == "alike"
 
 
-def test_p_values_are_adjusted_within_each_question():
+def test_both_directions_are_adjusted_together_and_each_is_no_surer_than_they_are():
     records = compare_all(pairs_of(star()), ROWS, Resampling(200, 0), flips=2000)
     for family in ("prompt", "scorer", "model", "other"):
-        own = [record for record in records if record["family"] == family]
-        assert [record["p_holm"] for record in own] == pytest.approx(
-            holm(np.array([record["p"] for record in own]))
-        )
+        of_way = {
+            way: [one for one in records if (one["family"], one["direction"]) == (family, way)]
+            for way in WAYS
+        }
+        together = holm(np.array([record["p"] for record in of_way[BOTH]]))
+        assert [record["p_holm"] for record in of_way[BOTH]] == pytest.approx(together)
+        for way in DIRECTIONS:
+            expected = np.maximum([record["p"] for record in of_way[way]], together)
+            assert [record["p_holm"] for record in of_way[way]] == pytest.approx(expected)
+
+
+def test_both_directions_together_are_the_mean_of_the_two_by_image():
+    uneven = rows_of([str(i) for i in range(9)], [["a"] * (1 + i % 3) for i in range(9)])
+    runs = []
+    for seed in (1, 2):
+        ranks = np.random.default_rng(seed).integers(1, 14, len(uneven.captions))
+        starts = first_captions(uneven)
+        ways = {"text_to_image": ranks, "image_to_text": best_ranks(ranks, starts)}
+        runs.append(replace(run_of("m", str(seed), "s"), ranks=ways))
+    both, text, image = compare_all(pairs_of(runs), uneven, Resampling(300, 0), flips=500)
+    assert both["queries"] == text["queries"] + image["queries"]
+    for measure in HEADLINE:
+        assert both[measure] == pytest.approx((text[measure] + image[measure]) / 2)
+        assert both[f"{measure}_low"] <= both[measure] <= both[f"{measure}_high"]
+
+
+def test_like_runs_are_called_apart_in_a_twentieth_of_trials_and_an_even_gain_is_found():
+    """Of a gain that is the same both ways, both together see more than either direction."""
+    lot, trials = np.random.default_rng(4), 200
+    apart = np.zeros((2, 3))
+    for _ in range(trials):
+        # images differ in how hard they are; a gain brings a few of each direction's into the top
+        hard = np.exp(lot.normal(2, 0.8, 40))
+        for place, gain in enumerate((1.0, 1.5)):
+            runs = []
+            for own in (1.0, gain):
+                ways = {
+                    "text_to_image": ranks_like(np.repeat(hard, 3) / own, lot),
+                    "image_to_text": ranks_like(hard / own, lot),
+                }
+                runs.append(replace(run_of("m", str(own), str(len(runs))), ranks=ways))
+            records = compare_all([("prompt", runs[1], runs[0])], ROWS, Resampling(2, 0), flips=199)
+            apart[place] += [record["p_holm"] < 0.05 for record in records]
+    level, power = apart / trials
+    assert 0.02 <= level[0] <= 0.085
+    assert (level[1:] <= level[0]).all()
+    assert power[0] > max(power[1:]) and power[0] > 0.3
+
+
+def ranks_like(mean: np.ndarray, lot) -> np.ndarray:
+    return lot.geometric(1 / (1 + mean))
 
 
 @pytest.mark.parametrize(

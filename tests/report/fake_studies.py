@@ -16,8 +16,8 @@ from scripts.studies.table import About, Row, row, write_rows
 WAYS = ("text_to_image", "image_to_text")
 STUDIES = (
     "relevance", "judgments", "published", "prompts", "scorers", "seeds", "gallery", "captions",
-    "categories", "robustness", "geometry", "errors", "leakage", "indexes", "precision",
-    "reranking",
+    "categories", "robustness", "geometry", "errors", "confidence", "leakage", "indexes",
+    "precision", "reranking",
 )  # fmt: skip
 # as in config/config.yaml
 FIGURES = {
@@ -31,6 +31,7 @@ FIGURES = {
     "robustness": {"form": "lines", "measures": ["recall@10"]},
     "geometry": {"form": "none"},
     "errors": {"measures": ["share"]},
+    "confidence": {"form": "lines", "measures": ["risk"]},
     "leakage": {"measures": ["recall@1", "recall@10"]},
     "indexes": {"form": "lines", "log": True, "measures": ["found@10", "recall@10"]},
     "precision": {"measures": ["recall@1", "recall@5", "recall@10", "mean"]},
@@ -154,6 +155,8 @@ def geometry(key, queries: int, lot) -> Iterator[Row]:
             yield row(About(of, way, x=10), "skewness", level, queries, around(level, 0.2))
             yield row(About(of, way, x=10), "antihubs", 0.2, queries)
             yield row(About(of, way, x=10), "largest", 31, queries)
+            if place:
+                yield row(About(of, way, x=10), "skewness_change", -1.0, queries, (-1.3, -0.7))
 
 
 def errors(key, queries: int, lot) -> Iterator[Row]:
@@ -164,6 +167,18 @@ def errors(key, queries: int, lot) -> Iterator[Row]:
             share = (place + 1) / 66
             yield row(About(key, way, kind), "share", share, queries, around(share, 0.02))
             yield row(About(key, way, kind), "median_rank", 12.5 + place, round(share * queries))
+
+
+def confidence(key, queries: int, lot) -> Iterator[Row]:
+    for way in WAYS:
+        for name, gain in (("top score", 0.1), ("margin", 0.2)):
+            for step in range(1, 11):
+                risk = 0.5 - gain * (1 - step / 10)
+                yield row(About(key, way, name, step / 10), "risk", risk, queries, around(risk))
+            about = About(key, way, name)
+            yield row(about, "area", 0.5 - gain / 2, queries, around(0.5 - gain / 2))
+            yield row(about, "area_random", 0.5, queries, around(0.5))
+            yield row(about, "area_gain", gain / 2, queries, around(gain / 2))
 
 
 def leakage(key, queries: int, lot) -> Iterator[Row]:
@@ -241,5 +256,5 @@ MAKERS = {
     "relevance": relevance, "judgments": judgments, "published": published, "seeds": seeds,
     "gallery": gallery, "captions": captions, "categories": categories, "robustness": robustness,
     "geometry": geometry, "errors": errors, "leakage": leakage, "indexes": indexes,
-    "precision": precision, "reranking": reranking,
+    "precision": precision, "reranking": reranking, "confidence": confidence,
 }  # fmt: skip

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
+from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from scripts.evaluate.pairs import WAYS
 from scripts.evaluate.runs import Run
 from scripts.report import analysis, findings
 from scripts.report.page import Speaker
@@ -21,34 +23,35 @@ PUNCTUATION = re.compile(r"[\u3000-\u303f\uff00-\uffef]")
 LATIN = re.compile(r"[A-Za-z0-9.,%@+−-]+")
 
 
+@cache
 def speaker(language: str) -> Speaker:
     return Speaker(read_words("report", language), read_labels(language), [], [])
 
 
-def pair(difference: float, error: float, kind: str = "prompt") -> pd.DataFrame:
+def pair(difference: float, error: float, kind: str = "prompt", name: str = "") -> pd.DataFrame:
     """A comparison in pairs.csv with the same difference in both directions."""
     low, high = difference - 2 * error, difference + 2 * error
     verdict = "better" if low > 0 else "worse" if high < 0 else "alike"
     other = {"prompt": "plain", "scorer": "cosine", "model": "m"}
-    mine = {"prompt": "plain", "scorer": "cosine", "model": "m", kind: "photo"}
+    mine = {"prompt": "plain", "scorer": "cosine", "model": "m", kind: name or "photo"}
     return pd.DataFrame([
         {
             "family": kind, **mine, **{f"other_{name}": value for name, value in other.items()},
             "direction": way, "mean": difference, "mean_low": low, "mean_high": high,
             "p_holm": 0.01, "verdict": verdict,
         }
-        for way in ("text_to_image", "image_to_text")
+        for way in WAYS
     ])  # fmt: skip
 
 
-BEST = Run("m", "photo", "cosine", {}, {}, {}, np.zeros(0), np.zeros(0), {})
+REFERENCE = Run("m", "plain", "cosine", {}, {}, {}, np.zeros(0), np.zeros(0), {})
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_prompts_that_help_hurt_or_do_nothing_are_told_apart(language):
     say = speaker(language).say
     told = {
-        word: str(say(findings.effects(pair(difference, 0.01), "prompt", BEST)[0]))
+        word: str(say(findings.effects(pair(difference, 0.01), "prompt", "m")[0]))
         for word, difference in (("helps", 0.05), ("hurts", -0.05), ("nothing", 0.005))
     }
     words = {
@@ -66,22 +69,59 @@ def test_prompts_that_help_hurt_or_do_nothing_are_told_apart(language):
 def test_a_gain_in_one_direction_is_not_called_a_gain_in_both(kind, language):
     table = pair(0.05, 0.01, kind)
     table.loc[1, "verdict"] = "alike"
-    (finding, *_) = findings.effects(table, kind, BEST)
-    assert finding.key == f"{'model_' if kind == 'model' else ''}pair_partly_better"
-    assert {"en": "in one direction", "zh": "一个方向"}[language] in speaker(language).say(finding)
+    (finding, *_) = findings.effects(table, kind, "m")
+    assert finding.key == "pair_better_one"
+    assert finding.numbers["direction"] == "image_to_text"
+    said = str(speaker(language).say(finding))
+    assert {"en": "for certain from image to text", "zh": "以图搜文一侧可以单独确认"}[
+        language
+    ] in said
 
 
 def test_one_prompt_says_nothing_about_prompts():
-    (finding,) = findings.effects(pair(0, 0)[:0], "prompt", BEST)
+    (finding,) = findings.effects(pair(0, 0)[:0], "prompt", "m")
     assert finding.key == "prompt_single"
 
 
-def test_directions_that_disagree_are_mixed():
-    assert findings.overall(["better", "worse"]) == "mixed"
-    assert findings.overall(["better", "alike"]) == "partly_better"
-    assert findings.overall(["alike", "worse"]) == "partly_worse"
-    assert findings.overall(["worse", "worse"]) == "worse"
-    assert findings.overall(["alike", "alike"]) == "alike"
+@pytest.mark.parametrize(
+    ("verdicts", "key", "clear"),
+    [
+        (("better", "better", "better"), "better", ""),
+        (("worse", "worse", "worse"), "worse", ""),
+        (("better", "better", "alike"), "better_one", "text_to_image"),
+        (("worse", "alike", "worse"), "worse_one", "image_to_text"),
+        (("better", "alike", "alike"), "better_both", ""),
+        (("worse", "worse", "better"), "mixed", ""),
+        (("better", "alike", "worse"), "mixed", ""),
+        (("alike", "alike", "alike"), "alike", ""),
+    ],
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_both_directions_are_judged_together_and_then_apart(verdicts, key, clear, language):
+    assert findings.together(pd.Series(verdicts, index=WAYS)) == (key, clear)
+    finding = findings.effect(pair(0.1, 0.01).assign(verdict=list(verdicts)), "prompt")
+    assert finding.key == f"pair_{key}" and speaker(language).say(finding)
+
+
+def test_the_best_gain_is_a_clear_one_over_the_reference():
+    large, unclear, small = (
+        pair(difference, error, "scorer", name)
+        for difference, error, name in ((0.05, 0.01, "a"), (0.2, 0.2, "b"), (0.03, 0.01, "c"))
+    )
+    elsewhere = pair(0.3, 0.01).assign(model="n", other_model="n")
+    pairs = pd.concat([small, unclear, large, elsewhere, pair(0.3, 0.01).assign(family="other")])
+    found = findings.best_gain(pairs, REFERENCE.key)
+    assert found.scorer.tolist() == ["a"] * 3 and found.direction.tolist() == list(WAYS)
+    assert findings.best_gain(pd.concat([unclear, elsewhere]), REFERENCE.key) is None
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_run_that_is_looked_at_is_the_first_whatever_its_recall(language):
+    runs = [run_with([20], 4), run_with([1], 4)]
+    finding = findings.subject([REFERENCE, *runs])
+    assert finding.key == "reference_run" and finding.numbers["prompt"] == "plain"
+    assert "plain" in str(speaker(language).say(finding))
+    assert findings.subject([REFERENCE]).key == "one_run"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -128,43 +168,38 @@ def test_failures_are_described_by_where_their_answers_lie(ranks, key, language)
     assert speaker(language).say(told[0])
 
 
-@pytest.mark.parametrize("name", ["length", "score", "margin"])
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_each_contrast_has_a_sentence_for_every_outcome(name, language):
-    say = speaker(language).say
-    told = set()
-    for verdict in ("better", "worse", "alike", "unknown"):
-        values = {"first": 0.3, "second": 0.2, "first_n": 9, "second_n": 8, "verdict": verdict}
-        (finding,) = findings.captions({name: values})
-        told.add(str(say(finding)))
-    assert len(told) == 4
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_differences_that_are_more_than_noise_are_counted_by_question(language):
     pairs = pd.concat([pair(0.05, 0.01), pair(0.0, 0.01, "scorer"), pair(-0.1, 0.01, "model")])
     told = findings.tallies(pairs)
     assert [one.key for one in told] == ["tally_prompt", "tally_scorer", "tally_model"]
-    assert [one.numbers["clear"] for one in told] == ["2", "0", "2"]
-    assert [one.numbers["worse"] for one in told] == ["0", "0", "2"]
+    assert [one.numbers["clear"] for one in told] == ["1", "0", "1"]
+    assert [one.numbers["worse"] for one in told] == ["0", "0", "1"]
     assert all(speaker(language).say(one) for one in told)
     assert [one.key for one in findings.tallies(pairs[:0])] == ["tally_none"]
 
 
-@pytest.mark.parametrize(("near", "failed"), [(0.1, "near"), (0.0, "none"), (0.2, "far")])
-def test_there_is_always_something_to_do_next_and_each_for_a_reason(near, failed):
-    table = pd.DataFrame({"direction": ["text_to_image"], "near": [near], "verdict": [failed],
-                          "median_rank": [30.0]})  # fmt: skip
-    some = pair(0.1, 0.01)
-    told = [one.key for one in findings.outlook(table, some, some, 9)]
-    assert ("next_rerank" in told) == (near > 0)
-    assert ("next_finetune" in told) == (failed == "far")
-    assert told[-1] == "next_data"
-    alone = [one.key for one in findings.outlook(table, some[:0], some[:0], 9, trained=True)]
-    assert {"next_prompts", "next_models"} <= set(alone)
-    assert ("next_train" in alone) == (failed == "far")
-    looked = [one.key for one in findings.outlook(table, some, some, 9, reranked=True)]
-    assert [key for key in told if key != "next_rerank"] == looked
+@pytest.mark.parametrize(("near", "levelled"), [(0.1, True), (0.0, False)])
+@pytest.mark.parametrize(("difference", "error"), [(0.05, 0.01), (0.05, 0.1), (-0.05, 0.01)])
+def test_the_abstract_tells_a_gain_only_where_it_is_clear(near, levelled, difference, error):
+    measured = {"queries": 100, "gallery": 100, "recall@10": 0.5, "recall@10_low": 0.4,
+                "recall@10_high": 0.6}  # fmt: skip
+    recall = [findings.above_chance({"direction": way, **measured}) for way in WAYS[1:]]
+    gap = {"difference": 0.1, "low": 0.05, "high": 0.15, "verdict": "better"}
+    failed = pd.DataFrame({"direction": ["text_to_image"], "near": [near]})
+    alone = findings.Finding("alone_alike" if levelled else "alone_easier")
+    pairs = pair(difference, error, "scorer", "nnn")
+    told = findings.abstract(
+        [REFERENCE, REFERENCE], [*recall, findings.easier_direction(gap)], pairs, failed, alone, {}
+    )
+    keys = [one.key for one in told]
+    clear = difference > 2 * error
+    assert keys[2] == ("abstract_gain_scorer" if clear else "abstract_gain_none")
+    assert ("abstract_alone_alike" in keys) == levelled
+    assert ("abstract_image_to_text_easier" in keys) != levelled
+    assert keys[-1] == ("abstract_near" if near else "abstract_near_none")
+    if clear:
+        assert told[2].numbers == {"name": "nnn", "difference": "+5.0 [+3.0, +7.0]"}
 
 
 def abstracts(language: str):
@@ -173,19 +208,20 @@ def abstracts(language: str):
     keys = [key for key in words["findings"] if key.startswith("abstract_")]
     parts = [
         [key for key in keys if key.startswith("abstract_model")],
-        ["abstract_only", "abstract_best"],
-        [key for key in keys if key.endswith("easier") or "ways" in key],
-        [key for key in keys if key.startswith("abstract_prompts")],
-        [key for key in keys if key.startswith("abstract_failures")],
+        ["abstract_recall"],
+        [key for key in keys if key.startswith("abstract_gain")],
+        [key for key in keys if key.endswith(("easier", "alike"))],
+        [key for key in keys if key.startswith("abstract_near")],
     ]
     say = speaker(language).say
     for name in ("m", "chinese-clip-vit-b16"):
         numbers = {
-            "model": name, "dataset": name, "split": "test", "images": "1,000",
-            "captions": "5,000", "models": "4", "prompt": name, "reference": name,
-            "scorer": name, "text_recall": "93.3% [91.8, 94.7]",
+            "model": name, "dataset": name, "images": "1,000",
+            "captions": "5,000", "models": "4", "name": name,
+            "difference": "+10.8 [+10.1, +11.6]", "near": "35.1%",
+            "text_recall": "93.3% [91.8, 94.7]",
             "image_recall": "100.0% [100.0, 100.0]", "text_chance": "1.0%",
-            "image_chance": "1.0%", "median": "17.5",
+            "image_chance": "1.0%",
         }  # fmt: skip
         for chosen in itertools.product(*parts):
             yield words["gap"].join(str(say(findings.Finding(key, numbers))) for key in chosen)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
-import pandas as pd
 import pytest
 from fake_run import LANGUAGES
 from fake_studies import MAKERS
 
 from scripts.report.page import Speaker
-from scripts.report.study_findings import findings_of, index_costs
+from scripts.report.study_findings import findings_of
 from scripts.studies.shown import read_study
 from scripts.studies.table import About, row, write_rows
 from scripts.words import read_words
@@ -19,6 +20,7 @@ KEY = ("m", "plain", "cosine")
 TEXT, IMAGE = "text_to_image", "image_to_text"
 
 
+@cache
 def speaker(language: str) -> Speaker:
     return Speaker(read_words("report", language), read_labels(language), [], [])
 
@@ -220,27 +222,19 @@ def test_indexes_find_all_or_less_and_large_galleries_cost_more_or_not(
     assert told("indexes", rows, tmp_path) == keys
 
 
-@pytest.mark.parametrize(("latency", "key"), [(0.5, "pays"), (2.0, "none")])
-def test_an_index_pays_where_it_is_faster_than_the_exact_ranking(latency, key):
-    columns = ["direction", "index", "kind", "items", "simulated", "latency_ms", "memory_mb"]
-    costs = pd.DataFrame(
-        [
-            (TEXT, "exact", "exact", 100, 0, 0.1, 1.0),
-            (TEXT, "graph", "hnsw", 100, 0, 0.01, 1.5),
-            (TEXT, "exact", "exact", 5000, 4900, 1.0, 10.0),
-            (TEXT, "all", "flat", 5000, 4900, 0.1, 10.0),
-            (TEXT, "graph", "hnsw", 5000, 4900, latency, 15.0),
-            (TEXT, "codes", "ivf_pq", 5000, 4900, 3.0, 1.25),
-        ],
-        columns=columns,
-    )
-    (found,) = index_costs(costs)
-    assert found.key == f"index_costs_{key}"
-    assert (found.numbers["items"], found.numbers["simulated"]) == ("5,000", "4,900")
-    assert found.numbers["name"].name == "graph" and found.numbers["small"].name == "codes"
-    for language in LANGUAGES:
-        assert "graph" in str(speaker(language).say(found))
-    assert found.numbers["latency"] == f"{latency:.3f}" and found.numbers["memory"] == "1.2"
+def confident(gain: float) -> list:
+    """Risks of the surest half and of all, and the area gained, the same both ways."""
+    rows = []
+    for way in (TEXT, IMAGE):
+        for x, risk in ((0.5, 0.4 - gain), (1.0, 0.4)):
+            rows.append(row(About(KEY, way, "margin", x), "risk", risk, 50, near(risk)))
+        rows.append(row(About(KEY, way, "margin"), "area_gain", gain, 50, near(gain)))
+    return rows
+
+
+@pytest.mark.parametrize(("gain", "key"), [(0.1, "warns"), (0.01, "silent"), (-0.1, "misleads")])
+def test_a_small_margin_warns_is_silent_or_misleads(gain, key, tmp_path):
+    assert told("confidence", confident(gain), tmp_path) == [f"confidence_{key}"] * 2
 
 
 @pytest.mark.parametrize(

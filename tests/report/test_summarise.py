@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from scripts.evaluate.pairs import WAYS
 from scripts.job import write_json
 from scripts.letters import wide_in
 from scripts.report import summarise
@@ -40,7 +41,7 @@ def pairs_of(mine: tuple, other: tuple, mean: float, verdict: str) -> list[dict]
             **{f"other_{name}": one for name, one in zip(names, other, strict=True)},
             **{"direction": way, "mean": str(mean), "verdict": verdict},
         }
-        for way in ("text_to_image", "image_to_text")
+        for way in WAYS
     ]
 
 
@@ -77,7 +78,7 @@ def test_other_runs_say_how_far_they_are_from_the_first_and_whether_that_is_nois
     ]
     text = summary("mine", metrics_of({FIRST: 0.5, other: 0.6, third: 0.4}), pairs, [])
     assert text.count("against the first") == 2
-    assert "Text → image +2.3 (better)" in text
+    assert "both ways +2.3 (better), Text → image +2.3 (better)" in text
     assert "Image → text −1.0 (no clear difference)" in " ".join(text.split())
     assert "worse" not in text and "Before you read" not in text
 

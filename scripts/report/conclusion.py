@@ -1,0 +1,124 @@
+"""What to take from a run: which setting to use, what it costs, and what promises to gain more."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from scripts.evaluate.pairs import BOTH
+from scripts.protocol import DIRECTIONS
+from scripts.report.findings import Finding, Label, best_gain, lead
+from scripts.report.index_findings import ENOUGH_FOUND, through
+from scripts.report.material import Material
+from scripts.words import formats
+
+# scorers that are one inner product of mapped features
+MAPS = ("centring", "nnn", "inverted_softmax", "adapter")
+
+
+def findings_of(material: Material, failures: pd.DataFrame) -> list[Finding]:
+    """The sentences of the conclusion, in order.
+
+    Parameters
+    ----------
+    material : of the report
+    failures : from ``analysis.failure_table``, of the reference run
+    """
+    best = best_gain(material.pairs, material.runs[0].key)
+    return [
+        _setting(material, best),
+        *_costs(material, best),
+        *_next(material, failures),
+        Finding("conclusion_limits", {"images": formats.count(len(material.rows.images))}),
+    ]
+
+
+def _setting(material: Material, best: pd.DataFrame | None) -> Finding:
+    """The setting that is clearly better than the reference by most, or the reference itself."""
+    model, prompt, scorer = material.runs[0].key
+    reference = {"model": model, "prompt": prompt, "scorer": scorer}
+    if best is None:
+        alone = len(material.runs) == 1
+        return Finding(f"conclusion_use_{'only' if alone else 'reference'}", reference)
+    row = best[best.direction == BOTH].iloc[0]
+    own = {name: row[name] for name in reference}
+    numbers = {"difference": lead(row), "p": formats.p_is(row.p_holm)}
+    return Finding("conclusion_use_gain", {**own, **numbers})
+
+
+def _costs(material: Material, best: pd.DataFrame | None) -> list[Finding]:
+    """What encoding and ranking took, and what the setting asks for beyond the reference."""
+    found = []
+    seconds = material.steps.set_index("rule").seconds
+    if {"encode_images", "encode_texts", "similarity"} <= set(seconds.index):
+        numbers = {
+            name: formats.duration(seconds[rule])
+            for name, rule in (
+                ("images", "encode_images"), ("texts", "encode_texts"), ("ranking", "similarity")
+            )
+        }  # fmt: skip
+        found.append(Finding("conclusion_cost", numbers))
+    return found if best is None else [*found, *_extra(material, best.iloc[0])]
+
+
+def _extra(material: Material, row: pd.Series) -> list[Finding]:
+    """What a better setting costs for each query, beside the reference."""
+    if row.family == "model":
+        return [Finding("conclusion_cost_model", {"model": row.model})]
+    if row.family == "prompt":
+        templates = len(material.templates[row.prompt])
+        key = "templates" if templates > 1 else "same"
+        return [Finding(f"conclusion_cost_{key}", {"templates": formats.count(templates)})]
+    entry = material.scorers[row.scorer]
+    if entry["kind"] in MAPS:
+        return [Finding("conclusion_cost_same")]
+    if entry["kind"] == "fusion":
+        return [Finding("conclusion_cost_fusion", {"other": entry["with"]})]
+    looks = material.table_of("reranking")
+    own = looks[(looks.model == row.model) & (looks.group == row.scorer)]
+    own = own[(own.x == own.x.max()) & (own.direction == DIRECTIONS[0])].set_index("measure").value
+    if not {"pairs", "seconds"} <= set(own.index):
+        return []
+    numbers = {"pairs": formats.rank(own["pairs"]), "seconds": formats.brief(own["seconds"])}
+    return [Finding("conclusion_cost_look", numbers)]
+
+
+def _next(material: Material, failures: pd.DataFrame) -> list[Finding]:
+    """What promises to gain: a second look, where there was none, and an index."""
+    found = []
+    text, image = (failures.set_index("direction").loc[way, "near"] for way in DIRECTIONS)
+    looked = any(entry["kind"] == "reranked" for entry in material.scorers.values())
+    if max(text, image) > 0 and not looked:
+        numbers = {"text": formats.percent(text), "image": formats.percent(image)}
+        found.append(Finding("conclusion_rerank", numbers))
+    return found if material.index_costs is None else [*found, *index_pays(material.index_costs)]
+
+
+def index_pays(costs: pd.DataFrame) -> list[Finding]:
+    """From which size on an index answers faster than the exact ranking and misses little.
+
+    Parameters
+    ----------
+    costs : of index_costs.csv; from text to image
+    """
+    own = costs[costs.direction == DIRECTIONS[0]]
+    sizes = sorted(own["items"].unique())
+    for size in sizes:
+        here = own[own["items"] == size]
+        exact, fine = here[here["index"] == "exact"], through(here)
+        fine = fine[fine["found@10"] >= ENOUGH_FOUND]
+        if exact.empty or fine.empty:
+            continue
+        fast, slow = fine.loc[fine.latency_ms.idxmin()], exact.iloc[0]
+        if fast.latency_ms < slow.latency_ms:
+            numbers = {
+                "items": formats.count(size),
+                "simulated": formats.count(fast.simulated),
+                "name": Label("indexes", fast["index"]),
+                "found": formats.percent(fast["found@10"]),
+                "latency": formats.decimal(fast.latency_ms, 3),
+                "exact": formats.decimal(slow.latency_ms, 3),
+            }
+            return [Finding("conclusion_index", numbers)]
+    if through(own).empty:
+        return []
+    return [Finding("conclusion_no_index", {"items": formats.count(sizes[-1])})]

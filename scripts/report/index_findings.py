@@ -1,0 +1,61 @@
+"""What index_costs.csv shows: which index is worth its while, and what the fastest one misses."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from scripts.protocol import DIRECTIONS
+from scripts.report.findings import Finding, Label
+from scripts.words import formats
+
+# of the exact top ten: an index that finds less is no stand-in for the exact ranking
+ENOUGH_FOUND = 0.95
+
+
+def through(costs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of indexes that do not compare every item."""
+    return costs[~costs.kind.isin(("exact", "flat"))]
+
+
+def index_costs(costs: pd.DataFrame) -> list[Finding]:
+    """Among the most items: the fastest index that finds enough, and the fastest of all.
+
+    Parameters
+    ----------
+    costs : of index_costs.csv
+    """
+    found = []
+    for way in DIRECTIONS:
+        own = costs[costs.direction == way]
+        own = own[own["items"] == own["items"].max()]
+        exact, others = own[own["index"] == "exact"], through(own)
+        if exact.empty or others.empty:
+            continue
+        slow, fast = exact.iloc[0], others.loc[others.latency_ms.idxmin()]
+        about = {
+            "direction": way,
+            "items": formats.count(slow["items"]),
+            "simulated": formats.count(slow.simulated),
+            "exact": formats.decimal(slow.latency_ms, 3),
+            "exact_memory": formats.decimal(slow.memory_mb),
+        }
+        enough = others[others["found@10"] >= ENOUGH_FOUND]
+        if len(enough):
+            best = enough.loc[enough.latency_ms.idxmin()]
+            key = "pays" if best.latency_ms < slow.latency_ms else "none"
+            found.append(Finding(f"index_costs_{key}", about | _told(best)))
+        # the one that finds enough may be the fastest, too
+        if enough.empty or best["index"] != fast["index"]:
+            faster = fast.latency_ms < slow.latency_ms
+            key = "misses" if faster else "slow"
+            found.append(Finding(f"index_costs_{key}", about | _told(fast)))
+    return found
+
+
+def _told(row: pd.Series) -> dict[str, str | Label]:
+    return {
+        "name": Label("indexes", row["index"]),
+        "found": formats.percent(row["found@10"]),
+        "latency": formats.decimal(row.latency_ms, 3),
+        "memory": formats.decimal(row.memory_mb),
+    }

@@ -1,0 +1,216 @@
+"""What ties one study to another: causes that stand in two tables, said where both show them.
+
+Every function takes tables and gives findings: one where the numbers bear it out, another where
+they bear out the opposite, and none where they say neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scripts.evaluate.pairs import SIGNIFICANT
+from scripts.evaluate.runs import Run
+from scripts.protocol import DIRECTIONS
+from scripts.report.findings import NAMES, Finding, lead
+from scripts.report.study_findings import pick, told
+from scripts.words import formats
+
+# runs below which a rank correlation of them says nothing
+ENOUGH_RUNS = 5
+DRAWS = 9999
+# what shuffled words may cost, of what typos cost, for a text to be nearly a bag of words
+LITTLE = 0.25
+
+
+def moves(pairs: pd.DataFrame, geometry: pd.DataFrame) -> pd.DataFrame:
+    """What each prompt and scorer changes against the first of its model: in recall, and in hubs.
+
+    Parameters
+    ----------
+    pairs : of pairs.csv
+    geometry : of geometry.csv; a run without a row of "skewness_change" is left out
+
+    Returns
+    -------
+    rows of ``pairs`` for each direction, with the change of skewness as hubs, hubs_low, hubs_high
+    """
+    keys = [*NAMES, "direction"]
+    changes = geometry[geometry.measure == "skewness_change"].drop_duplicates(keys)
+    changes = changes.rename(columns={"value": "hubs", "low": "hubs_low", "high": "hubs_high"})
+    own = pairs[pairs.family.isin(("prompt", "scorer"))]
+    return own.merge(changes[[*keys, "hubs", "hubs_low", "hubs_high"]], on=keys)
+
+
+def prompts(moved: pd.DataFrame, reference: Run) -> list[Finding]:
+    """Whether a prompt costs recall where it makes hubs, from text to image.
+
+    Parameters
+    ----------
+    moved : from ``moves``
+    reference : the run that is looked at closely; prompts of other models are not told
+    """
+    own = moved[(moved.family == "prompt") & (moved.model == reference.model)]
+    found = []
+    for name, part in own.groupby("prompt", sort=False):
+        ways = part.set_index("direction")
+        if set(ways.index) != set(DIRECTIONS):
+            continue
+        text, image = (ways.loc[way] for way in DIRECTIONS)
+        fell, rose = text.verdict == "worse", text.hubs_low > 0
+        stays = image.verdict != "worse" and not image.hubs_low > 0
+        key = {
+            (True, True): "prompt_hubs" if stays else "",
+            (True, False): "prompt_no_hubs",
+            (False, True): "prompt_hubs_harmless",
+        }.get((fell, rose))
+        if key:
+            numbers = {
+                **{f"{way}_recall": lead(ways.loc[way]) for way in DIRECTIONS},
+                **{f"{way}_hubs": hubs(ways.loc[way]) for way in DIRECTIONS},
+            }
+            found.append(Finding(key, {"name": name, "reference": reference.prompt, **numbers}))
+    return found
+
+
+def hubs(row: pd.Series) -> str:
+    """A change of skewness with its interval."""
+    return formats.with_interval(row.hubs, row.hubs_low, row.hubs_high, formats.change(""))
+
+
+def scorers(moved: pd.DataFrame, reference: Run) -> list[Finding]:
+    """Scorers that take hubs down and gain, that take them down for nothing, and that raise them.
+
+    Parameters
+    ----------
+    moved : from ``moves``
+    reference : the run that is looked at closely; scorers of other models are not told
+    """
+    own = moved[(moved.family == "scorer") & (moved.model == reference.model)]
+    found = []
+    for way in DIRECTIONS:
+        kinds: dict[str, list[str]] = {"fall_gain": [], "fall_nothing": [], "rise": []}
+        for _, row in own[own.direction == way].iterrows():
+            kind = "rise" if row.hubs_low > 0 else ""
+            if row.hubs_high < 0:
+                kind = "fall_gain" if row.verdict == "better" else "fall_nothing"
+            if kind:
+                kinds[kind].append(f"{row.scorer} ({hubs(row)}; {lead(row)})")
+        found += [
+            Finding(f"link_{kind}", {"direction": way, "names": names})
+            for kind, names in kinds.items()
+            if names
+        ]
+    return found
+
+
+def correlation(moved: pd.DataFrame, way: str) -> tuple[float, float, int] | None:
+    """Spearman's rank correlation of recall against hubs over the runs, its p, and their number.
+
+    None where there are fewer than ``ENOUGH_RUNS``, or where either is the same in all. p is the
+    share of ``DRAWS`` orders drawn at random that are correlated as much, either way.
+    """
+    from scipy.stats import rankdata
+
+    own = moved[moved.direction == way]
+    if len(own) < ENOUGH_RUNS or min(own["mean"].nunique(), own.hubs.nunique()) < 2:
+        return None
+    ranks = [rankdata(own[name].round(9)) for name in ("mean", "hubs")]
+    recall, skewness = ((one - one.mean()) / np.linalg.norm(one - one.mean()) for one in ranks)
+    rho = float(recall @ skewness)
+    lot = np.random.default_rng(0)
+    drawn = lot.permuted(np.tile(skewness, (DRAWS, 1)), axis=1) @ recall
+    p = (1 + int((np.abs(drawn) >= abs(rho) - 1e-9).sum())) / (1 + DRAWS)
+    return rho, p, len(own)
+
+
+def together(moved: pd.DataFrame) -> list[Finding]:
+    """Whether recall goes with hubs over the runs, for each direction."""
+    found = []
+    for way in DIRECTIONS:
+        known = correlation(moved, way)
+        if known is None:
+            continue
+        rho, p, runs = known
+        key = "unrelated" if p >= SIGNIFICANT else "against" if rho < 0 else "along"
+        numbers = {
+            "direction": way,
+            "rho": formats.decimal(rho, 2),
+            "p": formats.p_is(p),
+            "runs": formats.count(runs),
+        }
+        found.append(Finding(f"link_{key}", numbers))
+    return found
+
+
+def alone(captions: pd.DataFrame, model: str, gap: Mapping[str, Any]) -> Finding | None:
+    """Whether image to text is easier only because it has several right answers.
+
+    Parameters
+    ----------
+    captions : of captions.csv
+    model : that of the run that is looked at closely
+    gap : from ``analysis.direction_gap``; where image to text is not the easier one, nothing is
+        there to explain
+    """
+    own = captions[(captions.model == model) & (captions.measure == "recall@10")]
+    image = pick(own, group="captions per image", x=1)
+    text = pick(own, group="captions together", x=1)
+    most = own[own.group == "captions per image"].x.max()
+    if gap["verdict"] != "better" or image is None or text is None or not most > 1:
+        return None
+    key = {"higher": "easier", "lower": "harder"}.get(beyond(image, text), "alike")
+    numbers = {"text": told(text), "image": told(image), "most": formats.count(most)}
+    return Finding(f"alone_{key}", numbers)
+
+
+def beyond(one: pd.Series, other: pd.Series) -> str:
+    """ "higher", "lower", or "alike": of two values whose difference was not measured by image.
+
+    The interval of the difference is that of values of which none knows of the other. Those of the
+    same images rise and fall together, so it is too wide rather than too narrow.
+    """
+    difference = one.value - other.value
+    half = np.hypot(one.high - one.low, other.high - other.low) / 2
+    if difference > half:
+        return "higher"
+    return "lower" if difference < -half else "alike"
+
+
+def words(robustness: pd.DataFrame, model: str) -> list[Finding]:
+    """Whether the order of words counts, beside their spelling, from text to image.
+
+    Parameters
+    ----------
+    robustness : of robustness.csv; losses at their strongest
+    model : that of the run that is looked at closely
+    """
+    own = robustness[(robustness.model == model) & (robustness.direction == DIRECTIONS[0])]
+    shuffled, misspelt = (_strongest(own, f"{kind}, loss") for kind in ("shuffle", "typos"))
+    if shuffled is None or misspelt is None:
+        return []
+    if misspelt.low > 0 and shuffled.high < LITTLE * misspelt.low:
+        key = "words_bag"
+    elif shuffled.low > 0 and beyond(misspelt, shuffled) != "higher":
+        key = "words_order"
+    else:
+        return []
+    numbers = {
+        "shuffle": _lost(shuffled),
+        "typos": _lost(misspelt),
+        "shuffle_strength": formats.quantity(shuffled.x),
+        "typos_strength": formats.quantity(misspelt.x),
+    }
+    return [Finding(key, numbers)]
+
+
+def _strongest(robustness: pd.DataFrame, group: str) -> pd.Series | None:
+    own = robustness[robustness.group == group]
+    return None if own.empty else own.loc[own.x.idxmax()]
+
+
+def _lost(row: pd.Series) -> str:
+    return formats.with_interval(row.value, row.low, row.high, formats.share)

@@ -1,0 +1,132 @@
+"""What to take from a run: opposite runs, opposite advice."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from fake_run import LANGUAGES, SCORERS
+from test_findings import REFERENCE, pair
+from test_study_findings import speaker
+
+from scripts.report import conclusion
+from scripts.report.index_findings import index_costs
+from scripts.studies.table import COLUMNS, About, row
+
+TEXT = "text_to_image"
+
+
+def costs(graph: tuple[float, float], codes: tuple[float, float]) -> pd.DataFrame:
+    """index_costs.csv where an index takes so many ms and finds so much of many items."""
+    columns = ["direction", "index", "kind", "items", "simulated", "found@10", "latency_ms",
+               "memory_mb"]  # fmt: skip
+    few, many = (100, 0), (5000, 4900)
+    return pd.DataFrame(
+        [
+            (TEXT, "exact", "exact", *few, 1.0, 0.1, 1.0),
+            (TEXT, "graph", "hnsw", *few, 1.0, 0.2, 1.5),
+            (TEXT, "exact", "exact", *many, 1.0, 1.0, 10.0),
+            (TEXT, "all", "flat", *many, 1.0, 0.01, 10.0),
+            (TEXT, "graph", "hnsw", *many, graph[1], graph[0], 15.0),
+            (TEXT, "codes", "ivf_pq", *many, codes[1], codes[0], 1.25),
+        ],
+        columns=columns,
+    )
+
+
+@pytest.mark.parametrize(
+    ("graph", "codes", "told"),
+    [
+        # enough found in little time, and less in less
+        ((0.5, 0.968), (0.4, 0.725), [("pays", "graph"), ("misses", "codes")]),
+        ((0.3, 0.968), (0.4, 0.725), [("pays", "graph")]),
+        ((0.5, 0.95), (0.4, 0.96), [("pays", "codes")]),
+        ((2.0, 0.968), (0.4, 0.725), [("none", "graph"), ("misses", "codes")]),
+        ((2.0, 0.968), (3.0, 0.725), [("none", "graph")]),
+        ((0.5, 0.9), (0.4, 0.725), [("misses", "codes")]),
+        ((2.0, 0.9), (3.0, 0.725), [("slow", "graph")]),
+    ],
+)
+def test_the_best_compromise_is_named_and_what_the_fastest_misses(graph, codes, told):
+    found = index_costs(costs(graph, codes))
+    assert [(one.key, one.numbers["name"].name) for one in found] == [
+        (f"index_costs_{key}", name) for key, name in told
+    ]
+    for language in LANGUAGES:
+        for one in found:
+            assert one.numbers["name"].name in str(speaker(language).say(one))
+    assert all(one.numbers["items"] == "5,000" for one in found)
+
+
+@pytest.mark.parametrize(
+    ("graph", "keys"),
+    [((0.5, 0.968), ["index"]), ((2.0, 0.968), ["no_index"]), ((0.5, 0.9), ["no_index"])],
+)
+def test_an_index_pays_from_the_size_on_where_it_is_faster_and_finds_enough(graph, keys):
+    found = conclusion.index_pays(costs(graph, (0.4, 0.7)))
+    assert [one.key for one in found] == [f"conclusion_{key}" for key in keys]
+    assert found[0].numbers["items"] == "5,000"
+    assert conclusion.index_pays(costs(graph, (0.4, 0.7))[:1]) == []
+
+
+FAILURES = pd.DataFrame({"direction": [TEXT, "image_to_text"], "near": [0.36, 0.4]})
+
+
+def material(pairs: pd.DataFrame, looks: list | None = None, runs: int = 2) -> SimpleNamespace:
+    table = pd.DataFrame(looks or [], columns=list(COLUMNS))
+    return SimpleNamespace(
+        pairs=pairs,
+        runs=[REFERENCE] * runs,
+        rows=SimpleNamespace(images=["a"] * 1000),
+        steps=pd.DataFrame(
+            {"rule": ["encode_images", "encode_texts", "similarity"], "seconds": [12.5, 4.5, 0.4]}
+        ),
+        templates={"plain": ["{}"], "photo": ["a {}"], "ensemble": ["{}", "a {}"]},
+        scorers={"cosine": {"kind": "cosine"}},
+        index_costs=None,
+        table_of=lambda study: table,
+    )
+
+
+def keys_of(found: list) -> list[str]:
+    for language in LANGUAGES:
+        assert not any("{" in str(speaker(language).say(one)) for one in found)
+    return [one.key.removeprefix("conclusion_") for one in found]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "cost"),
+    [
+        ("prompt", "photo", "same"),
+        ("prompt", "ensemble", "templates"),
+        ("scorer", "nnn", "same"),
+        ("scorer", "fusion", "fusion"),
+        ("scorer", "cosine+blip+first", "look"),
+        ("model", "large", "model"),
+    ],
+)
+def test_the_setting_to_use_is_the_clearest_gain_with_what_it_costs(kind, name, cost):
+    about = About(("m", "plain", "cosine"), TEXT, "cosine+blip+first", 128)
+    looks = [row(about, "pairs", 128, 9), row(about, "seconds", 0.25, 9)]
+    run = material(pair(0.05, 0.01, kind, name), looks)
+    run.scorers |= SCORERS
+    found = conclusion.findings_of(run, FAILURES)
+    assert keys_of(found) == ["use_gain", "cost", f"cost_{cost}", "limits"]
+    assert found[0].numbers[kind] == name
+    assert found[0].numbers["difference"] == "+5.0 [+3.0, +7.0]"
+
+
+@pytest.mark.parametrize(("difference", "error"), [(0.05, 0.1), (-0.05, 0.01)])
+def test_without_a_clear_gain_the_reference_is_to_be_used(difference, error):
+    found = conclusion.findings_of(material(pair(difference, error)), FAILURES)
+    assert keys_of(found) == ["use_reference", "cost", "rerank", "limits"]
+    assert found[0].numbers == {"model": "m", "prompt": "plain", "scorer": "cosine"}
+    assert found[2].numbers == {"text": "36.0%", "image": "40.0%"}
+
+
+def test_what_was_not_compared_measured_or_missed_is_not_spoken_of():
+    run = material(pair(0, 0)[:0], runs=1)
+    run.steps = run.steps[:1]
+    nothing = FAILURES.assign(near=0.0)
+    assert keys_of(conclusion.findings_of(run, nothing)) == ["use_only", "limits"]
