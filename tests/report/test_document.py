@@ -263,8 +263,8 @@ def test_other_runs_give_other_reports_that_are_whole(case, tmp_path: Path):
     if case == "one setting, nothing fails":
         assert "This run has one prompt" in english and "本次运行只有一种提示模板" in chinese
     if case == "two models, two scorers":
-        assert "The model siglip2-b16 does better" in english
-        assert "模型 siglip2-b16 优于" in chinese
+        assert "siglip2-b16 does better" in english
+        assert "siglip2-b16 优于" in chinese
 
 
 def test_the_prompt_that_helped_and_the_one_that_hurt_are_named_so(documents):
