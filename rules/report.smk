@@ -54,7 +54,7 @@ rule report_page:
     input:
         **{
             name: f"results/{{dataset}}/figures/{name}.{{lang}}.svg"
-            for name in ("flow", "recall", "ranks", *PICTURES)
+            for name in ("flow", "heatmap", "recall", "ranks", "outcomes", *PICTURES)
         },
         **{name: f"results/{{dataset}}/tables/{name}.csv" for name in LISTS},
         **ROWS,

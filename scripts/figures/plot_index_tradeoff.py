@@ -33,7 +33,7 @@ COSTS = ("latency_ms", "memory_mb")
 FOUND = "found@10"
 STUDY = "indexes"
 SMALLEST_MARK = 4.0  # points
-PANEL_WIDTH, PANEL_HEIGHT = 2.95, 2.0  # inches
+PANEL_WIDTH, PANEL_HEIGHT = 2.7, 2.0  # inches
 HEAD, FOOT, LEFT, GAP = 0.46, 0.5, 0.6, 0.45
 
 

@@ -113,8 +113,8 @@ def render(
     Parameters
     ----------
     material, language : of the report
-    drawings : paths of SVG figures: flow, recall, ranks, and hubs and failures or None; training
-        and studies by name
+    drawings : paths of SVG figures: flow, heatmap, recall, ranks, outcomes, and those of
+        ``PICTURES`` or None; training and studies by name
     images : folder of the dataset's pictures
     commands : what reproduces the run
     code : functions to show, "scripts/retrieve/ranking.py:rank"
@@ -171,10 +171,6 @@ def render(
             warnings=read_words("warnings", language)["title"],
             best=studied.best,
             tiles=_tiles(studied, labels),
-            bars=[
-                (way, part.to_dict("records"))
-                for way, part in studied.outcomes.groupby("direction", sort=False)
-            ],
             galleries={
                 way: [
                     {
@@ -320,12 +316,10 @@ def main(snakemake: Snakemake) -> None:
     files, params = snakemake.input, snakemake.params
     material = read_material(files, params, snakemake.wildcards.dataset)
     drawings = {
-        "flow": files.flow,
-        "recall": files.recall,
-        "ranks": files.ranks,
+        **{name: files.get(name) for name in ("flow", "heatmap", "recall", "ranks", "outcomes")},
         "training": _by_name(files.get("training", [])),
         "studies": _by_name(files.get("drawn", [])),
-        **{name: files.get(name) for name in PICTURES.values()},
+        **{name: files.get(name) for own in PICTURES.values() for name in own},
     }
     page = render(
         material,

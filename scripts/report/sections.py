@@ -11,13 +11,22 @@ from scripts.report.material import Material, StudyTable
 from scripts.report.page import Speaker
 from scripts.report.study import AMONG_RESULTS
 from scripts.studies.families import table_behind
+from scripts.studies.shown import CURVES, form_of
 
 # figures of their own kind that belong to a study
-PICTURES = {"geometry": "hubs", "errors": "failures", "indexes": "index_tradeoff"}
+PICTURES = {
+    "geometry": ("clouds", "hub_tradeoff", "hubs"),
+    "errors": ("failures",),
+    "indexes": ("index_tradeoff",),
+}
 # where the numbers of figures stand; chance, which is drawn in recall, stands with ranks
 NUMBERS = {
     "recall": ("tables/metrics.csv", "figures/ranks.csv"),
     "ranks": ("figures/ranks.csv",),
+    "outcomes": ("figures/outcomes.csv",),
+    "heatmap": ("figures/heatmap.csv",),
+    "clouds": ("figures/clouds.csv", "tables/geometry.csv"),
+    "hub_tradeoff": ("figures/hub_tradeoff.csv",),
     "hubs": ("tables/hubs.csv",),
     "failures": ("tables/failures.csv",),
     "index_tradeoff": ("tables/index_costs.csv",),
@@ -65,7 +74,7 @@ def parts_of(
     for one in material.studies:
         section = f"study_{one.name}"
         known = one.name in speaker.words["studies"]
-        own = [name for name in (section, PICTURES.get(one.name)) if name in figures]
+        own = [name for name in (section, *PICTURES.get(one.name, ())) if name in figures]
         listed = [name for name in tables if name == section or name.startswith(f"{section}_")]
         parts[section] = {
             "text": speaker.text(f"studies.{one.name}.text") if known else "",
@@ -83,17 +92,18 @@ def figures_of(
     material: Material, drawings: dict[str, Any], sections: dict[str, tuple[str, ...]]
 ) -> dict[str, Any]:
     """Paths of figures, by name, in the order in which they stand."""
-    paths = {"flow": drawings["flow"]}
+    paths = {name: drawings[name] for name in ("flow", "heatmap")}
     paths |= {f"training-{model}": path for model, path in drawings["training"].items()}
     paths |= {name: drawings[name] for name in ("recall", "ranks")}
     for part in (*sections["results"], *sections["analysis"]):
         study_ = part.removeprefix("study_")
+        if part == "outcomes":
+            paths[part] = drawings[part]
         if part != study_:
             if study_ in drawings["studies"]:
                 paths[part] = drawings["studies"][study_]
-            picture_ = PICTURES.get(study_)
-            if picture_ and drawings.get(picture_):
-                paths[picture_] = drawings[picture_]
+            own = PICTURES.get(study_, ())
+            paths |= {name: drawings[name] for name in own if drawings.get(name)}
     return paths
 
 
@@ -123,7 +133,7 @@ def caption_of(
         (one for one in material.studies if name.startswith(f"study_{one.name}")),
         key=lambda one: len(one.name),
     )
-    lines = kind == "figures" and one.settings["figure"]["form"] == "lines"
+    lines = kind == "figures" and form_of(one.shown, one.settings["figure"]) in CURVES
     said = [speaker.text(f"{kind}.study{'_lines' if lines else ''}",
                          title=titles[f"study_{one.name}"])]  # fmt: skip
     if one.shown.measure.str.startswith("recall@").any():

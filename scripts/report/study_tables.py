@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # measures that stand beside those of a study's figure, for its sentences
 BESIDE = {
     "errors": ("median_rank",),
-    "indexes": ("recall@1", "recall@5"),
+    "indexes": ("found@10", "recall@1", "recall@5"),
     "reranking": ("gain@1", "gain_found"),
 }
 # and those that have a table of their own

@@ -34,6 +34,7 @@ from scripts.figures import (
 )
 from scripts.job import write_json
 from scripts.report import report_page, warn
+from scripts.report.sections import PICTURES
 from scripts.retrieve.arrays import write_arrays
 from scripts.retrieve.similarity import write_rankings
 from scripts.studies.families import table_behind
@@ -47,6 +48,8 @@ from scripts.studies.table import write_rows
 
 PLOTS = (plot_flow, plot_gallery, plot_index_tradeoff, plot_ranks, plot_recall)
 PLOTS += (plot_study, plot_training)
+# their own rules and tests draw these; any drawing will do for a report
+COPIED = ("heatmap", "outcomes", "failures", *PICTURES["geometry"])
 SKETCH = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0L9 9"/></svg>'
 LANGUAGES = ("en", "zh")
 DIRECTIONS = ("text_to_image", "image_to_text")
@@ -339,8 +342,7 @@ class FakeRun:
             settings = {**params, "settings": settings_of(study)["figure"]}
             output = self.figure("study", study)
             plot_study.main(job(inputs, output, settings, {"study": study}))
-        for picture in ("hubs", "failures"):
-            # their own rules draw them; any drawing will do here
+        for picture in COPIED:
             for lang in LANGUAGES:
                 folder = self.results / "figures"
                 shutil.copy(folder / f"recall.{lang}.svg", folder / f"{picture}.{lang}.svg")
@@ -428,7 +430,11 @@ class FakeRun:
                 for name in self.studies
                 if settings_of(name)["figure"]["form"] != "none"
             ],
-            "hubs": str(figures / f"hubs.{lang}.svg") if "geometry" in self.studies else None,
+            **(
+                {name: str(figures / f"{name}.{lang}.svg") for name in PICTURES["geometry"]}
+                if "geometry" in self.studies
+                else {}
+            ),
             "index_tradeoff": str(figures / f"index_tradeoff.{lang}.svg")
             if "indexes" in self.studies
             else None,
@@ -441,9 +447,10 @@ class FakeRun:
                 for model in self.models
                 for way in DIRECTIONS
             ],
-            "recall": figures / f"recall.{lang}.svg",
-            "ranks": figures / f"ranks.{lang}.svg",
-            "flow": figures / f"flow.{lang}.svg",
+            **{
+                name: figures / f"{name}.{lang}.svg"
+                for name in ("flow", "heatmap", "recall", "ranks", "outcomes")
+            },
             "training": [
                 str(figures / f"training.{model}.{lang}.svg")
                 for model in self.models
