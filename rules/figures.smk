@@ -54,7 +54,9 @@ rule plot_ranks:
         "../envs/report.yaml"
     params:
         **ON_TEST,
-        code=fingerprint("scripts/figures/plot_ranks.py", *words_of("figures", "labels")),
+        code=fingerprint(
+            "scripts/figures/plot_ranks.py", *words_of("figures", "labels", "measures")
+        ),
         languages=LANGUAGES,
         style=setting("figures/ranks"),
     script:
@@ -206,7 +208,9 @@ rule plot_hub_tradeoff:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint("scripts/figures/plot_hub_tradeoff.py", *words_of("figures", "labels")),
+        code=fingerprint(
+            "scripts/figures/plot_hub_tradeoff.py", *words_of("figures", "labels", "measures")
+        ),
         languages=LANGUAGES,
         style=setting("figures/studies"),
     script:

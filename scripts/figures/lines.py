@@ -39,7 +39,7 @@ from scripts.words.labels import Labels
 
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (2.5, 1)), (0, (8, 2)))
 PANELS_ACROSS = 2
-PANEL_WIDTH, PANEL_HEIGHT, PANELS_APART = 2.7, 1.9, 0.55  # inches
+PANEL_WIDTH, PANEL_HEIGHT, PANELS_APART = 2.65, 1.9, 0.55  # inches
 # x values that overlap at least so far, as a share of the fewer, are of one axis
 SAME_AXIS = 0.5
 # lines that are nowhere further apart, as a share of the axis, are one to the eye

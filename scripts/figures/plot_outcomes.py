@@ -98,7 +98,9 @@ def plot_outcomes(table: pd.DataFrame, language: str, style: dict[str, Any]) -> 
                 (words["directions"][way], 0.27, {"weight": "bold"}),
                 (f"{told} · {words['x']}", 0.11, {"size": SMALL, "color": MUTED}),
             ):
-                axes.text((0.1 - LEFT) / PANEL, 1 + up / tall, text, transform=axes.transAxes, **shown)
+                axes.text(
+                    (0.1 - LEFT) / PANEL, 1 + up / tall, text, transform=axes.transAxes, **shown
+                )
             for place, one in enumerate(part.itertuples()):
                 axes.barh(place, 100 * one.share, 0.7, color=colour_of[one.outcome])
                 axes.hlines(place, 100 * one.low, 100 * one.high, color=INK, lw=0.9)

@@ -343,8 +343,9 @@ class FakeRun:
             output = self.figure("study", study)
             plot_study.main(job(inputs, output, settings, {"study": study}))
         for picture in COPIED:
+            folder = self.results / "figures"
+            (folder / f"{picture}.csv").touch()
             for lang in LANGUAGES:
-                folder = self.results / "figures"
                 shutil.copy(folder / f"recall.{lang}.svg", folder / f"{picture}.{lang}.svg")
         if "indexes" in self.studies:
             inputs = {"table": self.metrics.with_name("index_costs.csv")}

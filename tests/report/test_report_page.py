@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from fake_run import LANGUAGES, SCORERS, FakeRun
-from fake_studies import STUDIES
+from fake_studies import STUDIES, settings_of
 from html_page import Document, abstract_of, section_of
 from test_figures import read_gallery
 
@@ -16,6 +16,7 @@ from scripts.data.rows import read_captions
 from scripts.job import read_json, write_json
 from scripts.report.page import Speaker
 from scripts.report.report_page import UNSAID
+from scripts.report.sections import PICTURES
 from scripts.studies.words import split_at
 from scripts.version import version_of_workflow
 from scripts.words import read_words
@@ -88,8 +89,9 @@ def assert_numbered_in_order(page: Document):
 
 def test_figures_and_tables_are_captioned_and_numbered_in_order(page: Document):
     assert_numbered_in_order(page)
-    drawn = [name for name in STUDIES if name not in ("geometry", "scorers")]
-    assert len(page.all("svg")) == 4 + len(drawn) + 3  # and hubs, failures, index_tradeoff
+    drawn = [name for name in STUDIES if name not in ("geometry", "scorers", "seeds", "judgments")]
+    # flow, heatmap, training, recall, ranks, outcomes; and what belongs to a study
+    assert len(page.all("svg")) == 6 + len(drawn) + sum(map(len, PICTURES.values()))
 
 
 def test_every_figure_has_shapes_in_it_and_a_label(page: Document, pages):
@@ -357,10 +359,14 @@ def test_every_study_has_its_figure_and_its_table_where_it_is_told(pages):
             place = "results" if name in RESULTS else "analysis"
             section = section_of(html, f"{place}-study_{name}")
             assert f'id="tab_study_{name}"' in section, name
-            assert (f'id="fig_study_{name}"' in section) == (name != "geometry"), name
+            drawn = settings_of(name)["figure"]["form"] != "none"
+            assert (f'id="fig_study_{name}"' in section) == drawn, name
             assert "<li>" in section, name
-        assert 'id="fig_hubs"' in section_of(html, "analysis-study_geometry")
-        assert 'id="fig_failures"' in section_of(html, "analysis-study_errors")
+        for study, own in PICTURES.items():
+            section = section_of(html, f"analysis-study_{study}")
+            assert all(f'id="fig_{name}"' in section for name in own), study
+        assert 'id="fig_outcomes"' in section_of(html, "analysis-outcomes")
+        assert 'id="fig_heatmap"' in section_of(html, "method-flow")
 
 
 def test_studies_without_rows_are_named_and_take_no_room(tmp_path: Path):
