@@ -32,7 +32,7 @@ from scripts.words import formats, read_words
 SAMPLE = 500  # of images, and of captions
 SIDES = ("image", "text")
 MARKERS = dict(zip(SIDES, "os", strict=True))
-LEFT, TOP, PANEL, FOOT = 0.6, 0.52, 3.3, 0.5  # inches
+LEFT, TOP, PANEL, FOOT = 0.6, 0.52, 2.9, 0.5  # inches
 
 
 def plane_of(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

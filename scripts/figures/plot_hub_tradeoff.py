@@ -111,6 +111,7 @@ def plot_hub_tradeoff(table: pd.DataFrame, language: str, style: dict[str, Any])
             for one in part.itertuples():
                 place = names.index(one.name)
                 colour = colours[place % len(colours)]
+                marker = MARKERS[(place + place // len(colours)) % len(MARKERS)]
                 y = 100 * one.recall
                 axes.plot(
                     [one.hubs] * 2, [100 * one.recall_low, 100 * one.recall_high],
@@ -118,7 +119,7 @@ def plot_hub_tradeoff(table: pd.DataFrame, language: str, style: dict[str, Any])
                 )  # fmt: skip
                 axes.plot([one.hubs_low, one.hubs_high], [y, y], color=colour, lw=1, alpha=0.6)
                 axes.plot(
-                    one.hubs, y, MARKERS[place % len(MARKERS)], ms=5.5, color=colour, mec=PAPER,
+                    one.hubs, y, marker, ms=5.5, color=colour, mec=PAPER,
                     mew=0.6, zorder=4,
                 )  # fmt: skip
             _name_dots(axes, part)
@@ -146,7 +147,10 @@ def _name_dots(axes: Any, part: pd.DataFrame) -> None:
 
     dots = inches_of(part.hubs, 100 * part.recall)
     taken = [(*(dot - AROUND), *(dot + AROUND)) for dot in dots]
-    crossed = []
+    # the lines of no change, and the intervals
+    nothing = inches_of([0.0], [0.0])[0]
+    crossed = [(0.0, nothing[1] - 0.01, PANEL, nothing[1] + 0.01)]
+    crossed += [(nothing[0] - 0.01, 0.0, nothing[0] + 0.01, HEIGHT)]
     for dot, one in zip(dots, part.itertuples(), strict=True):
         ends = inches_of(
             [one.hubs_low, one.hubs_high], [100 * one.recall_low, 100 * one.recall_high]
@@ -164,10 +168,12 @@ def _name_dots(axes: Any, part: pd.DataFrame) -> None:
         # the nearest place of all that are free, by where the label's middle is
         away = np.linalg.norm((corners + size / 2 - dot) / (1 + size), axis=1)
         away[: len(_beside(size))] /= 4
-        free = _free(corners, size, [*taken, *crossed])
-        free = free if free.any() else _free(corners, size, taken)
+        free = _free(corners, size, taken)
         if not free.any():
             continue
+        # a longer way is worth it for no line through the name, and for no other dot nearer to it
+        away += 0.2 * ~_free(corners, size, [*taken, *crossed])
+        away += 0.2 * ~_nearest_to(dot, dots, corners, size)
         corner = corners[free][away[free].argmin()]
         taken.append((*corner, *(corner + size)))
         nearest = np.clip(dot, corner, corner + size)
@@ -192,6 +198,15 @@ def _beside(size: np.ndarray) -> np.ndarray:
             [-near - width, near], [-near - width, -near - height],
         ]
     )  # fmt: skip
+
+
+def _nearest_to(
+    dot: np.ndarray, dots: np.ndarray, corners: np.ndarray, size: np.ndarray
+) -> np.ndarray:
+    """(c,) where a label with this lower left corner is nearer to its dot than to any other."""
+    away = np.linalg.norm(np.clip(dots, corners[:, None], corners[:, None] + size) - dots, axis=-1)
+    own = np.linalg.norm(np.clip(dot, corners, corners + size) - dot, axis=-1)
+    return own <= away.min(axis=1)
 
 
 def _free(corners: np.ndarray, size: np.ndarray, taken: list[tuple[float, ...]]) -> np.ndarray:

@@ -44,7 +44,9 @@ def outcomes_of(run_: Run, rows: Rows, resampling: Resampling) -> pd.DataFrame:
     for way in DIRECTIONS:
         ranks = run_.ranks[way]
         gallery = len(rows.images if way == "text_to_image" else rows.captions)
-        last = np.unique([*(end for end in ENDS if end < gallery), gallery])
+        # what lies beyond the worst rank is one step
+        shown = ENDS[: 1 + np.searchsorted(ENDS, ranks.max())]
+        last = np.unique([*(end for end in shown if end < gallery), gallery])
         first = np.r_[1, last[:-1] + 1]
         there = ((ranks[:, None] >= first) & (ranks[:, None] <= last)).astype(np.float64)
         bounds = interval_of_means(there, images_of_queries(way, rows), resampling, shares=True)

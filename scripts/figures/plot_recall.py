@@ -99,7 +99,7 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
             ncols=5,
             bbox_to_anchor=(at.left / WIDTH, 1),
             borderaxespad=0.6,
-            handletextpad=0.4,
+            handletextpad=0.6,
             columnspacing=1.6,
             borderpad=0,
             handlelength=1.6,
