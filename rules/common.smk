@@ -163,6 +163,8 @@ RANKED_ON_CPU = config["similarity"]["device"] == "cpu"
 PICTURES = [
     picture
     for study, picture in (
+        ("geometry", "clouds"),
+        *([("geometry", "hub_tradeoff")] if len(RUNS) > 1 else []),
         ("geometry", "hubs"),
         ("errors", "failures"),
         ("indexes", "index_tradeoff"),

@@ -54,11 +54,55 @@ rule plot_ranks:
         "../envs/report.yaml"
     params:
         **ON_TEST,
-        code=fingerprint("scripts/figures/plot_ranks.py", *words_of("figures", "labels")),
+        code=fingerprint(
+            "scripts/figures/plot_ranks.py", *words_of("figures", "labels", "measures")
+        ),
         languages=LANGUAGES,
         style=setting("figures/ranks"),
     script:
         "../scripts/figures/plot_ranks.py"
+
+
+rule plot_outcomes:
+    """Where the right answers of the first model's reference run come, by rank."""
+    input:
+        **ROWS,
+        rankings=REFERENCE.format(dataset="{dataset}", model=RUN["models"][0]) + "/rankings.npz",
+    output:
+        **figure("outcomes", "queries by the rank of their right answer", "3 Results", "Figures"),
+    log:
+        "results/logs/plot_outcomes/{dataset}.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        **ON_TEST,
+        code=fingerprint("scripts/figures/plot_outcomes.py", *words_of("figures", "labels")),
+        languages=LANGUAGES,
+        style=setting("figures/ranks"),
+    script:
+        "../scripts/figures/plot_outcomes.py"
+
+
+rule plot_heatmap:
+    """Similarity of a few sentences and pictures, one of which goes wrong."""
+    input:
+        **references(RUN["models"][:1]),
+        pictures=PICTURES_OF_DATASET["images"],
+        table=PICTURES_OF_DATASET["table"],
+    output:
+        **figure("heatmap", "similarity of sentences and pictures", "2 Method and data"),
+    log:
+        "results/logs/plot_heatmap/{dataset}.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        **settings("figures/gallery", "seed"),
+        code=fingerprint("scripts/figures/plot_heatmap.py", *words_of("figures", "labels")),
+        languages=LANGUAGES,
+        split="test",
+        style=setting("figures/pictures"),
+    script:
+        "../scripts/figures/plot_heatmap.py"
 
 
 rule plot_gallery:
@@ -129,6 +173,48 @@ rule plot_study:
         style=setting("figures/studies"),
     script:
         "../scripts/figures/plot_study.py"
+
+
+rule plot_clouds:
+    """Features of images and captions in two dimensions, and the gap between them."""
+    input:
+        **references(RUN["models"][:1]),
+        geometry="results/{dataset}/tables/geometry.csv",
+    output:
+        **figure("clouds", "features in two dimensions", "5 Studies", "geometry"),
+    log:
+        "results/logs/plot_clouds/{dataset}.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        **settings("statistics", "seed"),
+        code=fingerprint("scripts/figures/plot_clouds.py", *words_of("figures", "labels")),
+        languages=LANGUAGES,
+        split="test",
+        style=setting("figures/studies"),
+    script:
+        "../scripts/figures/plot_clouds.py"
+
+
+rule plot_hub_tradeoff:
+    """What prompts and scorers change at once: recall, and hubs."""
+    input:
+        geometry="results/{dataset}/tables/geometry.csv",
+        pairs="results/{dataset}/tables/pairs.csv",
+    output:
+        **figure("hub_tradeoff", "recall against hubs", "5 Studies", "geometry"),
+    log:
+        "results/logs/plot_hub_tradeoff/{dataset}.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=fingerprint(
+            "scripts/figures/plot_hub_tradeoff.py", *words_of("figures", "labels", "measures")
+        ),
+        languages=LANGUAGES,
+        style=setting("figures/studies"),
+    script:
+        "../scripts/figures/plot_hub_tradeoff.py"
 
 
 rule plot_hubs:

@@ -90,11 +90,12 @@ def figure(
 
 # drawn from numbers that stand in no table, and so beside the drawing
 WITH_NUMBERS = [
-    "ranks",
+    *("ranks", "outcomes", "heatmap"),
+    *(name for name in PICTURES if name in ("clouds", "hub_tradeoff")),
     *collect("gallery.{model}.{direction}", model=RUN["models"], direction=DIRECTIONS),
 ]
 DRAWINGS = [
-    *("flow", "recall", *WITH_NUMBERS, *PICTURES),
+    *dict.fromkeys(["flow", "recall", *WITH_NUMBERS, *PICTURES]),
     *collect("study.{study}", study=DRAWN),
     *collect("training.{model}", model=TRAINED),
 ]

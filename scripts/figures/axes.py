@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
 
-from scripts.figures.style import SMALL, WIDTH, width_of
+from scripts.figures.style import MUTED, SMALL, WIDTH, width_of
 from scripts.measures import SUMS
 from scripts.protocol import DIRECTIONS
 from scripts.studies.shown import is_difference, unique
@@ -82,6 +83,19 @@ def limits_of(facet: Facet) -> tuple[float, float]:
         if top - bottom < 1e-9:
             bottom = top - 1.0
     return bottom, top
+
+
+def mark_cut(axes: Any, name: str) -> None:
+    """Two strokes through the near end of an axis of values that does not hold zero."""
+    low, high = axes.get_xlim() if name == "x" else axes.get_ylim()
+    if low <= 0 <= high:
+        return
+    box = axes.get_position()
+    wide, tall = box.width * WIDTH, box.height * axes.figure.get_figheight()
+    for along in (0.07, 0.11):
+        ends = np.array([[along - 0.02, -0.05], [along + 0.02, 0.05]])
+        ends = (ends if name == "x" else ends[:, ::-1]) / (wide, tall)
+        axes.figure.add_artist(Line2D(*ends.T, color=MUTED, lw=0.9, transform=axes.transAxes))
 
 
 def count_of(queries: pd.Series) -> str:

@@ -33,7 +33,6 @@ from scripts.words import read_words
 TALLEST, EDGE, NAME, GAP = 9.6, 0.1, 1.0, 0.16
 CELL = (WIDTH - 2 * EDGE - NAME - 2 * GAP) / 2
 PICTURE, HEAD, ROW = 0.66, 0.5, 0.825
-TEXT = SMALL - 0.3
 LINES = 4
 
 
@@ -71,19 +70,19 @@ def plot_failures(
         for column, way in enumerate(DIRECTIONS):
             x = EDGE + NAME + GAP + column * (CELL + GAP)
             axes.text(x, 0.14, words["directions"][way], weight="bold", va="center", size=SIZE)
-            axes.text(x, 0.315, words["notes"][way], va="center", size=TEXT, color=MUTED)
+            axes.text(x, 0.315, words["notes"][way], va="center", size=SMALL, color=MUTED)
         if (failures.differing != "").any():
-            told = wrap(words["marked"], NAME, TEXT, lines=3)
-            set_lines(axes, EDGE, 0.02, told, TEXT, color=MUTED)
+            told = wrap(words["marked"], NAME, SMALL, lines=3)
+            set_lines(axes, EDGE, 0.02, told, SMALL, color=MUTED)
             found = marks(words["marked"], told, [words["mark"]])
-            mark_words(axes, (EDGE, 0.02), told, found, TEXT, marked)
+            mark_words(axes, (EDGE, 0.02), told, found, SMALL, marked)
         y = HEAD - 0.06
         for kind, directions in cells.items():
             axes.plot([EDGE, WIDTH - EDGE], [y, y], color=LINE, lw=0.8)
             name = wrap(words["kinds"][kind], NAME, SMALL + 0.5, weight="bold")
-            note = wrap(words["kinds_in_full"][kind], NAME, TEXT)
+            note = wrap(words["kinds_in_full"][kind], NAME, SMALL)
             used = 0.07 + set_lines(axes, EDGE, y + 0.07, name, SMALL + 0.5, weight="bold")
-            set_lines(axes, EDGE, y + used, note, TEXT, color=MUTED)
+            set_lines(axes, EDGE, y + used, note, SMALL, color=MUTED)
             for column, rows in enumerate(directions):
                 x = EDGE + NAME + GAP + column * (CELL + GAP)
                 for number, row in enumerate(rows):
@@ -120,12 +119,12 @@ def _sentence_asks(
     """A sentence, the picture that came first, and the right one, ticked."""
     x, y = corner
     width = CELL - 2 * (PICTURE + 0.07)
-    lines = wrap(row.query_text, width, TEXT, lines=LINES)
+    lines = wrap(row.query_text, width, SMALL, lines=LINES)
     found = marks(row.query_text, lines, row.differing.split("; "))
-    mark_words(axes, (x, y), lines, found, TEXT, marked)
-    used = set_lines(axes, x, y, lines, TEXT, color=INK)
+    mark_words(axes, (x, y), lines, found, SMALL, marked)
+    used = set_lines(axes, x, y, lines, SMALL, color=INK)
     evidence = words["evidence"].format(rank=row.rank, margin=row.margin)
-    set_lines(axes, x, y + used + 0.02, wrap(evidence, width, TEXT, 1), TEXT, color=MUTED)
+    set_lines(axes, x, y + used + 0.02, wrap(evidence, width, SMALL, 1), SMALL, color=MUTED)
     for number, name in enumerate((row.top_image, row.right_image)):
         left = x + width + 0.07 + number * (PICTURE + 0.07)
         set_picture(axes, np.asarray(thumbnail(images / name, 200)), left, y, PICTURE)
@@ -145,15 +144,15 @@ def _picture_asks(
     set_picture(axes, np.asarray(thumbnail(images / row.query_image, 200)), x, y, PICTURE)
     left = x + PICTURE + 0.09
     width = CELL - PICTURE - 0.09
-    lines = wrap(row.top_text, width, TEXT, lines=LINES // 2)
+    lines = wrap(row.top_text, width, SMALL, lines=LINES // 2)
     found = marks(row.top_text, lines, row.differing.split("; "))
-    mark_words(axes, (left, y), lines, found, TEXT, marked)
-    used = set_lines(axes, left, y, lines, TEXT, color=INK) + 0.02
-    right = wrap(row.right_text, width - 0.16, TEXT, lines=LINES // 2)
-    tick(axes, left + 0.06, y + used + 0.55 * leading_of(TEXT), 0.12)
-    used += set_lines(axes, left + 0.16, y + used, right, TEXT, color=INK) + 0.02
+    mark_words(axes, (left, y), lines, found, SMALL, marked)
+    used = set_lines(axes, left, y, lines, SMALL, color=INK) + 0.02
+    right = wrap(row.right_text, width - 0.16, SMALL, lines=LINES // 2)
+    tick(axes, left + 0.06, y + used + 0.55 * leading_of(SMALL), 0.12)
+    used += set_lines(axes, left + 0.16, y + used, right, SMALL, color=INK) + 0.02
     evidence = words["evidence"].format(rank=row.rank, margin=row.margin)
-    set_lines(axes, left, y + used, wrap(evidence, width, TEXT, 1), TEXT, color=MUTED)
+    set_lines(axes, left, y + used, wrap(evidence, width, SMALL, 1), SMALL, color=MUTED)
 
 
 def read_failures(path: str | Path) -> pd.DataFrame:

@@ -25,6 +25,7 @@ from scripts.jobs import Snakemake, run
 from scripts.words import read_words
 
 UPPER, LOWER, MIDDLE = 1.02, 2.32, 1.67  # heights of the image row, the text row and the rest
+COLUMNS = (0.72, 2.13, 3.45, 4.72, 6.02)  # inches, the middles of the five steps
 
 
 def plot_flow(language: str, style: dict[str, Any]) -> Figure:
@@ -33,38 +34,46 @@ def plot_flow(language: str, style: dict[str, Any]) -> Figure:
     blue, orange = colours[0], colours[1]
     with sheet():
         figure, axes = inches(WIDTH, 3.2)
-        for x, label in zip((0.75, 2.3, 3.72, 5.02, 6.42), words["steps"], strict=True):
+        source, encoder, features, compared, ranked = COLUMNS
+        for x, label in zip(COLUMNS, words["steps"], strict=True):
             axes.text(x, 0.22, label, ha="center", va="center", size=SMALL, color=MUTED)
         axes.plot([0.15, WIDTH - 0.15], [0.42, 0.42], color=LINE, lw=0.8)
 
-        _pictures(axes, 0.75, UPPER, blue)
-        axes.text(0.75, UPPER + 0.42, words["image"], ha="center", va="center", weight="bold")
-        _box(axes, (0.75, LOWER - 0.04), (1.2, 0.56), TINT, LINE)
+        _pictures(axes, source, UPPER, blue)
+        axes.text(source, UPPER + 0.42, words["image"], ha="center", va="center", weight="bold")
+        _box(axes, (source, LOWER - 0.04), (1.2, 0.56), TINT, LINE)
         for number, line in enumerate(wrap(words["sentence"], 1.06, SMALL)):
             lines = wrap(words["sentence"], 1.06, SMALL)
             axes.text(
-                0.75,
+                source,
                 LOWER - 0.04 + 0.16 * (number - (len(lines) - 1) / 2),
                 line,
                 ha="center",
                 va="center",
                 size=SMALL,
             )
-        axes.text(0.75, LOWER + 0.41, words["text"], ha="center", va="center", weight="bold")
+        axes.text(source, LOWER + 0.41, words["text"], ha="center", va="center", weight="bold")
         axes.text(
-            0.75, LOWER + 0.58, words["template"], ha="center", va="center", size=SMALL, color=MUTED
+            source,
+            LOWER + 0.58,
+            words["template"],
+            ha="center",
+            va="center",
+            size=SMALL,
+            color=MUTED,
         )
 
         for y, name, formula, colour in (
             (UPPER, "image_encoder", "f(x)", blue),
             (LOWER, "text_encoder", "g(t)", orange),
         ):
-            trapezoid = [(1.75, y - 0.42), (2.85, y - 0.26), (2.85, y + 0.26), (1.75, y + 0.42)]
+            left, right = encoder - 0.55, encoder + 0.55
+            trapezoid = [(left, y - 0.42), (right, y - 0.26), (right, y + 0.26), (left, y + 0.42)]
             axes.add_patch(
                 Polygon(trapezoid, facecolor=colour, edgecolor="none", joinstyle="round")
             )
             axes.text(
-                2.3,
+                encoder,
                 y - 0.07,
                 words[name],
                 ha="center",
@@ -74,7 +83,7 @@ def plot_flow(language: str, style: dict[str, Any]) -> Figure:
                 size=SMALL + 0.5,
             )
             axes.text(
-                2.3,
+                encoder,
                 y + 0.12,
                 formula,
                 ha="center",
@@ -83,12 +92,12 @@ def plot_flow(language: str, style: dict[str, Any]) -> Figure:
                 style="normal",
                 size=SMALL,
             )
-            _arrow(axes, (1.4, y), (1.72, y))
-            _arrow(axes, (2.9, y), (3.3, y))
-            _vector(axes, 3.36, y, colour)
+            _arrow(axes, (source + 0.65, y), (left - 0.03, y))
+            _arrow(axes, (right + 0.05, y), (features - 0.42, y))
+            _vector(axes, features - 0.36, y, colour)
             symbol = "u" if name == "image_encoder" else "v"
             axes.text(
-                3.72,
+                features,
                 y + 0.25,
                 f"{words['unit']} → {symbol}",
                 ha="center",
@@ -97,7 +106,7 @@ def plot_flow(language: str, style: dict[str, Any]) -> Figure:
                 color=INK,
             )
         axes.text(
-            3.72,
+            features,
             MIDDLE,
             words["stored"],
             ha="center",
@@ -107,12 +116,14 @@ def plot_flow(language: str, style: dict[str, Any]) -> Figure:
             linespacing=1.25,
         )
 
-        _arrow(axes, (4.12, UPPER), (4.62, MIDDLE - 0.24), bend=-0.18)
-        _arrow(axes, (4.12, LOWER), (4.62, MIDDLE + 0.24), bend=0.18)
-        _matrix(axes, 5.02, MIDDLE, colours)
-        axes.text(5.02, MIDDLE - 0.6, words["similarity"], ha="center", va="center", weight="bold")
+        _arrow(axes, (features + 0.4, UPPER), (compared - 0.4, MIDDLE - 0.24), bend=-0.18)
+        _arrow(axes, (features + 0.4, LOWER), (compared - 0.4, MIDDLE + 0.24), bend=0.18)
+        _matrix(axes, compared, MIDDLE, colours)
         axes.text(
-            5.02,
+            compared, MIDDLE - 0.6, words["similarity"], ha="center", va="center", weight="bold"
+        )
+        axes.text(
+            compared,
             MIDDLE + 0.62,
             words["cosine"],
             ha="center",
@@ -121,11 +132,11 @@ def plot_flow(language: str, style: dict[str, Any]) -> Figure:
             color=MUTED,
             linespacing=1.25,
         )
-        _arrow(axes, (5.45, MIDDLE), (5.83, MIDDLE))
-        _ranking(axes, 6.42, MIDDLE, blue)
-        axes.text(6.42, MIDDLE - 0.6, words["ranking"], ha="center", va="center", weight="bold")
+        _arrow(axes, (compared + 0.43, MIDDLE), (ranked - 0.6, MIDDLE))
+        _ranking(axes, ranked, MIDDLE, blue)
+        axes.text(ranked, MIDDLE - 0.6, words["ranking"], ha="center", va="center", weight="bold")
         axes.text(
-            6.42,
+            ranked,
             MIDDLE + 0.62,
             words["rank"],
             ha="center",
@@ -225,9 +236,7 @@ def _ranking(axes: Any, x: float, y: float, colour: str) -> None:
     for place, width in enumerate((0.86, 0.74, 0.5, 0.32)):
         height = y - 0.27 + 0.18 * place
         right = place == 1
-        axes.text(
-            x - 0.5, height, str(place + 1), ha="right", va="center", size=SMALL - 1, color=MUTED
-        )
+        axes.text(x - 0.5, height, str(place + 1), ha="right", va="center", size=SMALL, color=MUTED)
         axes.add_patch(
             Rectangle(
                 (x - 0.44, height - 0.055), width, 0.11, facecolor=RIGHT if right else LINE, lw=0

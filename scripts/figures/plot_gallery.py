@@ -178,8 +178,7 @@ def plot_gallery(table: pd.DataFrame, images: Path, language: str, style: dict[s
     return figure
 
 
-CELL, QUERY, GAP = 0.8, 1.72, 0.08  # inches: a picture, the query's column, between pictures
-LACKING = SMALL - 0.5  # points, of what is said of no picture
+CELL, QUERY, GAP = 0.73, 1.6, 0.08  # inches: a picture, the query's column, between pictures
 
 
 def _width(table: pd.DataFrame) -> float:
@@ -225,7 +224,6 @@ def _pictures_for_text(
             if beyond:
                 axes.plot([x - 0.11] * 2, [y, y + CELL], color=LINE, lw=0.8, ls=(0, (2, 2)))
             set_picture(axes, np.asarray(thumbnail(images / item.item_image, 200)), x, y, CELL)
-            caption = words["target"].format(rank=item.place) if beyond else f"{item.place}"
             if item.right:
                 axes.add_patch(
                     Rectangle(
@@ -243,7 +241,7 @@ def _pictures_for_text(
             axes.text(
                 x + 0.01,
                 y + CELL + 0.13,
-                caption,
+                f"{item.place:,}",
                 size=SMALL,
                 va="center",
                 color=INK,
@@ -268,10 +266,10 @@ def _lacking(
     if not lacking:
         return 0.0
     text = words["unsaid"] + words["comma"].join(lacking)
-    lines = wrap(text, CELL, LACKING, lines=3)
+    lines = wrap(text, CELL, SMALL, lines=3)
     found = marks(text, lines, lacking, len(words["unsaid"]))
-    mark_words(axes, (x, y), lines, found, LACKING, marked)
-    return set_lines(axes, x, y, lines, LACKING, color=INK)
+    mark_words(axes, (x, y), lines, found, SMALL, marked)
+    return set_lines(axes, x, y, lines, SMALL, color=INK)
 
 
 def _texts_for_picture(

@@ -167,10 +167,10 @@ def _draw_bars(
     count_of = dict(zip(one.scorer, one.occurrences, strict=True))
     for number, scorer in enumerate(look.scorers):
         middle = top + (number + 0.5) * LINE_HEIGHT
-        name = wrap(scorer, LABEL - 0.08, SMALL - 0.5, lines=1)[0]
+        name = wrap(scorer, LABEL - 0.08, SMALL, lines=1)[0]
         first = number == 0
         axes.text(
-            start - 0.06, middle, name, size=SMALL - 0.5, ha="right", va="center",
+            start - 0.06, middle, name, size=SMALL, ha="right", va="center",
             color=INK if first else MUTED,
         )  # fmt: skip
         if scorer not in count_of:
@@ -182,10 +182,10 @@ def _draw_bars(
             )
         )
         text, beside = f"{count_of[scorer]:,}", start + long + 0.04
-        if beside - 0.04 <= dashed <= beside + width_of(text, SMALL - 0.5) + 0.04:
+        if beside - 0.04 <= dashed <= beside + width_of(text, SMALL) + 0.04:
             beside = dashed + 0.04
         axes.text(
-            beside, middle, text, size=SMALL - 0.5, va="center",
+            beside, middle, text, size=SMALL, va="center",
             color=INK if first else MUTED,
         )  # fmt: skip
     axes.plot(

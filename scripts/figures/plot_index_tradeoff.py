@@ -33,7 +33,7 @@ COSTS = ("latency_ms", "memory_mb")
 FOUND = "found@10"
 STUDY = "indexes"
 SMALLEST_MARK = 4.0  # points
-PANEL_WIDTH, PANEL_HEIGHT = 2.95, 2.0  # inches
+PANEL_WIDTH, PANEL_HEIGHT = 2.7, 2.0  # inches
 HEAD, FOOT, LEFT, GAP = 0.46, 0.5, 0.6, 0.45
 
 
@@ -58,11 +58,13 @@ def plot_index_tradeoff(table: pd.DataFrame, labels: Labels, style: dict[str, An
                    label=drawable(labels.group(STUDY, name)), **looks[name])
             for name in names
         ]  # fmt: skip
-        for key, face in (("own_gallery", MUTED), ("simulated", PAPER)):
-            handles.append(
-                Line2D([], [], ls="", marker="o", ms=5, mfc=face, mec=MUTED, label=labels.text(key))
-            )
-        legend = 0.19 * legend_lines(handles) + 0.06
+        marks = [
+            Line2D([], [], ls="", marker="o", ms=5, mfc=face, mec=MUTED, label=labels.text(key))
+            for key, face in (("own_gallery", MUTED), ("simulated", PAPER))
+        ]
+        # indexes first, and below them what a filled and an open mark mean
+        under = 0.19 * legend_lines(marks) + 0.06
+        legend = 0.19 * legend_lines(handles) + under
         height = len(ways) * (HEAD + PANEL_HEIGHT + FOOT) + legend + 0.04
         figure = Figure(figsize=(WIDTH, height))
         for row, way in enumerate(ways):
@@ -86,16 +88,17 @@ def plot_index_tradeoff(table: pd.DataFrame, labels: Labels, style: dict[str, An
                 for place, (text, shown) in enumerate(_above(own, way, labels)):
                     y = 1 + (0.25 - 0.15 * place) / PANEL_HEIGHT
                     axes.text(0, y, text, transform=axes.transAxes, **shown)
-        figure.legend(
-            handles=handles,
-            loc="lower left",
-            ncols=legend_columns(handles),
-            bbox_to_anchor=(0.1 / WIDTH, 0.06 / height),
-            borderaxespad=0,
-            borderpad=0,
-            handlelength=2.4,
-            columnspacing=1.6,
-        )
+        for told, above in ((handles, under), (marks, 0.06)):
+            figure.legend(
+                handles=told,
+                loc="lower left",
+                ncols=legend_columns(told),
+                bbox_to_anchor=(0.1 / WIDTH, above / height),
+                borderaxespad=0,
+                borderpad=0,
+                handlelength=2.4,
+                columnspacing=1.6,
+            )
     return figure
 
 

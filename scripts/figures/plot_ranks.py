@@ -1,4 +1,8 @@
-"""Recall@K over all K: how soon the right answer comes, for each run, both directions."""
+"""Recall@K over all K: how soon the right answer comes, both directions.
+
+The first run has its curve; the curves of others would lie upon it, so that they are drawn as their
+difference from it, on the same queries.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from scripts.data.rows import Rows, read_rows
 from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
@@ -17,6 +22,7 @@ from scripts.evaluate.runs import (
     read_run,
     right_answers,
 )
+from scripts.figures.axes import legend_columns, legend_lines, signed
 from scripts.figures.style import (
     INK,
     LINE,
@@ -24,6 +30,7 @@ from scripts.figures.style import (
     PAPER,
     SMALL,
     WIDTH,
+    axes_at,
     draw,
     drawable,
     palette_of,
@@ -35,7 +42,12 @@ from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.words import read_words
 
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (2.5, 1)), (0, (8, 2)))
-LEGEND = 6  # runs that a legend of one line each can still name
+KEYS = ["model", "prompt", "scorer"]
+NAMED = 6  # runs beside the first that colours can still tell apart
+# inches: left of a panel, a panel, between panels, and above and below those of a row
+LEFT, PANEL, GAP, HEAD, FOOT = 0.55, 2.75, 0.4, 0.46, 0.48
+CURVE, CHANGE = 1.9, 1.5  # heights
+DODGE = 0.045  # between the intervals of runs at the same K
 
 
 def steps_of(gallery: int, count: int = 60) -> np.ndarray:
@@ -49,17 +61,20 @@ def curves(
 ) -> pd.DataFrame:
     """Recall@K of each run for many K, with 95% intervals by bootstrap over images.
 
-    Columns model, prompt, scorer, direction, queries, gallery, k, recall, low, high, chance
-    (fractions).
+    Columns model, prompt, scorer, direction, queries, gallery, k, recall, low, high, chance, and
+    difference, difference_low, difference_high, the paired change from the first run (fractions).
     """
     parts = []
     for way in DIRECTIONS:
         ks, images = steps_of(gallery[way]), images_of_queries(way, rows)
+        first = (runs[0].ranks[way][:, None] <= ks).astype(np.float64)
         for run_ in runs:
             ranks = run_.ranks[way]
             right = right_answers(way, len(ranks), gallery[way])
             found = (ranks[:, None] <= ks).astype(np.float64)
             bounds = interval_of_means(found, images, resampling, shares=True)
+            moved = found - first
+            ends = interval_of_means(moved, images, resampling)
             parts.append(
                 pd.DataFrame(
                     {
@@ -74,6 +89,9 @@ def curves(
                         "low": bounds[:, 0],
                         "high": bounds[:, 1],
                         "chance": [chance(gallery[way], right, int(k)) for k in ks],
+                        "difference": np.round(moved.mean(axis=0), DIGITS),
+                        "difference_low": ends[:, 0],
+                        "difference_high": ends[:, 1],
                     }
                 )
             )
@@ -81,108 +99,136 @@ def curves(
 
 
 def plot_ranks(table: pd.DataFrame, language: str, style: dict[str, Any]) -> Figure:
-    """Draw the curves; with many runs the best of each model stands out and is named."""
-    words, colours = read_words("figures", language)["ranks"], palette_of(style)
-    keys = ["model", "prompt", "scorer"]
-    runs = list(dict.fromkeys(map(tuple, table[keys].to_numpy())))
-    models = list(dict.fromkeys(run[0] for run in runs))
-    few = len(runs) <= LEGEND
-    area = table[table.k.isin(DEPTHS)].groupby(keys, sort=False).recall.mean()
-    best = {
-        model: max((r for r in runs if r[0] == model), key=lambda r: area[r]) for model in models
-    }
-    shown = runs if few else list(best.values())
-    rows = len(shown) + 1
-    top, panel = 0.6, 2.4
-    bottom = 0.86 + 0.185 * ((rows + 1) // 2)
-    height = top + panel + bottom
+    """Draw the first run's curve, and below it what the others change.
 
+    Of many others, those that are furthest from the first at the usual K are named.
+    """
+    words, colours = read_words("figures", language)["ranks"], palette_of(style)
+    first, *others = dict.fromkeys(map(tuple, table[KEYS].to_numpy()))
+    named = _furthest(table, others)
+    looks = {
+        run_: {"color": colours[place % len(colours)], "ls": DASHES[place % len(DASHES)]}
+        for place, run_ in enumerate((first, *named))
+    }
+    handles = [
+        Line2D([], [], lw=1.8, label=" · ".join(map(drawable, first)), **looks[first]),
+        Line2D([], [], color=MUTED, lw=1.1, ls=(0, (1, 1.6)), label=words["chance"]),
+        *(Line2D([], [], lw=1.6, label=_name(run_, first), **looks[run_]) for run_ in named),
+    ]
+    if len(named) < len(others):
+        handles.append(Line2D([], [], lw=0.8, color=LINE, label=words["others"]))
+    below = HEAD - 0.3 + CHANGE + FOOT if others else 0.0
+    legend = 0.19 * legend_lines(handles) + 0.08
     with sheet():
-        figure = Figure(figsize=(WIDTH, height))
-        handles: dict[str, Any] = {}
+        figure = Figure(figsize=(WIDTH, HEAD + CURVE + FOOT + below + legend))
         for number, way in enumerate(DIRECTIONS):
-            axes = figure.add_axes(
-                ((0.55 + number * 3.42) / WIDTH, bottom / height, 3.05 / WIDTH, panel / height)
-            )
             part = table[table.direction == way]
-            gallery, queries = int(part.gallery.iloc[0]), int(part.queries.iloc[0])
-            axes.set(xscale="log", xlim=(1, max(gallery, 2)), ylim=(0, 100))
-            axes.set_xlabel(words["x"], labelpad=3)
-            if number == 0:
-                axes.set_ylabel(words["y"])
-            else:
-                axes.set_yticklabels([])
-            axes.grid(axis="y")
-            ticks = [k for k in (1, 5, 10, 100, 1000, 10**4, 10**5, 10**6) if k < gallery]
-            # the last one gives way where its number would touch the gallery's
-            while ticks and np.log(gallery / ticks[-1]) / np.log(gallery) * 3.05 < 0.45:
-                ticks.pop()
-            axes.xaxis.set_major_locator(FixedLocator([*ticks, gallery]))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-            axes.xaxis.set_minor_locator(NullLocator())
-            for k in DEPTHS:
-                axes.axvline(k, color=LINE, lw=0.6, zorder=0)
-            axes.text(0, 1.115, words["directions"][way], transform=axes.transAxes, weight="bold")
-            axes.text(
-                0,
-                1.03,
-                words["note"].format(queries=queries, gallery=gallery),
-                size=SMALL,
-                transform=axes.transAxes,
-                color=MUTED,
-            )
-            guess = part.drop_duplicates("k")
-            (line,) = axes.plot(guess.k, 100 * guess.chance, color=MUTED, lw=1.1, ls=(0, (1, 1.6)))
-            last = line
-            ordered = sorted(runs, key=lambda run: run in shown)
-            for run in ordered:
-                own = part[(part[keys] == list(run)).all(axis=1)]
-                place = runs.index(run) if few else models.index(run[0])
-                colour = colours[place % len(colours)]
-                if run not in shown:
-                    axes.plot(own.k, 100 * own.recall, color=colour, lw=0.6, alpha=0.45)
-                    continue
-                (line,) = axes.plot(
-                    own.k,
-                    100 * own.recall,
-                    color=colour,
-                    lw=1.8,
-                    clip_on=False,
-                    ls=DASHES[place % len(DASHES)],
-                )
-                axes.fill_between(
-                    own.k, 100 * own.low, 100 * own.high, color=colour, alpha=0.18, lw=0
-                )
-                at = own[own.k.isin(DEPTHS)]
-                axes.plot(
-                    at.k,
-                    100 * at.recall,
-                    "o",
-                    ms=3.6,
-                    color=colour,
-                    mec=PAPER,
-                    mew=0.6,
-                    clip_on=False,
-                )
-                handles[" · ".join(map(drawable, run))] = line
-            handles.setdefault(words["chance"], last)
-        chance_line = handles.pop(words["chance"])
-        handles[words["chance"]] = chance_line
+            left = LEFT + number * (PANEL + GAP)
+            axes = axes_at(figure, left, HEAD, PANEL, CURVE)
+            _curve(axes, part[(part[KEYS] == list(first)).all(axis=1)], way, words, looks[first])
+            panels = [(axes, words["y"])]
+            if others:
+                axes = axes_at(figure, left, HEAD + CURVE + FOOT + HEAD - 0.3, PANEL, CHANGE)
+                _changes(axes, part, others, looks)
+                panels.append((axes, words["change"]))
+            for axes, label in panels:
+                _depths(axes, int(part.gallery.iloc[0]))
+                axes.set_xlabel(words["x"], labelpad=3)
+                if number == 0:
+                    axes.set_ylabel(label)
         figure.legend(
-            handles.values(),
-            handles.keys(),
-            loc="upper left",
-            ncols=2,
+            handles=handles,
+            loc="lower left",
+            ncols=legend_columns(handles),
             labelcolor=INK,
-            bbox_to_anchor=(0.55 / WIDTH, (bottom - 0.55) / height),
+            bbox_to_anchor=(0.1 / WIDTH, 0.06 / figure.get_figheight()),
             borderaxespad=0,
             borderpad=0,
             handlelength=2.6,
-            columnspacing=2.4,
+            columnspacing=1.6,
         )
-        note = words["band" if few else "thin"]
-        figure.text(0.55 / WIDTH, 0.1 / height, note, size=SMALL, color=MUTED)
     return figure
+
+
+def _furthest(table: pd.DataFrame, others: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """As many runs as can be named, in their order."""
+    usual = table[table.k.isin(DEPTHS)]
+    moved = usual.difference.abs().groupby([usual[key] for key in KEYS]).mean()
+    chosen = sorted(others, key=lambda run_: -moved[run_])[:NAMED]
+    return [run_ for run_ in others if run_ in chosen]
+
+
+def _name(run_: tuple[str, ...], first: tuple[str, ...]) -> str:
+    """In what a run differs from the first."""
+    return " · ".join(drawable(a) for a, b in zip(run_, first, strict=True) if a != b)
+
+
+def _curve(
+    axes: Any, own: pd.DataFrame, way: str, words: dict[str, Any], look: dict[str, Any]
+) -> None:
+    """The curve of one run with its interval, and what an order by lot would find."""
+    axes.set(ylim=(0, 100))
+    axes.grid(axis="y")
+    told = words["note"].format(queries=own.queries.iloc[0], gallery=own.gallery.iloc[0])
+    for text, up, shown in (
+        (words["directions"][way], 0.25, {"weight": "bold"}),
+        (told, 0.09, {"size": SMALL, "color": MUTED}),
+    ):
+        axes.text(0, 1 + up / CURVE, text, transform=axes.transAxes, **shown)
+    axes.plot(own.k, 100 * own.chance, color=MUTED, lw=1.1, ls=(0, (1, 1.6)))
+    axes.plot(own.k, 100 * own.recall, lw=1.8, clip_on=False, **look)
+    axes.fill_between(own.k, 100 * own.low, 100 * own.high, color=look["color"], alpha=0.18, lw=0)
+    at = own[own.k.isin(DEPTHS)]
+    axes.plot(
+        at.k, 100 * at.recall, "o", ms=3.6, color=look["color"], mec=PAPER, mew=0.6, clip_on=False
+    )
+
+
+def _changes(
+    axes: Any,
+    part: pd.DataFrame,
+    others: list[tuple[str, ...]],
+    looks: dict[tuple[str, ...], dict[str, Any]],
+) -> None:
+    """What other runs change, with intervals of the named at the usual K, side by side."""
+    axes.grid(axis="y")
+    axes.axhline(0, color=MUTED, lw=0.9, zorder=1)
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(signed))
+    named = [run_ for run_ in others if run_ in looks]
+    step = DODGE * np.log(max(part.gallery.iloc[0], 2)) / PANEL
+    for run_ in sorted(others, key=lambda run_: run_ in looks):
+        own = part[(part[KEYS] == list(run_)).all(axis=1)]
+        if run_ not in looks:
+            axes.plot(own.k, 100 * own.difference, color=LINE, lw=0.8, zorder=1.5)
+            continue
+        axes.plot(own.k, 100 * own.difference, lw=1.6, zorder=2, **looks[run_])
+        at = own[own.k.isin(DEPTHS)]
+        beside = np.exp(step * (named.index(run_) - (len(named) - 1) / 2))
+        colour = looks[run_]["color"]
+        axes.vlines(
+            at.k * beside, 100 * at.difference_low, 100 * at.difference_high,
+            color=colour, lw=1.1, zorder=3,
+        )  # fmt: skip
+        axes.plot(
+            at.k * beside, 100 * at.difference, "o", ms=3.2, color=colour, mec=PAPER, mew=0.5,
+            zorder=4,
+        )  # fmt: skip
+
+
+def _depths(axes: Any, gallery: int) -> None:
+    """The axis of K, with room for what stands beside its first value."""
+    length = np.log(max(gallery, 2))
+    axes.set(xscale="log", xlim=(np.exp(-0.17 * length / PANEL), max(gallery, 2)))
+    ticks = [k for k in (1, 5, 10, 100, 1000, 10**4, 10**5, 10**6) if k < gallery]
+    # the last one gives way where its number would touch the gallery's
+    while ticks and np.log(gallery / ticks[-1]) / length * PANEL < 0.45:
+        ticks.pop()
+    axes.xaxis.set_major_locator(FixedLocator([*ticks, gallery]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    for k in DEPTHS:
+        axes.axvline(k, color=LINE, lw=0.6, zorder=0)
 
 
 def main(snakemake: Snakemake) -> None:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from matplotlib import patheffects
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -30,6 +29,7 @@ from scripts.words import read_words
 MARKERS = dict(zip(DEPTHS, "osD", strict=True))
 # inches: above and below the lines, and between the directions
 TOP, BOTTOM, GAP = 0.84, 0.5, 0.3
+CHANCE = 0.16  # the height of what marks an order by lot, above the axis
 
 RunKey = tuple[str, str, str]
 
@@ -99,7 +99,7 @@ def plot_recall(metrics: pd.DataFrame, language: str, style: dict[str, Any]) -> 
             ncols=5,
             bbox_to_anchor=(at.left / WIDTH, 1),
             borderaxespad=0.6,
-            handletextpad=0.4,
+            handletextpad=0.6,
             columnspacing=1.6,
             borderpad=0,
             handlelength=1.6,
@@ -131,7 +131,7 @@ class _Layout:
 def _laid_out(table: pd.DataFrame) -> _Layout:
     keys = list(dict.fromkeys(zip(table.model, table.prompt, table.scorer, strict=True)))
     labelled = len(keys) <= 12
-    pitch = 0.34 if labelled else 0.21
+    pitch = 0.42 if labelled else 0.21
     heights: dict[RunKey, float] = {}
     heads: dict[str, float] = {}
     y = 0.0
@@ -150,7 +150,9 @@ def _laid_out(table: pd.DataFrame) -> _Layout:
     ]
     left = min(max(0.9, max(widths) + 0.22), 2.3)
     panel = (WIDTH - left - GAP - 0.2) / 2
-    return _Layout(heights, names, heads, y - pitch + 0.26, left, panel, labelled)
+    # below the last line, room for numbers and for what marks an order by lot
+    body = y - pitch + (0.24 if labelled else 0.1) + CHANCE
+    return _Layout(heights, names, heads, body, left, panel, labelled)
 
 
 def _draw_chance(axes: Any, sizes: pd.Series, note: str, colours: tuple[str, ...]) -> None:
@@ -158,7 +160,11 @@ def _draw_chance(axes: Any, sizes: pd.Series, note: str, colours: tuple[str, ...
     told = note.format(queries=int(sizes.queries), gallery=int(sizes.gallery))
     axes.text(0, -0.11, told, size=SMALL, color=MUTED, va="baseline")
     for k, colour in zip(DEPTHS, colours, strict=False):
-        axes.axvline(100 * sizes[f"chance@{k}"], color=colour, lw=1, ls=(0, (1, 1.6)), zorder=1)
+        bottom, place = axes.get_ylim()[0], 100 * sizes[f"chance@{k}"]
+        axes.plot(
+            [place, place], [bottom - CHANCE, bottom], color=colour, lw=1.6, ls=(0, (1, 0.8)),
+            clip_on=False, zorder=1,
+        )  # fmt: skip
 
 
 def _draw_run(
@@ -254,24 +260,24 @@ def _limit(table: pd.DataFrame) -> float:
 
 
 def _values(axes: Any, values: list[float], line: float, unit: float) -> None:
-    """Numbers above the marks, those that fit: the outer two before the middle one."""
-    taken: list[float] = []
+    """Numbers at the marks: above them, and below where there is no room beside another."""
+    sides: tuple[list[float], list[float]] = ([], [])
     for place in (0, 2, 1):
         value = values[place]
-        if all(abs(value - other) > 0.3 * unit for other in taken):
-            taken.append(value)
-            axes.annotate(
-                f"{value:.1f}",
-                (value, line),
-                xytext=(0, 5.2),
-                textcoords="offset points",
-                ha="center",
-                va="bottom",
-                size=SMALL - 1,
-                color=MUTED,
-                # lines of chance run below small numbers
-                path_effects=[patheffects.withStroke(linewidth=1.8, foreground=PAPER)],
-            )
+        for below, taken in enumerate(sides):
+            if all(abs(value - other) > 0.34 * unit for other in taken):
+                taken.append(value)
+                axes.annotate(
+                    f"{value:.1f}",
+                    (value, line),
+                    xytext=(0, -4.6 if below else 4.6),
+                    textcoords="offset points",
+                    ha="center",
+                    va="top" if below else "bottom",
+                    size=SMALL,
+                    color=MUTED,
+                )
+                break
 
 
 def main(snakemake: Snakemake) -> None:

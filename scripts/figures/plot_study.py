@@ -1,11 +1,11 @@
 """The figure of any study: its table's values with their intervals, as points or as lines.
 
 Points stand in a row for each group, lines run over x; each direction has a panel of its own. What
-is measured in other units, or over another x, has panels of its own, too. Nothing here knows a
+is measured in other units, or over another x, has panels of its own, too. Lines that would lie upon
+one another are drawn as differences from the first group, beside its own. Nothing here knows a
 study by name but its labels.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -15,14 +15,14 @@ from scripts.figures.lines import draw_lines
 from scripts.figures.points import draw_points
 from scripts.figures.style import MUTED, SIZE, WIDTH, draw, inches, sheet, wrap
 from scripts.jobs import Snakemake, run
-from scripts.studies.shown import read_study, selected
+from scripts.studies.shown import CURVES, form_of, read_study, selected
 from scripts.words.labels import Labels, read_labels
 
 
 def plot_study(
     table: pd.DataFrame,
     study: str,
-    settings: Mapping[str, Any],
+    settings: dict[str, Any],
     labels: Labels,
     style: dict[str, Any],
 ) -> Figure:
@@ -32,18 +32,18 @@ def plot_study(
     ----------
     table : columns of ``scripts.studies.table``, as ``read_study`` gives them
     study : the study's name, for its labels
-    settings : form ("points" or "lines"), measures, log
+    settings : form ("points", "lines" or "differences"), measures, log
     labels, style : of the figure
     """
     table = selected(table, settings)
-    lines = settings.get("form") == "lines"
-    if lines:
+    form = form_of(table, settings)
+    if form in CURVES:
         table = table[table.x.notna()].reset_index(drop=True)
     with sheet():
         if table.empty:
             return _nothing(labels)
-        if lines:
-            return draw_lines(table, study, bool(settings.get("log")), labels, style)
+        if form in CURVES:
+            return draw_lines(table, study, settings | {"form": form}, labels, style)
         return draw_points(table, study, labels, style)
 
 

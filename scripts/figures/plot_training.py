@@ -55,7 +55,7 @@ def plot_training(
         figure = Figure(figsize=(WIDTH, height))
         for number, (name, columns) in enumerate(panels.items()):
             axes = figure.add_axes(
-                ((0.5 + number * 3.55) / WIDTH, bottom / height, 2.4 / WIDTH, panel / height)
+                ((0.5 + number * 3.3) / WIDTH, bottom / height, 2.2 / WIDTH, panel / height)
             )
             axes.text(0, 1.26, words[name], transform=axes.transAxes, weight="bold")
             axes.text(

@@ -20,6 +20,7 @@ from scripts.figures.axes import (
     legend_columns,
     legend_lines,
     limits_of,
+    mark_cut,
     signed,
 )
 from scripts.figures.pictures import leading_of
@@ -199,7 +200,7 @@ def draw_points(table: pd.DataFrame, study: str, labels: Labels, style: dict[str
         counts = {way: block.counts(way) for way in ways}
         uneven = any(len(set(own.values())) > 1 for own in counts.values())
         # a column of counts where they differ, one count above the panel where they do not
-        numbers = [width_of(one, SMALL - 0.5) for own in counts.values() for one in own.values()]
+        numbers = [width_of(one, SMALL) for own in counts.values() for one in own.values()]
         column = max(numbers) + 0.12 if uneven else 0.0
         panel = (WIDTH - left - 0.16 - (len(ways) - 1) * GAP) / len(ways) - column
         for number, way in enumerate(ways):
@@ -247,6 +248,7 @@ def _point_axes(axes: Any, block: Block, body: float, panel: float, labels: Labe
     axes.xaxis.set_major_locator(_ticks(axes.get_xlim(), panel))
     axes.xaxis.set_major_formatter(FuncFormatter(signed))
     axes.set_xlabel(block.facet.axis(labels), labelpad=3)
+    mark_cut(axes, "x")
     for edge in _edges(block)[1:-1]:
         axes.axhline(edge, color=LINE, lw=0.4, zorder=0)
     if block.facet.difference:
@@ -304,7 +306,7 @@ def _row_counts(
             text,
             ha="right",
             va=where,
-            size=SMALL - 0.5,
+            size=SMALL,
             color=MUTED,
             transform=axes.get_yaxis_transform(),
         )

@@ -39,8 +39,8 @@ RIGHT = "#009E73"
 FAMILIES = ("Noto Sans CJK SC", "DejaVu Sans")
 # what no XML may hold, not even in the comments in which matplotlib repeats what it draws
 NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-WIDTH = 7.2  # inches, the width of a page's text
-SIZE, SMALL = 9.0, 7.5  # points
+WIDTH = 6.69  # inches: 170 mm, the width at which paper prints it
+SIZE, SMALL = 9.0, 7.5  # points; no text is smaller
 
 
 @functools.cache
@@ -188,6 +188,19 @@ def inches(width: float, height: float) -> tuple[Figure, Any]:
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.axis("off")
     return figure, axes
+
+
+def axes_at(figure: Figure, left: float, top: float, width: float, height: float) -> Any:
+    """Axes of a size in inches, from the figure's top left corner."""
+    whole_width, whole_height = figure.get_size_inches()
+    return figure.add_axes(
+        (
+            left / whole_width,
+            1 - (top + height) / whole_height,
+            width / whole_width,
+            height / whole_height,
+        )
+    )
 
 
 def save(figure: Figure, svg: str | Path, png: str | Path, style: dict[str, Any]) -> None:

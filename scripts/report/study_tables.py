@@ -20,7 +20,7 @@ from scripts.words.labels import Labels
 # measures that stand beside those of a study's figure, for its sentences
 BESIDE = {
     "errors": ("median_rank",),
-    "indexes": ("recall@1", "recall@5"),
+    "indexes": ("found@10", "recall@1", "recall@5"),
     "reranking": ("gain@1", "gain_found"),
     "confidence": ("area", "area_random", "area_gain"),
 }

@@ -27,8 +27,8 @@ ANSWERS = {
 SAID_FIRST = 2
 # figures that show the evidence; those of its studies that are not here stand with their tables
 EVIDENCE = {
-    "why": ("rank_classes", "study_confidence", "failures"),
-    "together": ("hub_tradeoff", "clouds", "heatmap", "hubs"),
+    "why": ("outcomes", "study_confidence", "failures"),
+    "together": ("hub_tradeoff", "clouds"),
     "language": ("study_robustness",),
     "scale": ("study_gallery", "index_tradeoff"),
     "beyond": ("study_relevance",),

@@ -13,8 +13,12 @@ from scripts.report.writer import Writer
 
 # optimisations whose formula is displayed
 DISPLAYED = {"ensemble": "ensemble"}
-# a figure of its own kind that belongs to a study
-PICTURES = {"geometry": "hubs", "errors": "failures", "indexes": "index_tradeoff"}
+# figures of their own kind that belong to a study
+PICTURES = {
+    "geometry": ("clouds", "hub_tradeoff", "hubs"),
+    "errors": ("failures",),
+    "indexes": ("index_tradeoff",),
+}
 
 
 def optimisations(writer: Writer) -> list[Block]:
@@ -125,7 +129,7 @@ def all_studies(writer: Writer) -> list[Block]:
         found.append(blocks.heading(2, f"studies-{name}", title))
         if known:
             found.append(writer.text(f"studies.{name}.text"))
-        for figure in (f"study_{name}", PICTURES.get(name, "")):
+        for figure in (f"study_{name}", *PICTURES.get(name, ())):
             found += writer.figure(figure)
         for table in writer.of_study(name):
             found += writer.table(table)

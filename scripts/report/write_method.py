@@ -34,6 +34,7 @@ def method(writer: Writer) -> list[Block]:
         writer.head(2, "method-flow"),
         text("text.flow"),
         *writer.figure("flow"),
+        *writer.figure("heatmap"),
         writer.head(2, "method-measures"),
         text("text.measures_1"),
         writer.equation("rank"),

@@ -17,11 +17,16 @@ from scripts.report.speaker import Speaker
 from scripts.report.study import Study, sentences
 from scripts.report.table import Table
 from scripts.studies.families import table_behind
+from scripts.studies.shown import CURVES, form_of
 
 # where the numbers of figures stand, beside those of studies and trainings
 NUMBERS = {
     "recall": ("tables/metrics.csv", "figures/ranks.csv"),
     "ranks": ("figures/ranks.csv",),
+    "outcomes": ("figures/outcomes.csv",),
+    "heatmap": ("figures/heatmap.csv",),
+    "clouds": ("figures/clouds.csv", "tables/geometry.csv"),
+    "hub_tradeoff": ("figures/hub_tradeoff.csv",),
     "hubs": ("tables/hubs.csv",),
     "failures": ("tables/failures.csv",),
     "index_tradeoff": ("tables/index_costs.csv",),
@@ -150,8 +155,8 @@ class Writer:
         if name in self.words[kind]:
             return text(f"{kind}.{name}")
         study = max((one for one in self.studies if name.startswith(f"study_{one}")), key=len)
-        form = self.studies[study].settings["figure"]["form"]
-        lines = kind == "figures" and form == "lines"
+        own = self.studies[study]
+        lines = kind == "figures" and form_of(own.shown, own.settings["figure"]) in CURVES
         key = f"{kind}.study{'_lines' if lines else ''}"
         return text(key, title=self.title_of(study))
 

@@ -20,6 +20,8 @@ NUMBERS = ("x", "queries", "value", "low", "high")
 HIDDEN = ("within", "p_holm", "least_cosine")
 # studies whose every value is one run's lead over another
 DIFFERENCES = (*FAMILY_OF, "precision")
+# forms that are curves, and the places that one has at least
+CURVES, FEWEST = ("lines", "differences"), 3
 
 
 def read_study(path: str | Path, study: str) -> pd.DataFrame:
@@ -60,6 +62,14 @@ def selected(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     every = unique(table.measure[is_measure(table.measure)])
     measures = list(settings.get("measures") or every)
     return table[table.measure.isin(measures) & table.value.notna()].reset_index(drop=True)
+
+
+def form_of(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
+    """How a study's rows are drawn: as its settings say, but no curve over less than three x."""
+    form = str(settings["form"])
+    if form in CURVES and table.groupby("group").x.nunique().max() < FEWEST:
+        return "points"
+    return form
 
 
 def printed(row: Mapping[str, Any]) -> Callable[[float], str]:

@@ -24,7 +24,8 @@ FIGURES = {
     "relevance": {"measures": ["recall@1", "r_precision", "map@r"]},
     "prompts": {"measures": ["mean"]},
     "scorers": {"measures": ["mean"]},
-    "seeds": {"measures": ["mean"]},
+    "judgments": {"form": "none"},
+    "seeds": {"form": "none", "measures": ["mean"]},
     "gallery": {"form": "lines", "log": True, "measures": ["recall@1", "recall@5", "recall@10"]},
     "captions": {"form": "lines", "measures": ["recall@1", "recall@10"]},
     "categories": {"measures": ["recall@10"]},
@@ -33,7 +34,7 @@ FIGURES = {
     "errors": {"measures": ["share"]},
     "confidence": {"form": "lines", "measures": ["risk"]},
     "leakage": {"measures": ["recall@1", "recall@10"]},
-    "indexes": {"form": "lines", "log": True, "measures": ["found@10", "recall@10"]},
+    "indexes": {"form": "differences", "log": True, "measures": ["recall@10"]},
     "precision": {"measures": ["recall@1", "recall@5", "recall@10", "mean"]},
     "reranking": {"form": "lines", "log": True, "measures": ["recall@1", "bound"]},
 }

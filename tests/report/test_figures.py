@@ -24,7 +24,7 @@ from scripts.evaluate.runs import Run
 from scripts.figures import style
 from scripts.figures.plot_flow import plot_flow
 from scripts.figures.plot_gallery import choose, plot_gallery
-from scripts.figures.plot_ranks import curves, plot_ranks
+from scripts.figures.plot_ranks import NAMED, curves, plot_ranks
 from scripts.figures.plot_recall import plot_recall, with_chance
 from scripts.figures.plot_training import by_epoch, plot_training
 from scripts.job import BadInput
@@ -58,11 +58,14 @@ def texts_of(figure):
 
 
 def assert_readable(figure):
-    """No text leaves the figure, and no two texts lie over each other."""
+    """At the width of paper no text is too small, leaves the figure, or lies over another."""
     boxes = []
     width, height = figure.bbox.width, figure.bbox.height
+    # 170 mm, and points as they are printed there
+    assert figure.get_figwidth() == pytest.approx(170 / 25.4, abs=0.01)
     for text, box in texts_of(figure):
         words = text.get_text()
+        assert text.get_fontsize() >= 7.5, f"{words!r} is too small"
         assert box.x0 >= -1, f"{words!r} leaves on the left"
         assert box.y0 >= -1, f"{words!r} leaves below"
         assert box.x1 <= width + 1, f"{words!r} leaves on the right"
@@ -157,6 +160,55 @@ def test_a_recall_curve_counts_the_queries_up_to_each_rank_with_its_interval():
         assert value == pytest.approx((run.ranks["text_to_image"] <= k).mean())
     assert (own.low <= own.recall).all() and (own.recall <= own.high).all()
     assert own.low[1] < own.recall[1] < own.high[1]
+
+
+def test_other_runs_are_drawn_as_what_they_change_on_the_same_queries():
+    runs = fake_runs(3, 60)
+    table = curves_of(runs, 60)
+    way = "image_to_text"
+    own = table[(table.direction == way) & (table.prompt == "prompt-2")].set_index("k")
+    for k in (1, 5, 120):
+        found = [(one.ranks[way] <= k).mean() for one in (runs[2], runs[0])]
+        assert own.difference[k] == pytest.approx(found[0] - found[1])
+        assert own.difference_low[k] <= own.difference[k] <= own.difference_high[k]
+    # a run is no different from itself, and so has no width
+    first = table[table.prompt == "prompt-0"]
+    assert (first[["difference", "difference_low", "difference_high"]] == 0).all(axis=None)
+    figure = plot_ranks(table, "en", {})
+    upper, lower, _, other = figure.axes
+    assert [len(axes.lines) for axes in (upper, lower)] != [0, 0] and len(figure.axes) == 4
+    drawn = next(line for line in other.lines if len(line.get_xdata()) == len(own))
+    assert drawn.get_ydata() == pytest.approx(
+        100 * table[(table.direction == way) & (table.prompt == "prompt-1")].difference
+    )
+    assert len(plot_ranks(curves_of(runs[:1], 60), "en", {}).axes) == 2
+
+
+def test_of_many_runs_those_that_change_most_are_named():
+    table = curves_of(fake_runs(12, 1000), 1000)
+    far = table.model.eq("a-model-name-3") & table.prompt.eq("prompt-2")
+    table.loc[far, "difference"] += 0.5
+    words = [text.get_text() for text, _ in texts_of(plot_ranks(table, "en", {}))]
+    assert "a-model-name-3 · prompt-2" in words and "other runs" in words
+    # the first one, chance, and those named
+    assert sum(word.startswith(("a-model", "prompt-")) for word in words) == 1 + NAMED
+
+
+def test_every_number_of_recall_is_shown_and_chance_strikes_none_through():
+    table = metrics(1, 3, 1)
+    figure = plot_recall(table, "en", {})
+    words = [text.get_text() for text, _ in texts_of(figure)]
+    for row in table.to_dict("records"):
+        assert {f"{100 * row[f'recall@{k}']:.1f}" for k in (1, 5, 10)} <= set(words)
+    for axes in figure.axes:
+        numbers = [text for text in axes.texts if re.fullmatch(r"\d+\.\d", text.get_text())]
+        lowest = min(text.get_window_extent().y0 for text in numbers)
+        tops = [
+            axes.transData.transform((0, min(line.get_ydata())))[1]
+            for line in axes.lines
+            if len(set(line.get_xdata())) == 1 and len(line.get_ydata()) == 2
+        ]
+        assert len(tops) == 3 and max(tops) < lowest
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -313,7 +365,7 @@ def test_a_figure_has_the_resolution_and_colours_asked_for(tmp_path: Path):
     chosen = {"dpi": 40, "palette": ["#123456"]}
     figure = plot_recall(metrics(1, 1, 1), "en", chosen)
     style.save(figure, tmp_path / "a.svg", tmp_path / "a.png", chosen)
-    assert Image.open(tmp_path / "a.png").width == round(40 * style.WIDTH)
+    assert Image.open(tmp_path / "a.png").width == int(40 * style.WIDTH)
     assert "#123456" in (tmp_path / "a.svg").read_text("utf-8")
 
 

@@ -200,7 +200,7 @@ def test_a_mark_lies_under_its_word(images):
         box = marked[0].get_window_extent(renderer)
         (line,) = [text for text, _ in texts_of(figure) if "red" in text.get_text()]
         extent = line.get_window_extent(renderer)
-        before = style.width_of(line.get_text().split("red")[0], plot_failures.TEXT) * figure.dpi
+        before = style.width_of(line.get_text().split("red")[0], style.SMALL) * figure.dpi
         assert box.x0 == pytest.approx(extent.x0 + before, abs=3)
         assert box.y0 < extent.y0 + 0.5 * extent.height < box.y1
         # whoever sees no colour sees a line under the word

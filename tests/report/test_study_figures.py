@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +20,7 @@ from scripts.figures.plot_study import plot_study
 from scripts.figures.points import drawn_points
 from scripts.job import BadInput
 from scripts.studies.comparisons import comparison_rows
-from scripts.studies.shown import read_study, selected
+from scripts.studies.shown import form_of, read_study, selected
 from scripts.studies.table import COLUMNS, About, row, write_rows
 from scripts.words import formats
 from scripts.words.labels import read_labels
@@ -109,9 +111,11 @@ def test_ticks_leave_room_for_their_numbers(tmp_path):
         row(About(KEY, "", "kept"), "tau_c", 0.371, 10, (0.362, 0.379)),
     ]
     figure = drawn(table_of(rows, tmp_path), "judgments", POINTS, "zh")
-    boxes = sorted(box.x0 for text, box in texts_of(figure) if text.get_text().startswith("0.3"))
+    boxes = [box for text, box in texts_of(figure) if text.get_text().startswith("0.3")]
     assert len(boxes) >= 3
-    assert min(np.diff(boxes)) > 0.45 * figure.dpi
+    boxes.sort(key=lambda box: box.x0)
+    apart = [after.x0 - one.x1 for one, after in pairwise(boxes)]
+    assert min(apart) > 0.1 * figure.dpi
 
 
 def test_lines_run_through_their_values_in_the_order_of_x(tmp_path):
@@ -131,15 +135,82 @@ def test_lines_run_through_their_values_in_the_order_of_x(tmp_path):
 
 def test_a_line_is_wider_for_each_that_lies_upon_it(tmp_path):
     groups = {"exact": (0.9, 0.8), "flat": (0.9, 0.8), "hnsw": (0.898, 0.8), "ivf": (0.6, 0.8)}
+    groups = {group: (*values, 0.7) for group, values in groups.items()}
     rows = [
         row(About(KEY, "text_to_image", group, x), "found@10", value, 10)
         for group, values in groups.items()
-        for x, value in zip((10, 100), values, strict=True)
+        for x, value in zip((10, 100, 1000), values, strict=True)
     ]
     (axes,) = drawn(table_of(rows, tmp_path), "mine", LINES).axes
     widths = [line.get_linewidth() for line in axes.lines]
     assert widths[0] > widths[1] > widths[2] == widths[3]
     assert [line.get_markersize() for line in axes.lines] == [8, 6, 4, 4]
+
+
+def test_a_curve_of_two_points_is_drawn_as_points(tmp_path):
+    rows = [row(About(KEY, "text_to_image", "a", x), "recall@1", 0.5, 10) for x in (10, 100)]
+    table = table_of(rows, tmp_path)
+    assert form_of(table, LINES) == form_of(table, LINES | {"form": "differences"}) == "points"
+    (axes,) = drawn(table, "mine", LINES).axes
+    assert sum(len(line.get_xdata()) == 1 for line in axes.lines) == 2
+    rows += [row(About(KEY, "text_to_image", "a", 1000), "recall@1", 0.5, 10)]
+    assert form_of(table_of(rows, tmp_path), LINES) == "lines"
+
+
+def test_differences_are_drawn_beside_the_first_group_and_lose_the_intervals(tmp_path):
+    levels = {"exact": (0.6, 0.5, 0.4), "flat": (0.6, 0.5, 0.4), "codes": (0.5, 0.45, 0.42)}
+    rows = [
+        row(About(KEY, way, group, x), "recall@10", value, 10, (value - 0.1, value + 0.1))
+        for way in ("text_to_image", "image_to_text")
+        for group, values in levels.items()
+        for x, value in zip((10, 100, 1000), values, strict=True)
+    ]
+    figure = drawn(table_of(rows, tmp_path), "indexes", LINES | {"form": "differences"})
+    assert_readable(figure)
+    assert len(figure.axes) == 4
+    for own, less in (figure.axes[:2], figure.axes[2:]):
+        (line,) = own.lines
+        assert line.get_ydata() == pytest.approx([60, 50, 40]) and len(own.collections) == 1
+        _, flat, codes = less.lines
+        assert flat.get_ydata() == pytest.approx([0, 0, 0])
+        assert codes.get_ydata() == pytest.approx([-10, -5, 2])
+        assert not less.collections
+    assert "less exact" in words_of(figure)
+
+
+def test_what_all_groups_have_alike_is_drawn_once(tmp_path):
+    rows = [
+        row(About(KEY, "text_to_image", group, x), measure, value, 10)
+        for group, levels in (("a", (0.1, 0.2, 0.3)), ("b", (0.1, 0.25, 0.3)))
+        for x, level in zip((16, 32, 64), levels, strict=True)
+        for measure, value in (("recall@1", level), ("bound", 0.5 + x / 1000))
+    ]
+    (axes,) = drawn(table_of(rows, tmp_path), "reranking", LINES).axes
+    assert len(axes.lines) == 3
+    told = [text.get_text() for text in axes.figure.legends[0].texts]
+    assert told == ["a · Recall@1", "b · Recall@1", "Recall@1 of a perfect look"]
+
+
+def test_the_legend_of_three_panels_stands_in_the_quarter_that_they_leave(tmp_path):
+    rows = MAKERS["captions"](KEY, 1000, np.random.default_rng(0))
+    figure = drawn(table_of(list(rows), tmp_path), "captions", settings_of("captions")["figure"])
+    assert len(figure.axes) == 3
+    box = figure.legends[0].get_window_extent()
+    second, third = (axes.get_window_extent() for axes in figure.axes[1:])
+    assert second.x0 - 5 <= box.x0 and third.y0 <= box.y0 and box.y1 <= third.y1 + 1
+    # words per caption are means, and no ticks
+    ticks = [text.get_text() for text in figure.axes[0].get_xticklabels()]
+    assert ticks and all(float(tick).is_integer() for tick in ticks)
+
+
+@pytest.mark.parametrize("form", ["points", "lines"])
+@pytest.mark.parametrize(("level", "cut"), [(0.6, True), (0.0, False)])
+def test_an_axis_that_does_not_hold_zero_is_marked_as_cut(form, level, cut, tmp_path):
+    rows = [
+        row(About(KEY, "text_to_image", "a", x), "recall@1", level + 0.1 * x, 10) for x in (1, 2, 3)
+    ]
+    figure = drawn(table_of(rows, tmp_path), "mine", LINES | {"form": form})
+    assert len(figure.findobj(lambda one: one in figure.artists)) == (2 if cut else 0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,166 @@
+"""Features of images and of captions in two dimensions, and the gap between the two.
+
+The plane is that of the first two principal components of a sample with as many images as captions.
+A distance is shorter in it than it is in all dimensions.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from scripts.figures.style import (
+    INK,
+    MUTED,
+    PAPER,
+    SMALL,
+    WIDTH,
+    axes_at,
+    draw,
+    palette_of,
+    sheet,
+    write_table,
+)
+from scripts.job import BadInput
+from scripts.jobs import Snakemake, run
+from scripts.studies.reference import Reference, read_references
+from scripts.studies.shown import read_study
+from scripts.words import formats, read_words
+
+SAMPLE = 500  # of images, and of captions
+SIDES = ("image", "text")
+MARKERS = dict(zip(SIDES, "os", strict=True))
+LEFT, TOP, PANEL, FOOT = 0.6, 0.52, 2.9, 0.5  # inches
+
+
+def plane_of(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first two principal components.
+
+    Parameters
+    ----------
+    points : (n, d) at least two of them
+
+    Returns
+    -------
+    axes : (2, d) of unit length, the largest coordinate of each positive; a row of zeros where the
+        points span one dimension alone
+    explained : (2,) shares of the variance
+    """
+    _, values, axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
+    values, axes = np.append(values, 0.0)[:2], np.vstack([axes, np.zeros_like(axes[:1])])[:2]
+    largest = np.abs(axes).argmax(axis=1)
+    signs = np.where(axes[np.arange(2), largest] < 0, -1.0, 1.0)
+    whole = np.square(points - points.mean(axis=0)).sum()
+    return axes * signs[:, None], values**2 / whole if whole else np.zeros(2)
+
+
+def clouds_of(reference: Reference, seed: int) -> pd.DataFrame:
+    """A sample of both sides in the plane, and the mean of all features of each.
+
+    Columns model, prompt, of ("image", "text"), row (of the item; empty for a mean), x, y, and
+    explained_x, explained_y (shares of the sample's variance, the same in each row).
+    """
+    sides = dict(zip(SIDES, (reference.images, reference.texts), strict=True))
+    size = min(SAMPLE, *map(len, sides.values()))
+    lot = np.random.default_rng(seed)
+    rows = {of: np.sort(lot.choice(len(own), size, replace=False)) for of, own in sides.items()}
+    drawn = np.concatenate([sides[of][rows[of]] for of in SIDES]).astype(np.float64)
+    axes, explained = plane_of(drawn)
+    centre = drawn.mean(axis=0)
+    parts = []
+    for of, own in sides.items():
+        mean = own.mean(axis=0, dtype=np.float64)
+        places = (np.vstack([own[rows[of]], mean]) - centre) @ axes.T
+        parts.append(
+            pd.DataFrame(
+                {
+                    "model": reference.run.model,
+                    "prompt": reference.run.prompt,
+                    "of": of,
+                    "row": pd.array([*rows[of], None], dtype="Int64"),
+                    "x": places[:, 0].round(6),
+                    "y": places[:, 1].round(6),
+                    "explained_x": round(float(explained[0]), 6),
+                    "explained_y": round(float(explained[1]), 6),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def plot_clouds(
+    table: pd.DataFrame, gap: float, dimensions: int, language: str, style: dict[str, Any]
+) -> Figure:
+    """Draw both clouds.
+
+    Parameters
+    ----------
+    table : from ``clouds_of``
+    gap : distance of the means in all ``dimensions``, as geometry.csv has it
+    language, style : of the figure
+    """
+    words, colours = read_words("figures", language)["clouds"], palette_of(style)
+    means = table[table.row.isna()].set_index("of")
+    across = means.loc[list(SIDES), ["x", "y"]].to_numpy(dtype=np.float64)
+    with sheet():
+        figure = Figure(figsize=(WIDTH, TOP + PANEL + FOOT))
+        axes = axes_at(figure, LEFT, TOP, WIDTH - LEFT - 0.2, PANEL)
+        for of, colour in zip(SIDES, colours, strict=False):
+            own = table[(table.of == of) & table.row.notna()]
+            axes.plot(
+                own.x, own.y, MARKERS[of], ms=2.8, color=colour, alpha=0.45, mew=0,
+                label=words["sides"][of].format(count=len(own)),
+            )  # fmt: skip
+        axes.plot(*across.T, color=INK, lw=1.6, zorder=4, label=words["means"])
+        for (x, y), of, colour in zip(across, SIDES, colours, strict=False):
+            axes.plot(x, y, MARKERS[of], ms=8, color=colour, mec=PAPER, mew=1.2, zorder=5)
+        # a length reads the same whichever way it lies
+        axes.set_aspect("equal", adjustable="datalim")
+        axes.grid(axis="both")
+        for name in ("x", "y"):
+            getattr(axes, f"{name}axis").set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+            share = formats.percent(table[f"explained_{name}"].iloc[0])
+            getattr(axes, f"set_{name}label")(words[name].format(share=share), labelpad=3)
+        figure.legend(
+            loc="upper left",
+            ncols=3,
+            bbox_to_anchor=(0.1 / WIDTH, 1 - 0.08 / figure.get_figheight()),
+            borderaxespad=0,
+            borderpad=0,
+            handlelength=1.4,
+            columnspacing=1.8,
+            markerscale=1.6,
+        )
+        told = words["gap"].format(
+            gap=formats.score(gap),
+            dimensions=formats.count(dimensions),
+            here=formats.score(float(np.linalg.norm(across[0] - across[1]))),
+        )
+        figure.text(0.1 / WIDTH, 1 - 0.4 / figure.get_figheight(), told, size=SMALL, color=MUTED)
+    return figure
+
+
+def gap_in(path: str, model: str) -> float:
+    """The gap of a model, as the study of geometry measured it."""
+    table = read_study(path, "geometry")
+    found = table[(table.model == model) & (table.measure == "gap")].value
+    if found.empty:
+        raise BadInput(path, f"no gap of {model}", "a row of it", "delete it and run again")
+    return float(found.iloc[0])
+
+
+def main(snakemake: Snakemake) -> None:
+    """Unpack the job."""
+    files, params = snakemake.input, snakemake.params
+    (reference,) = read_references(files, params.split)
+    table, gap = clouds_of(reference, params.seed), gap_in(files.geometry, reference.run.model)
+    style = dict(params.get("style") or {})
+    dimensions = reference.images.shape[1]
+    draw(snakemake, lambda language: plot_clouds(table, gap, dimensions, language, style))
+    write_table(table, snakemake.output.table)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

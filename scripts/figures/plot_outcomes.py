@@ -1,0 +1,153 @@
+"""Where right answers come: the share of queries by rank, in steps that widen, for one run."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from scripts.data.rows import Rows, read_rows
+from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
+from scripts.evaluate.runs import Run, images_of_queries, read_run
+from scripts.figures.style import (
+    INK,
+    MUTED,
+    PALETTE,
+    RIGHT,
+    SMALL,
+    WIDTH,
+    axes_at,
+    draw,
+    palette_of,
+    sheet,
+    write_table,
+)
+from scripts.jobs import Snakemake, run
+from scripts.protocol import DIRECTIONS
+from scripts.words import formats, read_words
+
+# last ranks of the steps; those of examples and of failures are among them
+ENDS = (1, 5, 10, 50, 100, 500, 1000, 5000, 10_000, 100_000)
+# inches: left of a panel, a panel, above and below one, and a step's row
+LEFT, PANEL, HEAD, FOOT, ROW = 0.86, 2.4, 0.5, 0.72, 0.2
+
+
+def outcomes_of(run_: Run, rows: Rows, resampling: Resampling) -> pd.DataFrame:
+    """Shares of queries by rank of their best right answer, with 95% intervals over images.
+
+    Columns model, prompt, scorer, direction, queries, first and last (ranks), outcome ("success",
+    "near_miss", "between", "failure"), share, low, high (fractions).
+    """
+    parts = []
+    for way in DIRECTIONS:
+        ranks = run_.ranks[way]
+        gallery = len(rows.images if way == "text_to_image" else rows.captions)
+        # what lies beyond the worst rank is one step
+        shown = ENDS[: 1 + np.searchsorted(ENDS, ranks.max())]
+        last = np.unique([*(end for end in shown if end < gallery), gallery])
+        first = np.r_[1, last[:-1] + 1]
+        there = ((ranks[:, None] >= first) & (ranks[:, None] <= last)).astype(np.float64)
+        bounds = interval_of_means(there, images_of_queries(way, rows), resampling, shares=True)
+        parts.append(
+            pd.DataFrame(
+                {
+                    **dict(zip(("model", "prompt", "scorer"), run_.key, strict=True)),
+                    "direction": way,
+                    "queries": len(ranks),
+                    "first": first,
+                    "last": last,
+                    "outcome": [_outcome(int(rank)) for rank in first],
+                    "share": np.round(there.mean(axis=0), DIGITS),
+                    "low": bounds[:, 0],
+                    "high": bounds[:, 1],
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _outcome(rank: int) -> str:
+    if rank == 1:
+        return "success"
+    return "near_miss" if rank <= 5 else "between" if rank <= 10 else "failure"
+
+
+def plot_outcomes(table: pd.DataFrame, language: str, style: dict[str, Any]) -> Figure:
+    """Draw what ``outcomes_of`` gives: a panel for each direction, a bar for each step."""
+    words, colours = read_words("figures", language)["outcomes"], palette_of(style)
+    colour_of = {
+        "success": RIGHT, "near_miss": colours[3], "between": PALETTE[6], "failure": colours[1]
+    }  # fmt: skip
+    # a number stands behind the longest bar
+    most = 100 * table.high.max() * PANEL / (PANEL - 0.4)
+    body = ROW * table.groupby("direction").size().max()
+    with sheet():
+        figure = Figure(figsize=(WIDTH, HEAD + body + FOOT))
+        for number, way in enumerate(DIRECTIONS):
+            part = table[table.direction == way]
+            tall = ROW * len(part)
+            axes = axes_at(figure, LEFT + number * (LEFT + PANEL), HEAD, PANEL, tall)
+            axes.set(xlim=(0, most), ylim=(len(part) - 0.5, -0.5))
+            axes.grid(axis="x")
+            axes.tick_params(axis="y", length=0)
+            axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+            axes.set_yticks(range(len(part)), [_step(one) for one in part.itertuples()])
+            axes.set_xlabel(words["y"], labelpad=3)
+            told = words["note"].format(queries=int(part.queries.iloc[0]))
+            for text, up, shown in (
+                (words["directions"][way], 0.27, {"weight": "bold"}),
+                (f"{told} · {words['x']}", 0.11, {"size": SMALL, "color": MUTED}),
+            ):
+                axes.text(
+                    (0.1 - LEFT) / PANEL, 1 + up / tall, text, transform=axes.transAxes, **shown
+                )
+            for place, one in enumerate(part.itertuples()):
+                axes.barh(place, 100 * one.share, 0.7, color=colour_of[one.outcome])
+                axes.hlines(place, 100 * one.low, 100 * one.high, color=INK, lw=0.9)
+                axes.annotate(
+                    formats.share(one.share),
+                    (100 * one.high, place),
+                    xytext=(4, 0),
+                    textcoords="offset points",
+                    va="center",
+                    size=SMALL,
+                )
+        figure.legend(
+            handles=[
+                Patch(color=colour, label=words["outcomes"][outcome])
+                for outcome, colour in colour_of.items()
+                if (table.outcome == outcome).any()
+            ],
+            loc="lower left",
+            ncols=4,
+            bbox_to_anchor=(0.1 / WIDTH, 0.06 / figure.get_figheight()),
+            borderaxespad=0,
+            borderpad=0,
+            handlelength=1,
+            columnspacing=1.6,
+        )
+    return figure
+
+
+def _step(one: Any) -> str:
+    """Ranks of a step: "1", "2–5", "1,001–5,000"."""
+    ends = dict.fromkeys(map(formats.count, (one.first, one.last)))
+    return "–".join(ends)
+
+
+def main(snakemake: Snakemake) -> None:
+    """Unpack the job."""
+    files, params = snakemake.input, snakemake.params
+    rows = read_rows(files.captions, files.splits, params.split)
+    table = outcomes_of(
+        read_run(files.rankings, rows), rows, Resampling(params.resamples, params.seed)
+    )
+    style = dict(params.get("style") or {})
+    draw(snakemake, lambda language: plot_outcomes(table, language, style))
+    write_table(table, snakemake.output.table)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)
