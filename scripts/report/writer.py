@@ -155,8 +155,8 @@ class Writer:
         if name in self.words[kind]:
             return text(f"{kind}.{name}")
         study = max((one for one in self.studies if name.startswith(f"study_{one}")), key=len)
-        own = self.studies[study]
-        lines = kind == "figures" and form_of(own.shown, own.settings["figure"]) in CURVES
+        asked = self.studies[study]
+        lines = kind == "figures" and form_of(asked.shown, asked.settings["figure"]) in CURVES
         key = f"{kind}.study{'_lines' if lines else ''}"
         return text(key, title=self.title_of(study))
 

@@ -35,6 +35,7 @@ from scripts.figures import (
 from scripts.job import write_json
 from scripts.report import document, warn
 from scripts.report.blocks import read_document
+from scripts.report.write_ending import PICTURES
 from scripts.retrieve.arrays import write_arrays
 from scripts.retrieve.similarity import write_rankings
 from scripts.studies.families import table_behind
