@@ -124,8 +124,10 @@ def caption_of(
         key=lambda one: len(one.name),
     )
     lines = kind == "figures" and one.settings["figure"]["form"] == "lines"
+    counted = speaker.words["names"]["counted"]
     said = [speaker.text(f"{kind}.study{'_lines' if lines else ''}",
-                         title=titles[f"study_{one.name}"])]  # fmt: skip
+                         title=titles[f"study_{one.name}"],
+                         n=counted.get(one.name, counted["queries"]))]  # fmt: skip
     if one.shown.measure.str.startswith("recall@").any():
         said.append(speaker.text("names.recall_is"))
     if (one.shown.measure == "mean").any():
