@@ -23,19 +23,16 @@ if TYPE_CHECKING:
 BESIDE = {
     "relevance": ("recall@1_change",),
     "gallery": ("recall@1_change",),
-    "captions": ("recall@10_change",),
+    "seeds": ("range", P_RANGE),
+    "captions": ("recall@10_change", "range", P_RANGE),
+    "categories": ("range", P_RANGE),
     "errors": ("base", "excess"),
     "leakage": ("recall@1_change",),
     "indexes": ("recall@1", "recall@5", "recall@10_change"),
     "reranking": ("gain@1", "gain_found"),
 }
 # and those that have a table of their own
-APART = {
-    "seeds": ("range", P_RANGE),
-    "captions": ("range", P_RANGE),
-    "categories": ("range", P_RANGE),
-    "leakage": ("near_duplicates", "shared_captions"),
-}
+APART = {"leakage": ("near_duplicates", "shared_captions")}
 # captions on several images that are shown
 FEW_CAPTIONS = 6
 # lines of a study's table that a page has room for, and from where on one model is enough

@@ -58,7 +58,7 @@ def p_equals(p: float) -> str:
 
 def count(number: float | None) -> str:
     """5000 -> "5,000"."""
-    return NOTHING if number is None or _missing(number) else f"{number:,.0f}"
+    return NOTHING if number is None else decimal(number, 0)
 
 
 def quantity(number: float) -> str:

@@ -188,8 +188,9 @@ def errors(key, queries: int, lot) -> Iterator[Row]:
     for way in WAYS:
         for place, kind in enumerate(kinds):
             share = (place + 1) / 66
-            yield row(About(key, way, kind), "share", share, queries, around(share, 0.02))
-            yield row(About(key, way, kind), "median_rank", 12.5 + place, round(share * queries))
+            count, bounds = round(share * queries), around(share, 0.02)
+            yield row(About(key, way, kind), "share", share, count, bounds)
+            yield row(About(key, way, kind), "median_rank", 12.5 + place, count)
             if kind in WORDED:
                 yield row(About(key, way, kind), "base", share / 2, queries)
                 yield changed(About(key, way, kind), "excess", share / 2, queries)

@@ -12,10 +12,13 @@ from fake_studies import MAKERS
 
 from scripts.report.page import Speaker
 from scripts.report.study_findings import findings_of, index_costs
-from scripts.studies.shown import read_study
+from scripts.studies.shown import printed, read_study
+from scripts.studies.study_errors import KINDS
+from scripts.studies.study_leakage import LEAST
+from scripts.studies.study_published import TOLERANCE
 from scripts.studies.table import About, range_rows, row, write_rows
-from scripts.words import read_words
-from scripts.words.labels import read_labels
+from scripts.words import formats, read_words
+from scripts.words.labels import NUMBER, read_labels
 
 KEY = ("m", "plain", "cosine")
 TEXT, IMAGE = "text_to_image", "image_to_text"
@@ -54,6 +57,54 @@ def test_every_study_says_something_in_each_language(study, language, tmp_path):
     assert found
     sentences = [str(speaker(language).say(one)) for one in found]
     assert not any("{" in sentence for sentence in sentences)
+
+
+def printed_in(table: pd.DataFrame) -> set[str]:
+    """Every number of a table, in each form in which tables of the report print it."""
+    forms = [formats.quantity, formats.count, formats.p_value, formats.close, formats.brief]
+    shown: set[str] = set()
+    for _, one in table.iterrows():
+        every = [*forms, printed(one), formats.points, formats.rank]
+        numbers = [one[key] for key in ("x", "queries", "value", "low", "high")]
+        shown |= {form(number) for form in every for number in numbers if pd.notna(number)}
+    return {number for text in shown for number in NUMBER.findall(text)}
+
+
+@pytest.mark.parametrize("study", MAKERS)
+def test_every_number_of_a_sentence_stands_in_the_studys_table(study, tmp_path):
+    write_rows(tmp_path / "study.csv", list(MAKERS[study](KEY, 200, np.random.default_rng(1))))
+    table = read_study(tmp_path / "study.csv", study)
+    there = printed_in(table)
+    for finding in findings_of(study, table):
+        for name, value in finding.numbers.items():
+            # how many of the rows there are is counted, and no measure
+            if isinstance(value, str) and name not in ("source", "name", "first"):
+                assert set(NUMBER.findall(value)) <= there, (finding.key, name, value)
+
+
+@pytest.mark.parametrize(
+    ("language", "parts"),
+    [
+        ("en", ("the same caption", "by a tie", "judged to fit", "a colour", "a number",
+                "an action", "an object", "look-alike", "vague", "far down", "none of these")),
+        ("zh", ("相同的描述", "由并列", "判为相符", "颜色", "数目", "动作", "物体", "形似", "含糊",
+                "很靠后", "以上皆非")),
+    ],
+)  # fmt: skip
+def test_the_text_tells_kinds_of_failure_in_the_order_in_which_they_are_tried(language, parts):
+    text = speaker(language).words["studies"]["errors"]["text"]
+    places = [text.index(part) for part in parts]
+    assert len(places) == len(KINDS) and places == sorted(places)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_texts_tell_what_the_studies_judge_by(language):
+    words = speaker(language).words
+    points = formats.points(TOLERANCE).lstrip("+")
+    told = [words["studies"]["published"]["text"]]
+    told += [words["findings"][f"published_{key}"] for key in ("agrees", "above", "below")]
+    assert all(points in text for text in told)
+    assert str(LEAST) in words["studies"]["leakage"]["text"]
 
 
 @pytest.mark.parametrize("study", [*MAKERS, "mine"])
