@@ -13,7 +13,7 @@ from scripts.figures.style import MUTED, SMALL, WIDTH, width_of
 from scripts.measures import SUMS
 from scripts.protocol import DIRECTIONS
 from scripts.studies.shown import is_difference, unique
-from scripts.studies.table import is_share
+from scripts.studies.table import is_fraction
 from scripts.words.labels import Labels
 
 MARKERS = "osD^vPX"
@@ -49,7 +49,7 @@ def facets_of(table: pd.DataFrame, study: str) -> list[Facet]:
     Shares are of one unit, any other measure is of its own; groups that are told from zero are kept
     apart from values.
     """
-    units = [100.0 if is_share(measure) else measure for measure in table.measure]
+    units = [100.0 if is_fraction(measure) else measure for measure in table.measure]
     signs = table.groupby("group").value.transform(lambda values: is_difference(study, values))
     keys = list(zip(units, signs, strict=True))
     return [

@@ -16,7 +16,7 @@ from scripts.evaluate.pairs import SIGNIFICANT
 from scripts.evaluate.runs import Run
 from scripts.protocol import DIRECTIONS
 from scripts.report.findings import NAMES, Finding, lead
-from scripts.report.study_findings import pick, told
+from scripts.report.study_rows import pick, told
 from scripts.words import formats
 
 # runs below which a rank correlation of them says nothing

@@ -15,8 +15,9 @@ import pandas as pd
 from scripts.evaluate.pairs import SIGNIFICANT
 from scripts.protocol import DIRECTIONS
 from scripts.report.findings import Finding, Label
-from scripts.studies.shown import printed, unique
-from scripts.studies.table import P_OF, is_share
+from scripts.report.study_rows import overall, pick, rows_of, same, told, verdict
+from scripts.studies.shown import unique
+from scripts.studies.table import CHANGE, P_OF, P_RANGE
 from scripts.words import formats
 
 # kinds of failure that are no fault of the model
@@ -30,32 +31,6 @@ def findings_of(study: str, table: pd.DataFrame) -> list[Finding]:
     return _KNOWN[study](table[table.model == table.model.iloc[0]].reset_index(drop=True))
 
 
-def told(row: pd.Series) -> str:
-    """A value with its interval, as the study's table has it."""
-    form = formats.percent if is_share(row.measure) else printed(row)
-    return formats.with_interval(row.value, row.low, row.high, form)
-
-
-def rows_of(table: pd.DataFrame, **keys: Any) -> pd.DataFrame:
-    """The rows with these values."""
-    for column, value in keys.items():
-        table = table[table[column] == value]
-    return table
-
-
-def pick(table: pd.DataFrame, **keys: Any) -> pd.Series | None:
-    """The first row with these values, or nothing."""
-    rows = rows_of(table, **keys)
-    return None if rows.empty else rows.iloc[0]
-
-
-def apart(one: pd.Series, other: pd.Series) -> str:
-    """ "higher", "lower", or "alike" where the intervals of two values overlap."""
-    if one.low > other.high:
-        return "higher"
-    return "lower" if one.high < other.low else "alike"
-
-
 def relevance(table: pd.DataFrame) -> list[Finding]:
     """What equal captions and people's judgments, accepted as right, add to Recall@1."""
     found = []
@@ -66,13 +41,19 @@ def relevance(table: pd.DataFrame) -> list[Finding]:
             wide = pick(table, group=f"{name} / {of}", **keys)
             if strict is None or wide is None:
                 continue
-            key = "none" if wide.value == strict.value else "slight"
-            if wide.value > strict.high:
-                key = "clear"
+            change = rows_of(
+                table, direction=way, group=wide.group, measure=f"recall@1{CHANGE}"
+            ).iloc[0]
+            key = "clear" if verdict(change) == "higher" else "slight"
             found.append(
                 Finding(
-                    f"relevance_{name}_{key}",
-                    {"direction": way, "strict": told(strict), "wide": told(wide)},
+                    f"relevance_{name}_{'none' if same(strict, wide) else key}",
+                    {
+                        "direction": way,
+                        "strict": told(strict),
+                        "wide": told(wide),
+                        "change": told(change),
+                    },
                 )
             )
     return found
@@ -96,24 +77,25 @@ def judgments(table: pd.DataFrame) -> list[Finding]:
 
 
 def published(table: pd.DataFrame) -> list[Finding]:
-    """Whether published figures lie within this run's intervals."""
+    """Whether this run agrees with published figures of the same weights and data."""
     found = []
-    for _, theirs in table[table.measure == "published"].iterrows():
-        own = table[
-            (table.group == theirs.group)
-            & (table.direction == theirs.direction)
-            & ~table.measure.isin(("published", "within"))
-        ].iloc[0]
-        place = "above" if theirs.value < own.low else "below" if theirs.value > own.high else ""
+    for _, theirs in rows_of(table, measure="published").iterrows():
+        beside = rows_of(table, group=theirs.group, direction=theirs.direction)
+        agrees, difference = (
+            rows_of(beside, measure=name).iloc[0] for name in ("agrees", "difference")
+        )
+        own = beside.iloc[0]
+        key = "agrees" if agrees.value else "above" if difference.value > 0 else "below"
         found.append(
             Finding(
-                f"published_{place or 'within'}",
+                f"published_{key}",
                 {
                     "direction": own.direction,
                     "measure": Label.of_measure(own.measure),
                     "source": own.group,
-                    "value": told(own),
+                    "value": formats.percent(own.value),
                     "published": formats.percent(theirs.value),
+                    "difference": told(difference),
                 },
             )
         )
@@ -121,24 +103,19 @@ def published(table: pd.DataFrame) -> list[Finding]:
 
 
 def seeds(table: pd.DataFrame) -> list[Finding]:
-    """How much the seed matters, beside how much the choice of images does."""
+    """Whether seeds differ on the same queries, and how far."""
     found = []
     for group in unique(table.group[table.group.str.endswith(", mean")]):
-        name = group.removesuffix(", mean")
-        numbers: dict[str, Any] = {"name": name}
-        small = True
+        numbers: dict[str, Any] = {"name": group.removesuffix(", mean")}
+        own, clear, several = rows_of(table, group=group), 0, False
         for way in DIRECTIONS:
-            mean = rows_of(table, group=group, direction=way, measure="mean").iloc[0]
-            singles = table[
-                (table.direction == way)
-                & (table.measure == "mean")
-                & table.group.str.startswith(f"{name}, seed ")
-            ]
-            numbers[way] = told(mean)
-            spread = mean.high - mean.low
-            small &= bool(spread <= (singles.high - singles.low).mean())
-        several = pd.notna(mean.high)
-        key = ("small" if small else "large") if several else "one"
+            at = {row.measure: row for _, row in rows_of(own, direction=way).iterrows()}
+            numbers[way] = told(at["mean"])
+            if several := "range" in at:
+                numbers[f"{way}_range"] = told(at["range"])
+                numbers[f"{way}_p"] = formats.p_equals(at[P_RANGE].value)
+                clear += at[P_RANGE].value < SIGNIFICANT
+        key = ("alike", "partly", "differ")[clear] if several else "one"
         found.append(Finding(f"seeds_{key}", numbers))
     return found
 
@@ -147,15 +124,16 @@ def gallery(table: pd.DataFrame) -> list[Finding]:
     """What the size of the gallery does to Recall@1."""
     found = []
     for way in DIRECTIONS:
-        own = table[(table.direction == way) & (table.measure == "recall@1")].sort_values("x")
+        own = rows_of(table, direction=way, measure="recall@1").sort_values("x")
         if own.empty:
             continue
         if len(own) < 2:
             return [Finding("gallery_small", {"gallery": formats.count(own.x.iloc[-1])})]
         small, medium, full = own.iloc[0], own.iloc[len(own) // 2], own.iloc[-1]
+        change = pick(table, direction=way, measure=f"recall@1{CHANGE}", x=full.x)
         found.append(
             Finding(
-                f"gallery_{'falls' if apart(full, small) == 'lower' else 'holds'}",
+                f"gallery_{'falls' if verdict(change) == 'lower' else 'holds'}",
                 {
                     "direction": way,
                     **{f"{name}_recall": told(one) for name, one in
@@ -171,23 +149,38 @@ def gallery(table: pd.DataFrame) -> list[Finding]:
 def captions(table: pd.DataFrame) -> list[Finding]:
     """What the length of captions does, and how many of them are used."""
     found = []
-    for group, key in (
-        ("length", "length"),
-        ("captions together", "together"),
-        ("captions per image", "per_image"),
-    ):
-        own = table[(table.group == group) & (table.measure == "recall@10")].sort_values("x")
+    length = rows_of(table, group="length")
+    parts, p = rows_of(length, measure="recall@10"), pick(length, measure=P_RANGE)
+    if p is not None:
+        best, worst = parts.loc[parts.value.idxmax()], parts.loc[parts.value.idxmin()]
+        found.append(
+            Finding(
+                f"captions_length_{'apart' if p.value < SIGNIFICANT else 'alike'}",
+                {
+                    "best": formats.quantity(best.x),
+                    "best_recall": told(best),
+                    "worst": formats.quantity(worst.x),
+                    "worst_recall": told(worst),
+                    "p": formats.p_equals(p.value),
+                },
+            )
+        )
+    for group, key in (("captions together", "together"), ("captions per image", "per_image")):
+        own = rows_of(table, group=group, measure="recall@10").sort_values("x")
         if len(own) < 2:
             continue
         first, last = own.iloc[0], own.iloc[-1]
+        change = rows_of(table, group=group, measure=f"recall@10{CHANGE}", x=last.x).iloc[0]
         found.append(
             Finding(
-                f"captions_{key}_{apart(last, first)}",
+                f"captions_{key}_{verdict(change)}",
                 {
                     "least": formats.quantity(first.x),
                     "most": formats.quantity(last.x),
                     "first": told(first),
                     "last": told(last),
+                    "change": told(change),
+                    "images": formats.count(change.queries),
                 },
             )
         )
@@ -195,22 +188,24 @@ def captions(table: pd.DataFrame) -> list[Finding]:
 
 
 def categories(table: pd.DataFrame) -> list[Finding]:
-    """Which category is found best and which worst."""
+    """Which category is found best and which worst, and whether that is more than chance."""
     found = []
     for way in DIRECTIONS:
-        own = table[(table.direction == way) & (table.measure == "recall@10")]
-        if len(own) < 2:
+        p = pick(table, direction=way, measure=P_RANGE)
+        if p is None:
             continue
+        own = rows_of(table, direction=way, measure="recall@10")
         best, worst = own.loc[own.value.idxmax()], own.loc[own.value.idxmin()]
         found.append(
             Finding(
-                f"categories_{'apart' if apart(best, worst) == 'higher' else 'alike'}",
+                f"categories_{'apart' if p.value < SIGNIFICANT else 'alike'}",
                 {
                     "direction": way,
                     "best": Label("categories", best.group),
                     "best_recall": told(best),
                     "worst": Label("categories", worst.group),
                     "worst_recall": told(worst),
+                    "p": formats.p_equals(p.value),
                 },
             )
         )
@@ -244,47 +239,61 @@ def robustness(table: pd.DataFrame) -> list[Finding]:
 def geometry(table: pd.DataFrame) -> list[Finding]:
     """How far apart the clouds are, and how much hubs take."""
     found = []
-    right, wrong = (pick(table, measure=f"cosine_{one}") for one in ("right", "wrong"))
-    gap = pick(table, measure="gap")
-    if right is not None and wrong is not None and gap is not None:
-        found.append(
-            Finding(
-                f"geometry_{apart(right, wrong)}",
-                {"gap": told(gap), "right": told(right), "wrong": told(wrong)},
-            )
-        )
-    for way in DIRECTIONS:
-        own = table[(table.direction == way) & (table.measure == "skewness")]
-        if own.empty:
-            continue
-        first, numbers = own.iloc[0], {"direction": way, "skewness": told(own.iloc[0])}
-        # among scorers of the same prompt, the one with the fewest hubs
-        others = own[(own.prompt == first.prompt) & (own.scorer != first.scorer)]
-        if others.empty:
-            found.append(Finding("hubs_only", numbers))
-            continue
-        least = others.loc[others.value.idxmin()]
-        numbers |= {"reference": first.scorer, "name": least.scorer, "least": told(least)}
-        found.append(Finding(f"hubs_{apart(least, first)}", numbers))
+    names = ("gap", "cosine_right", "cosine_wrong", "cosine_lead")
+    at = {row.measure: row for _, row in table[table.measure.isin(names)].iterrows()}
+    if len(at) == len(names):
+        numbers = {name.removeprefix("cosine_"): told(row) for name, row in at.items()}
+        found.append(Finding(f"geometry_{verdict(at['cosine_lead'])}", numbers))
+    return found + hubs(table)
+
+
+def hubs(table: pd.DataFrame) -> list[Finding]:
+    """Which scorers and prompts have clearly fewer hubs than the first, and which clearly more."""
+    level = rows_of(table, measure="skewness")
+    if level.empty:
+        return []
+    first = level.iloc[0]
+    own = rows_of(level, prompt=first.prompt, scorer=first.scorer).set_index("direction")
+    numbers = {"prompt": first.prompt, "scorer": first.scorer}
+    found = [Finding("hubs", numbers | {way: told(own.loc[way]) for way in DIRECTIONS})]
+    changes = rows_of(table, measure=f"skewness{CHANGE}")
+    for kind, other in (("scorer", "prompt"), ("prompt", "scorer")):
+        told_apart = []
+        part = changes[(changes[other] == first[other]) & (changes[kind] != first[kind])]
+        for name, ways in part.groupby(kind, sort=False):
+            at = ways.set_index("direction")
+            key = overall([verdict(at.loc[way]) for way in DIRECTIONS])
+            numbers = {"name": name, "reference": first[kind]}
+            numbers |= {way: told(at.loc[way]) for way in DIRECTIONS}
+            told_apart += [] if key == "alike" else [Finding(f"hubs_{key}", numbers)]
+        if len(part):
+            found += told_apart or [Finding(f"hubs_{kind}_none", {"reference": first[kind]})]
     return found
 
 
 def errors(table: pd.DataFrame) -> list[Finding]:
-    """The most common kind of failure, and how many are no fault of the model."""
+    """What sets wrong pairs apart from right ones, and how many are no fault of the model."""
     found = []
     for way in DIRECTIONS:
-        own = table[(table.direction == way) & (table.measure == "share")]
-        if own.empty:
+        own = rows_of(table, direction=way)
+        shares = rows_of(own, measure="share").set_index("group")
+        if shares.empty:
             continue
-        most = own.loc[own.value.idxmax()]
-        numbers = {
-            "direction": way,
-            "kind": Label("errors", most.group),
-            "share": told(most),
-            "count": formats.count(most.queries),
-        }
-        found.append(Finding("errors_most", numbers))
-        excused = own[own.group.isin(EXCUSED)].set_index("group").queries
+        beyond = rows_of(own, measure="excess")
+        if len(beyond):
+            most = beyond.loc[beyond.value.idxmax()]
+            base = rows_of(own, measure="base", group=most.group).iloc[0]
+            numbers = {
+                "direction": way,
+                "kind": Label("errors", most.group),
+                "share": told(shares.loc[most.group]),
+                "base": told(base),
+                "excess": told(most),
+            }
+            found.append(
+                Finding(f"errors_{'beyond' if verdict(most) == 'higher' else 'as_right'}", numbers)
+            )
+        excused = shares[shares.index.isin(EXCUSED)].queries
         if excused.empty:
             continue
         key = "some" if "accepted" in excused else "unjudged"
@@ -318,14 +327,16 @@ def leakage(table: pd.DataFrame) -> list[Finding]:
             ("without near-duplicates", "images"), ("without shared captions", "captions")
         ):  # fmt: skip
             without = pick(table, group=group, **keys)
-            if every is None or without is None or without.queries == every.queries:
+            if every is None or without is None:
                 continue
-            key = "inflates" if without.value < every.low else "harmless"
+            change = rows_of(table, direction=way, group=group, measure=f"recall@1{CHANGE}").iloc[0]
+            key = {"lower": "falls", "higher": "rises"}.get(verdict(change), "alike")
+            if same(every, without):
+                key = "alike"
+            numbers = {"direction": way, "every": told(every), "without": told(without)}
+            numbers |= {"change": told(change), "queries": formats.count(without.queries)}
             found.append(
-                Finding(
-                    f"leakage_{name}_{key}",
-                    {"direction": way, "every": told(every), "without": told(without)},
-                )
+                Finding(f"leakage_{name}_{'few' if pd.isna(change.low) else key}", numbers)
             )
     return found
 
@@ -343,6 +354,7 @@ def indexes(table: pd.DataFrame) -> list[Finding]:
         recall, exact = (
             rows_of(own, group=name, **keys).iloc[0] for name in (least.group, "exact")
         )
+        change = pick(own, group=least.group, direction=way, measure=f"recall@10{CHANGE}")
         numbers = {
             "direction": way,
             "items": formats.count(least.x),
@@ -357,7 +369,7 @@ def indexes(table: pd.DataFrame) -> list[Finding]:
             Finding(
                 "indexes_all"
                 if formats.share(least.value) == formats.share(1)
-                else f"indexes_{'lower' if apart(recall, exact) == 'lower' else 'alike'}",
+                else f"indexes_{'lower' if verdict(change) == 'lower' else 'alike'}",
                 numbers,
             )
         )

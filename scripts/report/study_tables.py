@@ -13,14 +13,20 @@ from scripts.report.blocks import Spans
 from scripts.report.material import Material, StudyTable
 from scripts.report.table import Table, with_interval
 from scripts.studies.shown import is_measure, printed, unique
-from scripts.studies.table import is_share
+from scripts.studies.table import P_RANGE, unit_of
 from scripts.words import formats
 from scripts.words.labels import Labels
 
 # measures that stand beside those of a study's figure, for its sentences
 BESIDE = {
-    "errors": ("median_rank",),
-    "indexes": ("found@10", "recall@1", "recall@5"),
+    "relevance": ("recall@1_change",),
+    "gallery": ("recall@1_change",),
+    "seeds": ("range", P_RANGE),
+    "captions": ("recall@10_change", "range", P_RANGE),
+    "categories": ("range", P_RANGE),
+    "errors": ("base", "excess"),
+    "leakage": ("recall@1_change",),
+    "indexes": ("found@10", "recall@1", "recall@5", "recall@10_change"),
     "reranking": ("gain@1", "gain_found"),
     "confidence": ("area", "area_random", "area_gain"),
 }
@@ -242,7 +248,7 @@ def _study_list(study: str, table: pd.DataFrame, labels: Labels) -> Table:
     rows = [
         [
             *(forms.get(name, str)(row[name]) for name in varied),
-            labels.measure(row["measure"]),
+            _heading(row["measure"], labels),
             formats.count(row["queries"]),
             _study_value(row),
         ]
@@ -379,7 +385,10 @@ def _costs_of_indexes(costs: pd.DataFrame, labels: Labels) -> dict[str, Table]:
 
 
 def _heading(measure: str, labels: Labels) -> str:
-    return f"{labels.measure(measure)} (%)" if is_share(measure) else labels.measure(measure)
+    name, unit = labels.measure(measure), unit_of(measure)
+    if unit == "points":
+        return labels.text("points", measure=name)
+    return f"{name} (%)" if unit == "share" else name
 
 
 def _study_value(row: dict[str, Any] | None) -> Spans | str:

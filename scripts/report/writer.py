@@ -158,7 +158,9 @@ class Writer:
         asked = self.studies[study]
         lines = kind == "figures" and form_of(asked.shown, asked.settings["figure"]) in CURVES
         key = f"{kind}.study{'_lines' if lines else ''}"
-        return text(key, title=self.title_of(study))
+        counted = self.words["names"]["counted"]
+        n = counted.get(study, counted["queries"])
+        return text(key, title=self.title_of(study), n=n)
 
 
 def drawing(path: str) -> str:

@@ -128,7 +128,7 @@ class Mentions:
     ----------
     names : c names
     said : (m, c) whether a caption has one of them
-    shown : (n, c) whether any caption of an image has
+    shown : (n, c) how many captions of an image have
     """
 
     names: list[str]
@@ -148,7 +148,7 @@ def mentions_of(rows: Rows, words: Words) -> Mentions:
     said = np.zeros((len(rows.captions), len(patterns)), dtype=bool)
     for column, pattern in enumerate(patterns):
         said[:, column] = [pattern.search(text) is not None for text in rows.captions]
-    shown = np.logical_or.reduceat(said, first_captions(rows)[:-1], axis=0)
+    shown = np.add.reduceat(said, first_captions(rows)[:-1], axis=0, dtype=np.int64)
     return Mentions(list(words), said, shown)
 
 
@@ -166,5 +166,20 @@ def differing(mentions: Mentions, caption: np.ndarray, image: np.ndarray) -> lis
     """
     return [
         [mentions.names[column] for column in np.flatnonzero(row)]
-        for row in mentions.said[caption] & ~mentions.shown[image]
+        for row in mentions.said[caption] & (mentions.shown[image] == 0)
     ]
+
+
+def differs_but_for(
+    mentions: Mentions, caption: np.ndarray, image: np.ndarray, left_out: np.ndarray
+) -> np.ndarray:
+    """(p,) whether captions speak of what no caption of an image does, one of these left out.
+
+    Parameters
+    ----------
+    mentions : of all captions
+    caption, image : (p,) the pairs
+    left_out : (p,) a caption of the image, which may be ``caption`` itself
+    """
+    others = mentions.shown[image] - mentions.said[left_out]
+    return (mentions.said[caption] & (others == 0)).any(axis=1)

@@ -11,13 +11,15 @@ import pandas as pd
 from scripts.job import BadInput
 from scripts.studies.comparisons import comparison_rows, read_pairs
 from scripts.studies.families import FAMILY_OF
-from scripts.studies.table import COLUMNS, P_OF, unit_of
+from scripts.studies.table import CHANGE, COLUMNS, P_OF, P_RANGE, POINTS, unit_of
 from scripts.words import formats
 
 TEXT = ("model", "prompt", "scorer", "direction", "group", "measure")
 NUMBERS = ("x", "queries", "value", "low", "high")
 # what says something of other rows, and is no measure to draw or to table
-HIDDEN = ("within", "p_holm", "least_cosine")
+HIDDEN = ("agrees", "p_holm", "least_cosine")
+# what is said of other rows in a table, and not drawn beside them
+SAID = ("cosine_lead", "base", P_RANGE, *POINTS)
 # studies whose every value is one run's lead over another
 DIFFERENCES = (*FAMILY_OF, "precision")
 # forms that are curves, and the places that one has at least
@@ -53,13 +55,14 @@ def read_study(path: str | Path, study: str) -> pd.DataFrame:
 
 
 def is_measure(measures: pd.Series) -> pd.Series:
-    """Which of these are measures to draw or to table."""
+    """Which of these are measures to table."""
     return ~(measures.isin(HIDDEN) | measures.str.startswith(P_OF))
 
 
 def selected(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """The rows that hold a number, of the measures in ``settings["measures"]``, or of all."""
-    every = unique(table.measure[is_measure(table.measure)])
+    """The rows to draw: with a number, of the measures in ``settings["measures"]``, or of all."""
+    said = table.measure.isin(SAID) | table.measure.str.endswith(CHANGE)
+    every = unique(table.measure[is_measure(table.measure) & ~said])
     measures = list(settings.get("measures") or every)
     return table[table.measure.isin(measures) & table.value.notna()].reset_index(drop=True)
 
@@ -74,9 +77,11 @@ def form_of(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
 
 def printed(row: Mapping[str, Any]) -> Callable[[float], str]:
     """How the values of a row are printed, in its table and in sentences; shares without a sign."""
+    if row["measure"] == P_RANGE:
+        return formats.p_value
     unit = unit_of(row["measure"])
     if unit:
-        return formats.share if unit == "share" else formats.rank
+        return formats.rank if unit == "rank" else formats.share
     # a count has no interval
     counted = pd.isna(row["low"]) and float(row["value"]).is_integer()
     return formats.count if counted else formats.score

@@ -9,6 +9,10 @@ image, or all where there are fewer, and any of its own is right.
 Both are means over choices of captions, for each image: over all choices where these are few, else
 over draws. So an image counts once, however many captions it has, and "captions together" at k = 1
 is the run's own recall where all images have equally many. Intervals are over images.
+
+Rows of the parts by length end with "range", Recall@10 of the best part less that of the worst, and
+"p_range", how often captions dealt to the parts anew are as far apart. "recall@10_change" is what k
+captions do beside one, on the same images: those that have as many.
 """
 
 from collections.abc import Iterator
@@ -18,19 +22,30 @@ from math import comb
 import numpy as np
 
 from scripts.evaluate.intervals import Resampling
+from scripts.evaluate.ranges import range_of_parts
 from scripts.evaluate.runs import first_captions
 from scripts.job import log
 from scripts.jobs import Snakemake, run
-from scripts.measures import HEADLINE, headline
+from scripts.measures import HEADLINE, headline, hits
 from scripts.retrieve.ranking import dots
 from scripts.retrieve.scorers import map_gallery, map_queries
 from scripts.studies.ahead import ahead_of, ranks_of_one
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import About, Row, mean_rows, recall_rows, write_rows
+from scripts.studies.table import (
+    About,
+    Row,
+    change_rows,
+    mean_rows,
+    range_rows,
+    recall_rows,
+    write_rows,
+)
 from scripts.studies.words import words_in
 
 # every number of captions up to here; beyond, where an image has so many, twice the one before
 EVERY = 10
+# what is said of differences
+SAID, DEPTH = "recall@10", 10
 # memory for queries that are means of captions, MB
 QUERIES_MB = 64
 
@@ -60,7 +75,7 @@ def parts_by_length(lengths: np.ndarray, parts: int) -> np.ndarray:
 
 
 def length_rows(reference: Reference, parts: int, resampling: Resampling) -> list[Row]:
-    """Recall of captions of each length; x is the mean number of words."""
+    """Recall of captions of each length, where x is the mean number of words, and its range."""
     rows = reference.rows
     lengths = np.array([words_in(text) for text in rows.captions])
     part_of = parts_by_length(lengths, parts)
@@ -74,6 +89,11 @@ def length_rows(reference: Reference, parts: int, resampling: Resampling) -> lis
             rows.image_of_caption[own],
             resampling,
         )
+    if part_of.max():
+        belongs = part_of[:, None] == np.arange(part_of.max() + 1)
+        tested = range_of_parts(hits(ranks, DEPTH), belongs, rows.image_of_caption, resampling)
+        about = About(reference.run, "text_to_image", "length")
+        found += range_rows(about, tested, len(ranks))
     return found
 
 
@@ -217,25 +237,22 @@ def number_rows(reference: Reference, draws: int, resampling: Resampling) -> lis
     """Recall by the number of captions used, in both directions; x is that number."""
     counts = np.diff(first_captions(reference.rows))
     numbers = numbers_used(int(counts.max()))
-    found = []
-    for k in numbers:
-        images, values = together_values(reference, k, draws, resampling.seed)
-        found += mean_rows(
-            About(reference.run, "text_to_image", "captions together", k),
-            HEADLINE,
-            values,
-            images,
-            resampling,
-        )
+    every, at = np.arange(len(counts)), HEADLINE.index(SAID)
+    together = {k: together_values(reference, k, draws, resampling.seed) for k in numbers}
     per_image = per_image_values(reference, numbers, draws, resampling.seed)
-    for k, values in per_image.items():
-        found += mean_rows(
-            About(reference.run, "image_to_text", "captions per image", k),
-            HEADLINE,
-            values,
-            np.arange(len(counts)),
-            resampling,
-        )
+    found = []
+    for way, group, values_of in (
+        ("text_to_image", "captions together", together),
+        ("image_to_text", "captions per image", {k: (every, per_image[k]) for k in numbers}),
+    ):
+        # of all images, since each has a caption
+        alone = values_of[1][1][:, [at]]
+        for k, (images, values) in values_of.items():
+            about = About(reference.run, way, group, k)
+            found += mean_rows(about, HEADLINE, values, images, resampling)
+            if k > 1:
+                mine, other = (values[:, [at]], images), (alone[images], images)
+                found += change_rows(about, (SAID,), mine, other, resampling)
     return found
 
 

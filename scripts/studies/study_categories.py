@@ -4,6 +4,9 @@ A caption belongs to a category of the lexicon where it holds one of the categor
 belongs where at least half of its captions do. A query may belong to several categories or to none.
 Clusters are found by k-means on each model's own image features, an image in one, and are named by
 the words that set their captions apart from all others.
+
+Of the group "all categories", "range" is Recall@10 of the best category less that of the worst, and
+"p_range" how often the range is as large where images have swapped their categories.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,12 +16,14 @@ import numpy as np
 
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import DIGITS, Resampling
+from scripts.evaluate.ranges import range_of_parts
 from scripts.evaluate.runs import images_of_queries
 from scripts.job import log
 from scripts.jobs import Snakemake, run
+from scripts.measures import hits
 from scripts.protocol import DIRECTIONS
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import About, Row, recall_rows, write_rows
+from scripts.studies.table import About, Row, range_rows, recall_rows, write_rows
 from scripts.studies.words import pattern_of, words_of
 
 # images that a cluster must have on average
@@ -29,12 +34,18 @@ NEAREST = 5
 STARTS = 10
 # what the prior weighs, as a share of the words counted
 PRIOR = 0.1
+# of the range
+DEPTH = 10
 # of a 95% interval, in standard errors
 NORMAL_BOUND = 1.96
 CLUSTER_COLUMNS = (
     *("model", "cluster", "images", "words"),
     *(f"nearest_{place}" for place in range(1, NEAREST + 1)),
 )
+
+
+# name -> direction -> (q,) whether a query belongs
+Categories = dict[str, dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -189,51 +200,41 @@ def clusters_of(reference: Reference, clusters: int, words: int, seed: int) -> l
     ]
 
 
-def lexicon_rows(
-    reference: Reference,
-    lexicon: Mapping[str, Sequence[str]],
-    least: int,
-    resampling: Resampling,
-) -> list[Row]:
-    """Recall of each category of the lexicon that has at least ``least`` queries."""
-    found = []
-    for name, words in lexicon.items():
-        belongs = members(reference.rows, words)
-        found += _rows_of(reference, belongs, f"lexicon: {name}", least, resampling)
-    return found
+def by_words(rows: Rows, lexicon: Mapping[str, Sequence[str]]) -> Categories:
+    """The categories of a lexicon."""
+    return {f"lexicon: {name}": members(rows, words) for name, words in lexicon.items()}
 
 
-def cluster_rows(
-    reference: Reference, clusters: Sequence[Cluster], least: int, resampling: Resampling
-) -> list[Row]:
-    """Recall of each cluster's images, and of their captions."""
-    rows, found, labels = reference.rows, [], []
+def by_clusters(rows: Rows, clusters: Sequence[Cluster]) -> Categories:
+    """Clusters as categories: of their images, and of these images' captions."""
+    found: Categories = {}
     for number, cluster in enumerate(clusters, start=1):
-        labels.append(f"cluster: {cluster.name or number}")
+        label = f"cluster: {cluster.name or number}"
         # two clusters may come to the same words
-        again = labels.count(labels[-1])
-        label = labels[-1] if again == 1 else f"{labels[-1]} ({again})"
+        again = sum(one == label or one.startswith(f"{label} (") for one in found)
         inside = np.zeros(len(rows.images), dtype=bool)
         inside[cluster.images] = True
-        belongs = {way: inside[images_of_queries(way, rows)] for way in DIRECTIONS}
-        found += _rows_of(reference, belongs, label, least, resampling)
+        found[f"{label} ({again + 1})" if again else label] = {
+            way: inside[images_of_queries(way, rows)] for way in DIRECTIONS
+        }
     return found
 
 
-def _rows_of(
-    reference: Reference,
-    belongs: Mapping[str, np.ndarray],
-    group: str,
-    least: int,
-    resampling: Resampling,
+def category_rows(
+    reference: Reference, categories: Categories, least: int, resampling: Resampling
 ) -> list[Row]:
+    """Recall of each category that has at least ``least`` queries, and whether they are apart."""
     found = []
     for way in DIRECTIONS:
-        own = belongs[way]
-        if own.sum() < least:
-            continue
-        ranks, images = reference.run.ranks[way][own], images_of_queries(way, reference.rows)[own]
-        found += recall_rows(About(reference.run, way, group), ranks, images, resampling)
+        ranks, images = reference.run.ranks[way], images_of_queries(way, reference.rows)
+        told = {name: own[way] for name, own in categories.items() if own[way].sum() >= least}
+        for name, own in told.items():
+            about = About(reference.run, way, name)
+            found += recall_rows(about, ranks[own], images[own], resampling)
+        if len(told) > 1:
+            belongs = np.stack([*told.values()], axis=1)
+            tested = range_of_parts(hits(ranks, DEPTH), belongs, images, resampling)
+            found += range_rows(About(reference.run, way, "all categories"), tested, len(ranks))
     return found
 
 
@@ -246,8 +247,9 @@ def main(snakemake: Snakemake) -> None:
     for reference in read_references(snakemake.input, params.split):
         clusters = clusters_of(reference, params.clusters, params.words, params.seed)
         log.info("%s: %s", reference.run.model, "; ".join(cluster.name for cluster in clusters))
-        found += lexicon_rows(reference, params.lexicon, params.least, resampling)
-        found += cluster_rows(reference, clusters, params.least, resampling)
+        rows = reference.rows
+        categories = by_words(rows, params.lexicon) | by_clusters(rows, clusters)
+        found += category_rows(reference, categories, params.least, resampling)
         listed += [
             {
                 "model": reference.run.model,

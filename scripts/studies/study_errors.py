@@ -27,13 +27,25 @@ words agree. How far off the rank is says least of the reason, so that it is ask
 
 In the table, rows of a kind have "share" (of the misses of that run and direction), and
 "median_rank"; ``queries`` is how many are of that kind.
+
+People say different things of one picture: captions differ in colours, numbers, actions and things
+from their own image's other captions, too. So the kinds that words show have a "base", how often
+the very captions of these pairs would be of that kind beside their own image, themselves left out;
+and an "excess", how much more often they are so beside the image that they were paired with. There
+one caption is left out as well, each in turn, since fewer captions say less. ``queries`` is then
+how many of the misses have other captions on both sides.
 """
 
 import numpy as np
 
 from scripts.data.rows import Rows
-from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
-from scripts.evaluate.runs import images_of_queries
+from scripts.evaluate.intervals import (
+    DIGITS,
+    Resampling,
+    interval_of_means,
+    paired_differences,
+)
+from scripts.evaluate.runs import first_captions, images_of_queries
 from scripts.job import log
 from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS, TIE
@@ -41,6 +53,7 @@ from scripts.studies.evidence import (
     Mentions,
     Words,
     differing,
+    differs_but_for,
     likeness,
     mentions_of,
     misses_of,
@@ -55,6 +68,8 @@ KINDS = (
     *("identical_caption", "tie", "accepted", "colour", "number", "action", "object"),
     *("look_alike", "vague", "far", "other"),
 )
+# those that words show
+WORDED = ("colour", "number", "action", "object")
 # what is short, and far from its siblings: the lowest quarter of all captions
 LOWEST = 0.25
 # parts of the lexicon, and their columns in failures.csv
@@ -117,7 +132,7 @@ def failures_of(
         "identical_caption": same_words(rows, caption, image),
         "tie": misses.margin <= TIE,
         "accepted": np.isin(caption * images + image, fitting[:, 0] * images + fitting[:, 1]),
-        **dict(zip(("colour", "number", "action", "object"), _by_words(less), strict=True)),
+        **dict(zip(WORDED, _by_words(less), strict=True)),
         "look_alike": (similarity >= yardsticks[caption]) & ~alone[caption],
         "vague": (short & alone)[caption],
         "far": misses.rank > far * (images if by_text else captions),
@@ -191,10 +206,18 @@ def error_rows(
     reference: Reference,
     direction: str,
     failures: list[Row],
+    mentions: dict[str, Mentions],
     kinds: list[str],
     resampling: Resampling,
 ) -> list[Row]:
-    """The share of each of ``kinds`` among the misses of one direction, and their median ranks."""
+    """The share of each of ``kinds`` among the misses of one direction, and what it is beyond.
+
+    Parameters
+    ----------
+    reference, direction, failures, mentions : as in ``failures_of``
+    kinds : that are told, none of them seen where a row says so
+    resampling : of the intervals
+    """
     if not failures:
         return []
     kind_of = np.array([failure["kind"] for failure in failures])
@@ -203,6 +226,16 @@ def error_rows(
     values = (kind_of[:, None] == np.array(kinds)).astype(np.float64)
     images = images_of_queries(direction, reference.rows)[queries]
     bounds = interval_of_means(values, images, resampling, shares=True)
+    asked, beside_wrong, beside_own = against_right_pairs(
+        reference.rows, direction, failures, mentions
+    )
+    told = [kind for kind in kinds if kind in WORDED] if len(asked) else []
+    base = dict(zip(WORDED, beside_own.T, strict=True))
+    excess = {}
+    if told:
+        of = images[asked], images[asked]
+        pairs = paired_differences(beside_wrong, beside_own, *of, resampling)
+        excess = dict(zip(WORDED, zip(*pairs, strict=True), strict=True))
     table = []
     for kind, column, interval in zip(kinds, values.T, bounds, strict=True):
         count = int(column.sum())
@@ -210,7 +243,49 @@ def error_rows(
         about = About(reference.run, direction, kind)
         table.append(row(about, "share", float(column.mean()), count, interval))
         table.append(row(about, "median_rank", median, count))
+        if kind in told:
+            table.append(row(about, "base", float(base[kind].mean()), len(asked)))
+            value, around = excess[kind]
+            table.append(row(about, "excess", float(value), len(asked), around))
     return table
+
+
+def against_right_pairs(
+    rows: Rows, direction: str, failures: list[Row], mentions: dict[str, Mentions]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What words show of wrong pairs, and of the same captions beside their own image.
+
+    Returns
+    -------
+    (a,) places of the failures whose two images have other captions, and (a, len(WORDED)) twice:
+    the share of the other image's captions without which the pair is of that kind, and whether the
+    caption is so beside its own image, itself left out
+    """
+    caption, image = (
+        np.array([failure[item] for failure in failures], dtype=np.int64)
+        for item in (
+            ("query", "top_item") if direction == "text_to_image" else ("top_item", "query")
+        )
+    )
+    starts = first_captions(rows)
+    counts, own = np.diff(starts), rows.image_of_caption[caption]
+    asked = np.flatnonzero((counts[image] > 1) & (counts[own] > 1))
+    caption, image, own = caption[asked], image[asked], own[asked]
+    each = counts[image]
+    firsts = np.cumsum(each) - each
+    pair = np.repeat(np.arange(len(asked)), each)
+    left_out = np.arange(each.sum()) - np.repeat(firsts - starts[image], each)
+
+    def kinds(caption: np.ndarray, image: np.ndarray, left_out: np.ndarray) -> np.ndarray:
+        less = {
+            column: differs_but_for(mentions[part], caption, image, left_out)
+            for part, column in PARTS.items()
+        }
+        return np.stack(_by_words(less), axis=1).astype(np.float64)
+
+    beside_wrong = np.zeros((len(asked), len(WORDED)))
+    np.add.at(beside_wrong, pair, kinds(caption[pair], image[pair], left_out) / each[pair, None])
+    return asked, beside_wrong, kinds(caption, own, caption)
 
 
 def main(snakemake: Snakemake) -> None:
@@ -231,7 +306,7 @@ def main(snakemake: Snakemake) -> None:
     seen = {failure["kind"] for _, _, failures in found for failure in failures}
     # the same kinds everywhere, so that one that is missing somewhere shows as none
     kinds = [kind for kind in KINDS if kind in seen]
-    table = [line for part in found for line in error_rows(*part, kinds, resampling)]
+    table = [line for part in found for line in error_rows(*part, mentions, kinds, resampling)]
     write_rows(snakemake.output.table, table)
     every = [failure for _, _, failures in found for failure in failures]
     write_rows(snakemake.output.failures, every, FAILURE_COLUMNS)

@@ -10,6 +10,7 @@ count is hypergeometric (Johnson, Kemp and Kotz 2005, "Univariate discrete distr
 a generating function gives.
 
 Intervals come from the bootstrap over query images; the expectation itself has no sampling error.
+"recall@1_change" is paired, from the smallest gallery of the table.
 """
 
 import numpy as np
@@ -23,7 +24,7 @@ from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.retrieve.ranking import dots
 from scripts.studies.ahead import ahead_of
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import About, Row, row, write_rows
+from scripts.studies.table import About, Row, change_rows, row, write_rows
 
 DEEPEST = max(DEPTHS)
 # queries at a time: 16 MB for the ways of each to draw others
@@ -154,12 +155,18 @@ def gallery_rows(reference: Reference, sizes: list[int], resampling: Resampling)
     found = []
     for way in DIRECTIONS:
         values = np.concatenate([expected_hits(others[way], images, n) for n in sizes], axis=1)
-        bounds = interval_of_means(values, images_of_queries(way, rows), resampling, shares=True)
+        images_of = images_of_queries(way, rows)
+        bounds = interval_of_means(values, images_of, resampling, shares=True)
         labels = [(size, measure) for size in sizes for measure in RECALLS]
         found += [
             row(About(reference.run, way, x=size), measure, column.mean(), len(values), interval)
             for (size, measure), column, interval in zip(labels, values.T, bounds, strict=True)
         ]
+        at_one = [values[:, [labels.index((size, RECALLS[0]))]] for size in sizes]
+        for size, own in zip(sizes[1:], at_one[1:], strict=True):
+            about = About(reference.run, way, x=size)
+            mine, other = (own, images_of), (at_one[0], images_of)
+            found += change_rows(about, RECALLS[:1], mine, other, resampling)
     return found
 
 

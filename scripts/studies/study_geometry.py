@@ -8,9 +8,13 @@ stand in no list are antihubs (Radovanović, Nanopoulos and Ivanović 2010, "Hub
 of Machine Learning Research 11).
 
 Measures in the table: of features, whatever the direction, "gap", "cosine_right" and "cosine_wrong"
-(mean cosine of captions with their own and with other images); of each run and direction with x = k
-"skewness", "antihubs" (share of the gallery) and "largest" (N_k).
+(mean cosine of captions with their own and with other images) and "cosine_lead", by how much the
+former is larger, caption by caption; of each run and direction with x = k "skewness", "antihubs"
+(share of the gallery) and "largest" (N_k), and "skewness_change", the run's skewness less that of
+its model's reference run on the same queries.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +25,7 @@ from scripts.job import BadInput, log
 from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import About, Row, mean_rows, row, write_rows
+from scripts.studies.table import CHANGE, About, Row, mean_rows, row, write_rows
 
 HUB_COLUMNS = (
     *("model", "prompt", "scorer", "direction", "neighbours", "queries", "place"),
@@ -39,8 +43,9 @@ def gap_rows(reference: Reference, resampling: Resampling) -> list[Row]:
     measures, columns = ["cosine_right"], [right]
     if len(images) > 1:
         # all images are summed first, so that no matrix of all pairs is needed
-        measures.append("cosine_wrong")
-        columns.append((texts @ images.sum(axis=0) - right) / (len(images) - 1))
+        wrong = (texts @ images.sum(axis=0) - right) / (len(images) - 1)
+        measures += ["cosine_wrong", "cosine_lead"]
+        columns += [wrong, right - wrong]
     values = np.stack(columns, axis=1)
     gap = float(np.linalg.norm(images.mean(axis=0) - texts.mean(axis=0)))
     interval = jackknife_interval(gap, gaps_without(images, texts, own))
@@ -66,7 +71,8 @@ def jackknife_interval(value: float, without: np.ndarray) -> tuple[float, float]
 
     The bootstrap would not do for what follows here: images drawn twice make N_k more uneven than
     it is, and centroids lie further apart in every resample (Efron and Tibshirani 1993, "An
-    introduction to the bootstrap", chapter 11).
+    introduction to the bootstrap", chapter 11). A difference between two runs is such a statistic,
+    too: each image is left out of both at once, so that the interval is paired.
     """
     n = len(without)
     if n < 2 or not np.isfinite(without).all():
@@ -132,20 +138,80 @@ def skewness_without(lists: np.ndarray, image_of_query: np.ndarray, gallery: int
     return np.where(spread > 1e-12, off / np.maximum(spread, 1e-12) ** 1.5, np.nan)
 
 
-def hubness_rows(run_: Run, rows: Rows, direction: str, neighbours: int) -> list[Row]:
-    """Skewness of N_k, share of antihubs and the largest N_k of one run."""
+@dataclass(frozen=True)
+class Hubness:
+    """How unevenly items are found by one run in one direction.
+
+    Attributes
+    ----------
+    counts : (m,) N_k of each item of the gallery
+    skewness : of them
+    without : (n,) skewness without the queries of each image
+    queries, neighbours : how many lists, and how long they are
+    """
+
+    counts: np.ndarray
+    skewness: float
+    without: np.ndarray
+    queries: int
+    neighbours: int
+
+
+def hubness_of(run_: Run, rows: Rows, direction: str, neighbours: int) -> Hubness:
+    """Count in how many lists of a run each item stands."""
     lists = lists_of(run_, rows, direction, neighbours)
     gallery = len(rows.images) if direction == "text_to_image" else len(rows.captions)
     counts = np.bincount(lists.ravel(), minlength=gallery)
-    value = skewness(counts)
     without = skewness_without(lists, images_of_queries(direction, rows), gallery)
-    interval = jackknife_interval(value, without)
-    about = About(run_, direction, x=lists.shape[1])
+    return Hubness(counts, skewness(counts), without, *lists.shape)
+
+
+def hubness_rows(run_: Run, direction: str, own: Hubness, reference: Hubness) -> list[Row]:
+    """Skewness of N_k, antihubs and the largest N_k of a run, and its change from its reference.
+
+    Parameters
+    ----------
+    run_, direction : whose lists
+    own : of the run
+    reference : of its model's reference run, or ``own`` itself where it is that
+    """
+    about = About(run_, direction, x=own.neighbours)
+    interval = jackknife_interval(own.skewness, own.without)
+    found = [row(about, "skewness", own.skewness, own.queries, interval)]
+    if own is not reference:
+        change = own.skewness - reference.skewness
+        interval = jackknife_interval(change, own.without - reference.without)
+        found.append(row(about, f"skewness{CHANGE}", change, own.queries, interval))
     return [
-        row(about, "skewness", value, len(lists), interval),
-        row(about, "antihubs", float((counts == 0).mean()), len(lists)),
-        row(about, "largest", float(counts.max()), len(lists)),
+        *found,
+        row(about, "antihubs", float((own.counts == 0).mean()), own.queries),
+        row(about, "largest", float(own.counts.max()), own.queries),
     ]
+
+
+def all_hubness(references: list[Reference], runs: list[Run], neighbours: int) -> list[Row]:
+    """Hubness of every run, beside the reference run of its model, whose prompt and scorer differ.
+
+    Parameters
+    ----------
+    references : a reference run for each model
+    runs : all runs of these models
+    neighbours : k
+    """
+    rows, found = references[0].rows, []
+    first = {
+        (reference.run.model, way): hubness_of(reference.run, rows, way, neighbours)
+        for reference in references
+        for way in DIRECTIONS
+    }
+    keys = [reference.run.key for reference in references]
+    for one in runs:
+        for way in DIRECTIONS:
+            reference = first[one.model, way]
+            known = one.key in keys
+            own = reference if known else hubness_of(one, rows, way, neighbours)
+            found += hubness_rows(one, way, own, reference)
+    return found
 
 
 def hub_rows(
@@ -229,9 +295,7 @@ def main(snakemake: Snakemake) -> None:
     rows = references[0].rows
     runs = [read_run(path, rows) for path in files.runs]
     table = [line for reference in references for line in gap_rows(reference, resampling)]
-    for one in runs:
-        for direction in DIRECTIONS:
-            table += hubness_rows(one, rows, direction, params.neighbours)
+    table += all_hubness(references, runs, params.neighbours)
     log.info("hubs of %d runs", len(runs))
     write_rows(snakemake.output.table, table)
     hubs = all_hubs(references, runs, params.neighbours, params.hubs)

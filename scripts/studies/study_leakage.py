@@ -4,7 +4,11 @@ Three things are looked for: near-duplicate images, by the cosine of their featu
 same bytes; and captions of test that stand, letter for letter, in train or val. Recall is then told
 for all queries, without the images that have a near-duplicate and their captions, and without what
 shares a caption: in text to image these captions, in image to text the images that have one. Only
-the queries drop out. The gallery stays the one that it is, so that the numbers can be compared.
+the queries drop out. The gallery stays the one that it is, so that the numbers can be compared:
+"recall@1_change" is recall of those that are left less recall of all, in the same resamples. It has
+an interval, and so a verdict, where at least ``LEAST`` queries are left and as many are left out.
+What is left are other queries, too: captions that several images share are short and say little, so
+a change is what these queries make of recall, and leakage may be the least of it.
 """
 
 from dataclasses import dataclass
@@ -18,16 +22,20 @@ from scripts.evaluate.intervals import DIGITS, Resampling
 from scripts.evaluate.runs import images_of_queries
 from scripts.job import log
 from scripts.jobs import Snakemake, run
+from scripts.measures import hits
 from scripts.protocol import DIRECTIONS, TIE, reaches
 from scripts.retrieve.ranking import BYTES_PER_SCORE, DOUBT, dots
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import About, Row, recall_rows, row, write_rows
+from scripts.studies.table import About, Row, change_rows, recall_rows, row, write_rows
 
 OTHERS = ("train", "val")
 PAIR_COLUMNS = ("model", "test_image", "other_split", "other_image", "cosine", "identical")
 # of an image's near-duplicates in one split, those that are listed
 LISTED = 5
 BLOCK_MB = 64
+# queries left, and left out, from which on a change is judged: the share of a hundred is known to
+# within ten points, and a bootstrap of fewer draws its tails from a handful of images
+LEAST = 100
 
 
 @dataclass(frozen=True)
@@ -151,13 +159,24 @@ def leakage_rows(
     for way in DIRECTIONS:
         images = images_of_queries(way, rows)
         kept_of_group = {
-            "all queries": np.ones(len(images), dtype=bool),
             "without near-duplicates": ~near[images],
             "without shared captions": ~(shared if way == "text_to_image" else with_shared),
         }
+        ranks = run_.ranks[way]
+        found += recall_rows(About(run_, way, "all queries"), ranks, images, resampling)
+        first = hits(ranks, 1)[:, None]
         for group, kept in kept_of_group.items():
-            ranks = run_.ranks[way][kept]
-            found += recall_rows(About(run_, way, group), ranks, images[kept], resampling)
+            # nothing is left out, or everything
+            if kept.all() or not kept.any():
+                continue
+            about = About(run_, way, group)
+            found += recall_rows(about, ranks[kept], images[kept], resampling)
+            (change,) = change_rows(
+                about, ("recall@1",), (first[kept], images[kept]), (first, images), resampling
+            )
+            if min(kept.sum(), (~kept).sum()) < LEAST:
+                change |= {"low": None, "high": None}
+            found.append(change)
     return found
 
 

@@ -2,8 +2,10 @@
 
 Right answers are, in turn, a caption's own image; every image that carries the very same caption;
 and every image that people said the caption fits, leniently or strictly (``judged.py``). The runs
-are the same, only what counts as right differs. People judged a small part of all pairs, so that
-figures are given for the queries with judgments, too, and even there unjudged is not wrong.
+are the same, only what counts as right differs: "recall@1_change" is what a notion adds to the
+strict count, query by query, which may be nothing and cannot be less. People judged a small part of
+all pairs, so that figures are given for the queries with judgments, too, and even there unjudged is
+not wrong.
 """
 
 import numpy as np
@@ -25,8 +27,10 @@ from scripts.studies.judged import (
     relevance,
 )
 from scripts.studies.reference import Reference, read_references
-from scripts.studies.table import About, Row, row, write_rows
+from scripts.studies.table import About, Row, change_rows, row, write_rows
 
+# what is said of the difference
+SAID = "recall@1"
 # measures that can share an axis
 SHARES = tuple(name for name in METRICS if name in MEANS and MEASURES[name].unit == "share")
 DUPLICATE_COLUMNS = ("caption", "images", "count")
@@ -97,6 +101,13 @@ def relevance_rows(reference: Reference, judgments: Judgments, resampling: Resam
                     labels, values[chosen].T, bounds, strict=True
                 )
             ]
+            at = {name: labels.index((name, SAID)) for name in right}
+            strict = values[chosen][:, [at["own"]]], images[chosen]
+            for name in [name for name in right if name != "own"]:
+                wide = values[chosen][:, [at[name]]], images[chosen]
+                about = About(reference.run, way, f"{name} / {of}")
+                (change,) = change_rows(about, (SAID,), wide, strict, resampling)
+                found.append(change | {"low": max(change["low"], 0.0)})
     return found
 
 

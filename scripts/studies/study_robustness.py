@@ -10,7 +10,7 @@ import numpy as np
 
 from scripts.data.rows import Rows
 from scripts.encode.stored import read_features
-from scripts.evaluate.intervals import Resampling, interval_of_means
+from scripts.evaluate.intervals import Resampling, interval_of_means, paired_differences
 from scripts.evaluate.runs import first_captions, images_of_queries
 from scripts.job import BadInput, log, read_json
 from scripts.jobs import Snakemake, run
@@ -80,18 +80,22 @@ def robustness_rows(
                 ranks = found[kind, strength][way] if strength else whole
                 for measure, values in zip(HEADLINE, headline(ranks).T, strict=True):
                     columns[kind, strength, measure] = values
-                if strength:
-                    lost = mean_hits(whole) - mean_hits(ranks)
-                    columns[f"{kind}, loss", strength, "mean"] = lost
+        images = images_of_queries(way, reference.rows)
         values = np.stack(list(columns.values()), axis=1)
         # in one go, since all of them are drawn alike
-        images = images_of_queries(way, reference.rows)
-        shares = np.array([not group.endswith(", loss") for group, *_ in columns])
-        bounds = interval_of_means(values, images, resampling, shares)
+        bounds = interval_of_means(values, images, resampling, shares=True)
+        damages = [key for key in found if key[1]]
+        damaged_hits = np.stack([mean_hits(found[damage][way]) for damage in damages], axis=1)
+        whole_hits = np.repeat(mean_hits(whole)[:, None], len(damages), axis=1)
+        lost, around = paired_differences(whole_hits, damaged_hits, images, images, resampling)
+        losses = [(f"{kind}, loss", strength, "mean") for kind, strength in damages]
         table += [
             row(About(reference.run, way, group, strength), measure, value, len(whole), interval)
             for (group, strength, measure), value, interval in zip(
-                columns, values.mean(axis=0).tolist(), bounds, strict=True
+                [*columns, *losses],
+                [*values.mean(axis=0).tolist(), *lost.tolist()],
+                [*bounds, *around],
+                strict=True,
             )
         ]
     return table

@@ -17,7 +17,12 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
+from scripts.evaluate.intervals import (
+    DIGITS,
+    Resampling,
+    interval_of_means,
+    paired_differences,
+)
 from scripts.evaluate.runs import Run
 from scripts.job import whole
 from scripts.measures import HEADLINE, MEASURES, headline
@@ -33,24 +38,42 @@ P_OF = "p_holm:"
 
 # what studies of this repository have beside the measures: fractions, and so printed in percent
 SHARES = (
-    *("share", "found@10", "published", "antihubs", "loss", "bound", "gain_found"),
+    *("share", "base", "found@10", "published", "antihubs", "bound", "gain_found"),
     *("risk", "area", "area_random", "area_gain"),
 )
+# and differences of fractions, which are printed in points
+POINTS = ("loss", "excess", "range", "difference", "gain@1", "gain@5", "gain@10")
+# after the name of a measure: its paired difference from what the study names
+CHANGE = "_change"
+# the p-value of a measure "range", between the best part and the worst
+P_RANGE = "p_range"
 
 Row = dict[str, Any]
+# values (q, c) of queries, and (q,) the image that each belongs to
+Queries = tuple[np.ndarray, np.ndarray]
 
 
 def unit_of(measure: str) -> str:
-    """What a measure counts, "share", "rank" or nothing, as ``measures.Measure`` has it."""
+    """What a measure counts: as ``measures.Measure`` has it, or "points", differences of shares."""
     if measure in MEASURES:
         return MEASURES[measure].unit
+    if measure.endswith(CHANGE):
+        unit = unit_of(measure.removesuffix(CHANGE))
+        return "points" if unit == "share" else unit
+    if measure in POINTS:
+        return "points"
     # a study may look at other depths
-    return "share" if measure.startswith(("recall@", "gain@")) or measure in SHARES else ""
+    return "share" if measure.startswith("recall@") or measure in SHARES else ""
 
 
 def is_share(measure: str) -> bool:
     """Whether a measure is a fraction, to be printed in percent."""
     return unit_of(measure) == "share"
+
+
+def is_fraction(measure: str) -> bool:
+    """Whether a measure is a fraction or a difference of some, and printed times 100."""
+    return unit_of(measure) in ("share", "points")
 
 
 @dataclass(frozen=True)
@@ -129,6 +152,34 @@ def mean_rows(
     ]
 
 
+def change_rows(
+    about: About,
+    measures: Sequence[str],
+    mine: Queries,
+    other: Queries,
+    resampling: Resampling,
+) -> list[Row]:
+    """How the means of some queries differ from those of others, one row for each of c measures.
+
+    Parameters
+    ----------
+    about : what ``mine`` have in common
+    measures : c names, without ``CHANGE``
+    mine, other : values (q, c) from 0 to 1, and (q,) the image that each query belongs to
+    resampling : of the intervals, which are paired
+    """
+    values, bounds = paired_differences(mine[0], other[0], mine[1], other[1], resampling)
+    return [
+        row(about, f"{measure}{CHANGE}", float(value), len(mine[0]), interval)
+        for measure, value, interval in zip(measures, values, bounds, strict=True)
+    ]
+
+
+def range_rows(about: About, tested: tuple[float, float], queries: int) -> list[Row]:
+    """The range between the best part and the worst, and its p-value; see ``evaluate.ranges``."""
+    return [row(about, "range", tested[0], queries), row(about, P_RANGE, tested[1], queries)]
+
+
 def write_rows(path: str | Path, rows: Sequence[Row], columns: Sequence[str] = COLUMNS) -> None:
     """Write a table, whole or not at all; other ``columns`` for tables of another shape."""
     with csv_file(path) as stream:
@@ -169,4 +220,5 @@ class CsvFile:
 def _number(value: float | None) -> float | None:
     if value is None or not math.isfinite(value):
         return None
-    return round(float(value), DIGITS)
+    # nothing is below zero by nothing
+    return round(float(value), DIGITS) + 0.0

@@ -10,7 +10,10 @@ NOTHING = "–"
 
 def percent(fraction: float) -> str:
     """0.5512 -> "55.1%"."""
-    return NOTHING if _missing(fraction) else f"{100 * fraction:.1f}%".replace("-", "−")
+    if _missing(fraction):
+        return NOTHING
+    # what rounds to zero is not below it
+    return f"{round(100 * float(fraction), 1) + 0.0:.1f}%".replace("-", "−")
 
 
 def share(fraction: float) -> str:
@@ -47,15 +50,20 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def p_equals(p: float) -> str:
+    """A p-value as it stands behind its letter: "= 0.013", "< 0.001"."""
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
 def p_is(p: float) -> str:
     """The same within a sentence: "p = 0.012"."""
-    told = p_value(p)
-    return f"p {told}" if told.startswith("<") else f"p = {told}"
+    return f"p {p_equals(p)}"
 
 
 def count(number: float | None) -> str:
     """5000 -> "5,000"."""
-    return NOTHING if number is None or _missing(number) else f"{number:,.0f}"
+    return NOTHING if number is None else decimal(number, 0)
 
 
 def quantity(number: float) -> str:
@@ -63,12 +71,14 @@ def quantity(number: float) -> str:
     if _missing(number):
         return NOTHING
     digits = ".0f" if abs(number) >= 1e5 else ".5g"
-    return f"{number:,{digits}}".replace("-", "−")
+    return f"{number + 0.0:,{digits}}".replace("-", "−")
 
 
 def decimal(number: float, places: int = 1) -> str:
-    """1234.56 -> "1,234.6", signed with a minus where it is below zero."""
-    return NOTHING if _missing(number) else f"{number:,.{places}f}".replace("-", "−")
+    """1234.56 -> "1,234.6", signed with a minus where it is below zero as it is printed."""
+    if _missing(number):
+        return NOTHING
+    return f"{round(float(number), places) + 0.0:,.{places}f}".replace("-", "−")
 
 
 def rank(number: float) -> str:

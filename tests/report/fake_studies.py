@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from scripts.measures import HEADLINE, MEANS, RECALLS
+from scripts.studies.study_errors import WORDED
 from scripts.studies.study_indexes import COSTS
 from scripts.studies.study_precision import COMPARED
-from scripts.studies.table import About, Row, row, write_rows
+from scripts.studies.table import About, Row, range_rows, row, write_rows
 
 WAYS = ("text_to_image", "image_to_text")
 STUDIES = (
@@ -69,6 +70,16 @@ def recalls(key, way, group, level, queries, x=None, measures=HEADLINE) -> list[
     return [row(about, name, value, queries, around(value)) for name, value in values.items()]
 
 
+def changed(about: About, measure: str, value: float, queries: int) -> Row:
+    """A paired difference, with an interval."""
+    return row(about, measure, value, queries, (value - 0.02, value + 0.02))
+
+
+def ranged(about: About, value: float, queries: int) -> list[Row]:
+    """How far the best and the worst are apart, and how often chance alone has them so."""
+    return range_rows(about, (value, 0.0123), queries)
+
+
 def relevance(key, queries: int, lot) -> Iterator[Row]:
     measures = (*HEADLINE, "r_precision", "map@r")
     for way in WAYS:
@@ -76,6 +87,9 @@ def relevance(key, queries: int, lot) -> Iterator[Row]:
             for step, rule in enumerate(("own", "duplicates", "people", "people strict")):
                 level = 0.4 + 0.05 * step + lot.uniform(0, 0.02)
                 yield from recalls(key, way, f"{rule} / {of}", level, queries, measures=measures)
+                if step:
+                    about = About(key, way, f"{rule} / {of}")
+                    yield changed(about, "recall@1_change", 0.025 * step, queries)
 
 
 def judgments(key, queries: int, lot) -> Iterator[Row]:
@@ -90,7 +104,8 @@ def published(key, queries: int, lot) -> Iterator[Row]:
     for way, theirs in zip(WAYS, (0.54, 0.61), strict=True):
         yield row(About(key, way, group), "recall@5", 0.52, queries, (0.49, 0.55))
         yield row(About(key, way, group), "published", theirs, queries)
-        yield row(About(key, way, group), "within", float(0.49 <= theirs <= 0.55), queries)
+        yield row(About(key, way, group), "difference", 0.52 - theirs, queries)
+        yield row(About(key, way, group), "agrees", float(abs(0.52 - theirs) <= 0.003), queries)
 
 
 def seeds(key, queries: int, lot) -> Iterator[Row]:
@@ -98,6 +113,7 @@ def seeds(key, queries: int, lot) -> Iterator[Row]:
         for seed in range(3):
             yield from recalls(key, way, f"adapter, seed {seed}", 0.5 + 0.01 * seed, queries)
         yield from recalls(key, way, "adapter, mean", 0.51, queries)
+        yield from ranged(About(key, way, "adapter, mean"), 0.0154, queries)
 
 
 def gallery(key, queries: int, lot) -> Iterator[Row]:
@@ -105,14 +121,20 @@ def gallery(key, queries: int, lot) -> Iterator[Row]:
         for step, size in enumerate((10, 20, 50, 60)):
             names = ("recall@1", "recall@5", "recall@10")
             yield from recalls(key, way, "", 0.95 - 0.12 * step, queries, size, names)
+            if step:
+                yield changed(About(key, way, x=size), "recall@1_change", -0.06 * step, queries)
 
 
 def captions(key, queries: int, lot) -> Iterator[Row]:
     for x in (8.21, 11.4, 15.02, 31.7):
         yield from recalls(key, WAYS[0], "length", 0.4 + x / 100, queries // 4, x)
-    for x in (1, 2, 3):
-        yield from recalls(key, WAYS[0], "captions together", 0.4 + 0.1 * x, queries, x)
-        yield from recalls(key, WAYS[1], "captions per image", 0.4 + 0.1 * x, queries, x)
+    yield from ranged(About(key, WAYS[0], "length"), 0.2349, queries)
+    for way, group in zip(WAYS, ("captions together", "captions per image"), strict=True):
+        for x in (1, 2, 3):
+            yield from recalls(key, way, group, 0.4 + 0.1 * x, queries, x)
+            if x > 1:
+                about = About(key, way, group, x)
+                yield changed(about, "recall@10_change", 0.1 * (x - 1), queries)
 
 
 def categories(key, queries: int, lot) -> Iterator[Row]:
@@ -126,6 +148,7 @@ def categories(key, queries: int, lot) -> Iterator[Row]:
     for way in WAYS:
         for place, name in enumerate(names):
             yield from recalls(key, way, name, 0.3 + 0.08 * place, 20 + 13 * place)
+        yield from ranged(About(key, way, "all categories"), 0.4, queries)
 
 
 def robustness(key, queries: int, lot) -> Iterator[Row]:
@@ -149,11 +172,14 @@ def geometry(key, queries: int, lot) -> Iterator[Row]:
     yield row(About(key, ""), "gap", 0.82, queries, (0.81, 0.83))
     yield row(About(key, ""), "cosine_right", 0.31, queries, (0.30, 0.32))
     yield row(About(key, ""), "cosine_wrong", 0.12, queries, (0.11, 0.13))
+    yield row(About(key, ""), "cosine_lead", 0.19, queries, (0.18, 0.2))
     for place, scorer in enumerate((key[2], "nnn")):
         of = (key[0], key[1], scorer)
         for way in WAYS:
             level = 1.8 - place
             yield row(About(of, way, x=10), "skewness", level, queries, around(level, 0.2))
+            if place:
+                yield changed(About(of, way, x=10), "skewness_change", -1.0, queries)
             yield row(About(of, way, x=10), "antihubs", 0.2, queries)
             yield row(About(of, way, x=10), "largest", 31, queries)
             if place:
@@ -166,8 +192,12 @@ def errors(key, queries: int, lot) -> Iterator[Row]:
     for way in WAYS:
         for place, kind in enumerate(kinds):
             share = (place + 1) / 66
-            yield row(About(key, way, kind), "share", share, queries, around(share, 0.02))
-            yield row(About(key, way, kind), "median_rank", 12.5 + place, round(share * queries))
+            count, bounds = round(share * queries), around(share, 0.02)
+            yield row(About(key, way, kind), "share", share, count, bounds)
+            yield row(About(key, way, kind), "median_rank", 12.5 + place, count)
+            if kind in WORDED:
+                yield row(About(key, way, kind), "base", share / 2, queries)
+                yield changed(About(key, way, kind), "excess", share / 2, queries)
 
 
 def confidence(key, queries: int, lot) -> Iterator[Row]:
@@ -189,6 +219,9 @@ def leakage(key, queries: int, lot) -> Iterator[Row]:
     for way in WAYS:
         for step, group in enumerate(groups):
             yield from recalls(key, way, group, 0.5 - 0.005 * step, queries - 7 * step)
+            if step:
+                about = About(key, way, group)
+                yield changed(about, "recall@1_change", -0.0025 * step, queries - 7 * step)
 
 
 SIZES = {WAYS[0]: (60, 10_000, 100_000), WAYS[1]: (180, 10_000, 100_000)}
@@ -209,6 +242,10 @@ def indexes(key, queries: int, lot) -> Iterator[Row]:
                         About(key, way, name, size), "found@10", share, queries, around(share, 0.01)
                     )
                 yield from recalls(key, way, name, level, queries, size, HEADLINE[:3])
+                if name != "exact":
+                    lost = 0.6 * 0.5**step * (shares[step] - 1)
+                    about = About(key, way, name, size)
+                    yield changed(about, "recall@10_change", lost, queries)
 
 
 def index_costs(key) -> Iterator[dict[str, Any]]:

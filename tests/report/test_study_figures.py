@@ -317,8 +317,22 @@ def test_labels_that_no_language_knows_stand_as_they_are(tmp_path):
     assert labels.group("categories", "lexicon: water") == "词：水"
 
 
+@pytest.mark.parametrize("number", [-0.0, -0.0004, 0.0004])
+def test_what_is_printed_as_zero_has_no_sign(number):
+    for form in (formats.percent, formats.share, formats.points, formats.change("share")):
+        assert form(number).removesuffix("%") == "0.0"
+    assert formats.decimal(number) == "0.0" and formats.quantity(number * 0) == "0"
+    assert formats.score(number) == "0.000" and formats.rank(number * 0) == "0"
+
+
+def test_what_is_said_of_other_rows_is_not_drawn_beside_them(tmp_path):
+    names = ("recall@1", "recall@1_change", "difference", "range", "p_range", "base", "excess")
+    table = table_of([row(About(KEY, ""), name, 0.5, 1) for name in names], tmp_path)
+    assert selected(table, {"measures": []}).measure.tolist() == ["recall@1"]
+
+
 def test_only_the_measures_asked_for_are_drawn_and_flags_never(tmp_path):
-    names = ("recall@5", "published", "within", "p_holm", "p_holm:recall@5", "least_cosine")
+    names = ("recall@5", "published", "agrees", "p_holm", "p_holm:recall@5", "least_cosine")
     rows = [row(About(KEY, ""), name, 0.5, 1) for name in names]
     table = table_of(rows, tmp_path)
     assert selected(table, {"measures": ["recall@5"]}).measure.tolist() == ["recall@5"]

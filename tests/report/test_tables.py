@@ -134,9 +134,10 @@ def test_what_has_another_x_has_a_table_of_its_own(pages):
     ):
         section = section_of(html, "analysis-study_captions")
         tables = re.findall(r"<table.*?</table>", section, re.DOTALL)
-        assert len(tables) == 2
-        assert [name in table for name, table in zip(names, tables, strict=True)] == [True, True]
-        assert names[0] not in tables[1] and names[1] not in tables[0]
+        # between them stands whether lengths are apart
+        assert [[name in table for name in names] for table in tables] == [
+            [True, False], [False, False], [False, True]
+        ]  # fmt: skip
 
 
 def table_of(html: str, name: str) -> str:
@@ -167,7 +168,7 @@ def test_both_directions_stand_side_by_side(pages):
             assert len(sides) == 2, name
             assert all(side.startswith(way) for side, way in zip(sides, ways[lang], strict=True))
         # each direction has captions used in a way of its own, which its heading tells
-        together, each = sides_of(table_of(html, "study_captions_2"))
+        together, each = sides_of(table_of(html, "study_captions_3"))
         assert together.split(" (n")[0] != ways[lang][0] and each.split(" (n")[0] != ways[lang][1]
 
 
@@ -185,15 +186,13 @@ def test_lines_that_lack_a_measure_stand_with_those_that_have_it(tmp_path: Path)
     run = FakeRun(
         tmp_path, {("m", "plain", "cosine"): 0.2}, images=20, studies=("errors",)
     ).sketch()
-    path = run.metrics.with_name("errors.csv")
-    # a kind without a query has no median rank
-    kept = [one for one in path.read_text("utf-8").splitlines() if "tie,,median_rank" not in one]
-    path.write_text("\n".join(kept) + "\n", "utf-8")
     html = run.report("en")
     assert "tab_study_errors_2" not in html
     rows = rows_of(table_of(html, "study_errors"))
     assert len(rows) == 11
-    assert [row[2::2] for row in rows if row[0] == "a tie"] == [["–", "–"]]
+    # what is no matter of words is held against no right pair
+    (tie,) = [row for row in rows if row[0] == "a tie"]
+    assert tie[3:5] == tie[7:9] == ["–", "–"]
 
 
 def test_runs_without_a_tie_have_no_line_among_the_ties(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from math import comb
 
@@ -20,6 +21,7 @@ from small_run import (
 
 from scripts.data.rows import rows_of
 from scripts.evaluate.intervals import Resampling
+from scripts.measures import HEADLINE
 from scripts.protocol import DEPTHS
 from scripts.studies import study_captions
 from scripts.studies.ahead import ahead_of, ranks_of_one
@@ -275,11 +277,46 @@ def test_numbers_of_captions_are_all_of_few_and_ever_sparser_ones_of_many():
 def test_rows_say_how_many_images_have_so_many_captions():
     rows, images, texts = collection([1, 3, 2, 3], seed=0)
     table = number_rows(reference_of(rows, images, texts), 4, RESAMPLING)
-    counted = {(row["group"], row["x"]): row["queries"] for row in table}
+    counted = {
+        (row["group"], row["x"]): row["queries"] for row in table if row["measure"] == "recall@10"
+    }
     assert counted == {
         ("captions together", 1): 4, ("captions together", 2): 3, ("captions together", 3): 2,
         ("captions per image", 1): 4, ("captions per image", 2): 4, ("captions per image", 3): 4,
     }  # fmt: skip
+
+
+def test_what_more_captions_change_is_seen_on_the_images_that_have_as_many():
+    rows, images, texts = collection([1, 3, 2, 3] * 6, seed=1, dim=3, noise=2)
+    reference = reference_of(rows, images, texts)
+    table = number_rows(reference, 4, RESAMPLING)
+    changes = {
+        (one["group"], one["x"]): one for one in table if one["measure"] == "recall@10_change"
+    }
+    assert [(group, x, one["queries"]) for (group, x), one in changes.items()] == [
+        ("captions together", 2, 18), ("captions together", 3, 12),
+        ("captions per image", 2, 24), ("captions per image", 3, 24),
+    ]  # fmt: skip
+    (_, alone), (used, values) = (together_values(reference, k, 4, 0) for k in (1, 3))
+    expected = (values - alone[used])[:, DEPTHS.index(10)].mean()
+    assert changes["captions together", 3]["value"] == pytest.approx(expected, abs=1e-8)
+    of_k = per_image_values(reference, [1, 2, 3], 4, 0)
+    expected = (of_k[3] - of_k[1])[:, DEPTHS.index(10)].mean()
+    assert changes["captions per image", 3]["value"] == pytest.approx(expected, abs=1e-8)
+
+
+def test_parts_by_length_have_a_range_and_one_part_has_none():
+    rows, images, texts = collection([4] * 30, seed=1, dim=3)
+    spoken = [[" ".join(["word"] * k) for k in (2, 5, 7, 11)] for _ in range(30)]
+    reference = reference_of(rows_of(rows.images, spoken), images, texts)
+    # of each image, what is second in length is never found
+    ranks = {"text_to_image": np.tile([1, 99, 1, 1], 30)}
+    reference = replace(reference, run=replace(reference.run, ranks=ranks))
+    table = length_rows(reference, 4, RESAMPLING)
+    assert [(one["measure"], one["value"]) for one in table[-2:]] == [
+        ("range", 1), ("p_range", pytest.approx(1 / 101))
+    ]  # fmt: skip
+    assert {one["measure"] for one in length_rows(reference, 1, RESAMPLING)} == set(HEADLINE)
 
 
 def test_the_same_job_writes_the_same_bytes(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from math import log, sqrt
 
 import numpy as np
@@ -14,11 +15,12 @@ from scripts.evaluate.intervals import Resampling
 from scripts.studies import study_categories
 from scripts.studies.study_categories import (
     Cluster,
+    by_clusters,
+    by_words,
+    category_rows,
     cluster_of_images,
-    cluster_rows,
     clusters_of,
     distinctive_words,
-    lexicon_rows,
     members,
     nearest_first,
 )
@@ -51,7 +53,8 @@ def test_recall_of_a_category_is_that_of_its_queries_and_small_categories_are_le
     _, images, texts = collection([3, 3, 2, 1], seed=0, noise=3)
     reference = reference_of(rows_of(["a", "b", "c", "d"], SPOKEN), images, texts)
     lexicon = {"dogs": ["dog", "dogs", "狗"], "cats": ["cat"]}
-    found = lexicon_rows(reference, lexicon, 1, RESAMPLING)
+    categories = by_words(reference.rows, lexicon)
+    found = category_rows(reference, categories, 1, RESAMPLING)
     value = {
         (row["group"], row["direction"]): (row["queries"], row["value"])
         for row in found
@@ -64,7 +67,7 @@ def test_recall_of_a_category_is_that_of_its_queries_and_small_categories_are_le
         ("lexicon: cats", "text_to_image"): (1, (texts_of[7] == 1).mean()),
         ("lexicon: cats", "image_to_text"): (1, (images_of[2] == 1).mean()),
     }
-    few = lexicon_rows(reference, lexicon, 4, RESAMPLING)
+    few = category_rows(reference, categories, 4, RESAMPLING)
     assert {(row["group"], row["direction"]) for row in few} == {("lexicon: dogs", "text_to_image")}
 
 
@@ -172,7 +175,8 @@ def test_a_cluster_holds_its_images_and_their_captions():
     rows, images, texts = collection([2] * 12, seed=1, noise=3)
     reference = reference_of(rows, images, texts)
     clusters = [Cluster(np.array([5, 1, 7]), ["sea"]), Cluster(np.array([0, 2]), ["sea"])]
-    found = cluster_rows(reference, [*clusters, Cluster(np.array([3]), [])], 1, RESAMPLING)
+    clusters.append(Cluster(np.array([3]), []))
+    found = category_rows(reference, by_clusters(rows, clusters), 1, RESAMPLING)
     value = {
         (row["group"], row["direction"]): (row["queries"], row["value"])
         for row in found
@@ -185,6 +189,27 @@ def test_a_cluster_holds_its_images_and_their_captions():
     assert value["cluster: sea", "image_to_text"] == (3, pytest.approx((own <= 5).mean()))
     assert value["cluster: sea (2)", "image_to_text"][0] == 2
     assert value["cluster: 3", "image_to_text"][0] == 1
+
+
+def test_categories_that_are_found_otherwise_have_a_range_beyond_chance_and_others_have_not():
+    rows, images, texts = collection([2] * 40, seed=1)
+    reference = reference_of(rows, images, texts)
+    ranks = {"text_to_image": np.tile([1, 99], 40), "image_to_text": np.repeat([1, 99], 20)}
+    reference = replace(reference, run=replace(reference.run, ranks=ranks))
+    half = {f"{n}": Cluster(np.arange(40)[n::2], []) for n in range(2)}
+    side = {f"{n}": Cluster(np.arange(20) + 20 * n, []) for n in range(2)}
+    for clusters, value in ((half, 0), (side, 1)):
+        table = category_rows(reference, by_clusters(rows, [*clusters.values()]), 1, RESAMPLING)
+        found = {
+            (one["direction"], one["measure"]): one["value"]
+            for one in table
+            if one["group"] == "all categories"
+        }
+        assert found["image_to_text", "range"] == value
+        assert (found["image_to_text", "p_range"] < 0.05) == bool(value)
+        # each image has one caption of either kind
+        assert found["text_to_image", "range"] == 0
+        assert found["text_to_image", "p_range"] == 1
 
 
 def test_one_cluster_has_no_words_that_set_it_apart():
@@ -213,4 +238,7 @@ def test_the_job_lists_each_cluster_with_its_words_and_nearest_images(tmp_path):
     nearest = [listed[0][f"nearest_{place}"] for place in range(1, 6)]
     assert all(centre[int(name.removesuffix(".jpg"))] == first for name in nearest)
     groups = {row["group"] for row in read_table(job.output.table)}
-    assert groups == {"lexicon: dogs", "cluster: hills, on", "cluster: at, dogs"}
+    assert groups == {
+        *("lexicon: dogs", "cluster: hills, on", "cluster: at, dogs"),
+        "all categories",
+    }

@@ -17,11 +17,13 @@ from scripts.studies.evidence import differing, likeness, mentions_of, misses_of
 from scripts.studies.study_errors import (
     FAILURE_COLUMNS,
     KINDS,
+    WORDED,
     error_rows,
     failures_of,
     mark_examples,
     mentions_of_parts,
 )
+from scripts.studies.words import pattern_of
 
 RESAMPLING = Resampling(300, 0)
 DIRECTIONS = ("text_to_image", "image_to_text")
@@ -222,13 +224,13 @@ def failures():
     rows, images, texts = collection([4] * 30, seed=6, dim=3, noise=2, twins=True)
     reference = reference_of(rows, images, texts)
     mentions = mentions_of_parts(rows, {"numbers": {"odd": ["1", "3"]}})
-    return reference, failures_of(reference, "text_to_image", NOBODY, mentions, 0.3)
+    return reference, failures_of(reference, "text_to_image", NOBODY, mentions, 0.3), mentions
 
 
 def test_shares_are_of_all_misses_and_counts_of_each_kind(failures):
-    reference, found = failures
+    reference, found, mentions = failures
     kinds = [*sorted({failure["kind"] for failure in found}), "accepted"]
-    table = error_rows(reference, "text_to_image", found, kinds, RESAMPLING)
+    table = error_rows(reference, "text_to_image", found, mentions, kinds, RESAMPLING)
     shares = [row for row in table if row["measure"] == "share"]
     assert [row["group"] for row in shares] == kinds
     assert sum(row["value"] for row in shares) == pytest.approx(1)
@@ -247,9 +249,75 @@ def test_shares_are_of_all_misses_and_counts_of_each_kind(failures):
     assert all(tuple(failure) and set(failure) == set(FAILURE_COLUMNS) for failure in found)
 
 
+def kind_by_words(text: str, others: list[str]) -> str:
+    """The largest thing that a caption names and others do not, as a reader would look for it."""
+    missing = {
+        part
+        for part, names in LEXICON.items()
+        for words in names.values()
+        if any(pattern_of([word]).search(text) for word in words)
+        and not any(pattern_of(words).search(other) for other in others)
+    }
+    for part, kind in zip(
+        ("categories", "actions", "numbers", "colours"),
+        ("object", "action", "number", "colour"),
+        strict=True,
+    ):
+        if part in missing:
+            return kind
+    return ""
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_what_words_show_is_held_against_the_same_captions_beside_their_own_image(direction):
+    lot = np.random.default_rng(3)
+    said = ["a red dog", "two dogs", "a blue car", "a dog runs", "a pair of red cars", "running"]
+    counts = [4, 3, 1, 4, 2, 5, 4, 3] * 3
+    captions = [[str(lot.choice(said)) for _ in range(count)] for count in counts]
+    _, images, texts = collection(counts, seed=2, dim=3, noise=2)
+    reference = reference_of(rows_of([f"{n}.jpg" for n in range(24)], captions), images, texts)
+    rows, mentions = reference.rows, mentions_of_parts(reference.rows, LEXICON)
+    found = failures_of(reference, direction, NOBODY, mentions, 0.9)
+    table = error_rows(reference, direction, found, mentions, list(KINDS), RESAMPLING)
+    beside = {(one["group"], one["measure"]): one for one in table}
+    wrong, right = [], []
+    for failure in found:
+        pair = (failure["query"], failure["top_item"])
+        caption, image = pair if direction == "text_to_image" else pair[::-1]
+        own = rows.image_of_caption[caption]
+        if min(counts[image], counts[own]) < 2:
+            continue
+        theirs, text = rows.captions_of(image), rows.captions[caption]
+        siblings = [
+            rows.captions[one] for one in range(len(texts))
+            if rows.image_of_caption[one] == own and one != caption
+        ]  # fmt: skip
+        kinds = [kind_by_words(text, theirs[:k] + theirs[k + 1 :]) for k in range(len(theirs))]
+        wrong.append({kind: kinds.count(kind) / len(kinds) for kind in WORDED})
+        right.append(kind_by_words(text, siblings))
+    assert 10 < len(right) < len(found)
+    for kind in WORDED:
+        base, excess = beside[kind, "base"], beside[kind, "excess"]
+        assert base["value"] == pytest.approx(right.count(kind) / len(right))
+        share = sum(one[kind] for one in wrong) / len(wrong)
+        assert excess["value"] == pytest.approx(share - base["value"], abs=1e-9)
+        assert base["queries"] == excess["queries"] == len(right)
+        assert excess["low"] < excess["value"] < excess["high"]
+    assert not any(("far", measure) in beside for measure in ("base", "excess"))
+
+
+def test_captions_without_siblings_have_no_right_pair_to_be_held_against():
+    rows, images, texts = collection([1] * 12, seed=3, dim=3, noise=3)
+    reference = reference_of(rows, images, texts)
+    mentions = mentions_of_parts(rows, LEXICON)
+    failures = failures_of(reference, "text_to_image", NOBODY, mentions, 0.5)
+    table = error_rows(reference, "text_to_image", failures, mentions, list(KINDS), RESAMPLING)
+    assert {one["measure"] for one in table} == {"share", "median_rank"}
+
+
 def test_a_run_without_misses_has_no_rows(failures):
-    reference, _ = failures
-    assert error_rows(reference, "text_to_image", [], ["far"], RESAMPLING) == []
+    reference, _, mentions = failures
+    assert error_rows(reference, "text_to_image", [], mentions, ["far"], RESAMPLING) == []
     perfect = replace(reference.run, ranks={way: np.ones(4, dtype=int) for way in DIRECTIONS})
     nothing = replace(reference, run=perfect)
     for direction in DIRECTIONS:
@@ -258,7 +326,7 @@ def test_a_run_without_misses_has_no_rows(failures):
 
 
 def test_examples_are_drawn_by_lot_from_each_kind(failures):
-    _, found = failures
+    _, found, _ = failures
 
     def drawn(seed: int) -> list[int]:
         for failure in found:
@@ -294,7 +362,11 @@ def test_the_rule_writes_both_tables(tmp_path, judged):
     for direction in DIRECTIONS:
         own = [(row["group"], row["measure"]) for row in table if row["direction"] == direction]
         missed = direction in {failure["direction"] for failure in failures}
-        every = [(kind, measure) for kind in kinds for measure in ("share", "median_rank")]
+        every = [
+            (kind, measure)
+            for kind in kinds
+            for measure in ("share", "median_rank", *(("base", "excess") * (kind in WORDED)))
+        ]
         assert own == (every if missed else [])
         for kind in kinds:
             drawn = [

@@ -11,6 +11,7 @@ import pytest
 from small_run import brute_rank, collection, job_of, read_table, reference_of
 
 from scripts.evaluate.intervals import Resampling
+from scripts.measures import RECALLS
 from scripts.protocol import DEPTHS
 from scripts.studies import study_gallery
 from scripts.studies.study_gallery import (
@@ -41,7 +42,11 @@ def drawn_ranks(rows, images, texts, direction: str, gallery: list[int]) -> dict
 
 
 def values_of(table, direction: str, size: int) -> list[float]:
-    return [row["value"] for row in table if row["direction"] == direction and row["x"] == size]
+    return [
+        row["value"]
+        for row in table
+        if (row["direction"], row["x"]) == (direction, size) and row["measure"] in RECALLS
+    ]
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -112,10 +117,29 @@ def test_a_gallery_of_the_own_image_alone_is_always_a_hit():
     assert [value for way in DIRECTIONS for value in values_of(table, way, 1)] == [1.0] * 6
 
 
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_a_change_is_from_the_smallest_gallery_on_the_same_queries(direction):
+    rows, images, texts = collection([4] * 60, seed=1, dim=4, noise=1.5)
+    table = gallery_rows(reference_of(rows, images, texts), [50, 55], RESAMPLING)
+    smallest = values_of(table, direction, 50)[0]
+    for size in (55, 60):
+        (change,) = [
+            row for row in table
+            if (row["direction"], row["x"], row["measure"]) == (direction, size, "recall@1_change")
+        ]  # fmt: skip
+        assert change["value"] == pytest.approx(values_of(table, direction, size)[0] - smallest)
+        # expectations can only fall, query by query, while the intervals of both recalls overlap
+        assert change["low"] < change["value"] < change["high"] < 0
+
+
 def test_sizes_stand_in_order_each_once_and_none_beyond_the_full_one():
     rows, images, texts = collection([2] * 9, seed=0)
     table = gallery_rows(reference_of(rows, images, texts), [5, 3, 5, 9, 50], RESAMPLING)
-    sizes = [row["x"] for row in table if row["direction"] == "image_to_text"]
+    sizes = [
+        row["x"]
+        for row in table
+        if row["direction"] == "image_to_text" and row["measure"] in RECALLS
+    ]
     assert sizes == [3, 3, 3, 5, 5, 5, 9, 9, 9]
     assert {row["queries"] for row in table} == {9, 18}
 
@@ -184,8 +208,8 @@ def test_the_job_writes_one_table_for_all_models(tmp_path):
     job = job_of(tmp_path, reference, sizes=[2, 3, 100])
     study_gallery.main(job)
     table = read_table(job.output.table)
-    assert [row["x"] for row in table] == ["2"] * 3 + ["3"] * 3 + ["4"] * 3 + (
-        ["2"] * 3 + ["3"] * 3 + ["4"] * 3
-    )
+    # three recalls of each size, and how the first differs from that of the smallest
+    of_one = ["2"] * 3 + ["3"] * 3 + ["4"] * 3 + ["3", "4"]
+    assert [row["x"] for row in table] == of_one * 2
     assert {row["model"] for row in table} == {"tiny"}
     assert all(float(row["low"]) <= float(row["value"]) <= float(row["high"]) for row in table)

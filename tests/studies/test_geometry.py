@@ -15,10 +15,12 @@ from scripts.job import BadInput
 from scripts.retrieve.similarity import read_rankings, write_rankings
 from scripts.studies import study_geometry
 from scripts.studies.study_geometry import (
+    all_hubness,
     all_hubs,
     gap_rows,
     gaps_without,
     hub_rows,
+    hubness_of,
     hubness_rows,
     jackknife_interval,
     skewness,
@@ -55,12 +57,15 @@ def test_gap_and_cosines_are_those_of_loops_over_all_pairs(reference):
         for image, features in enumerate(images):
             pair = right if reference.rows.image_of_caption[caption] == image else wrong
             pair.append(float(text @ features))
+    # a caption is held against the mean of its own wrong images
+    lone = np.mean(np.reshape(wrong, (len(texts), -1)).mean(axis=1))
     middle = [sum(column) / len(column) for column in images.T]
     other = [sum(column) / len(column) for column in texts.T]
     expected = {
         "gap": sum((a - b) ** 2 for a, b in zip(middle, other, strict=True)) ** 0.5,
         "cosine_right": np.mean(right),
         "cosine_wrong": np.mean(wrong),
+        "cosine_lead": np.mean(right) - lone,
     }
     table = gap_rows(reference, RESAMPLING)
     assert {row["measure"]: row["value"] for row in table} == pytest.approx(expected)
@@ -71,7 +76,7 @@ def test_gap_and_cosines_are_those_of_loops_over_all_pairs(reference):
 
 def test_clouds_that_lie_on_each_other_have_no_gap():
     rows, images, _ = collection([1] * 8)
-    gap, right, wrong = gap_rows(reference_of(rows, images, images), RESAMPLING)
+    gap, right, wrong, _ = gap_rows(reference_of(rows, images, images), RESAMPLING)
     assert gap["value"] == 0
     assert right["value"] == pytest.approx(1)
     assert wrong["value"] < right["value"]
@@ -94,13 +99,19 @@ def test_leaving_out_an_image_is_leaving_out_its_captions_too():
         assert found[image] == pytest.approx(np.linalg.norm(centroids[0] - centroids[1]), rel=1e-5)
 
 
+def hubness_of_run(reference, direction: str, k: int):
+    """The rows of a run that is its own reference."""
+    own = hubness_of(reference.run, reference.rows, direction, k)
+    return hubness_rows(reference.run, direction, own, own)
+
+
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("k", [1, 3, 10])
 def test_hubness_is_that_of_a_count_over_all_lists(reference, direction, k):
     counts, _, lists = occurrences(reference, direction, k)
     gallery = len(reference.images if direction == "text_to_image" else reference.texts)
     each = [counts[item] for item in range(gallery)]
-    table = hubness_rows(reference.run, reference.rows, direction, k)
+    table = hubness_of_run(reference, direction, k)
     assert {row["measure"]: row["value"] for row in table} == pytest.approx(
         {
             "skewness": skew(each),
@@ -214,14 +225,46 @@ def test_other_scorers_tell_their_own_worst_hubs_and_what_became_of_the_referenc
             )
 
 
+def test_a_change_of_skewness_leaves_out_the_same_image_of_both_runs():
+    rows, images, texts = collection(COUNTS, seed=4, dim=3, noise=2)
+    reference = reference_of(rows, images, texts)
+    other = replace(reference_of(rows, unit(images + 0.7), texts).run, prompt="photo")
+    runs = [other, reference.run, replace(other, model="big")]
+    big = replace(reference, run=runs[-1])
+    table = all_hubness([reference, big], runs, neighbours=3)
+    changes = [one for one in table if one["measure"] == "skewness_change"]
+    # neither reference run has a change
+    assert [(one["model"], one["prompt"]) for one in changes] == [("tiny", "photo")] * 2
+    for change in changes:
+        way = change["direction"]
+        gallery = len(images if way == "text_to_image" else texts)
+        own = rows.image_of_caption if way == "text_to_image" else np.arange(len(images))
+
+        def skewed(run, kept, way=way, gallery=gallery) -> float:
+            left = Counter(int(item) for item in run.tops[way][kept][:, :3].ravel())
+            return skew([left[item] for item in range(gallery)])
+
+        every = np.ones(len(own), dtype=bool)
+        value = skewed(other, every) - skewed(reference.run, every)
+        without = [
+            skewed(other, own != image) - skewed(reference.run, own != image)
+            for image in range(len(images))
+        ]
+        n, mean = len(without), sum(without) / len(without)
+        half = 1.959964 * ((n - 1) / n * sum((one - mean) ** 2 for one in without)) ** 0.5
+        assert change["value"] == pytest.approx(value)
+        assert change["high"] - change["value"] == pytest.approx(half, abs=1e-8)
+        assert change["value"] - change["low"] == pytest.approx(half, abs=1e-8)
+
+
 def test_lists_that_are_too_short_are_told(reference):
     with pytest.raises(BadInput, match=r"10 nearest items.*\n.*neighbours: 11"):
-        hubness_rows(reference.run, reference.rows, "image_to_text", 11)
+        hubness_of_run(reference, "image_to_text", 11)
 
 
 def test_lists_as_long_as_the_gallery_have_no_hubs():
     reference = reference_of(*collection([1, 2, 1]))
-    skewed, antihubs, largest = hubness_rows(reference.run, reference.rows, "text_to_image", 10)
+    skewed, antihubs, largest = hubness_of_run(reference, "text_to_image", 10)
     assert skewed["value"] is None
     assert (antihubs["value"], largest["value"], largest["x"]) == (0, 4, 3)
 
@@ -236,7 +279,7 @@ def test_the_rule_writes_both_tables(tmp_path, reference):
     study_geometry.main(task)
     table = read_table(task.output.table)
     assert [row["measure"] for row in table if row["direction"] == ""] == [
-        "gap", "cosine_right", "cosine_wrong"
+        "gap", "cosine_right", "cosine_wrong", "cosine_lead"
     ]  # fmt: skip
     assert sum(row["measure"] == "skewness" for row in table) == 4
     hubs = read_table(task.output.hubs)

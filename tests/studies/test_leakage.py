@@ -128,9 +128,56 @@ def test_only_queries_drop_out_and_the_gallery_stays():
 def test_where_every_query_drops_out_no_recall_is_told():
     rows, images, texts = collection([2, 3], seed=0)
     reference = reference_of(rows, images, texts)
-    table = leakage_rows(reference, np.ones(2, bool), np.zeros(5, bool), RESAMPLING)
+    table = leakage_rows(reference, np.ones(2, bool), np.arange(5) < 1, RESAMPLING)
     assert "without near-duplicates" not in {row["group"] for row in table}
     assert "without shared captions" in {row["group"] for row in table}
+
+
+def by_draws(hit, image_of, kept, images: int, resamples: int, seed: int) -> np.ndarray:
+    """Recall of those that are kept less recall of all, in draws of images made one by one."""
+    lot = np.random.default_rng(seed)
+    changes = []
+    for _ in range(resamples):
+        queries = np.concatenate(
+            [np.flatnonzero(image_of == image) for image in lot.integers(0, images, images)]
+        )
+        changes.append(hit[queries[kept[queries]]].mean() - hit[queries].mean())
+    return np.quantile(changes, (0.025, 0.975))
+
+
+def test_a_change_is_that_of_the_same_resamples_where_enough_queries_are_on_both_sides():
+    rows, images, texts = collection([4] * 60, seed=0, noise=3)
+    reference = reference_of(rows, images, texts)
+    near, shared = np.arange(60) < 25, np.arange(240) < 99
+    resampling = Resampling(300, 5)
+    table = leakage_rows(reference, near, shared, resampling)
+    change = {
+        (one["direction"], one["group"]): one
+        for one in table
+        if one["measure"] == "recall@1_change"
+    }
+    hit = (reference.run.ranks["text_to_image"] == 1).astype(float)
+    of, kept = rows.image_of_caption, ~near[rows.image_of_caption]
+    judged = change["text_to_image", "without near-duplicates"]
+    assert judged["queries"] == 140 and judged["value"] == pytest.approx(
+        hit[kept].mean() - hit.mean(), abs=1e-8
+    )
+    assert [judged["low"], judged["high"]] == pytest.approx(
+        by_draws(hit, of, kept, 60, 300, 5), abs=1e-8
+    )
+    # 99 are left out, 35 are left: the numbers without a verdict
+    for key in (
+        ("text_to_image", "without shared captions"),
+        ("image_to_text", "without near-duplicates"),
+    ):
+        assert change[key]["low"] is None and change[key]["value"] is not None
+
+
+def test_what_leaves_nothing_out_has_no_row():
+    rows, images, texts = collection([2, 3], seed=0)
+    nothing = np.zeros(2, bool), np.zeros(5, bool)
+    table = leakage_rows(reference_of(rows, images, texts), *nothing, RESAMPLING)
+    assert {row["group"] for row in table} == {"all queries"}
 
 
 def job_with(tmp_path: Path, train: list[int]):

@@ -47,20 +47,23 @@ def measured(model: str, prompt: str, scorer: str, images: int = 1000) -> list[d
     ]  # fmt: skip
 
 
-PUBLISHED = [figure("text_to_image", 0.78), figure("image_to_text", 0.93)]
+# within the interval, and within what the same weights and data may differ by
+PUBLISHED = [figure("text_to_image", 0.79), figure("image_to_text", 0.903)]
 
 
-def test_a_figure_stands_beside_the_runs_own_and_is_within_its_interval_or_not():
+def test_a_figure_stands_beside_the_runs_own_and_agrees_to_three_thousandths_or_not():
     found = published_rows(
         PUBLISHED, measured("clip", "plain", "cosine"), {"clip": "openai/b32"}, "flickr8k"
     )
     assert [(row["direction"], row["measure"], row["value"]) for row in found] == [
         ("text_to_image", "recall@5", 0.8),
-        ("text_to_image", "published", 0.78),
-        ("text_to_image", "within", 1),
+        ("text_to_image", "published", 0.79),
+        ("text_to_image", "difference", 0.01),
+        ("text_to_image", "agrees", 0),
         ("image_to_text", "recall@5", 0.9),
-        ("image_to_text", "published", 0.93),
-        ("image_to_text", "within", 0),
+        ("image_to_text", "published", 0.903),
+        ("image_to_text", "difference", -0.003),
+        ("image_to_text", "agrees", 1),
     ]
     assert {row["group"] for row in found} == {"B-32 openai (benchmark)"}
     assert (found[0]["low"], found[0]["high"], found[0]["queries"]) == (0.78, 0.82, 5000)
@@ -68,7 +71,7 @@ def test_a_figure_stands_beside_the_runs_own_and_is_within_its_interval_or_not()
 
 def test_a_mirror_of_the_weights_has_the_figure_too():
     metrics = measured("clip", "plain", "cosine")
-    assert len(published_rows(PUBLISHED, metrics, {"clip": "mirror/b32"}, "flickr8k")) == 6
+    assert len(published_rows(PUBLISHED, metrics, {"clip": "mirror/b32"}, "flickr8k")) == 8
 
 
 @pytest.mark.parametrize(
@@ -190,7 +193,7 @@ def job(tmp_path):
 def test_the_job_compares_the_plain_run(job):
     study_published.main(job)
     table = read_table(job.output.table)
-    assert len(table) == 6
+    assert len(table) == 8
     assert {row["prompt"] for row in table} == {"plain"}
 
 

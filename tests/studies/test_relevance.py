@@ -100,6 +100,17 @@ def picked(table: list[dict], **wanted) -> dict:
     return one
 
 
+def assert_changes(table: list[dict]) -> None:
+    """What each notion adds is the difference of two figures, and not below zero."""
+    changes = [one for one in table if one["measure"] == "recall@1_change"]
+    for one in changes:
+        keys = {"direction": one["direction"], "measure": "recall@1"}
+        strict = "own / " + one["group"].split(" / ")[1]
+        wide, own = (picked(table, group=group, **keys) for group in (one["group"], strict))
+        assert one["value"] == pytest.approx(wide["value"] - own["value"], abs=1e-8)
+        assert 0 <= one["low"] <= one["value"] <= one["high"]
+
+
 def test_every_figure_equals_the_full_lists_read_by_hand(judged, biased):
     plain, judgments = judged
     rows = plain.rows
@@ -107,7 +118,8 @@ def test_every_figure_equals_the_full_lists_read_by_hand(judged, biased):
     assert len({matrix.sum() for matrix in right.values()}) == 4
     for reference in (plain, reference_of(rows, plain.images, plain.texts, biased)):
         table = relevance_rows(reference, judgments, RESAMPLING)
-        assert len(table) == 4 * 2 * 2 * len(SHARES)
+        assert len(table) == 4 * 2 * 2 * len(SHARES) + 3 * 2 * 2
+        assert_changes(table)
         for way, name in itertools.product(DIRECTIONS, right):
             fits = right[name] if way == "text_to_image" else right[name].T
             expected = by_hand(reference, way, fits)

@@ -23,6 +23,8 @@ from scripts.protocol import DEPTHS
 from scripts.studies import study_robustness
 from scripts.studies.study_robustness import robustness_rows
 
+# the share of images of which some may differ while none of twelve does (Clopper and Pearson)
+HIDDEN = round(1 - 0.025 ** (1 / 12), 9)
 RESAMPLING = Resampling(400, 0)
 VARIANTS = (("shuffle", 0.5), ("shuffle", 0.1), ("typos", 0.25))
 DIRECTIONS = ("text_to_image", "image_to_text")
@@ -92,12 +94,12 @@ def test_recall_and_loss_are_those_of_a_loop_over_queries(direction, mapped, bia
             assert row["queries"] == len(texts if direction == "text_to_image" else images)
 
 
-def test_captions_that_are_not_damaged_lose_nothing_for_certain():
+def test_captions_that_are_not_damaged_lose_nothing_but_what_so_few_images_may_hide():
     rows, images, texts = collection(COUNTS)
     table = robustness_rows(reference_of(rows, images, texts), {("drop", 0.3): texts}, RESAMPLING)
     for direction in DIRECTIONS:
         (loss,) = part_of(table, direction, "drop, loss", 0.3)
-        assert (loss["value"], loss["low"], loss["high"]) == (0, 0, 0)
+        assert (loss["value"], loss["low"], loss["high"]) == (0, -HIDDEN, HIDDEN)
         pairs = zip(
             part_of(table, direction, "drop", 0.0),
             part_of(table, direction, "drop", 0.3),
@@ -162,12 +164,12 @@ def test_features_that_are_not_of_damaged_captions_are_refused(job):
         study_robustness.main(job())
 
 
-def test_a_damage_that_costs_no_query_anything_costs_nothing_for_sure():
+def test_a_damage_that_costs_no_query_anything_is_as_sure_as_its_images_are_many():
     rows, images, _ = collection(COUNTS, seed=2)
     texts = images[rows.image_of_caption]
     table = robustness_rows(reference_of(rows, images, texts), {("typos", 0.5): texts}, RESAMPLING)
     for way in DIRECTIONS:
         (loss,) = part_of(table, way, "typos, loss", 0.5)
-        assert (loss["value"], loss["low"], loss["high"]) == (0, 0, 0)
+        assert (loss["value"], loss["low"], loss["high"]) == (0, -HIDDEN, HIDDEN)
         for row in part_of(table, way, "typos", 0.5):
             assert row["value"] == row["high"] == 1 and row["low"] < 0.9

@@ -18,7 +18,7 @@ from small_run import (
 )
 
 from scripts.job import BadInput
-from scripts.measures import hits
+from scripts.measures import RECALLS, hits
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve import scorers
 from scripts.retrieve.build_index import mapped_galleries
@@ -196,11 +196,20 @@ def test_flat_finds_all_and_the_others_less_and_recall_follows(made):
         name: [
             float(one["value"])
             for one in table
-            if one["group"] == name and one["measure"].startswith("recall@")
+            if one["group"] == name and one["measure"] in RECALLS
         ]
         for name in ("exact", "flat")
     }
     assert recalls["exact"] == recalls["flat"]
+    at = {
+        (one["direction"], one["group"], one["x"], one["measure"]): float(one["value"])
+        for one in table
+    }
+    changes = {key: value for key, value in at.items() if key[-1] == "recall@10_change"}
+    assert {key[1] for key in changes} == set(ENTRIES)
+    for (way, name, size, _), value in changes.items():
+        through, exact = (at[way, one, size, "recall@10"] for one in (name, "exact"))
+        assert value == pytest.approx(through - exact, abs=1e-8)
 
 
 def test_more_distractors_leave_less_recall(made):
@@ -229,7 +238,7 @@ def test_costs_say_how_many_items_are_simulated_and_are_no_part_of_the_table(mad
     file = Path(job.input.indexes[list(ENTRIES).index("graph") * 2])
     assert own["graph"] == pytest.approx(file.stat().st_size / 2**20, abs=1e-4)
     measures = {one["measure"] for one in table}
-    assert measures == {"found@10", "recall@1", "recall@5", "recall@10"}
+    assert measures == {"found@10", "recall@1", "recall@5", "recall@10", "recall@10_change"}
 
 
 def test_the_same_study_again_makes_the_same_table(made, tmp_path):

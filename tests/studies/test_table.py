@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from scripts.evaluate.intervals import Resampling
-from scripts.studies.table import About, mean_rows, write_rows
+from scripts.studies.table import (
+    About,
+    is_fraction,
+    is_share,
+    mean_rows,
+    read_table,
+    row,
+    unit_of,
+    write_rows,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,3 +55,17 @@ def test_a_share_of_all_has_width_and_another_measure_that_never_varies_has_none
     rows = mean_rows(about, measures, values, images, Resampling(100, 0))
     least = round(0.025 ** (1 / 5), 9)
     assert [(row["low"], row["high"]) for row in rows] == [(least, 1), (least, 1), (1, 1)]
+
+
+def test_a_number_that_rounds_to_nothing_stands_without_a_sign(tmp_path):
+    about = About(("m", "p", "s"), "text_to_image", "drop, loss", 0.5)
+    write_rows(tmp_path / "table.csv", [row(about, "mean", -1e-12, 4, (-0.0, -1e-10))])
+    (line,) = read_table(tmp_path / "table.csv")
+    assert [line[key] for key in ("value", "low", "high")] == ["0.0", "0.0", "0.0"]
+
+
+def test_differences_of_shares_are_points_and_those_of_other_numbers_are_as_they_are():
+    units = {"recall@1": "share", "recall@1_change": "points", "loss": "points", "gain@5": "points",
+             "mean": "share", "skewness_change": "", "median_rank_change": "rank"}  # fmt: skip
+    assert {measure: unit_of(measure) for measure in units} == units
+    assert [is_share("recall@10_change"), is_fraction("recall@10_change")] == [False, True]

@@ -1,0 +1,57 @@
+"""Rows of a study's table, read for its sentences: found, said, and judged by their intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from scripts.studies.shown import printed
+from scripts.studies.table import is_share
+from scripts.words import formats
+
+
+def told(row: pd.Series) -> str:
+    """A value with its interval, as the study's table has it; of points without their name."""
+    form = formats.percent if is_share(row.measure) else printed(row)
+    return formats.with_interval(row.value, row.low, row.high, form)
+
+
+def rows_of(table: pd.DataFrame, **keys: Any) -> pd.DataFrame:
+    """The rows with these values."""
+    for column, value in keys.items():
+        table = table[table[column] == value]
+    return table
+
+
+def pick(table: pd.DataFrame, **keys: Any) -> pd.Series | None:
+    """The first row with these values, or nothing."""
+    rows = rows_of(table, **keys)
+    return None if rows.empty else rows.iloc[0]
+
+
+def verdict(change: pd.Series | None) -> str:
+    """ "higher" or "lower" where the interval of a paired change leaves zero out; else "alike"."""
+    if change is None or not (change.low > 0 or change.high < 0):
+        return "alike"
+    return "higher" if change.low > 0 else "lower"
+
+
+def same(one: pd.Series, other: pd.Series) -> bool:
+    """Whether two shares are printed alike, so that neither can be called the higher one."""
+    return formats.share(one.value) == formats.share(other.value)
+
+
+def overall(verdicts: list[str]) -> str:
+    """One verdict for both directions.
+
+    "higher", "lower" or "alike" where they agree, "partly_higher" or "partly_lower" where the other
+    shows no clear difference, "mixed" where they contradict each other.
+    """
+    kinds = set(verdicts)
+    clear = kinds - {"alike"}
+    if len(clear) == 2:
+        return "mixed"
+    if len(kinds) == 1:
+        return kinds.pop()
+    return f"partly_{clear.pop()}"
