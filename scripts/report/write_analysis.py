@@ -18,7 +18,7 @@ QUESTIONS = {
 # findings that answer a question by themselves, by how their keys begin; the first two that this
 # run has are said first, and the others are the evidence
 ANSWERS = {
-    "why": ("errors_most", "failures_", "confidence_"),
+    "why": ("errors_beyond", "errors_as_right", "failures_", "confidence_"),
     "together": ("prompt_hubs", "link_", "prompt_", "pair_"),
     "language": ("words_", "alone_", "robustness_"),
     "scale": ("gallery_", "index_costs_", "indexes_"),

@@ -182,8 +182,6 @@ def geometry(key, queries: int, lot) -> Iterator[Row]:
                 yield changed(About(of, way, x=10), "skewness_change", -1.0, queries)
             yield row(About(of, way, x=10), "antihubs", 0.2, queries)
             yield row(About(of, way, x=10), "largest", 31, queries)
-            if place:
-                yield row(About(of, way, x=10), "skewness_change", -1.0, queries, (-1.3, -0.7))
 
 
 def errors(key, queries: int, lot) -> Iterator[Row]:
