@@ -67,7 +67,7 @@ rule plot_outcomes:
     """Where the right answers of the first model's reference run come, by rank."""
     input:
         **ROWS,
-        rankings=REFERENCE.format(dataset="{dataset}", model=RUN["models"][0]) + "/rankings.npz",
+        rankings=references(RUN["models"][:1])["rankings"],
     output:
         **figure("outcomes", "queries by the rank of their right answer", "3 Results", "Figures"),
     log:

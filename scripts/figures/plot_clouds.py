@@ -98,7 +98,8 @@ def plot_clouds(
     Parameters
     ----------
     table : from ``clouds_of``
-    gap : distance of the means in all ``dimensions``, as geometry.csv has it
+    gap : distance of the means in all dimensions, as geometry.csv has it
+    dimensions : of the features
     language, style : of the figure
     """
     words, colours = read_words("figures", language)["clouds"], palette_of(style)

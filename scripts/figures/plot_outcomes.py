@@ -141,9 +141,9 @@ def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     rows = read_rows(files.captions, files.splits, params.split)
-    table = outcomes_of(
-        read_run(files.rankings, rows), rows, Resampling(params.resamples, params.seed)
-    )
+    (rankings,) = files.rankings
+    resampling = Resampling(params.resamples, params.seed)
+    table = outcomes_of(read_run(rankings, rows), rows, resampling)
     style = dict(params.get("style") or {})
     draw(snakemake, lambda language: plot_outcomes(table, language, style))
     write_table(table, snakemake.output.table)

@@ -60,17 +60,15 @@ def test_the_change_of_hubs_is_the_paired_one_where_the_table_has_it():
     assert (row.hubs, row.hubs_low, row.hubs_high) == pytest.approx((0.5, 0.2, 0.8))
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("count", [1, 9, 20])
-@pytest.mark.parametrize("spread", [0.0, 1.0])
-def test_names_of_many_dots_stand_apart_even_where_the_dots_do_not(count, spread, language):
+@pytest.mark.parametrize(("count", "spread"), [(1, 0.0), (9, 1.0), (20, 0.0), (20, 1.0)])
+def test_names_of_many_dots_stand_apart_even_where_the_dots_do_not(count, spread):
     lot = np.random.default_rng(count)
     moves = lot.normal(0, 1, (count, 2)) * spread
     runs = {
         ("tiny", f"prompt number {n}", "cosine"): (0.02 * a, 1.5 + b)
         for n, (a, b) in enumerate(moves)
     }
-    figure = plot_hub_tradeoff(changes_of(*tables(runs, True)), language, {})
+    figure = plot_hub_tradeoff(changes_of(*tables(runs, True)), LANGUAGES[count % 2], {})
     assert_readable(figure)
     words = [text.get_text() for text, _ in texts_of(figure)]
     assert sum(word.startswith("prompt number") for word in words) == 2 * count
