@@ -31,8 +31,6 @@ BREAK = "\u200b"  # a place where a line may end, of no width
 SPACES = re.compile("[ \\t-\\r\\x1c-\\x1f\\x85\\u2028\\u2029]+")
 # what no line breaks: an East Asian letter or a word, with the punctuation after it
 WORD = re.compile(rf"(?:[{EAST_ASIAN}]|[^\s{EAST_ASIAN}{BREAK}]+)[{CLOSING}]*")
-# the same where a line may end after a hyphen as well
-PART = re.compile(rf"(?:[{EAST_ASIAN}]|[^\s{EAST_ASIAN}{BREAK}-]+-?|-)[{CLOSING}]*")
 _WORD_OR_SPACE = re.compile(rf"{WORD.pattern}|\s+")
 
 BOX = "\u25a1"  # for a character that no font has

@@ -43,11 +43,11 @@ DOCUMENT = ("lang", "title", "kicker", "meta", "names", "blocks")
 # headings that no number stands before
 UNNUMBERED = ("references",)
 # what a document's "names" hold in its language: what blocks are called, for ``numbered``; and for
-# the faces the heading of the contents, the jump past them, what a tick, a picture that was asked
-# and one that was found (before its place) are called, what stands between words, and the last line
+# the faces the heading of the contents, the jump past them, what a tick says, a picture's place
+# ("rank {rank}"), what stands between words, and the last line
 NAMES = (
     *("figure", "table", "section", "equation"),
-    *("contents", "skip", "right", "asked", "place", "comma", "end"),
+    *("contents", "skip", "right", "rank_short", "comma", "end"),
 )
 # what a box may be: set apart in its own manner by either face
 ROLES = ("abstract", "short", "warnings", "own", "answer")

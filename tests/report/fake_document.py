@@ -16,12 +16,12 @@ NAMES = {
     "en": {
         **{"figure": "Figure", "table": "Table", "section": "Section", "equation": "Equation"},
         **{"contents": "Contents", "skip": "Skip to the text", "right": "right answer"},
-        **{"asked": "the image asked", "place": "rank", "comma": ", ", "end": "The end."},
+        **{"rank_short": "rank {rank}", "comma": ", ", "end": "The end."},
     },
     "zh": {
         **{"figure": "图", "table": "表", "section": "第", "equation": "式"},
         **{"contents": "目录", "skip": "跳到正文", "right": "正确答案"},
-        **{"asked": "查询图像", "place": "第", "comma": "、", "end": "全文完。"},
+        **{"rank_short": "第 {rank} 名", "comma": "、", "end": "全文完。"},
     },
 }
 LONG = {
