@@ -103,6 +103,13 @@ rule study_gallery:""",
     assert fresh.planned("--workflow-profile", "slurm").jobs["study_mine"] == 1
 
 
+def test_indexes_are_timed_with_all_cores_to_themselves(fresh):
+    costs = "results/flickr8k/tables/index_costs.csv"
+    told = fresh.snakemake("-n", "--cores", "5", costs).stdout
+    own = re.search(r"^rule study_indexes:\n((?: +\S.*\n)+)", told, re.M)[1]
+    assert "threads: 5\n" in own
+
+
 def test_ranking_on_a_gpu_asks_for_one(fresh):
     (fresh.folder / "ranked.yaml").write_text("encode: {device: cpu}\nsimilarity: {device: auto}\n")
     asked = fresh.snakemake("-n", "--configfile", "ranked.yaml").stdout

@@ -41,7 +41,7 @@ def _setting(material: Material, best: pd.DataFrame | None) -> Finding:
         return Finding(f"conclusion_use_{'only' if alone else 'reference'}", reference)
     row = best[best.direction == BOTH].iloc[0]
     own = {name: row[name] for name in reference}
-    numbers = {"difference": lead(row), "p": formats.p_is(row.p_holm)}
+    numbers = {"difference": lead(row, formats.share), "p": formats.p_is(row.p_holm)}
     return Finding("conclusion_use_gain", {**own, **numbers})
 
 

@@ -7,7 +7,7 @@ words of the report; no number enters it that is not in a table of the report, i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -164,10 +164,9 @@ def best_gain(pairs: pd.DataFrame, reference: tuple[str, str, str]) -> pd.DataFr
     return own[(own[list(NAMES)] == best[list(NAMES)]).all(axis=1)]
 
 
-def lead(pair: pd.Series, measure: str = "mean") -> str:
-    """A difference of pairs.csv in points, with its interval."""
-    low, high = pair[f"{measure}_low"], pair[f"{measure}_high"]
-    return formats.with_interval(pair[measure], low, high, formats.points)
+def lead(pair: pd.Series, form: Callable[[float], str] = formats.points) -> str:
+    """A difference of pairs.csv in mean recall, in points, with its interval."""
+    return formats.with_interval(pair["mean"], pair.mean_low, pair.mean_high, form)
 
 
 def _of_model(pairs: pd.DataFrame, model: str) -> pd.DataFrame:
@@ -248,7 +247,7 @@ def _abstract_gain(runs: list[Run], pairs: pd.DataFrame) -> Finding:
     if best is None:
         return Finding("abstract_gain_only" if len(runs) == 1 else "abstract_gain_none")
     row = best[best.direction == BOTH].iloc[0]
-    numbers = {"name": row[row.family], "difference": lead(row)}
+    numbers = {"name": row[row.family], "difference": lead(row, formats.share)}
     return Finding(f"abstract_gain_{row.family}", numbers)
 
 

@@ -61,12 +61,15 @@ def prompts(moved: pd.DataFrame, reference: Run) -> list[Finding]:
             continue
         text, image = (ways.loc[way] for way in DIRECTIONS)
         fell, rose = text.verdict == "worse", text.hubs_low > 0
-        stays = image.verdict != "worse" and not image.hubs_low > 0
-        key = {
-            (True, True): "prompt_hubs" if stays else "",
-            (True, False): "prompt_no_hubs",
-            (False, True): "prompt_hubs_harmless",
-        }.get((fell, rose))
+        key = "prompt_no_hubs" if fell and not rose else ""
+        if rose and not fell:
+            key = "prompt_hubs_harmless"
+        # hubs are seen to be the cause where the other direction has no more of them
+        if rose and fell and not image.hubs_low > 0:
+            if image.verdict != "worse":
+                key = "prompt_hubs"
+            elif beyond(*(_lead(row) for row in (image, text))) == "higher":
+                key = "prompt_hubs_more"
         if key:
             numbers = {
                 **{f"{way}_recall": lead(ways.loc[way]) for way in DIRECTIONS},
@@ -74,6 +77,11 @@ def prompts(moved: pd.DataFrame, reference: Run) -> list[Finding]:
             }
             found.append(Finding(key, {"name": name, "reference": reference.prompt, **numbers}))
     return found
+
+
+def _lead(row: pd.Series) -> pd.Series:
+    """A difference of pairs.csv as a study's table has its values."""
+    return pd.Series({"value": row["mean"], "low": row.mean_low, "high": row.mean_high})
 
 
 def hubs(row: pd.Series) -> str:

@@ -400,7 +400,8 @@ def confidence(table: pd.DataFrame) -> list[Finding]:
             own = rows_of(table, direction=way, group=signal)
             gain = pick(own, measure="area_gain")
             half, whole = (pick(own, measure="risk", x=x) for x in (0.5, 1.0))
-            if gain is None or half is None or whole is None:
+            # where all are right, or all are wrong, there is nothing to warn of
+            if gain is None or half is None or whole is None or whole.value in (0, 1):
                 continue
             key = "warns" if gain.low > 0 else "misleads" if gain.high < 0 else "silent"
             numbers = {
@@ -408,7 +409,7 @@ def confidence(table: pd.DataFrame) -> list[Finding]:
                 "signal": Label("confidence", signal),
                 "half": told(half),
                 "whole": told(whole),
-                "gain": formats.with_interval(gain.value, gain.low, gain.high, formats.points),
+                "gain": formats.with_interval(gain.value, gain.low, gain.high, formats.share),
             }
             found.append(Finding(f"confidence_{key}", numbers))
     return found

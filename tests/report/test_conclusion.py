@@ -114,7 +114,7 @@ def test_the_setting_to_use_is_the_clearest_gain_with_what_it_costs(kind, name, 
     found = conclusion.findings_of(run, FAILURES)
     assert keys_of(found) == ["use_gain", "cost", f"cost_{cost}", "limits"]
     assert found[0].numbers[kind] == name
-    assert found[0].numbers["difference"] == "+5.0 [+3.0, +7.0]"
+    assert found[0].numbers["difference"] == "5.0 [3.0, 7.0]"
 
 
 @pytest.mark.parametrize(("difference", "error"), [(0.05, 0.1), (-0.05, 0.01)])

@@ -199,7 +199,7 @@ def test_the_abstract_tells_a_gain_only_where_it_is_clear(near, levelled, differ
     assert ("abstract_image_to_text_easier" in keys) != levelled
     assert keys[-1] == ("abstract_near" if near else "abstract_near_none")
     if clear:
-        assert told[2].numbers == {"name": "nnn", "difference": "+5.0 [+3.0, +7.0]"}
+        assert told[2].numbers == {"name": "nnn", "difference": "5.0 [3.0, 7.0]"}
 
 
 def abstracts(language: str):
@@ -218,7 +218,7 @@ def abstracts(language: str):
         numbers = {
             "model": name, "dataset": name, "images": "1,000",
             "captions": "5,000", "models": "4", "name": name,
-            "difference": "+10.8 [+10.1, +11.6]", "near": "35.1%",
+            "difference": "10.8 [10.1, 11.6]", "near": "35.1%",
             "text_recall": "93.3% [91.8, 94.7]",
             "image_recall": "100.0% [100.0, 100.0]", "text_chance": "1.0%",
             "image_chance": "1.0%",

@@ -27,13 +27,13 @@ def compared(name: str, kind: str, recall: dict[str, int], hubs: dict[str, int])
 
     Parameters
     ----------
-    recall, hubs : direction -> -1, 0 or 1: clearly down, neither, clearly up
+    recall, hubs : direction -> below, at or above zero: clearly down, neither, clearly up
     """
     ups = [0.1 * sum(recall.values()) / 2, *(0.1 * recall[way] for way in DIRECTIONS)]
     pairs = pair(0.0, 0.01, kind, name)
     pairs["mean"] = ups
     pairs["mean_low"], pairs["mean_high"] = pairs["mean"] - SMALL, pairs["mean"] + SMALL
-    pairs["verdict"] = ["alike", *(VERDICTS[recall[way]] for way in DIRECTIONS)]
+    pairs["verdict"] = ["alike", *(VERDICTS[np.sign(recall[way])] for way in DIRECTIONS)]
     key = tuple(pairs.iloc[0][["model", "prompt", "scorer"]])
     changes = [
         row(About(key, way, x=10), "skewness_change", 0.5 * hubs[way], 9,
@@ -66,7 +66,9 @@ def ways(text: int, image: int) -> dict[str, int]:
         (ways(-1, 0), ways(0, 0), ["prompt_no_hubs"]),
         (ways(-1, 0), ways(-1, 0), ["prompt_no_hubs"]),
         (ways(0, 0), ways(1, 0), ["prompt_hubs_harmless"]),
-        # it is worse the other way, too, so hubs of this one are not seen to be the cause
+        # it is worse the other way, too: more, less, or as much
+        (ways(-2, -1), ways(1, 0), ["prompt_hubs_more"]),
+        (ways(-1, -2), ways(1, 0), []),
         (ways(-1, -1), ways(1, 0), []),
         (ways(-1, 0), ways(1, 1), []),
         (ways(0, 0), ways(0, 0), []),

@@ -378,6 +378,8 @@ def confident(gain: float) -> list:
 @pytest.mark.parametrize(("gain", "key"), [(0.1, "warns"), (0.01, "silent"), (-0.1, "misleads")])
 def test_a_small_margin_warns_is_silent_or_misleads(gain, key, tmp_path):
     assert told("confidence", confident(gain), tmp_path) == [f"confidence_{key}"] * 2
+    all_wrong = [one | {"value": 1.0} for one in confident(gain)]
+    assert told("confidence", all_wrong, tmp_path) == []
 
 
 @pytest.mark.parametrize(
