@@ -7,20 +7,14 @@ import pandas as pd
 import pytest
 from fake_run import LANGUAGES
 from fake_studies import MAKERS
+from told import speaker
 
-from scripts.report.page import Speaker
 from scripts.report.study_findings import findings_of, index_costs
 from scripts.studies.shown import read_study
 from scripts.studies.table import About, row, write_rows
-from scripts.words import read_words
-from scripts.words.labels import read_labels
 
 KEY = ("m", "plain", "cosine")
 TEXT, IMAGE = "text_to_image", "image_to_text"
-
-
-def speaker(language: str) -> Speaker:
-    return Speaker(read_words("report", language), read_labels(language), [], [])
 
 
 def told(study: str, rows, tmp_path) -> list[str]:
