@@ -73,7 +73,7 @@ def workflow(request, tmp_path) -> Path:
 
 def test_another_workflow_uses_the_rules_and_says_only_what_differs(workflow):
     planned = snakemake("-n", "whole", cwd=workflow)
-    for rule in ("draw_scenes", "train_model", "encode_images", "metrics", "report_page", "record"):
+    for rule in ("draw_scenes", "train_model", "encode_images", "metrics", "page", "record"):
         assert rule in planned
     snakemake(cwd=workflow)
     assert (workflow / "counts.txt").read_text() == "16\n"
@@ -98,7 +98,7 @@ def test_a_folder_of_ones_own_has_its_settings_data_and_results(tmp_path):
     (folder / "config/config.yaml").write_text(yaml.safe_dump(SETTINGS))
     before = sorted(ROOT.glob("data/*")) + sorted(ROOT.glob("results/*"))
     there = ("--directory", str(folder))
-    assert "report_page" in snakemake("-n", *there, cwd=ROOT)
+    assert "page" in snakemake("-n", *there, cwd=ROOT)
     snakemake("data/scenes/splits.json", *there, cwd=ROOT)
     assert len(json.loads((folder / "data/scenes/splits.json").read_text())["train"]) == 8
     assert (folder / "results/scenes/audit.json").is_file()

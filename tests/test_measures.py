@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scripts.job import read_json
 from scripts.measures import MEASURES, best_ranks, mean_hits, per_query, places
 from scripts.protocol import DIRECTIONS
+from scripts.report.blocks import plain, spans_in
 from scripts.words import read_words
 
 # three queries with right answers at places 1; 2 and 3; 1, 4 and 12 of their lists
@@ -155,7 +157,7 @@ tables = {kind: str(fake.metrics.with_suffix(f".{end}")) for kind, end in kinds.
 compare.main(job({"metrics": paths}, tables, {}))
 fake.sketch()
 for language in ("en", "zh"):
-    fake.report(language)
+    fake.document(language)
 write_ratings(fake.data / "judgments.csv", [])
 inputs = {
     **rows, "metrics": fake.metrics, "rankings": [str(fake.rankings_of(key)) for key in keys],
@@ -173,6 +175,7 @@ def another(tmp_path_factory) -> Path:
     root, folder = Path(__file__).parent.parent, tmp_path_factory.mktemp("another")
     copied = shutil.ignore_patterns("__pycache__")
     shutil.copytree(root / "scripts", folder / "scripts", ignore=copied)
+    shutil.copytree(root / "docs", folder / "docs")
     shutil.copy(root / "pyproject.toml", folder)
     table = folder / "scripts" / "measures.py"
     text = table.read_text("utf-8")
@@ -213,10 +216,12 @@ def test_another_measure_is_one_entry_and_its_words(another):
         ("en", "H@3 (%)", "Hit@3", "Found among three."),
         ("zh", "命中@3 (%)", "命中@3", "前三名中有正确答案。"),
     ):
-        page = (another / f"results/toys/report.{language}.html").read_text("utf-8")
-        table = re.search(r'<figure[^>]* id="tab_depth".*?</figure>', page, re.S)[0]
-        assert f">{head}</th>" in table and f"[{low}, {high}]" in table
-        assert f"<dt>{name}</dt><dd>{text}</dd>" in page
+        document = read_json(another / f"results/toys/document.{language}.json")
+        (table,) = (one for one in document["blocks"] if one.get("id") == "tab_depth")
+        assert [plain(head)] in [column["spans"] for column in table["columns"]]
+        assert f"[{low}, {high}]" in {one["text"] for one in spans_in(table)}
+        defined = [item for one in document["blocks"] for item in one.get("items", ())]
+        assert {"term": [plain(name)], "spans": [plain(text)]} in defined
     held, phrases = (
         json.loads(re.search(f'id="{block}">(.*?)</script>', explored)[1])
         for explored in [(another / "explorer.html").read_text("utf-8")]

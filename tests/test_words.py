@@ -81,7 +81,7 @@ def code_of(name: str, key: str) -> list[Path]:
     if name == "search":
         return sorted((scripts / "search").glob("page.*"))
     # names in tables are made by studies, measures and the configuration
-    return [*CODE, scripts / "report/report.html.j2", *sorted((ROOT / "config").glob("*.yaml"))]
+    return [*CODE, scripts / "report/page.html.j2", *sorted((ROOT / "config").glob("*.yaml"))]
 
 
 @functools.cache
@@ -171,7 +171,7 @@ def test_the_fingerprint_of_a_step_counts_the_words_that_its_script_reads():
         code = re.compile(r'fingerprint\(\s*"(scripts/[\w/]+\.py)"(.*?)\),?\n', re.S)
         for script, rest in code.findall(rules.read_text("utf-8")):
             for name in re.findall(r"\*([A-Z_]+)", rest):
-                rest += re.search(rf"^{name} = (\[.*?^\])", every, re.M | re.S)[1]
+                rest += re.search(rf"^{name} = (\[.*?\]$)", every, re.M | re.S)[1]
             counted = re.findall(r"words_of\(([^)]*)", rest)
             counted = {name for one in counted for name in re.findall(r'"(\w+)"', one)}
             modules = reached((script,)) - {FOLDER / "__init__.py"}

@@ -254,7 +254,7 @@ REPORTING = {
     "plot_hubs",
     "plot_failures",
     "explorer",
-    "report_pdf",
+    "paper",
     "plot_recall",
     "plot_ranks",
     "plot_outcomes",
@@ -262,7 +262,8 @@ REPORTING = {
     "plot_gallery",
     "plot_training",
     "plot_flow",
-    "report_page",
+    "document",
+    "page",
     "record",
 }
 DATA = {"draw_scenes", "prepare_images", "split"}
@@ -309,7 +310,7 @@ def test_changing_the_style_of_one_plot_redraws_that_plot_only(finished):
     planned = finished.planned(*SMALL)
     assert planned.changed == {"plot_recall"}
     assert set(planned.jobs) - {"all", "report", "figures"} == {
-        *("plot_recall", "report_page", "report_pdf", "record")
+        *("plot_recall", "document", "page", "paper", "record")
     }
 
 
@@ -346,7 +347,7 @@ def test_a_dry_run_of_the_default_configuration_plans_the_whole_way(fresh):
     # five prompts under the first scorer, four more scorers under the first prompt
     assert jobs["similarity"] == jobs["metrics"] == 5 + 4
     assert jobs["fit_adapter"] == 1 and jobs["fit_scorer"] == 5 + 3
-    assert jobs["report_page"] == 2
+    assert jobs["document"] == jobs["page"] == jobs["paper"] == 2
     assert "train_model" not in jobs and "draw_scenes" not in jobs
 
 

@@ -94,7 +94,7 @@ def test_what_an_environment_lacks_is_missed_when_its_rule_runs(finished_with_co
     path = spoilt.folder / "envs/report.yaml"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if "typst==" not in line))
-    again = ("--rerun-triggers", "mtime", "--forcerun", "report_pdf")
+    again = ("--rerun-triggers", "mtime", "--forcerun", "paper")
     told = spoilt.snakemake(*again, *PAPER, ok=False)
     assert "No module named 'typst'" in told
     assert finished_with_conda.prefix_of("report") != spoilt.prefix_of("report")

@@ -93,7 +93,7 @@ class Recording:
         self.noted("download", [], [path for path in known if Path(path).exists()])
         self.noted("fetch_model", [], ["data/models/tiny/model.json"])
         self.noted("encode_images", [*known, "data/models/tiny/model.json"], features)
-        self.noted("report_page", features, [path for path in results if path not in features])
+        self.noted("page", features, [path for path in results if path not in features])
         main(
             SimpleNamespace(
                 wildcards=SimpleNamespace(dataset="toy"),

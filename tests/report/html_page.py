@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from html.parser import HTMLParser
 
 VOID = {"wbr", "meta", "img", "br", "link", "mspace", "path", "use", "rect"}
@@ -48,12 +47,3 @@ class Document(HTMLParser):
     @property
     def ids(self) -> list[str]:
         return [one["attrs"]["id"] for one in self.elements if "id" in one["attrs"]]
-
-
-def abstract_of(html: str) -> str:
-    return re.sub(r"<[^>]+>", "", re.search(r'class="abstract".*?<p>(.*?)</p>', html, re.DOTALL)[1])
-
-
-def section_of(html: str, name: str) -> str:
-    """What stands under a heading of the third level, markup and all."""
-    return re.split(r"<h[23]", html.split(f'id="{name}"', 1)[1])[0]

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import itertools
 import re
-from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
+from told import speaker
 
 from scripts.evaluate.pairs import WAYS
 from scripts.evaluate.runs import Run
 from scripts.report import analysis, findings
-from scripts.report.page import Speaker
 from scripts.words import read_words
-from scripts.words.labels import read_labels
 
 LANGUAGES = ("en", "zh")
 HAN = re.compile(r"[\u4e00-\u9fff]")
 PUNCTUATION = re.compile(r"[\u3000-\u303f\uff00-\uffef]")
 LATIN = re.compile(r"[A-Za-z0-9.,%@+−-]+")
-
-
-@cache
-def speaker(language: str) -> Speaker:
-    return Speaker(read_words("report", language), read_labels(language), [], [])
 
 
 def pair(difference: float, error: float, kind: str = "prompt", name: str = "") -> pd.DataFrame:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from fake_run import LANGUAGES, FakeRun
+from told import Told
 
 from scripts.job import read_json, write_json
+from scripts.report.spans import text_of
 
 FOUND = {
     "asked": "auto", "device": "cpu", "native": "bfloat16", "least_cosine": 0.999,
@@ -20,6 +20,13 @@ FOUND = {
 }  # fmt: skip
 OVERFLOWN = {side: {"smallest": None, "median": None} for side in ("images", "texts")}
 NATIVE = {"native": "float32", "sample": None, "cosines": {}}
+
+# what a sentence on a precision that was chosen or named says
+KEY = "encode.precision"
+
+
+def paragraphs(told: Told) -> list[str]:
+    return [text_of(one["spans"]) for one in told.all("paragraph")]
 
 
 # of each model what was found, and what its sentence says and does not
@@ -39,8 +46,7 @@ def test_each_model_has_its_precision_and_why_it_was_taken(tmp_path):
     run = FakeRun(tmp_path, strengths, images=20, studies=()).sketch()
     run.precisions = {model: FOUND | found for model, (found, _, _) in CASES.items()}
     for lang in LANGUAGES:
-        paragraphs = re.findall(r"<p>(.*?)</p>", run.report(lang))
-        said = {one[0]: one for one in paragraphs if "encode.precision" in one}
+        said = {one[0]: one for one in paragraphs(Told(run.document(lang))) if KEY in one}
         assert [*said] == [*CASES]
         for model, (_, shown, hidden) in CASES.items():
             assert all(number in said[model] for number in shown), said[model]
@@ -59,14 +65,15 @@ def test_of_features_that_were_made_elsewhere_what_is_unknown_stands_as_not_stat
     known = ("rows", "shape", "sha256", "model", "templates")
     for path in (run.results / "api/test").glob("*.json"):
         write_json(path, {k: v for k, v in read_json(path).items() if k in known})
-    en, zh = (run.report(lang) for lang in ("en", "zh"))
+    told = [Told(run.document(lang)) for lang in ("en", "zh")]
+    en, zh = (one.text for one in told)
     assert "The features of api were made elsewhere" in en and "api 的特征在别处算好" in zh
-    assert "encode.precision" not in en and "whichever precision it computed in (not stated)" in en
+    assert KEY not in en and "whichever precision it computed in (not stated)" in en
     assert "features made elsewhere" in en and "在别处算好的特征" in zh
-    assert en.count("<td>not stated</td>") >= 7, en.count("<td>not stated</td>")
+    assert told[0].cells.count("not stated") >= 7, told[0].cells.count("not stated")
 
 
-def test_a_precision_that_the_configuration_names_is_told_as_that(pages):
+def test_a_precision_that_the_configuration_names_is_told_as_that(documents):
     for lang, words in (("en", "the one that the configuration names"), ("zh", "由配置指定")):
-        said = [one for one in pages[lang].split("<p>") if "encode.precision" in one]
+        said = [one for one in paragraphs(Told(documents[lang])) if KEY in one]
         assert len(said) == 1 and words in said[0]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_run import LANGUAGES, SCORERS, FakeRun
-from test_study_findings import speaker
+from told import speaker
 
 from scripts.evaluate.pairs import COLUMNS, WAYS
 from scripts.evaluate.runs import read_run

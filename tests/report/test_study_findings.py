@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import pandas as pd
 import pytest
 from fake_run import LANGUAGES
 from fake_studies import MAKERS
+from told import speaker
 
-from scripts.report.speaker import Speaker
 from scripts.report.study_findings import findings_of
 from scripts.studies.shown import printed, read_study
 from scripts.studies.study_errors import KINDS
 from scripts.studies.study_leakage import LEAST
 from scripts.studies.study_published import TOLERANCE
 from scripts.studies.table import About, range_rows, row, write_rows
-from scripts.words import formats, read_words
-from scripts.words.labels import NUMBER, read_labels
+from scripts.words import formats
+from scripts.words.labels import NUMBER
 
 KEY = ("m", "plain", "cosine")
 TEXT, IMAGE = "text_to_image", "image_to_text"
-
-
-@functools.cache
-def speaker(language: str) -> Speaker:
-    return Speaker(read_words("report", language), read_labels(language))
 
 
 def told(study: str, rows, tmp_path) -> list[str]:

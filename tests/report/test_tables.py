@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
 from fake_run import LANGUAGES, FakeRun
-from html_page import abstract_of, section_of
+from told import Told
 
 from scripts.report import setup_tables
 from scripts.report.material import preprocessing_of
+from scripts.report.spans import text_of
 from scripts.words import read_words
 
 
@@ -101,94 +103,108 @@ def test_a_size_in_pixels_is_told_as_one(language, told):
     assert setup_tables._size({"pixels": [65536, 16777216]}, values) == told
 
 
-def test_every_headline_number_stands_with_its_interval(pages):
-    for html in pages.values():
-        for name in ("metrics", "depth"):
-            table = re.search(rf'id="tab_{name}".*?</table>', html, re.DOTALL)[0]
-            cells = re.findall(r'<td class="r(?: side)?">(.*?)</td>', table)
-            assert cells
-            assert all(re.search(r'class="ci">\[[\d., ]+\]</span>', cell) for cell in cells)
-        tiles = re.search(r'<dl class="tiles">.*?</dl>', html, re.DOTALL)[0]
-        assert len(re.findall(r'%<span class="ci">\[', tiles)) == 4
-        assert re.search(r"% \[[\d., ]+\]", abstract_of(html))
+INTERVAL = r"\[(\S+), (\S+)\]"
 
 
-def test_intervals_in_the_tables_hold_their_values(pages):
-    for html in pages.values():
-        found = re.findall(
-            r'<td class="r(?: side)?">(?:<strong>)?([−+\d.,]+)(?:</strong>)?'
-            r'<span class="ci">\[(\S+), (\S+)\]',
-            html,
-        )
-        assert len(found) > 200
-        for told in found:
-            value, low, high = (float(one.replace("−", "-").replace(",", "")) for one in told)
-            assert low <= value <= high
+def rows_of(told: Told, name: str) -> list[list[str]]:
+    """Cells of a table, as text, row by row; headings over rows left out."""
+    (table,) = told.block(f"tab_{name}").all("table")
+    return [[text_of(cell) for cell in row] for group in table["groups"] for row in group["rows"]]
 
 
-def test_what_has_another_x_has_a_table_of_its_own(pages):
-    for html, names in zip(
-        (pages["en"], pages["zh"]),
-        (("words per caption", "captions used"), ("每条描述的词数", "所用描述数")),
-        strict=True,
-    ):
-        section = section_of(html, "analysis-study_captions")
-        tables = re.findall(r"<table.*?</table>", section, re.DOTALL)
-        # between them stands whether lengths are apart
-        assert [[name in table for name in names] for table in tables] == [
-            [True, False], [False, False], [False, True]
-        ]  # fmt: skip
+def heads_of(told: Told, name: str) -> list[str]:
+    (table,) = told.block(f"tab_{name}").all("table")
+    return [text_of(column["spans"]) for column in table["columns"]]
 
 
-def table_of(html: str, name: str) -> str:
-    return re.search(rf'id="tab_{name}".*?</table>', html, re.DOTALL)[0]
-
-
-def sides_of(table: str) -> list[str]:
+def sides_of(told: Told, name: str) -> list[str]:
     """Headings over several columns."""
-    return re.findall(r'<th scope="colgroup"[^>]*>(.*?)</th>', table)
+    (table,) = told.block(f"tab_{name}").all("table")
+    return [side["text"] for side in table["sides"] if side["text"]]
 
 
-def rows_of(table: str) -> list[list[str]]:
-    """Cells of the body, as text, row by row; headings over rows left out."""
-    body = table.split("<tbody>")[1]
-    return [
-        [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]
-        for row in re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
-    ]
+def numbers_of(table: dict[str, Any]) -> list[list[dict[str, str]]]:
+    """Cells of the numeric columns, as spans."""
+    numeric = [place for place, column in enumerate(table["columns"]) if column["numeric"]]
+    return [row[place] for group in table["groups"] for row in group["rows"] for place in numeric]
 
 
-def test_both_directions_stand_side_by_side(pages):
+def test_every_headline_number_stands_with_its_interval(documents):
+    for document in documents.values():
+        told = Told(document)
+        for name in ("metrics", "depth"):
+            cells = numbers_of(told.block(f"tab_{name}").all("table")[0])
+            assert cells
+            for _, interval in cells:
+                assert interval["kind"] == "interval"
+                assert re.fullmatch(INTERVAL, interval["text"])
+        (tiles,) = told.all("tiles")
+        assert len(tiles["items"]) == 4
+        for tile in tiles["items"]:
+            assert tile["value"].endswith("%") and re.fullmatch(INTERVAL, tile["interval"])
+        assert re.search(rf"% {INTERVAL}", told.block("abstract").text)
+
+
+def test_intervals_in_the_tables_hold_their_values(documents):
+    for document in documents.values():
+        cells = [cell for table in Told(document).all("table") for cell in numbers_of(table)]
+        found = [cell for cell in cells if cell[-1]["kind"] == "interval"]
+        assert len(found) > 200
+        for *value, interval in found:
+            told = (text_of(value), *re.fullmatch(INTERVAL, interval["text"]).groups())
+            middle, low, high = (float(one.replace("−", "-").replace(",", "")) for one in told)
+            assert low <= middle <= high
+
+
+def test_what_has_another_x_has_a_table_of_its_own(documents):
+    for lang, names in {
+        "en": ("words per caption", "captions used"),
+        "zh": ("每条描述的词数", "所用描述数"),
+    }.items():
+        told = Told(documents[lang]).section("studies-captions")
+        tables = [table["id"].removeprefix("tab_") for table in told.all("table")]
+        assert tables == ["study_captions", "study_captions_2"]
+        for name, own, other in zip(tables, names, names[::-1], strict=True):
+            assert own in heads_of(told, name) and other not in heads_of(told, name)
+
+
+def test_both_directions_stand_side_by_side(documents):
     ways = {"en": ("Text → image", "Image → text"), "zh": ("以文搜图", "以图搜文")}
-    for lang, html in pages.items():
+    for lang, document in documents.items():
+        told = Told(document)
         names = ("metrics", "study_relevance", "study_gallery", "study_robustness", "study_errors",
                  "study_categories", "study_leakage_2", "study_geometry_2")  # fmt: skip
         for name in names:
-            sides = sides_of(table_of(html, name))
+            sides = sides_of(told, name)
             assert len(sides) == 2, name
             assert all(side.startswith(way) for side, way in zip(sides, ways[lang], strict=True))
         # each direction has captions used in a way of its own, which its heading tells
-        together, each = sides_of(table_of(html, "study_captions_3"))
+        together, each = sides_of(told, "study_captions_2")
         assert together.split(" (n")[0] != ways[lang][0] and each.split(" (n")[0] != ways[lang][1]
 
 
-def test_no_column_of_a_table_is_empty_and_no_row_is(pages):
-    for html in pages.values():
-        for table in re.findall(r"<table.*?</table>", html, re.DOTALL):
-            rows = rows_of(table)
+def test_no_column_of_a_table_is_empty_and_no_row_is(documents):
+    for document in documents.values():
+        told = Told(document)
+        for table in told.all("table"):
+            rows = rows_of(told, table["id"].removeprefix("tab_"))
             for column in zip(*rows, strict=True):
-                assert set(column) - {"", "–"}, table[:300]
+                assert set(column) - {"", "–"}, table["id"]
             for row in rows:
-                assert set(row) - {"", "–"}, table[:300]
+                assert set(row) - {"", "–"}, table["id"]
 
 
 def test_lines_that_lack_a_measure_stand_with_those_that_have_it(tmp_path: Path):
     run = FakeRun(
         tmp_path, {("m", "plain", "cosine"): 0.2}, images=20, studies=("errors",)
     ).sketch()
-    html = run.report("en")
-    assert "tab_study_errors_2" not in html
-    rows = rows_of(table_of(html, "study_errors"))
+    path = run.metrics.with_name("errors.csv")
+    # a kind without a query has no median rank
+    kept = [one for one in path.read_text("utf-8").splitlines() if "tie,,median_rank" not in one]
+    path.write_text("\n".join(kept) + "\n", "utf-8")
+    told = Told(run.document("en"))
+    assert "tab_study_errors_2" not in told.ids
+    rows = rows_of(told, "study_errors")
     assert len(rows) == 11
     # what is no matter of words is held against no right pair
     (tie,) = [row for row in rows if row[0] == "a tie"]
@@ -203,22 +219,21 @@ def test_runs_without_a_tie_have_no_line_among_the_ties(tmp_path: Path):
     for tied, there in ((3, 1), (0, 0)):
         table.tied = [tied if scorer == "nnn" else 0 for scorer in table.scorer]
         table.to_csv(path, index=False)
-        html = run.report("en")
-        assert html.count('id="tab_study_relevance_ties"') == there
+        told = Told(run.document("en"))
+        assert told.ids.count("tab_study_relevance_ties") == there
         if there:
-            ((_, scorer, *_),) = rows_of(table_of(html, "study_relevance_ties"))
+            ((_, scorer, *_),) = rows_of(told, "study_relevance_ties")
             assert scorer == "nnn"
-            assert "1 more rows stand in tables/ties.csv" in html
+            assert "1 more rows stand in tables/ties.csv" in told.text
 
 
-def test_as_many_queries_on_every_line_are_told_once(pages):
-    for html in pages.values():
-        gallery, categories = (
-            table_of(html, f"study_{name}") for name in ("gallery", "categories")
-        )
-        assert all(re.search(r"n = [\d,]+\)$", side) for side in sides_of(gallery))
-        assert ">n</th>" not in gallery
-        assert categories.count(">n</th>") == 2 and "n = " not in categories
+def test_as_many_queries_on_every_line_are_told_once(documents):
+    for document in documents.values():
+        told = Told(document)
+        assert all(re.search(r"n = [\d,]+\)$", side) for side in sides_of(told, "study_gallery"))
+        assert "n" not in heads_of(told, "study_gallery")
+        assert heads_of(told, "study_categories").count("n") == 2
+        assert not any("n = " in side for side in sides_of(told, "study_categories"))
 
 
 def test_a_long_table_is_of_the_first_model_and_says_where_the_rest_is(tmp_path: Path):
@@ -231,9 +246,9 @@ def test_a_long_table_is_of_the_first_model_and_says_where_the_rest_is(tmp_path:
     path.write_text("\n".join([head, *lines, *more]) + "\n", "utf-8")
     for lang, said in (("en", "Here: a. {} more rows, of other models too, stand in {}"),
                        ("zh", "此表只列 a；其余 {} 行（含其他模型）见 {}")):  # fmt: skip
-        html = run.report(lang)
+        told = Told(run.document(lang))
         # four rules on two sets of queries, of each model
-        assert said.format(8, "tables/relevance.csv") in html
-        assert len(rows_of(table_of(html, "study_relevance"))) == 8
-        assert said.format(2 * (6 + 30) - 20, "tables/categories.csv") in html
-        assert len(rows_of(table_of(html, "study_categories"))) == 20
+        assert said.format(8, "tables/relevance.csv") in told.text
+        assert len(rows_of(told, "study_relevance")) == 8
+        assert said.format(2 * (6 + 30) - 20, "tables/categories.csv") in told.text
+        assert len(rows_of(told, "study_categories")) == 20

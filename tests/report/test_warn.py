@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_run import LANGUAGES, PROMPTS, FakeRun, job
-from html_page import Document
+from told import Told
 
 from scripts.evaluate.intervals import Resampling, interval_of_means
 from scripts.evaluate.pairs import WAYS
@@ -252,10 +252,10 @@ def test_numbers_read_as_in_the_report(run_, tmp_path):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_report_says_them_beside_its_abstract_escaped(pages, fake_run, language):
+def test_the_report_says_them_below_its_abstract(documents, fake_run, language):
     found = read_json(fake_run.results / "warnings.json")
-    document = Document(pages[language])
-    boxes = document.all("section", "abstract")
-    assert len(boxes) == 2 and boxes[1] in document.all("section", "warnings")
+    told = Told(documents[language])
+    first = [one.get("role", one["kind"]) for one in documents[language]["blocks"]]
+    assert first[0] == "abstract" and "warnings" in first[: first.index("heading")]
     for sentence in warned.sentences(found, language):
-        assert sentence in boxes[1]["text"]
+        assert sentence in told.block("warnings").text

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
 from scripts.report.blocks import spans_in, walk
+from scripts.report.findings import Finding
 from scripts.report.spans import text_of
+from scripts.report.speaker import Speaker
+from scripts.words import read_words
+from scripts.words.labels import read_labels
 
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
@@ -66,3 +71,20 @@ class Told:
             for row in group["rows"]
             for cell in row
         ]
+
+
+class Voice:
+    """Says findings in one language, without how they are set."""
+
+    def __init__(self, speaker: Speaker) -> None:
+        self.speaker = speaker
+
+    def say(self, finding: Finding) -> str:
+        """A finding as a sentence."""
+        return text_of(self.speaker.say(finding))
+
+
+@functools.cache
+def speaker(language: str) -> Voice:
+    """The voice of a report."""
+    return Voice(Speaker(read_words("report", language), read_labels(language)))
