@@ -7,90 +7,92 @@ from pathlib import Path
 
 import pytest
 from fake_run import LANGUAGES, SCORERS, FakeRun
+from paper import POPPLER, run_poppler, squeezed
+from told import Told
 
-from scripts.report.html_tree import Element, tree_of
-from scripts.report.typst_markup import document
+from scripts.report.page import render
+from scripts.report.paper import pdf
+from scripts.report.spans import text_of
 from scripts.words import read_words
 
 ROOT = Path(__file__).parents[2]
 MARKING = (ROOT / "docs" / "marking.md").read_text("utf-8")
 LINES = re.findall(r"^- \[x\] (.*?)(?=^- |^$|\Z)", MARKING, re.M | re.DOTALL)
 NAMED = {name for line in LINES for name in re.findall(r"`#([\w*-]+)`", line)}
-# "A Appendix" has a number, "A second look" has none
-SECTION = re.compile(r"§ (?:(\d[\d.]*|A(?:\.\d+)?(?= [A-Z])) )?([^`§]+?) `#([\w-]+)`")
+# "A Definitions" has a number, "A second look" has none
+SECTION = re.compile(r"§ (?:(\d[\d.]*|[AB](?:\.\d+)?(?= [A-Z])) )?([^`§]+?) `#([\w-]+)`")
 KINDS = {"ensemble", "centring", "nnn", "inverted_softmax", "adapter", "fusion", "tuning"}
 KINDS |= {"reranked"}
 SAVINGS = {"cache", "texts", "blocks", "ties"}
+# what the marking names together, by how their names begin or end
+TOGETHER = (
+    (r"^fig_training-.*", "fig_training-*"),
+    (r"^(gallery|own|answer|eq)([_-]).*", r"\1\2*"),
+    # a table of several parts is named by its first one
+    (r"^(tab_study_\w+?)_\d+$", r"\1"),
+)
 
 
 @pytest.fixture(scope="module")
-def whole_pages(tmp_path_factory) -> dict[str, str]:
-    """Reports of a run that has something to say in every section."""
+def whole_run(tmp_path_factory) -> FakeRun:
+    """A run that has something to say in every section."""
     strengths = {("tiny", "plain", scorer): 0.2 for scorer in ("cosine", *SCORERS)}
     strengths |= {("tiny", "ensemble", "cosine"): 0.3, ("tuned", "plain", "cosine"): 0.3}
-    run = FakeRun(tmp_path_factory.mktemp("whole"), strengths, base="tiny").draw(examples=1)
-    return {lang: run.report(lang) for lang in LANGUAGES}
+    return FakeRun(tmp_path_factory.mktemp("whole"), strengths, base="tiny").sketch()
+
+
+@pytest.fixture(scope="module")
+def whole(whole_run) -> dict[str, Told]:
+    """Its reports."""
+    return {lang: Told(whole_run.document(lang)) for lang in LANGUAGES}
 
 
 @pytest.fixture(params=LANGUAGES)
-def page(whole_pages, request) -> str:
-    return whole_pages[request.param]
-
-
-def sections(page: str) -> dict[str, tuple[str, str, str]]:
-    """Number, title and content of every section, by its address."""
-    pieces = re.split(
-        r'<h[23] id="([^"]+)">(?:<span class="n">([^<]*)</span>)?([^<]*)</h[23]>', page
-    )
-    names, numbers, titles, contents = (pieces[place::4] for place in (1, 2, 3, 4))
-    return dict(zip(names, zip(numbers, titles, contents, strict=True), strict=True))
-
-
-def shown(page: str) -> dict[str, str]:
-    """Every figure and table with its caption, by its address."""
-    return dict(
-        re.findall(r'<figure[^>]* id="((?:fig|tab)_[^"]+)">(.*?)</figure>', page, re.DOTALL)
-    )
+def told(whole, request) -> Told:
+    return whole[request.param]
 
 
 def named_as(name: str) -> str:
-    """What the marking calls a section, figure or table of the report."""
-    if name.startswith("fig_training-"):
-        return "fig_training-*"
-    # a table of several parts is named by its first one
-    return re.sub(r"^(tab_study_\w+?)_\d+$", r"\1", name)
+    """What the marking calls a part of the report."""
+    for own, together in TOGETHER:
+        name = re.sub(own, together, name)
+    return name
 
 
-def plain(markup: str) -> str:
-    return re.sub(r"<[^>]+>", "", markup).strip()
+def test_all_that_the_marking_names_is_in_the_report_and_nothing_else_is(told: Told):
+    assert {named_as(block["id"]) for block in told.blocks if "id" in block} == NAMED
 
 
-def test_all_that_the_marking_names_is_in_the_report_and_nothing_else_is(page):
-    assert {named_as(name) for name in (*sections(page), *shown(page))} == NAMED
-
-
-def test_sections_are_named_by_their_numbers_and_titles(whole_pages):
-    there = sections(whole_pages["en"])
-    told = SECTION.findall(re.sub(r"\s+", " ", MARKING))
-    assert len(told) == len(there)
-    for number, title, name in told:
+def test_sections_are_named_by_their_numbers_and_titles(whole):
+    told = whole["en"]
+    there = {one["id"]: (one["number"], text_of(one["spans"])) for one in told.all("heading")}
+    there |= {one["id"]: ("", one["title"]) for one in told.all("box") if one["title"]}
+    found = SECTION.findall(re.sub(r"\s+", " ", MARKING))
+    assert len(found) == len(there)
+    for number, title, name in found:
         assert title == there[name][1]
         assert number in ("", there[name][0]), title
 
 
-def test_no_section_figure_or_table_is_empty(page):
-    found = sections(page)
-    for name, (_, _, content) in found.items():
-        inner = any(other.startswith(f"{name}-") for other in found)
-        assert inner or len(plain(content)) > 40, name
-    for name, content in shown(page).items():
-        caption = re.search(r"<figcaption.*?</figcaption>", content, re.DOTALL)[0]
-        assert len(plain(caption)) > 12, name
-        if name.startswith("fig_"):
-            assert content.count("<path") > 20, name
-        else:
-            cells = re.findall(r"<td[^>]*>(.*?)</td>", content, re.DOTALL)
-            assert sum(bool(plain(cell)) for cell in cells) >= 2, name
+def test_no_part_of_the_report_is_empty(told: Told):
+    for one in told.all("heading"):
+        section = told.section(one["id"])
+        assert len(section.text) > 40 or section.all("references"), one["id"]
+    for one in told.all("box"):
+        assert len(told.block(one["id"]).text) > 40, one["id"]
+    for one in (*told.all("figure"), *told.all("table"), *told.all("gallery")):
+        assert len(text_of(one["caption"])) > 8, one["id"]
+    for one in told.all("table"):
+        assert sum(bool(cell) for cell in told.block(one["id"]).cells) >= 2, one["id"]
+    for one in told.all("gallery"):
+        assert one["queries"] and all(query["items"] for query in one["queries"]), one["id"]
+
+
+def test_no_drawing_is_empty(fake_run: FakeRun, documents):
+    for document in documents.values():
+        for one in Told(document).all("figure"):
+            drawing = (fake_run.results / one["file"]).read_text("utf-8")
+            assert drawing.count("<path") > 20, one["id"]
 
 
 def test_the_points_are_those_of_the_course_and_sum_to_100():
@@ -99,28 +101,30 @@ def test_the_points_are_those_of_the_course_and_sum_to_100():
     assert len(re.findall(r"^## ", MARKING, re.M)) == len(points)
 
 
-def test_every_line_says_where_it_is_met_and_has_a_gloss():
+def test_every_line_says_where_it_is_met_has_a_gloss_and_what_is_lacking():
     assert len(LINES) > 20
     for line in LINES:
         assert re.search(r"`#|\]\(\.\./", line), line
         assert re.search(r"[\u4e00-\u9fff]{4}", line), line
+        lacking = re.search(r"\*Still off:\*\s(.+)\.\n", line, re.DOTALL)
+        assert lacking and 10 < len(lacking[1]) < 120, line
 
 
-def bold_in(node: Element) -> list[str]:
-    return [one.text for one in node.all("strong")]
-
-
+@POPPLER
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_own_optimisations_are_in_bold_on_the_page_and_on_paper(whole_pages, lang):
+def test_own_optimisations_are_in_bold_on_the_page_and_on_paper(whole_run, whole, lang):
     words = read_words("report", lang)["optimisations"]
     titles = {words[kind]["title"] for kind in KINDS | SAVINGS}
     assert len(titles) == len(words) == len(KINDS | SAVINGS)
-    tree = tree_of(whole_pages[lang])
-    own = [node for node in tree.all("div") if "own" in node.classes]
-    assert {bold_in(node)[0] for node in own} == titles
+    own = [one for one in whole[lang].all("box") if one["role"] == "own"]
     # in bold, each begins its paragraph
-    assert all(node.all("p")[0].text.startswith(bold_in(node)[0]) for node in own)
-    markup = document(whole_pages[lang]).markup
-    strong = re.findall(r"#strong\[((?:#\"(?:[^\"\\]|\\.)*\";?)+)\]", markup)
-    said = {"".join(re.findall(r'#"((?:[^"\\]|\\.)*)"', one)) for one in strong}
-    assert titles <= said
+    first = [one["blocks"][0]["spans"][0] for one in own]
+    assert {one["kind"] for one in first} == {"strong"}
+    assert {one["text"] for one in first} == titles
+    cited = whole[lang].section("references").document["blocks"]
+    document = {**whole[lang].document, "blocks": [*own, *cited]}
+    shown = (document, [], whole_run.data / "images", "document.json")
+    assert titles <= set(re.findall(r"<strong>(.*?)</strong>", render(*shown)))
+    fonts = run_poppler("pdftohtml", pdf(*shown), "-xml", "-i", "-stdout")
+    bold = squeezed("".join(re.findall(r"<b>(.*?)</b>", fonts)))
+    assert {title for title in titles if squeezed(title) not in bold} == set()

@@ -15,7 +15,7 @@ from scripts.studies.study_errors import KINDS
 from scripts.studies.study_leakage import LEAST
 from scripts.studies.study_published import TOLERANCE
 from scripts.studies.table import About, range_rows, row, write_rows
-from scripts.words import formats
+from scripts.words import formats, read_words
 from scripts.words.labels import NUMBER
 
 KEY = ("m", "plain", "cosine")
@@ -85,7 +85,7 @@ def test_every_number_of_a_sentence_stands_in_the_studys_table(study, tmp_path):
     ],
 )  # fmt: skip
 def test_the_text_tells_kinds_of_failure_in_the_order_in_which_they_are_tried(language, parts):
-    text = speaker(language).words["studies"]["errors"]["text"]
+    text = read_words("report", language)["studies"]["errors"]["text"]
     places = [text.index(part) for part in parts]
     assert len(places) == len(KINDS) and places == sorted(places)
 
