@@ -391,7 +391,7 @@ def own_photos(finished, monkeypatch) -> Path:
     (folder.parent / "my.yaml").write_text(
         # studies for which it matters how many captions an image has, and how few images there are
         "run: {dataset: mine, models: [clip-tiny], prompts: [plain], scorers: [cosine], studies: "
-        "[relevance, gallery, captions, categories, robustness, geometry, errors]}\n"
+        "[relevance, gallery, captions, categories, robustness, geometry, errors, confidence]}\n"
         "datasets: {mine: {source: folder, location: ~/my photos}}\n"
     )
     return folder
