@@ -90,7 +90,9 @@ def figure(
 
 # drawn from numbers that stand in no table, and so beside the drawing
 WITH_NUMBERS = [
-    *("ranks", "outcomes", "heatmap"),
+    "ranks",
+    "outcomes",
+    "heatmap",
     *(name for name in PICTURES if name in ("clouds", "hub_tradeoff")),
     *collect("gallery.{model}.{direction}", model=RUN["models"], direction=DIRECTIONS),
 ]

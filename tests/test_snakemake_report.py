@@ -9,12 +9,17 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+import yaml
 from browser import browser
 from small_runs import RUN, SMALL
 
+from scripts.config import checked
+from scripts.report.sections import PICTURES
 from scripts.studies.families import FAMILY_OF
 
 CATEGORIES = ["1 Report", "2 Method and data", "3 Results", "4 Examples", "5 Studies"]
+CONFIG = (Path(__file__).parent.parent / "config/config.yaml").read_text("utf-8")
+CONFIG = checked(yaml.safe_load(CONFIG))["studies"]
 LANGUAGES = {"zh": "Chinese (中文)", "en": "English"}
 
 
@@ -100,13 +105,14 @@ def test_what_is_in_one_language_says_in_which(said):
     assert list(told.values()).count("English") == list(told.values()).count("Chinese (中文)") > 20
 
 
-def test_each_study_has_a_folder_with_its_figure_and_its_table(folders):
+def test_each_study_has_a_folder_with_its_table_and_the_figures_that_it_has(folders):
     studies = [part for category, part in folders if category == "5 Studies"]
     assert len(studies) == 15
     for study in studies:
         names = [Path(path).name for path in folders["5 Studies", study]]
         assert f"{study}.csv" in names or study in FAMILY_OF
-        assert sum(name.endswith(".svg") for name in names) >= 2, study
+        drawn = study in PICTURES or CONFIG[study]["figure"]["form"] != "none"
+        assert (sum(name.endswith(".svg") for name in names) >= 2) == drawn, study
 
 
 def test_the_description_says_what_the_run_is_and_how_to_read_it(said):

@@ -39,6 +39,8 @@ def test_a_run_ends_with_reports_figures_and_tables(finished_run):
     assert {"figures/recall.zh.svg", "figures/recall.en.png", "figures/ranks.csv"} <= made
     pictures = {path.removesuffix(".zh.svg") for path in made if path.endswith(".zh.svg")}
     assert {"figures/hubs", "figures/failures", "figures/training.clip-tiny"} <= pictures
+    drawn = ("heatmap", "outcomes", "clouds", "hub_tradeoff")
+    assert {f"figures/{name}{end}" for name in drawn for end in (".en.png", ".csv")} <= made
     assert "figures/index_tradeoff" in pictures and "tables/index_costs.csv" in made
     built = {path for path in made if "/index." in path and path.endswith(".faiss")}
     assert built == {

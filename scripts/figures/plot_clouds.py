@@ -29,7 +29,7 @@ from scripts.studies.reference import Reference, read_references
 from scripts.studies.shown import read_study
 from scripts.words import formats, read_words
 
-SAMPLE = 500  # of images, and of captions
+SAMPLE = 300  # of images, and of captions: as many as can be told apart
 SIDES = ("image", "text")
 MARKERS = dict(zip(SIDES, "os", strict=True))
 LEFT, TOP, PANEL, FOOT = 0.6, 0.52, 2.9, 0.5  # inches

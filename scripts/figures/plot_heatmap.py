@@ -152,7 +152,7 @@ def plot_heatmap(table: pd.DataFrame, images: Path, language: str, style: dict[s
         figure, axes = inches(WIDTH, HEAD + ROW * len(captions) + KEY)
         set_lines(axes, EDGE, 0.1, wrap(words["axes"], SENTENCE - 0.2, SMALL), SMALL, color=MUTED)
         for place, name in enumerate(dict.fromkeys(table.image)):
-            picture = np.asarray(thumbnail(images / name, 160))
+            picture = np.asarray(thumbnail(images / name, 120))
             set_picture(axes, picture, left + place * CELL + 0.02, 0.09, PICTURE)
         for line, caption in enumerate(captions):
             y, own = HEAD + line * ROW, table[table.caption == caption]

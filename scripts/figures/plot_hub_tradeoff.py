@@ -45,8 +45,8 @@ def changes_of(pairs: pd.DataFrame, geometry: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     pairs : pairs.csv, differences of recall
-    geometry : geometry.csv, as ``read_study`` gives it; skewness of each run, and where measured so
-        its paired change, ``skewness_change``
+    geometry : geometry.csv, as ``read_study`` gives it; skewness of each run, and its paired change
+        against the reference run of its model, ``skewness_change``, where that was measured
 
     Returns
     -------
@@ -69,7 +69,7 @@ def changes_of(pairs: pd.DataFrame, geometry: pd.DataFrame) -> pd.DataFrame:
             continue
         moved = hubs.value[key] - hubs.value[(*first, one["direction"])]
         low = high = np.nan
-        if key in changed.index:
+        if key in changed.index and key[0] == first[0]:
             moved, low, high = changed.loc[key, ["value", "low", "high"]]
         # where every item is found as often as any other, there is no skewness
         if not np.isfinite(moved):

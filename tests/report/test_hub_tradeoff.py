@@ -60,6 +60,13 @@ def test_the_change_of_hubs_is_the_paired_one_where_the_table_has_it():
     assert (row.hubs, row.hubs_low, row.hubs_high) == pytest.approx((0.5, 0.2, 0.8))
 
 
+def test_a_change_against_another_models_reference_is_none_against_the_first_run():
+    pairs, geometry = tables({("big", "plain", "cosine"): (0.0, 2.0)}, True)
+    geometry.loc[geometry.measure == "skewness_change", "value"] = 9.0
+    (row, _) = changes_of(pairs, geometry).itertuples()
+    assert row.hubs == pytest.approx(0.5) and np.isnan(row.hubs_low)
+
+
 @pytest.mark.parametrize(("count", "spread"), [(1, 0.0), (9, 1.0), (20, 0.0), (20, 1.0)])
 def test_names_of_many_dots_stand_apart_even_where_the_dots_do_not(count, spread):
     lot = np.random.default_rng(count)
