@@ -21,20 +21,23 @@ QUALITY = 80  # of a thumbnail
 
 
 def drawings_of(document: dict[str, Any], drawn: Iterable[str], where: object) -> dict[str, Path]:
-    """File of each figure by its name in the document, "figures/recall.en.svg".
+    """File of each figure that is shown, by its name in the document: "figures/recall.en.svg".
 
     Raises ``BadInput`` for one that is not among ``drawn``.
     """
     there = {f"figures/{Path(path).name}": Path(path) for path in drawn}
+    shown = {}
     for block in walk(document["blocks"]):
-        if block["kind"] == "figure" and block["file"] not in there:
-            raise BadInput(
-                f"{where}, {block['id']}",
-                block["file"],
-                f"a figure that is drawn: {', '.join(sorted(there)) or 'none is'}",
-                "name it among the figures of SHOWN_FIGURES in rules/shown.smk",
-            )
-    return there
+        if block["kind"] == "figure":
+            if block["file"] not in there:
+                raise BadInput(
+                    f"{where}, {block['id']}",
+                    block["file"],
+                    f"a figure that is drawn: {', '.join(sorted(there)) or 'none is'}",
+                    "name it among SHOWN_FIGURES in rules/shown.smk",
+                )
+            shown[block["file"]] = there[block["file"]]
+    return shown
 
 
 def pictures_of(document: dict[str, Any], images: Path, where: object) -> list[tuple[str, int]]:

@@ -95,7 +95,7 @@ def _printable(value: Any, files: dict[Any, str]) -> Any:
         return value
     shown = {key: _printable(own, files) for key, own in value.items()}
     if value.get("kind") == "code" and "language" in value:
-        pieces = coloured(value["text"].replace("\t", "    "), value["language"])
+        pieces = coloured(value["text"].rstrip().replace("\t", "    "), value["language"])
         shown["lines"] = _lines(pieces)
     for key in ("id", "to", "url"):
         shown |= {key: value[key]} if key in value else {}

@@ -17,6 +17,7 @@ from scripts.report import blocks
 from scripts.report import page as page_module
 from scripts.report.faces import coloured
 from scripts.report.page import inline_svg, render
+from scripts.report.spans import spans_of
 
 
 @pytest.fixture(scope="module")
@@ -149,10 +150,10 @@ def test_a_document_of_an_unknown_kind_is_refused_with_its_place(
         page_module.main(job)
 
 
-def test_a_phone_never_scrolls_the_page_itself_and_wide_things_scroll(
-    plain_page: str, tmp_path: Path
-):
-    (tmp_path / "page.html").write_text(plain_page, "utf-8")
+def test_a_phone_never_scrolls_the_page_itself_and_wide_things_scroll(laid_out, tmp_path: Path):
+    formula = blocks.paragraph(spans_of(f"a long ${'a + ' * 30}b$ within a line"))
+    said = document([*every_block("Some words", "en"), formula])
+    (tmp_path / "page.html").write_text(render(said, *laid_out, "document.json"), "utf-8")
     with browser(tmp_path / "profile", 390, 844) as driver:
         driver.get(f"file://{tmp_path}/page.html")
         widths = driver.execute_script(

@@ -115,7 +115,7 @@ def test_figures_pictures_and_equations_are_spoken(laid_out):
 def test_the_same_document_gives_the_same_bytes(printed, laid_out, tmp_path: Path):
     source, target = tmp_path / "document.en.json", tmp_path / "report.en.pdf"
     write_json(source, document(every_block(SENTENCE["en"], "en")))
-    files = {"document": str(source), "drawn": laid_out[0], "images": str(laid_out[1])}
+    files = {"document": str(source), "drawn": laid_out[0][::-1], "images": str(laid_out[1])}
     paper_module.main(
         SimpleNamespace(input=SimpleNamespace(**files), output=SimpleNamespace(pdf=str(target)))
     )
