@@ -76,15 +76,16 @@ class Told:
 class Voice:
     """Says findings in one language, without how they are set."""
 
-    def __init__(self, speaker: Speaker) -> None:
-        self.speaker = speaker
+    def __init__(self, language: str) -> None:
+        self.words = read_words("report", language)
+        self._speaker = Speaker(self.words, read_labels(language))
 
     def say(self, finding: Finding) -> str:
         """A finding as a sentence."""
-        return text_of(self.speaker.say(finding))
+        return text_of(self._speaker.say(finding))
 
 
 @functools.cache
 def speaker(language: str) -> Voice:
     """The voice of a report."""
-    return Voice(Speaker(read_words("report", language), read_labels(language)))
+    return Voice(language)
