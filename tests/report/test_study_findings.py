@@ -94,9 +94,7 @@ def test_the_text_tells_kinds_of_failure_in_the_order_in_which_they_are_tried(la
 def test_the_texts_tell_what_the_studies_judge_by(language):
     words = read_words("report", language)
     points = formats.points(TOLERANCE).lstrip("+")
-    told = [words["studies"]["published"]["text"]]
-    told += [words["findings"][f"published_{key}"] for key in ("agrees", "above", "below")]
-    assert all(points in text for text in told)
+    assert points in words["studies"]["published"]["text"]
     assert str(LEAST) in words["studies"]["leakage"]["text"]
 
 
