@@ -349,6 +349,8 @@ class FakeRun:
             }
             plot_flow.main(job({}, output, {**params, "languages": [lang]}))
         for study in self.studies:
+            if settings_of(study)["figure"]["form"] == "none":
+                continue
             inputs = {"table": self.rows_of(study)}
             settings = {**params, "settings": settings_of(study)["figure"]}
             output = self.figure("study", study)
