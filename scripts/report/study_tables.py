@@ -26,7 +26,7 @@ BESIDE = {
     "categories": ("range", P_RANGE),
     "errors": ("base", "excess"),
     "leakage": ("recall@1_change",),
-    "indexes": ("found@10", "recall@1", "recall@5", "recall@10_change"),
+    "indexes": ("found@10", "recall@1", "recall@5"),
     "reranking": ("gain@1", "gain_found"),
     "confidence": ("area", "area_random", "area_gain"),
 }
