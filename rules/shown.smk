@@ -28,7 +28,7 @@ def table_of(study: str, holds: str, name: str = ""):
 # for the labels of Snakemake's report, which brings no Chinese font along
 LANGUAGE_NAMES = {"zh": "Chinese (中文)", "en": "English"}
 # what the report shows as its key code, and what it is made of beside Python
-SHOWN_PROGRAM = "docs/recall_at_k.py"
+SHOWN_PROGRAM = "scripts/recall_at_k.py"
 REPORT_PARTS = [
     *(f"scripts/report/{name}.yaml" for name in ("equations", "references")),
     *words_of("report", "labels", "measures", "warnings"),

@@ -19,8 +19,6 @@ import warm_python
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
 PARTS += ("run", "requirements.lock", "requirements-tests.lock", "pyproject.toml")
-# the program that the report shows
-PARTS += ("docs/recall_at_k.py",)
 # As the product does before it imports transformers: beside the CPU build of torch, PyPI's
 # torchvision cannot be imported without the schemas that models of open_clip have defined
 sys.modules.setdefault("torchvision", None)
@@ -110,7 +108,7 @@ def copy_of_the_repository(folder: Path) -> Project:
         if source.is_dir():
             shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            (folder / part).parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, folder / part)
     return Project(folder)
 

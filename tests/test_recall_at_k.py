@@ -19,7 +19,7 @@ def test_the_program_that_the_report_shows_finds_what_the_workflow_finds(
     folder = finished_run.folder
     given = [folder / "data/models/clip-tiny", folder / "data/scenes", "test"]
     monkeypatch.setattr(sys, "argv", ["recall_at_k.py", *map(str, given)])
-    runpy.run_path(str(ROOT / "docs" / "recall_at_k.py"))
+    runpy.run_path(str(ROOT / "scripts" / "recall_at_k.py"))
     found = re.findall(r"(\w+) to (\w+) (\{.*\})", capsys.readouterr().out)
     metrics = json.loads(
         (folder / "results/scenes/clip-tiny/plain/cosine/metrics.json").read_text("utf-8")

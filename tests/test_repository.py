@@ -294,13 +294,12 @@ def test_the_container_has_what_a_run_needs_and_runs_as_nobody_special(fresh, tm
         if kind == "COPY":
             assert kinds.index("USER") < kinds.index("COPY") and words.startswith("--chown=clip ")
             *names, to = words.split()[1:]
-            copied += [Path(name).parts[0] for name in names]
+            copied += names
             for name in names:
                 if (ROOT / name).is_dir():
                     kept = shutil.ignore_patterns("__pycache__")
                     shutil.copytree(ROOT / name, image / to, ignore=kept)
                 else:
-                    (image / to).mkdir(exist_ok=True)
                     shutil.copy(ROOT / name, image / to)
         elif kind == "RUN" and "./run" in words:
             installed, command = {path.name for path in image.iterdir()}, words

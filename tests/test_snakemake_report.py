@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 from browser import browser
-from scripts.report.sections import PICTURES
 from small_runs import RUN, SMALL
 
 from scripts.config import checked
+from scripts.report.write_ending import PICTURES
 from scripts.studies.families import FAMILY_OF
 
 CATEGORIES = ["1 Report", "2 Method and data", "3 Results", "4 Examples", "5 Studies"]

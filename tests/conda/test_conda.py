@@ -48,8 +48,8 @@ def finished_with_conda(finished_run, launcher, tmp_path_factory):
 
 
 def test_the_demo_runs_to_its_report_with_the_same_tables(finished_run, finished_with_conda):
-    page = finished_with_conda.folder / RUN / "report.en.html"
-    assert page.stat().st_size > 10_000
+    paper = finished_with_conda.folder / RUN / "report.en.pdf"
+    assert paper.stat().st_size > 10_000
     made = {path.stem for path in finished_with_conda.launcher.conda_prefix.glob("*.yaml")}
     assert len(made) == len(ENVS)
     assert_part_of(finished_with_conda.folder, finished_run.folder)

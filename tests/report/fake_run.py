@@ -459,7 +459,7 @@ class FakeRun:
             },
             "statistics": STATISTICS,
             "commands": ["./run snakemake --cores 2 <all>"],
-            "listing": "docs/recall_at_k.py",
+            "listing": "scripts/recall_at_k.py",
         }
         wildcards = {"dataset": self.dataset, "lang": lang}
         document.main(job(inputs, {"document": str(output)}, params, wildcards))
