@@ -202,7 +202,7 @@ rule plot_hub_tradeoff:
         geometry="results/{dataset}/tables/geometry.csv",
         pairs="results/{dataset}/tables/pairs.csv",
     output:
-        **figure("hub_tradeoff", "recall against hubs", "5 Studies", "geometry"),
+        **figure("hub_tradeoff", "recall against hubs", "5 Studies", "geometry", numbers=False),
     log:
         "results/logs/plot_hub_tradeoff/{dataset}.log",
     conda:

@@ -93,7 +93,7 @@ WITH_NUMBERS = [
     "ranks",
     "outcomes",
     "heatmap",
-    *(name for name in PICTURES if name in ("clouds", "hub_tradeoff")),
+    *(name for name in PICTURES if name == "clouds"),
     *collect("gallery.{model}.{direction}", model=RUN["models"], direction=DIRECTIONS),
 ]
 DRAWINGS = [

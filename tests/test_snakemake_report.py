@@ -107,7 +107,7 @@ def test_what_is_in_one_language_says_in_which(said):
 
 def test_each_study_has_a_folder_with_its_table_and_the_figures_that_it_has(folders):
     studies = [part for category, part in folders if category == "5 Studies"]
-    assert len(studies) == 15
+    assert len(studies) == 16
     for study in studies:
         names = [Path(path).name for path in folders["5 Studies", study]]
         assert f"{study}.csv" in names or study in FAMILY_OF

@@ -24,7 +24,6 @@ from scripts.figures.style import (
     palette_of,
     sheet,
     width_of,
-    write_table,
 )
 from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
@@ -229,7 +228,6 @@ def main(snakemake: Snakemake) -> None:
     geometry = read_study(files.geometry, "geometry")
     table = changes_of(read_differences(files.pairs), geometry)
     draw(snakemake, lambda language: plot_hub_tradeoff(table, language, style))
-    write_table(table, snakemake.output.table)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ NUMBERS = {
     "outcomes": ("figures/outcomes.csv",),
     "heatmap": ("figures/heatmap.csv",),
     "clouds": ("figures/clouds.csv", "tables/geometry.csv"),
-    "hub_tradeoff": ("figures/hub_tradeoff.csv",),
+    "hub_tradeoff": ("tables/pairs.csv", "tables/geometry.csv"),
     "hubs": ("tables/hubs.csv",),
     "failures": ("tables/failures.csv",),
     "index_tradeoff": ("tables/index_costs.csv",),
