@@ -76,7 +76,9 @@ rule plot_outcomes:
         "../envs/report.yaml"
     params:
         **ON_TEST,
-        code=fingerprint("scripts/figures/plot_outcomes.py", *words_of("figures", "labels")),
+        code=fingerprint(
+            "scripts/figures/plot_outcomes.py", *words_of("figures", "labels", "measures")
+        ),
         languages=LANGUAGES,
         style=setting("figures/ranks"),
     script:

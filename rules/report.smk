@@ -73,7 +73,6 @@ rule document:
         source="data/{dataset}/raw/source.json",
         audit="results/{dataset}/audit.json",
         warnings="results/{dataset}/warnings.json",
-        figures=SHOWN_FIGURES,
         galleries=collect(
             "results/{{dataset}}/figures/gallery.{model}.{direction}.csv",
             model=RUN["models"],
@@ -88,6 +87,7 @@ rule document:
     params:
         code=fingerprint("scripts/report/document.py", *REPORT_PARTS, SHOWN_PROGRAM),
         split="test",
+        figures=IN_REPORT,
         studies={name: shown_of_study(name) for name in RUN["studies"]},
         scorers={name: config["scorers"][name] for name in RUN["scorers"]},
         statistics=setting("statistics"),

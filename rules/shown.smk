@@ -102,12 +102,9 @@ DRAWINGS = [
     *collect("training.{model}", model=TRAINED),
 ]
 
-# figures that the report may show, in its language
-SHOWN_FIGURES = [
-    f"results/{{dataset}}/figures/{name}.{{lang}}.svg"
-    for name in DRAWINGS
-    if not name.startswith("gallery.")
-]
+# figures that the report may show: galleries are set by it from their tables
+IN_REPORT = [name for name in DRAWINGS if not name.startswith("gallery.")]
+SHOWN_FIGURES = [f"results/{{dataset}}/figures/{name}.{{lang}}.svg" for name in IN_REPORT]
 
 
 def labels_of_report(wildcards, output) -> dict[str, str]:

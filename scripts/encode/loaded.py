@@ -60,8 +60,8 @@ def go_on(
     for wanted in wanted_like(snakemake):
         if wanted.side not in makers or (waited_for and not wanted.alone):
             continue
-        # what is wrong with it, its own job will say
-        with suppress(BadInput):
+        # what is wrong with it, its own job will say; and a full disk spoils nothing of this one's
+        with suppress(BadInput, OSError):
             place = Place(wanted, encoder.precision)
             with place.claimed(wait=False) as claimed:
                 if claimed and not place.served:

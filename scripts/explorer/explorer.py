@@ -27,12 +27,12 @@ from scripts.job import log, progress, read_json, whole
 from scripts.jobs import Snakemake, run
 from scripts.measures import METRICS
 from scripts.protocol import DIRECTIONS
-from scripts.report.page import environment
 from scripts.studies.judged import accepted, read_judgments
 from scripts.studies.study_categories import members
 from scripts.studies.study_errors import KINDS
 from scripts.studies.table import read_table
 from scripts.studies.words import words_in
+from scripts.templates import environment
 from scripts.words import LANGUAGES, read_words
 from scripts.words.labels import read_labels
 from scripts.words.warned import sentences

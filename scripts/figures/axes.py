@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from scripts.protocol import DIRECTIONS
 from scripts.studies.shown import is_difference, unique
 from scripts.studies.table import is_fraction
 from scripts.words.labels import Labels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MARKERS = "osD^vPX"
 
@@ -118,3 +121,18 @@ def legend_columns(handles: list[Any]) -> int:
 def legend_lines(handles: list[Any]) -> int:
     """Lines that a legend takes."""
     return -(-len(handles) // legend_columns(handles)) if handles else 0
+
+
+def legend_below(figure: Figure, handles: list[Any], above: float = 0.06) -> None:
+    """A legend across the figure, so many inches ``above`` its lower edge; none for nothing."""
+    if handles:
+        figure.legend(
+            handles=handles,
+            loc="lower left",
+            ncols=legend_columns(handles),
+            bbox_to_anchor=(0.1 / WIDTH, above / figure.get_figheight()),
+            borderaxespad=0,
+            borderpad=0,
+            handlelength=2.6,
+            columnspacing=1.6,
+        )

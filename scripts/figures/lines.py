@@ -17,7 +17,7 @@ from scripts.figures.axes import (
     count_of,
     directions_of,
     facets_of,
-    legend_columns,
+    legend_below,
     legend_lines,
     limits_of,
     mark_cut,
@@ -262,22 +262,17 @@ def _curves(
 
 def _legend(figure: Figure, axes: Any, handles: list[Line2D], beside: bool) -> None:
     """What is told apart: below all panels, or ``beside`` the last one."""
-    if not handles:
+    if not handles or not beside:
+        legend_below(figure, handles)
         return
     place = axes.get_position()
     figure.legend(
         handles=handles,
-        loc="upper left" if beside else "lower left",
-        ncols=1 if beside else legend_columns(handles),
-        bbox_to_anchor=(
-            (place.x1 + PANELS_APART / WIDTH, place.y1)
-            if beside
-            else (0.1 / WIDTH, 0.06 / figure.get_figheight())
-        ),
+        loc="upper left",
+        bbox_to_anchor=(place.x1 + PANELS_APART / WIDTH, place.y1),
         borderaxespad=0,
         borderpad=0,
-        handlelength=2.8,
-        columnspacing=1.6,
+        handlelength=2.6,
     )
 
 

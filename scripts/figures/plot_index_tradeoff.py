@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from scripts.figures.axes import MARKERS, legend_columns, legend_lines, signed
+from scripts.figures.axes import MARKERS, legend_below, legend_lines, signed
 from scripts.figures.style import (
     INK,
     MUTED,
@@ -89,16 +89,7 @@ def plot_index_tradeoff(table: pd.DataFrame, labels: Labels, style: dict[str, An
                     y = 1 + (0.25 - 0.15 * place) / PANEL_HEIGHT
                     axes.text(0, y, text, transform=axes.transAxes, **shown)
         for told, above in ((handles, under), (marks, 0.06)):
-            figure.legend(
-                handles=told,
-                loc="lower left",
-                ncols=legend_columns(told),
-                bbox_to_anchor=(0.1 / WIDTH, above / height),
-                borderaxespad=0,
-                borderpad=0,
-                handlelength=2.4,
-                columnspacing=1.6,
-            )
+            legend_below(figure, told, above)
     return figure
 
 

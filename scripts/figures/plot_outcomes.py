@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from scripts.data.rows import Rows, read_rows
 from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
 from scripts.evaluate.runs import Run, images_of_queries, read_run
+from scripts.figures.axes import legend_below
 from scripts.figures.style import (
     INK,
     MUTED,
@@ -114,20 +115,12 @@ def plot_outcomes(table: pd.DataFrame, language: str, style: dict[str, Any]) -> 
                     va="center",
                     size=SMALL,
                 )
-        figure.legend(
-            handles=[
-                Patch(color=colour, label=words["outcomes"][outcome])
-                for outcome, colour in colour_of.items()
-                if (table.outcome == outcome).any()
-            ],
-            loc="lower left",
-            ncols=4,
-            bbox_to_anchor=(0.1 / WIDTH, 0.06 / figure.get_figheight()),
-            borderaxespad=0,
-            borderpad=0,
-            handlelength=1,
-            columnspacing=1.6,
-        )
+        handles = [
+            Patch(color=colour, label=words["outcomes"][outcome])
+            for outcome, colour in colour_of.items()
+            if (table.outcome == outcome).any()
+        ]
+        legend_below(figure, handles)
     return figure
 
 

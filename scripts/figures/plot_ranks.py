@@ -22,9 +22,8 @@ from scripts.evaluate.runs import (
     read_run,
     right_answers,
 )
-from scripts.figures.axes import legend_columns, legend_lines, signed
+from scripts.figures.axes import legend_below, legend_lines, signed
 from scripts.figures.style import (
-    INK,
     LINE,
     MUTED,
     PAPER,
@@ -136,17 +135,7 @@ def plot_ranks(table: pd.DataFrame, language: str, style: dict[str, Any]) -> Fig
                 axes.set_xlabel(words["x"], labelpad=3)
                 if number == 0:
                     axes.set_ylabel(label)
-        figure.legend(
-            handles=handles,
-            loc="lower left",
-            ncols=legend_columns(handles),
-            labelcolor=INK,
-            bbox_to_anchor=(0.1 / WIDTH, 0.06 / figure.get_figheight()),
-            borderaxespad=0,
-            borderpad=0,
-            handlelength=2.6,
-            columnspacing=1.6,
-        )
+        legend_below(figure, handles)
     return figure
 
 

@@ -28,7 +28,7 @@ from scripts.report.write_ending import (
 from scripts.report.write_method import data, method
 from scripts.report.write_opening import opening
 from scripts.report.write_results import examples, results
-from scripts.report.writer import Writer, drawing
+from scripts.report.writer import Writer
 from scripts.words import read_words
 from scripts.words.labels import read_labels
 
@@ -106,24 +106,23 @@ def _own(name: str) -> dict[str, Any]:
     return yaml.safe_load((FOLDER / f"{name}.yaml").read_text("utf-8"))
 
 
-def drawings_of(files: Any) -> dict[str, str]:
-    """Figures of the rule by name: figures/<kind>.<name>.<lang>.svg is <kind>_<name>."""
+def named(figures: list[str], language: str) -> dict[str, str]:
+    """Figures of the run, "study.gallery", by their names here -> their SVG beside the document."""
     found: dict[str, str] = {}
-    for path in files.figures:
-        kind, *name = Path(path).name.rsplit(".", 2)[0].split(".", 1)
+    for figure in figures:
+        kind, *name = figure.split(".", 1)
         joint = {"training": "-"}.get(kind, "_")
-        found[joint.join([kind, *name])] = drawing(path)
+        found[joint.join([kind, *name])] = f"figures/{figure}.{language}.svg"
     return found
 
 
 def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
-    files, params = snakemake.input, snakemake.params
-    material = read_material(files, params, snakemake.wildcards.dataset)
+    params, language = snakemake.params, snakemake.wildcards.lang
+    material = read_material(snakemake.input, params, snakemake.wildcards.dataset)
     code = (ROOT / params.listing).read_text("utf-8")
-    made = document(
-        material, snakemake.wildcards.lang, drawings_of(files), list(params.commands), code
-    )
+    drawings = named(list(params.figures), language)
+    made = document(material, language, drawings, list(params.commands), code)
     write_json(Path(snakemake.output.document), made)
 
 

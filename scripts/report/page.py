@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from scripts.figures import style
@@ -24,6 +23,7 @@ from scripts.report.faces import (
     drawings_of,
     pictures_of,
 )
+from scripts.templates import environment
 
 # what a drawing is made of -> what the page calls it, so that figures follow light and dark
 INKS = {
@@ -36,18 +36,6 @@ INKS = {
 }
 # what a figure is drawn on: none on the page, whose scrolling shows at the edges behind it
 GROUND = re.compile(rf'(<g id="patch_1">\s*<path[^>]*fill: ){style.PAPER}')
-
-
-def environment(folder: Path = FOLDER) -> Environment:
-    """Jinja2 of ``folder`` that escapes everything and stumbles over names that are not there."""
-    return Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
 
 
 def inline_svg(path: str | Path, label: str) -> Markup:
@@ -94,7 +82,7 @@ def render(document: dict[str, Any], drawn: list[str], images: Path, where: obje
         for name, side in pictures_of(document, images, where)
     }
     page = (
-        environment()
+        environment(FOLDER)
         .get_template("page.html.j2")
         .render(
             document=document,

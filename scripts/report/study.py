@@ -24,9 +24,6 @@ from scripts.report.material import Material
 from scripts.report.optimisations import Gain
 from scripts.words import formats
 
-# studies that are told among the results; the others are discussed
-AMONG_RESULTS = ("relevance", "judgments", "published")
-
 
 @dataclass(frozen=True)
 class Study:

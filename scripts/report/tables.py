@@ -26,7 +26,7 @@ from scripts.report.setup_tables import (
     statistics_table,
     versions_table,
 )
-from scripts.report.study import AMONG_RESULTS, Study
+from scripts.report.study import Study
 from scripts.report.study_tables import lists_beside, study_tables
 from scripts.report.table import Table, with_interval
 from scripts.studies.table import P_OF, unit_of
@@ -47,18 +47,19 @@ SYMBOLS = {
 def tables_of(
     material: Material, studied: Study, words: dict[str, Any], labels: Labels
 ) -> dict[str, Table]:
-    """All tables of the report in the order in which they stand, without those that are empty."""
-    studies: dict[bool, dict[str, Table]] = {True: {}, False: {}}
+    """All tables of the report by name, without those that are empty."""
+    studies: dict[str, Table] = {}
     for one in material.studies:
-        place = studies[one.name in AMONG_RESULTS]
         if one.name in ("prompts", "scorers"):
             family = one.name.removesuffix("s")
-            place[f"study_{one.name}"] = _pairs_table(studied.pairs[family], family, words, labels)
+            studies[f"study_{one.name}"] = _pairs_table(
+                studied.pairs[family], family, words, labels
+            )
         elif one.name == "precision":
-            place["study_precision"] = _precision_table(one.table, words, labels)
+            studies["study_precision"] = _precision_table(one.table, words, labels)
         else:
-            place |= study_tables(one, labels)
-        place |= lists_beside(one.name, material, words, labels)
+            studies |= study_tables(one, labels)
+        studies |= lists_beside(one.name, material, words, labels)
     tables = {
         "dataset": dataset_table(material, words),
         **audit_tables(material, words),
@@ -69,10 +70,9 @@ def tables_of(
         "depth": _depth_table(material, words, labels),
         "ways": _ways_table(material, studied, words, labels),
         "model_pairs": _pairs_table(studied.pairs["model"], "model", words, labels),
-        **studies[True],
         "outcomes": _outcome_table(studied, words),
         "failures": _failure_table(studied, words),
-        **studies[False],
+        **studies,
         "synthesis": _moves_table(studied, words, labels),
         "gains": _gains_table(studied, words, labels),
         "effects": _effects_table(studied, words),

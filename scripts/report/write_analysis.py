@@ -80,11 +80,10 @@ def _question(writer: Writer, question: str) -> list[Block]:
 
 def _answer(found: list[Finding], question: str) -> tuple[list[Finding], list[Finding]]:
     """What is said first, by the order of ``ANSWERS``, and the rest in its own order."""
-    ranked = [
-        one for begins in ANSWERS[question] for one in found if one.key.startswith(begins)
-    ] or found
-    first = list(dict.fromkeys(map(id, ranked)))[:SAID_FIRST]
-    return (
-        [one for key in first for one in found if id(one) == key],
-        [one for one in found if id(one) not in first],
-    )
+
+    def place(finding: Finding) -> int:
+        keys = ANSWERS[question]
+        return next((n for n, key in enumerate(keys) if finding.key.startswith(key)), len(keys))
+
+    first = sorted(found, key=place)[:SAID_FIRST]
+    return first, [one for one in found if one not in first]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from scripts.report import blocks
-from scripts.report.blocks import Block, Spans, plain
+from scripts.report.blocks import Block, Spans
 from scripts.report.findings import Finding
 from scripts.report.material import Material, StudyTable
 from scripts.report.spans import text_of
@@ -161,13 +160,3 @@ class Writer:
         counted = self.words["names"]["counted"]
         n = counted.get(study, counted["queries"])
         return text(key, title=self.title_of(study), n=n)
-
-
-def drawing(path: str) -> str:
-    """A figure's file as the document names it: "figures/recall.en.svg"."""
-    return f"figures/{Path(path).name}"
-
-
-def item(text: str) -> Spans:
-    """Text of data as spans."""
-    return [plain(text)]

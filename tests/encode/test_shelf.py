@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
@@ -197,3 +198,15 @@ def test_where_jobs_could_go_on_side_by_side_they_do_not_wait_for_one_that_encod
     shelf.announce([*jobs.values(), pictures], cores=4)
     choose_precision.main(chooses)
     assert not [*shelf.SHELF.glob("*.npz")]
+
+
+def test_a_disk_without_room_on_the_shelf_spoils_nothing_of_the_job_that_went_on(
+    jobs, opened, monkeypatch
+):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    shelf.announce(jobs.values(), CORES)
+    monkeypatch.setattr(Place, "put", full)
+    encode_texts.main(jobs["plain"])
+    assert Path("plain.npy").exists() and not [*shelf.SHELF.glob("*.npz")]

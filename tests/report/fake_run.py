@@ -434,11 +434,6 @@ class FakeRun:
             "scorers": [str(self.rankings_of(key).with_name("scorer.npz")) for key in self.keys],
             "pairs": self.metrics.with_name("pairs.csv"),
             "studies": [str(self.rows_of(study)) for study in self.studies],
-            "figures": [
-                str(path)
-                for path in sorted(figures.glob(f"*.{lang}.svg"))
-                if not path.name.startswith("gallery.")
-            ],
             "models": [
                 str(self.folder / "data" / "models" / m / "model.json") for m in self.models
             ],
@@ -450,6 +445,11 @@ class FakeRun:
         }
         params = {
             "split": "test",
+            "figures": [
+                path.name.removesuffix(f".{lang}.svg")
+                for path in sorted(figures.glob(f"*.{lang}.svg"))
+                if not path.name.startswith("gallery.")
+            ],
             "studies": {
                 study: settings_of(study, self.titles.get(study)) for study in self.studies
             },
