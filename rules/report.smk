@@ -75,7 +75,7 @@ rule document:
         warnings="results/{dataset}/warnings.json",
         galleries=collect(
             "results/{{dataset}}/figures/gallery.{model}.{direction}.csv",
-            model=RUN["models"],
+            model=RUN["models"][0],
             direction=DIRECTIONS,
         ),
     output:

@@ -53,6 +53,7 @@ class Material:
     statistics : resamples, flips, seed
     warnings : the contents of warnings.json
     machine : the contents of machine.json
+    galleries : of the reference run, one for each direction
     ties, duplicates, index_costs : what studies list beside their tables, where they are in the run
     """
 

@@ -25,6 +25,8 @@ ANSWERS = {
     "beyond": ("relevance_people", "relevance_", "leakage_", "published_"),
 }
 SAID_FIRST = 2
+# studies whose findings are told with the optimisations that they are of
+TOLD_THERE = ("scorers", "seeds", "reranking")
 # figures that show the evidence; those of its studies that are not here stand with their tables
 EVIDENCE = {
     "why": ("outcomes", "study_confidence", "failures"),
@@ -60,7 +62,9 @@ def _question(writer: Writer, question: str) -> list[Block]:
     studies = studies_of(writer, question)
     place, keys = BESIDE.get(question, ("", ("",)))
     found = [one for one in writer.said.get(place, []) if one.key.startswith(keys)]
-    found += [one for name in studies for one in writer.said[f"study_{name}"]]
+    found += [
+        one for name in studies if name not in TOLD_THERE for one in writer.said[f"study_{name}"]
+    ]
     if not found:
         return []
     first, others = _answer(found, question)

@@ -39,9 +39,9 @@ def results(writer: Writer) -> list[Block]:
 
 
 def examples(writer: Writer) -> list[Block]:
-    """What was found for queries that a seeded rule chose, both ways."""
-    galleries = writer.material.galleries
-    most = max((int(table.top_k.iloc[0]) for table in galleries if len(table)), default=0)
+    """What the reference run found for queries that a seeded rule chose, both ways."""
+    galleries = [table for table in writer.material.galleries if len(table)]
+    most = max((int(table.top_k.iloc[0]) for table in galleries), default=0)
     found = [
         writer.head(1, "examples"),
         writer.text("text.examples_1", top_k=most),
@@ -50,7 +50,7 @@ def examples(writer: Writer) -> list[Block]:
     for way in DIRECTIONS:
         found.append(writer.head(2, f"examples-{way}"))
         for table in galleries:
-            if len(table) and table.direction.iloc[0] == way:
+            if table.direction.iloc[0] == way:
                 found.append(_gallery(writer, table, way))
     return found
 

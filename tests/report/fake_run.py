@@ -438,9 +438,7 @@ class FakeRun:
                 str(self.folder / "data" / "models" / m / "model.json") for m in self.models
             ],
             "galleries": [
-                str(figures / f"gallery.{model}.{way}.csv")
-                for model in self.models
-                for way in DIRECTIONS
+                str(figures / f"gallery.{self.models[0]}.{way}.csv") for way in DIRECTIONS
             ],
         }
         params = {
