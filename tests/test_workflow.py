@@ -314,7 +314,7 @@ def test_changing_the_style_of_one_plot_redraws_that_plot_only(finished):
     planned = finished.planned(*SMALL)
     assert planned.changed == {"plot_recall"}
     assert set(planned.jobs) - {"all", "report", "figures"} == {
-        *("plot_recall", "document", "page", "paper", "record")
+        *("plot_recall", "page", "paper", "record")
     }
 
 
