@@ -121,6 +121,8 @@ def repository(fresh, tmp_path, monkeypatch) -> Path:
         subprocess.run([*git, *words], check=True)
     # what is not of the tag must not be used
     (folder / "scripts/job.py").write_text("raise SystemExit('not of the tag')")
+    # which Snakemake would write into the address
+    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
     monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{folder.as_uri()}.insteadOf")
