@@ -18,6 +18,15 @@ sys.path.insert(0, str(ROOT))
 # jobs import `scripts.…` from the repository, wherever they run
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")])))
 
+import scripts
+
+if Path(scripts.__path__[0]).resolve() != (ROOT / "scripts").resolve():
+    raise WorkflowError(
+        f"The rules of {ROOT} need the package scripts that is there, and one Python has one package of a name: "
+        f"that of {scripts.__path__[0]} was imported before.\n"
+        "  to do:    call your own otherwise; of this workflow, use one version in one Snakefile"
+    )
+
 from scripts.config import TOWERS, ConfigError, checked, defaults, over_defaults
 from scripts.fingerprint import fingerprint
 from scripts.one_run import guard

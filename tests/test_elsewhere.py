@@ -149,12 +149,12 @@ def test_a_module_by_its_address_goes_on_from_what_was_made_here(
     results = theirs / "results/scenes"
     run = "clip-tiny/plain/cosine"
     again = ["clip-tiny/test/images.npy", f"{run}/rankings.npz", f"{run}/metrics.json"]
-    again += ["report.en.html", "report.en.pdf", "explorer.html"]
+    again += ["report.en.html", "explorer.html"]
     before = {path: (results / path).read_bytes() for path in again}
     for path in again:
         (results / path).unlink()
     # the others need no more than stands there
-    rules = ("encode_images", "similarity", "metrics", "page", "paper", "explorer")
+    rules = ("encode_images", "similarity", "metrics", "page", "explorer")
     targets = [f"results/scenes/{path}" for path in again]
     snakemake("--allowed-rules", *rules, "--", *targets, cwd=theirs)
     assert {path: (results / path).read_bytes() for path in again} == before
@@ -170,6 +170,15 @@ def test_a_module_by_a_folder_of_git_is_of_what_was_committed_there(repository, 
     planned = snakemake("-n", cwd=theirs)
     for rule in ("draw_scenes", "train_model", "encode_images", "metrics", "page", "record"):
         assert rule in planned
+
+
+def test_two_packages_of_one_name_are_told_apart_in_words(tmp_path):
+    theirs = deployed(tmp_path / "theirs", repr(str(ROOT / "Snakefile")), yaml.safe_dump(SETTINGS))
+    (theirs / "workflow/scripts").mkdir()
+    snakefile = theirs / "workflow/Snakefile"
+    snakefile.write_text(f"import scripts\n{snakefile.read_text()}")
+    told = snakemake("-n", cwd=theirs, ok=False)
+    assert f"that of {theirs}/workflow/scripts was imported before" in told
 
 
 def test_an_address_of_single_files_is_refused_in_words(fresh, tmp_path):
