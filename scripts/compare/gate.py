@@ -68,11 +68,11 @@ class Gain:
 
     def p_below(self, at: float) -> float:
         """p-value of the one-sided test that the gain is ``at`` or more."""
-        return max(self._not_beyond(self.drawn < at), self._unseen(at - self.mean))
+        return self._p(self.drawn < at, at - self.mean)
 
     def p_above(self, at: float) -> float:
         """p-value of the one-sided test that the gain is ``at`` or less."""
-        return max(self._not_beyond(self.drawn > at), self._unseen(self.mean - at))
+        return self._p(self.drawn > at, self.mean - at)
 
     @property
     def low(self) -> float:
@@ -84,12 +84,12 @@ class Gain:
         """The same from above, for ``p_below``."""
         return self._bound(self.drawn, self.mean)
 
-    def _not_beyond(self, beyond: np.ndarray) -> float:
-        return (1 + int((~beyond).sum())) / (1 + len(beyond))
-
-    def _unseen(self, apart: float) -> float:
-        """The chance to see none of the images, each ``largest``, that ``apart`` is the mean of."""
-        return (1 - min(max(apart, 0) / self.largest, 1)) ** self.images
+    def _p(self, beyond: np.ndarray, apart: float) -> float:
+        """Of the draws that are not beyond; of what is not seen, where these would be sure."""
+        p = (1 + int((~beyond).sum())) / (1 + len(beyond))
+        # the chance to see none of the images, each ``largest``, that ``apart`` is the mean of
+        unseen: float = (1 - min(max(apart, 0) / self.largest, 1)) ** self.images
+        return p if p >= ALPHA else max(p, unseen)
 
     def _bound(self, drawn: np.ndarray, mean: float) -> float:
         last = math.ceil(ALPHA * (1 + len(drawn))) - 1
