@@ -189,6 +189,8 @@ def test_without_a_new_enough_python_it_says_which_is_needed(clone, tmp_path):
     done = call(clone, path=str(bin_))
     assert done.returncode == 1
     assert "No Python 3.11 or newer found" in done.stderr
+    # of a gate, 1 is an answer
+    assert call(clone, "compare", "a", "b", path=str(bin_)).returncode == 2
 
 
 # a python whose pip can install a lock but not uv

@@ -96,7 +96,8 @@ def compared(typed: argparse.Namespace) -> int:
         print(text.not_alike(error.differences), file=sys.stderr)
         return NO_ANSWER
     if typed.to is None:
-        print(text.markdown(found))
+        # at once, so that the summary follows where both go to one log
+        print(text.markdown(found), end="", flush=True)
     else:
         with whole(typed.to / "compare.md") as draft:
             draft.write_text(text.markdown(found), "utf-8")

@@ -7,10 +7,10 @@ images whose signs they change are, by themselves, not beyond the margin. So the
 are not beyond a margin is the p-value at that margin, whatever it is, and the draw at the end of 5%
 is the bound up to which p is below 5%: bounds, p-values and a gate's answer cannot disagree.
 
-Where few images differ, coins know nothing of those that were not seen to: of two runs that differ
-in one image of a hundred they would be sure. So a second test has to agree: images that differ as
-much as the one that does most, and that are many enough to make up for what was seen, would
-have shown. Where no image differs, that is the exact bound of a share of 0.
+Where few images differ, the coins know nothing of what was not seen: of runs that differ in one
+image of a hundred they would be sure. There a second test has to agree, that images as far apart as
+the farthest, and as many as would make up for what was seen, could not all have been missed. Where
+no image differs, it gives the exact bound of a share of 0 (see ``intervals.exact_at_ends``).
 
 Hartigan (1969), "Using subsample values as typical values", Journal of the American Statistical
 Association 64.

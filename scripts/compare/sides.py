@@ -18,7 +18,7 @@ from scripts.data.rows import SPLITS, Rows, read_rows
 from scripts.evaluate.runs import measures_of
 from scripts.evaluate.steps import where_and_with_what
 from scripts.job import BadInput, read_json
-from scripts.jobs import jobs_behind
+from scripts.jobs import job_behind, jobs_behind
 from scripts.letters import printable
 from scripts.measures import MEANS
 from scripts.protocol import DIRECTIONS
@@ -192,32 +192,24 @@ def other_measures(a: Side, b: Side, values: tuple[Values, Values]) -> list[Diff
 
     That run was measured by another version, and its numbers mean something else.
     """
-    found = [set(_measured_otherwise(*one)) for one in zip((a, b), values, strict=True)]
-    return [
-        Difference(f"{way}: {name}", _stored(a, way, name), _stored(b, way, name))
-        for way in DIRECTIONS
-        for name in MEANS
-        if (way, name) in found[0] | found[1]
-    ]
-
-
-def _measured_otherwise(side: Side, values: Values) -> Iterator[tuple[str, str]]:
+    found = []
     for way in DIRECTIONS:
         for name in MEANS:
-            stored = _stored(side, way, name)
-            if stored is not None:
-                now = float(np.mean(values[way][name]))
-                try:
-                    same = math.isclose(float(stored), now, rel_tol=CLOSE, abs_tol=CLOSE)
-                except ValueError:
-                    same = False
-                if not same:
-                    yield way, name
+            told = [_told(*one, way, name) for one in zip((a, b), values, strict=True)]
+            if any(not same for _, same in told):
+                found.append(Difference(f"{way}: {name}", told[0][0], told[1][0]))
+    return found
 
 
-def _stored(side: Side, way: str, name: str) -> str | None:
-    own = side.about.get(way)
-    return str(own[name]) if isinstance(own, dict) and name in own else None
+def _told(side: Side, values: Values, way: str, name: str) -> tuple[str | None, bool]:
+    """What metrics.json says, and whether that is what is computed now; which, where it is not."""
+    stored, now = _get(side.about.get(way), name), float(np.mean(values[way][name]))
+    # one that has been added since
+    if stored is None:
+        return None, True
+    numbers = isinstance(stored, int | float)
+    same = numbers and math.isclose(stored, now, rel_tol=CLOSE, abs_tol=CLOSE)
+    return f"{stored}" if same else f"{stored!s:.20} ≠ {now:.6g}", same
 
 
 def settings_of(side: Side) -> dict[str, str]:
@@ -301,11 +293,9 @@ def _of_features(side: Side) -> dict[str, str]:
 
 
 def _of_jobs(side: Side) -> dict[str, str]:
-    path = Path("results", *side.folder.parts[-4:], "metrics.json").as_posix()
-    try:
-        jobs = list(jobs_behind([path], side.results / "jobs"))
-    except BadInput:
-        return {}
+    path = _recorded(side)
+    records = side.results / "jobs"
+    jobs = list(jobs_behind([path], records)) if job_behind(path, records) else []
     where = where_and_with_what(jobs)
     found: dict[str, set[str]] = {}
     for machine in where["machines"]:
@@ -317,6 +307,11 @@ def _of_jobs(side: Side) -> dict[str, str]:
     for job in jobs:
         found.setdefault(f"code of {job.rule}", set()).add(job.code)
     return {key: ", ".join(sorted(values)) for key, values in found.items()}
+
+
+def _recorded(side: Side) -> str:
+    """Its metrics.json as jobs name it, wherever the results lie now."""
+    return Path("results", *side.folder.parts[-4:], "metrics.json").as_posix()
 
 
 def other_settings(a: Side, b: Side) -> list[Difference]:
@@ -338,6 +333,6 @@ def _differing(a: dict[str, str], b: dict[str, str]) -> list[Difference]:
 
 def untold(side: Side) -> list[str]:
     """What a finished run has beside it and this one has not, so that less is told of it."""
-    folder = side.folder.parents[2]
-    there = {CONFIG: folder / CONFIG, NAME: folder / NAME, "jobs/": side.results / "jobs"}
-    return [name for name, path in there.items() if not path.exists()]
+    missing = [name for name in (CONFIG, NAME) if not (side.folder.parents[2] / name).is_file()]
+    told = job_behind(_recorded(side), side.results / "jobs")
+    return missing if told else [*missing, "jobs/"]
