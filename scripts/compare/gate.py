@@ -218,5 +218,6 @@ def _by_image(a: Values, b: Values, name: str, way: str, rows: Rows) -> _Column:
         difference = -difference
     sums, queries = sums_by_image(difference[:, None], images_of_queries(way, rows))
     gallery = len(rows.images) if way == "text_to_image" else len(rows.captions)
-    most = float(gallery - 1 if one.unit == "rank" else len(one.sum_of) or 1)
+    # of a gallery of one, every rank is 1
+    most = float(max(gallery - 1, 1) if one.unit == "rank" else len(one.sum_of) or 1)
     return _Column(sums[:, 0] / len(difference), queries / len(difference), most)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from scripts.compare.__main__ import main
 from scripts.job import write_json
 from scripts.retrieve.similarity import write_rankings
 
+ROOT = Path(__file__).parents[2]
 GATE = ("--fail-if", "worse")
 PROOF = ("--fail-unless", "not-worse", "--margin")
 
@@ -264,6 +267,13 @@ def test_what_is_no_run_is_told_with_one_that_is(home, tmp_path, capsys):
         assert "no finished run" in told or "too long" in told
     for place in ("/metrics.json", str(home / "data/toy/captions.json")):
         assert "no finished run" in refused(capsys, place, run_of(home))
+
+
+def test_what_is_typed_is_read_before_anything_heavy_is_loaded():
+    heavy = ["scipy", "jinja2", "jsonschema", "torch", "snakemake"]
+    code = f"import sys, scripts.compare.__main__; print([n for n in {heavy} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
+import shlex
+from pathlib import Path
 
 import pytest
+import yaml
 from markdown_it import MarkdownIt
 from small_runs import RUN
 from two_runs import ranks_of, write_dataset, write_run
 
-from scripts.compare.__main__ import main
+from scripts.compare.__main__ import arguments, main
 from scripts.compare.text import LONGEST, plain
-from scripts.job import read_json
 
+ROOT = Path(__file__).parents[2]
 HOSTILE = [
     "<script>alert(1)</script> <b>bold</b> <!-- gone",
     "a | b || \\| c",
@@ -80,7 +85,32 @@ def test_runs_of_the_workflow_are_compared_with_all_that_their_jobs_say(finished
     assert different["scorer.seeds"] == (None, "[0, 1, 2]")
     # of libraries that one of them has no need of, nothing is said
     assert not {"torch", "numpy", "workflow", "code of metrics"} & set(different)
-    rows = {(row["measure"], row["direction"]): row for row in found["measures"]}
-    for side, run in zip("ab", pair, strict=True):
-        stored = read_json(f"{run}/metrics.json")["text_to_image"]["recall@10"]
-        assert rows["recall@10", "text_to_image"][side] == stored
+    # the differences that the run's own table has, and the same test of each side
+    with (model.parent / "tables/pairs.csv").open(encoding="utf-8", newline="") as stream:
+        pairs = [row for row in csv.DictReader(stream) if row["scorer"] == "adapter"]
+    pairs = [one for one in pairs if one["other_scorer"] == "cosine"]
+    assert len(pairs) == 3
+    for of_table in pairs:
+        rows = [one for one in found["measures"] if one["direction"] == of_table["direction"]]
+        for row in rows:
+            assert row["difference"] == pytest.approx(float(of_table[row["measure"]]), abs=1e-8)
+        [mean] = [one for one in rows if one["measure"] == "mean"]
+        two_sided = 2 * min(mean["p_worse"], mean["p_better"])
+        assert min(two_sided, 1) == pytest.approx(float(of_table["p"]), abs=0.05)
+
+
+def test_the_page_has_a_workflow_that_may_only_read_and_commands_that_can_be_typed():
+    page = (ROOT / "docs/compare.md").read_text("utf-8")
+    typed = re.findall(r"\./run compare (.*?)(?: *#.*| &&)?$", page.replace("\\\n", ""), re.M)
+    assert len(typed) == 5
+    for words in typed:
+        arguments(shlex.split(words))
+    flow = yaml.safe_load(re.search(r"```yaml\n(.*?)```", page, re.S)[1])
+    assert flow["permissions"] == {"contents": "read"}
+    tests = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text("utf-8"))
+    ours = {step.get("uses") for job in tests["jobs"].values() for step in job["steps"]}
+    steps = flow["jobs"]["compare"]["steps"]
+    assert {step["uses"] for step in steps if "uses" in step} <= ours
+    # what was found stands on the page of the run, whatever the answer
+    assert steps[-1]["if"] == "always()" and "compare/compare.md" in steps[-1]["run"]
+    assert "--to compare" in steps[-2]["run"]

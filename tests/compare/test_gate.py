@@ -87,6 +87,16 @@ def test_images_with_more_captions_weigh_as_much_as_their_queries():
     assert {*found["text_to_image"].drawn[np.isfinite(found[BOTH].drawn)]} == {0, 0.75, 1}
 
 
+@pytest.mark.parametrize("name", ["mean", "mean_rank", "rsum"])
+def test_of_one_image_nothing_is_shown(name):
+    one = SimpleNamespace(images=["a"], captions=["x"] * 2, image_of_caption=np.array([0, 0]))
+    ones, twos = np.ones(2, int), np.array([1, 2])
+    a, b = (measures_of(ones, ranks, one) for ranks in (twos, ones))
+    for gain in gains_of(a, b, [name], one, FLIPS)[name].values():
+        assert (gain.low, gain.high) == (-gain.most, gain.most)
+        assert gain.p_above(0) == gain.p_below(0) == 1 and gain.p_above(-0.9) > 0.4
+
+
 def test_of_runs_without_a_difference_the_bound_is_the_exact_one_of_none_in_n():
     gain = gain_of(np.zeros(50))
     assert gain.low == -gain.high == pytest.approx(0.05 ** (1 / 50) - 1)
