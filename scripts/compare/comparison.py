@@ -11,6 +11,7 @@ import numpy as np
 from scripts.compare import sides
 from scripts.compare.changes import changes_of
 from scripts.compare.gate import ALPHA, BOTH, FLIPS, POWER, SEED, Gain, Values, gains_of, mean_of
+from scripts.compare.settings import other_settings, untold
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import DIGITS
 from scripts.job import BadInput
@@ -82,8 +83,8 @@ def comparison_of(
             for way, gain in of_ways.items()
         ],
         "changes": {way: asdict(one) for way, one in changes_of(*rankings, rows).items()},
-        "different": [one._asdict() for one in sides.other_settings(a, b)],
-        "untold": {"a": sides.untold(a), "b": sides.untold(b)},
+        "different": [one._asdict() for one in other_settings(a, b)],
+        "untold": {"a": untold(a), "b": untold(b)},
         "draws": FLIPS,
         "seed": SEED,
     }
