@@ -107,9 +107,8 @@ class Gain:
         normal = NormalDist()
         sure = normal.inv_cdf(1 - ALPHA) + (normal.inv_cdf(power) if power else 0)
         share = min(margin / self.largest, 0.5)
-        return max(
-            math.ceil((sure * self.spread / margin) ** 2), math.ceil(math.log(ALPHA, 1 - share))
-        )
+        unseen = math.log(ALPHA) / math.log1p(-share)
+        return math.ceil(max((sure * self.spread / margin) ** 2, unseen))
 
 
 class _Column(NamedTuple):

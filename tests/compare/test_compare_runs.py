@@ -280,7 +280,10 @@ def test_what_is_typed_is_read_before_anything_heavy_is_loaded():
     ("typed", "said"),
     [
         ((*GATE, "--margin", "-1"), "--margin"),
-        ((*GATE, "--margin", "nan"), "--margin"),
+        ((*GATE, "--margin", "nan"), "nan: 0, or a number from 1e-06 up, such as 1"),
+        ((*GATE, "--margin", "1e999"), "--margin"),
+        ((*GATE, "--margin", "a lot"), "--margin"),
+        ((*PROOF, "1e-300"), "--margin"),
         (("--margin", "1"), "--margin goes with"),
         ((*GATE, *PROOF, "1"), "not allowed with"),
         (PROOF[:2], "needs a --margin above 0"),
@@ -314,6 +317,21 @@ def test_what_cannot_be_written_or_goes_wrong_is_no_answer(home, tmp_path, capsy
     monkeypatch.setattr(comparison, "comparison_of", breaks)
     assert main([*pair, *GATE]) == 2
     assert "please report it" in capsys.readouterr().err
+
+
+def test_an_answer_of_before_does_not_stay_where_there_is_none_now(home, tmp_path):
+    to = ("--to", str(tmp_path))
+    assert main([run_of(home), run_of(home, "better"), *to]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["compare.json", "compare.md"]
+    assert main([run_of(home), str(tmp_path / "missing"), *to]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_least_margin_has_a_size_of_data_too(home, tmp_path):
+    typed = (*PROOF, "1e-6", "--to", str(tmp_path))
+    assert main([run_of(home), run_of(home, "worse"), *typed]) == 1
+    needed = json.loads((tmp_path / "compare.json").read_text("utf-8"))["gate"]["needed"]
+    assert needed["images"] > 1e12
 
 
 # --- what else differs
