@@ -15,7 +15,10 @@ from two_runs import ranks_of, write_dataset, write_run
 
 from scripts.compare import comparison
 from scripts.compare.__main__ import main
+from scripts.compare.changes import Example, changes_of
+from scripts.data.rows import rows_of
 from scripts.job import write_json
+from scripts.protocol import DIRECTIONS
 from scripts.retrieve.similarity import write_rankings
 
 ROOT = Path(__file__).parents[2]
@@ -114,9 +117,33 @@ def test_the_files_hold_what_was_found_and_agree_with_the_metrics_of_the_runs(ho
 def test_examples_are_of_the_queries_that_changed_most(home, tmp_path):
     main([run_of(home), run_of(home, "worse"), "--to", str(tmp_path)])
     found = json.loads((tmp_path / "compare.json").read_text("utf-8"))
+    assert found["changes"]["text_to_image"]["gains"] == []
     losses = found["changes"]["text_to_image"]["losses"]
     assert [(one["before"], one["after"]) for one in losses] == [(1, 3)] * 5
     assert all(one["caption"].endswith(one["image"]) for one in losses)
+
+
+def test_a_query_that_stays_on_its_side_of_the_top_is_no_example():
+    rows = rows_of(["a", "b", "c", "d"], [[name] for name in "abcd"])
+    ranks = {"before": [2, 5, 11, 30], "after": [4, 6, 10, 12]}
+    a, b = ({f"{way}_rank": np.array(own) for way in DIRECTIONS} for own in ranks.values())
+    found = changes_of(a, b, rows)["image_to_text"]
+    assert found.losses == [Example("b", "b", 5, 6)] and found.gains == [Example("c", "c", 11, 10)]
+    assert (found.nearer, found.farther, found.kept[5]) == (2, 2, 1)
+    assert found.won == {1: 0, 5: 0, 10: 1} and found.lost == {1: 0, 5: 1, 10: 0}
+
+
+@pytest.mark.parametrize("margin", ["0", "1", "10", "60"])
+def test_p_bound_and_answer_say_the_same_in_the_unit_of_the_measure(home, tmp_path, margin):
+    for metric in ("mean", "mean_rank"):
+        typed = (*GATE, "--margin", margin, "--metric", metric, "--to", str(tmp_path))
+        status = main([run_of(home), run_of(home, "worse"), *typed])
+        found = json.loads((tmp_path / "compare.json").read_text("utf-8"))
+        gate = found["gate"]
+        assert (status == 1) == (gate["p"] < 0.05) == (gate["bound"] < -gate["margin"])
+        row = found["measures"][0]
+        assert row["measure"] == metric and row["low"] < row["difference"] < row["high"]
+        assert row["difference"] == pytest.approx(row["b"] - row["a"])
 
 
 def test_it_speaks_chinese(home, tmp_path, capsys):
@@ -158,6 +185,10 @@ def test_other_captions_or_another_split_are_other_queries(home, tmp_path, capsy
     metrics.write_text(json.dumps(about), "utf-8")
     found = differing(refused(capsys, run_of(home), str(other)))
     assert found["split"] == ["test", "val"] and found["images"] == ["50", "10"]
+    about = json.loads(Path(run_of(home), "metrics.json").read_text("utf-8"))
+    metrics.write_text(json.dumps(about | {"split": "val"}), "utf-8")
+    shutil.copy(Path(run_of(home), "rankings.npz"), other)
+    assert differing(refused(capsys, run_of(home), str(other))) == {"split": ["test", "val"]}
     assert main([run_of(home), str(other), "--language", "zh"]) == 2
     assert "A 与 B 无法比较。" in capsys.readouterr().err
 
@@ -231,6 +262,7 @@ SPOILT = {
     "no rows": (lambda f: spoil(f, rows=None), "no array rows"),
     "no ranks": (lambda f: spoil(f, text_to_image_rank=None), "rankings.npz"),
     "NaN": (lambda f: spoil(f, text_to_image_rank=np.full(250, np.nan)), "float64 [250] [nan"),
+    "halves": (lambda f: spoil(f, text_to_image_rank=np.full(250, 1.5)), "float64 [250] [1.5"),
     "zero": (lambda f: spoil(f, image_to_text_rank=np.zeros(250, int)), "from 1 to 250"),
     "too far": (lambda f: spoil(f, text_to_image_rank=np.full(250, 51)), "from 1 to 50"),
     "too few": (lambda f: spoil(f, text_to_image_rank=np.ones(9, int)), "int64 [9]"),
@@ -355,7 +387,9 @@ def test_settings_and_versions_that_differ_are_listed_and_what_is_not_known_is_t
         write_json(toy / "ro-crate-metadata.json", {"@graph": [workflow, code]})
         job = {"rule": "metrics", "wildcards": {}, "inputs": {}, "code": "same", "seconds": 1}
         job |= {"outputs": {}, "cpu_seconds": 1, "max_rss_mb": 1, "device": "cpu"}
-        job |= {"versions": {"numpy": version}, "machine": {"processor": "a", "cores": 2}}
+        # libraries that one of them has no need of are no difference
+        versions = {"numpy": version, f"only_{version}": "1"}
+        job |= {"versions": versions, "machine": {"processor": "a", "cores": 2}}
         path = home / "results/jobs/results/toy/clip/plain/cosine/metrics.json.json"
         write_json(path, job)
     assert main([run_of(copied), run_of(other), "--to", str(tmp_path)]) == 0
