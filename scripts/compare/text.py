@@ -51,7 +51,7 @@ def plain(text: object) -> Markup:
 
 def _spelt(found: re.Match[str]) -> str:
     text = found.group()
-    if text in ("_", "*"):  # which names have, and a person may read it as it is
+    if text in "_*[]{}":  # which names and settings have, and a person may read as it is
         return f"\\{text}"
     return f"{text[:-1]}&#{ord(text[-1])};" + ("&#8203;" if text in ("@", "#") else "")
 

@@ -121,6 +121,7 @@ def test_examples_are_of_the_queries_that_changed_most(home, tmp_path):
     losses = found["changes"]["text_to_image"]["losses"]
     assert [(one["before"], one["after"]) for one in losses] == [(1, 3)] * 5
     assert all(one["caption"].endswith(one["image"]) for one in losses)
+    assert len({one["image"] for one in losses}) == 5
 
 
 def test_a_query_that_stays_on_its_side_of_the_top_is_no_example():
