@@ -406,4 +406,4 @@ def test_settings_and_versions_that_differ_are_listed_and_what_is_not_known_is_t
     (other / "results/toy/config.yaml").unlink()
     assert main([run_of(copied), run_of(other), "--to", str(tmp_path)]) == 0
     text = (tmp_path / "compare.md").read_text("utf-8")
-    assert "Of B less is known: config.yaml is not beside the run." in text
+    assert "Of B less is known; not beside the run: config.yaml." in text
