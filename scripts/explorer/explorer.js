@@ -448,7 +448,7 @@ const turn = () => show({ way: WAYS.find((way) => way !== state.way), kind: null
 
 // ---- controls ----
 
-const nameOf = (run) => [run.model, run.prompt, run.scorer].join(" · ");
+const nameOf = (run) => run.name.replaceAll("/", " · ");
 
 function fill(select, options, value) {
   select.replaceChildren(...options);

@@ -147,26 +147,15 @@ def measured(metrics: Iterable[Mapping[str, str]], key: Key) -> dict[str, dict[s
     return found
 
 
-def about_runs(
-    keys: Iterable[Key], metrics: Sequence[Mapping[str, str]], reference: tuple[str, str]
-) -> list[dict[str, Any]]:
+def about_runs(keys: Iterable[Key], metrics: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     """What runs are called, and their measures.
 
     Parameters
     ----------
     keys : in the order of the page
     metrics : rows of metrics.csv
-    reference : prompt and scorer of the runs whose failures were looked at
     """
-    return [
-        {
-            "name": "/".join(key),
-            **dict(zip(("model", "prompt", "scorer"), key, strict=True)),
-            "reference": key[1:] == reference,
-            "measures": measured(metrics, key),
-        }
-        for key in keys
-    ]
+    return [{"name": "/".join(key), "measures": measured(metrics, key)} for key in keys]
 
 
 def read_failures(path: str | None) -> tuple[list[str], dict[str, dict[str, list[Failure]]]]:
@@ -335,7 +324,7 @@ def main(snakemake: Snakemake) -> None:
                 draft.write_text(f'explorer("{"/".join(run_.key)}","{own}");\n', "ascii")
     held = content(
         rows,
-        about_runs(keys, read_table(files.metrics), reference),
+        about_runs(keys, read_table(files.metrics)),
         params.lexicon,
         kinds,
         accepted(read_judgments(files.judgments, rows)),
