@@ -51,6 +51,8 @@ SIGNIFICANT = 0.05
 # random numbers behind intervals that are held at a time: 16 MB of float64
 SAMPLES = 2**21
 
+# model, prompt and scorer
+Key = tuple[str, str, str]
 # family, run, and the run that it is compared against
 Pair = tuple[str, Ranked, Ranked]
 
@@ -151,13 +153,12 @@ def _differences(
     they would take more memory than all else.
     """
     runs = {run.key: run for _, *both in pairs for run in both}
-    hits, queries = {}, {}
+    hits: dict[str, dict[Key, np.ndarray]] = {way: {} for way in DIRECTIONS}
+    queries = {}
     for way in DIRECTIONS:
         images = images_of_queries(way, rows)
-        queries[way] = np.bincount(images)
-        hits[way] = {
-            key: sums_by_image(headline(run.ranks[way]), images)[0] for key, run in runs.items()
-        }
+        for key, one in runs.items():
+            hits[way][key], queries[way] = sums_by_image(headline(one.ranks[way]), images)
     some = max(1, SAMPLES // (resampling.resamples * len(HEADLINE)))
     parts = [
         _of_some(pairs[start : start + some], hits, queries, resampling)
@@ -170,14 +171,14 @@ def _differences(
         means, bounds, of_images = (
             np.concatenate(kind) for kind in zip(*(part[way] for part in parts), strict=True)
         )
-        p = randomisation_p(of_images.T, np.arange(len(rows.images)), flips, resampling.seed)
+        p = randomisation_p(of_images.T, np.arange(of_images.shape[1]), flips, resampling.seed)
         found[way] = _Differences(asked[way], np.round(means, DIGITS), bounds, p)
     return found
 
 
 def _of_some(
     pairs: Sequence[Pair],
-    hits: Mapping[str, Mapping[tuple[str, str, str], np.ndarray]],
+    hits: Mapping[str, Mapping[Key, np.ndarray]],
     queries: Mapping[str, np.ndarray],
     resampling: Resampling,
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
