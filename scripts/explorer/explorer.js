@@ -182,8 +182,6 @@ function captionsOf(image) {
   return Array.from({ length: held.counts[image] }, (_, place) => starts[image] + place);
 }
 
-const perWay = (make) => Object.fromEntries(WAYS.map((way) => [way, make(way)]));
-
 // letters of any case and width are alike
 const folded = (text) => text.normalize("NFKC").toLowerCase();
 const foldedCaptions = held.captions.map(folded);
@@ -201,7 +199,10 @@ const lengths = {
   }),
 };
 const categories = new Map(
-  held.categories.map((one) => [one.name, perWay((way) => new Set(one[way]))]),
+  held.categories.map(({ name, ...ways }) => [
+    name,
+    Object.fromEntries(WAYS.map((way) => [way, new Set(ways[way])])),
+  ]),
 );
 
 // ---- runs, loaded and unpacked when they are chosen ----
@@ -212,21 +213,17 @@ globalThis.explorer = (name, text) => arrived.set(name, text);
 
 const fileOf = (run) => `explorer_files/${held.runs[run].name}.js`;
 
+// Nothing where the script is not there.
 async function packed(run) {
   const inside = byId(`run-${run}`);
   if (inside) return inside.textContent;
-  const { name } = held.runs[run];
   const script = element("script");
   script.src = fileOf(run);
-  const ended = new Promise((done) => {
+  await new Promise((done) => {
     script.onload = script.onerror = done;
+    document.head.append(script);
   });
-  document.head.append(script);
-  await ended;
-  script.remove();
-  const text = arrived.get(name);
-  arrived.delete(name);
-  return text;
+  return arrived.get(held.runs[run].name);
 }
 
 async function inflated(text) {
