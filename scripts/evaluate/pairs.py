@@ -186,8 +186,10 @@ def _of_some(
 
     Parameters
     ----------
+    pairs : c of those from ``pairs_of``
     hits : direction -> run -> (n, h) sums of the headline by image
     queries : direction -> (n,) by image
+    resampling : of the bounds
     """
     means, samples, of_images = {}, {}, {}
     for way in DIRECTIONS:

@@ -380,9 +380,7 @@ async function show(change = {}, how = "replace") {
   const chosen = [change.a ?? state.a, change.b ?? state.b];
   const there = await Promise.all(chosen.map(unpack));
   const lost = chosen.filter((_, place) => !there[place]).map(fileOf);
-  byId("lost").hidden = !lost.length;
   if (lost.length) {
-    byId("lost").textContent = say("lost", { files: lost.join(", ") });
     change = { ...change, a: state.a, b: state.b };
     await unpack(state.a); // when the page opens, the first run
   }
@@ -398,6 +396,8 @@ async function show(change = {}, how = "replace") {
   const filtered = [...FILTERS, "a", "b"].some((key) => key in change);
   if (filtered && how !== "read" && !list.includes(state.query)) state.query = null;
   speak();
+  byId("lost").hidden = !lost.length;
+  byId("lost").textContent = say("lost", { files: lost.join(", ") });
   showControls(almost);
   showCount();
   showList();

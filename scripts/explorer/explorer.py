@@ -50,6 +50,8 @@ LARGEST, SMALLEST = 144, 96
 PICTURES = 1_000  # so many are carried at their largest
 # libwebp: half the bytes of a JPEG of this size
 QUALITY, EFFORT = 55, 4
+# of zlib: a third of the time of its own choice, for 3% more bytes
+LEVEL = 5
 
 # model, prompt and scorer
 Key = tuple[str, ...]
@@ -244,7 +246,7 @@ def in_script(value: Any) -> Markup:
 def packed(value: Any) -> str:
     """JSON, deflated, in letters that HTML and strings of JavaScript leave alone."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return base64.b64encode(zlib.compress(text.encode("ascii"))).decode("ascii")
+    return base64.b64encode(zlib.compress(text.encode("ascii"), LEVEL)).decode("ascii")
 
 
 def small_picture(path: Path, side: int) -> str:

@@ -54,7 +54,7 @@ COPIED = ("heatmap", "outcomes", "failures", *PICTURES["geometry"])
 SKETCH = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0L9 9"/></svg>'
 LANGUAGES = ("en", "zh")
 DIRECTIONS = ("text_to_image", "image_to_text")
-STATISTICS = {"resamples": 300, "flips": 999, "all_pairs": 12, "seed": 0}
+STATISTICS = {"resamples": 300, "flips": 999, "seed": 0, "all_pairs": 12}
 RESAMPLING = Resampling(STATISTICS["resamples"], STATISTICS["seed"])
 SCORERS = {
     "centred": {"kind": "centring"},

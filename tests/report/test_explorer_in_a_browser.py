@@ -456,8 +456,9 @@ def test_a_run_whose_file_is_not_there_is_named_and_the_run_before_stays(reader,
     made = Made(tmp_path, RUNS[:2])
     page = made.page(beside=1)
     made.beside(page, RUNS[1]).unlink()
-    reader.open(page, "#run=tiny/photo/cosine")
-    assert "explorer_files/tiny/photo/cosine.js" in reader.text("#lost")
+    reader.open(page, "#run=tiny/photo/cosine&lang=zh")
+    named = "无法读取所选的实验：explorer_files/tiny/photo/cosine.js。"
+    assert reader.text("#lost").startswith(named)
     assert reader.text(".of-run h3") == "tiny · plain · cosine"
     assert reader.driver.find_element("id", "a").get_attribute("value") == "0"
     reader.press("j")
