@@ -20,6 +20,8 @@ from scripts.studies.reference import Reference
 from scripts.studies.study_geometry import gap_rows
 from scripts.studies.table import write_rows
 
+pytestmark = pytest.mark.usefixtures("on_sheet")
+
 
 def unit(rows: np.ndarray) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
@@ -88,7 +90,7 @@ def test_the_heat_map_is_readable_and_frames_what_is_right_and_what_is_wrong(
         size = ((96, 64), (40, 90), (300, 20))[number % 3]
         Image.new("RGB", size, (6 * number, 90, 140)).save(tmp_path / name)
     table = heatmap_table(of, 1)
-    figure = plot_heatmap(table, tmp_path, language, {})
+    figure = plot_heatmap(table, tmp_path, language)
     assert_readable(figure)
     frames = [patch for patch in figure.axes[0].patches if not patch.get_fill()]
     # and one of each in the key
@@ -136,7 +138,7 @@ def test_the_gap_that_the_figure_tells_is_that_of_the_table_in_all_dimensions(la
     gap = gap_in(tmp_path / "geometry.csv", "a-model")
     whole = np.linalg.norm(of.images.mean(axis=0) - of.texts.mean(axis=0))
     assert gap == pytest.approx(whole, abs=1e-5)
-    figure = plot_clouds(clouds_of(of, 0), gap, 24, language, {})
+    figure = plot_clouds(clouds_of(of, 0), gap, 24, language)
     assert_readable(figure)
     words = " ".join(text.get_text() for text, _ in texts_of(figure))
     assert f"{whole:.3f}" in words and "24" in words

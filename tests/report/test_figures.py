@@ -8,11 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 from fake_captions import NASTY, ODD
-from fake_run import LANGUAGES, FakeRun
+from fake_run import LANGUAGES, FakeRun, job
 from matplotlib.axis import Tick
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
@@ -22,6 +23,7 @@ from scripts.data.rows import rows_of
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import Run
 from scripts.figures import style
+from scripts.figures.pictures import Board
 from scripts.figures.plot_flow import plot_flow
 from scripts.figures.plot_gallery import choose, plot_gallery
 from scripts.figures.plot_ranks import NAMED, curves, plot_ranks
@@ -30,6 +32,8 @@ from scripts.figures.plot_training import by_epoch, plot_training
 from scripts.job import BadInput
 from scripts.letters import CLOSING
 from scripts.studies.words import words_of
+
+pytestmark = pytest.mark.usefixtures("on_sheet")
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
@@ -99,17 +103,17 @@ def metrics(models: int, prompts: int, scorers: int, scale: float = 1.0) -> pd.D
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(("models", "prompts", "scorers"), [(1, 1, 1), (2, 3, 1), (4, 6, 3)])
 def test_recall_is_readable_from_one_run_to_seventy_two(models, prompts, scorers, language):
-    assert_readable(plot_recall(metrics(models, prompts, scorers), language, {}))
+    assert_readable(plot_recall(metrics(models, prompts, scorers), language))
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.02, 1.0])
 def test_recall_is_readable_for_very_bad_and_very_good_runs(scale):
-    assert_readable(plot_recall(metrics(1, 2, 1, scale), "en", {}))
+    assert_readable(plot_recall(metrics(1, 2, 1, scale), "en"))
 
 
 @pytest.mark.parametrize("name", ["flickr8k-dual-mobilenetv2", "m" * 60])
 def test_the_name_of_a_model_does_not_reach_into_the_numbers(name):
-    figure = plot_recall(metrics(1, 1, 1).assign(model=name), "en", {})
+    figure = plot_recall(metrics(1, 1, 1).assign(model=name), "en")
     FigureCanvasAgg(figure).draw()
     panel = min(axes.get_window_extent().x0 for axes in figure.axes)
     heads = [text for text in figure.findobj(Text) if text.get_weight() == "bold"]
@@ -141,7 +145,7 @@ def fake_runs(count: int, gallery: int) -> list[Run]:
 @pytest.mark.parametrize(("count", "gallery"), [(1, 5), (3, 60), (12, 1000), (12, 25000)])
 def test_recall_curves_are_readable(count, gallery, language):
     table = curves_of(fake_runs(count, gallery), gallery)
-    assert_readable(plot_ranks(table, language, {}))
+    assert_readable(plot_ranks(table, language))
 
 
 def curves_of(runs: list[Run], gallery: int) -> pd.DataFrame:
@@ -174,21 +178,21 @@ def test_other_runs_are_drawn_as_what_they_change_on_the_same_queries():
     # a run is no different from itself, and so has no width
     first = table[table.prompt == "prompt-0"]
     assert (first[["difference", "difference_low", "difference_high"]] == 0).all(axis=None)
-    figure = plot_ranks(table, "en", {})
+    figure = plot_ranks(table, "en")
     upper, lower, _, other = figure.axes
     assert [len(axes.lines) for axes in (upper, lower)] != [0, 0] and len(figure.axes) == 4
     drawn = next(line for line in other.lines if len(line.get_xdata()) == len(own))
     assert drawn.get_ydata() == pytest.approx(
         100 * table[(table.direction == way) & (table.prompt == "prompt-1")].difference
     )
-    assert len(plot_ranks(curves_of(runs[:1], 60), "en", {}).axes) == 2
+    assert len(plot_ranks(curves_of(runs[:1], 60), "en").axes) == 2
 
 
 def test_of_many_runs_those_that_change_most_are_named():
     table = curves_of(fake_runs(12, 1000), 1000)
     far = table.model.eq("a-model-name-3") & table.prompt.eq("prompt-2")
     table.loc[far, "difference"] += 0.5
-    words = [text.get_text() for text, _ in texts_of(plot_ranks(table, "en", {}))]
+    words = [text.get_text() for text, _ in texts_of(plot_ranks(table, "en"))]
     assert "a-model-name-3 · prompt-2" in words and "other runs" in words
     # the first one, chance, and those named
     assert sum(word.startswith(("a-model", "prompt-")) for word in words) == 1 + NAMED
@@ -196,7 +200,7 @@ def test_of_many_runs_those_that_change_most_are_named():
 
 def test_every_number_of_recall_is_shown_and_chance_strikes_none_through():
     table = metrics(1, 3, 1)
-    figure = plot_recall(table, "en", {})
+    figure = plot_recall(table, "en")
     words = [text.get_text() for text, _ in texts_of(figure)]
     for row in table.to_dict("records"):
         assert {f"{100 * row[f'recall@{k}']:.1f}" for k in (1, 5, 10)} <= set(words)
@@ -220,7 +224,7 @@ def test_training_curves_are_readable(epochs, language):
         "val_recall@10": np.linspace(0.2, 0.52, epochs),
     })  # fmt: skip
     for best in (1, epochs, None):
-        assert_readable(plot_training(log, best, language, {}))
+        assert_readable(plot_training(log, best, language))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -230,7 +234,7 @@ def test_training_for_one_epoch_stands_whole_in_its_panels(first, ticks, languag
         "epoch": [0, 1], "train_loss": [np.nan, 2.8], "val_loss": [2.7, 2.6],
         "val_recall@1": [0.08, 0.09], "val_recall@10": [0.38, 0.39],
     }).iloc[first:]  # fmt: skip
-    figure = plot_training(log, 1, language, {})
+    figure = plot_training(log, 1, language)
     assert_readable(figure)
     for axes in figure.axes:
         low, high = axes.get_xlim()
@@ -250,7 +254,7 @@ def test_an_empty_training_log_is_told():
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_flow_chart_is_readable(language):
-    assert_readable(plot_flow(language, {}))
+    assert_readable(plot_flow(language))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -263,7 +267,7 @@ def test_galleries_are_readable_and_show_markup_and_mathtext_as_they_are(
     column = "text" if direction == "text_to_image" else "item_text"
     places = dict(zip(table[column].unique(), NASTY, strict=False))
     table[column] = [places.get(text, text) for text in table[column]]
-    figure = plot_gallery(table, fake_run.data / "images", language, {})
+    figure = plot_gallery(table, fake_run.data / "images", language)
     assert_readable(figure)
     words = "".join(text.get_text() for text, _ in texts_of(figure)).replace(" ", "")
     assert "<script>" in words
@@ -312,7 +316,7 @@ def test_a_gallery_marks_the_words_and_says_what_the_mark_means(fake_run: FakeRu
         table.loc[~table.right, "unsaid"] = "dog"
         if direction == "image_to_text":
             table["item_text"] = "a dog"
-        figure = plot_gallery(table, fake_run.data / "images", "en", {})
+        figure = plot_gallery(table, fake_run.data / "images", "en")
         assert_readable(figure)
         marked = [patch for patch in figure.axes[0].patches if patch.get_alpha() == 0.3]
         assert len(marked) == (~table.right).sum() > 0
@@ -320,7 +324,7 @@ def test_a_gallery_marks_the_words_and_says_what_the_mark_means(fake_run: FakeRu
         assert any("Marked" in words and told in words for words in shown)
         lists = shown.count("not said: dog")
         assert lists == (len(marked) if direction == "text_to_image" else 0)
-        plain = plot_gallery(table.assign(unsaid=""), fake_run.data / "images", "en", {})
+        plain = plot_gallery(table.assign(unsaid=""), fake_run.data / "images", "en")
         assert not any("Marked" in text.get_text() for text, _ in texts_of(plain))
 
 
@@ -328,7 +332,7 @@ def test_a_long_list_of_words_is_cut_and_stays_under_its_picture(fake_run: FakeR
     table = read_gallery(fake_run, "text_to_image")
     table.loc[~table.right, "unsaid"] = "; ".join(["several", "long", "words", "x" * 60, "滑雪板"])
     for language in LANGUAGES:
-        figure = plot_gallery(table, fake_run.data / "images", language, {})
+        figure = plot_gallery(table, fake_run.data / "images", language)
         assert_readable(figure)
         cut = [text.get_text() for text, _ in texts_of(figure) if text.get_text().endswith("…")]
         assert len(cut) >= (~table.right).sum()
@@ -352,8 +356,8 @@ def test_too_few_failures_are_filled_up_with_the_worst_that_are_left():
 
 def test_figures_have_the_same_bytes_each_time(tmp_path: Path):
     for name in ("one", "two"):
-        figure = plot_recall(metrics(1, 2, 1), "zh", {})
-        style.save(figure, tmp_path / f"{name}.svg", tmp_path / f"{name}.png", {"dpi": 50})
+        figure = plot_recall(metrics(1, 2, 1), "zh")
+        style.save(figure, tmp_path / f"{name}.svg", tmp_path / f"{name}.png", 50)
     for kind in ("svg", "png"):
         assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"two.{kind}").read_bytes()
     svg = (tmp_path / "one.svg").read_text("utf-8")
@@ -361,20 +365,13 @@ def test_figures_have_the_same_bytes_each_time(tmp_path: Path):
     assert "<text" not in svg, "text is drawn as outlines, so that no font is needed"
 
 
-def test_a_figure_has_the_resolution_and_colours_asked_for(tmp_path: Path):
-    chosen = {"dpi": 40, "palette": ["#123456"]}
-    figure = plot_recall(metrics(1, 1, 1), "en", chosen)
-    style.save(figure, tmp_path / "a.svg", tmp_path / "a.png", chosen)
-    assert Image.open(tmp_path / "a.png").width == int(40 * style.WIDTH)
-    assert "#123456" in (tmp_path / "a.svg").read_text("utf-8")
-
-
-def test_drawing_leaves_matplotlibs_settings_alone():
-    import matplotlib
-
+def test_a_figure_has_the_resolution_and_colours_asked_for_and_leaves_matplotlibs_alone(tmp_path):
     before = dict(matplotlib.rcParams)
-    plot_flow("zh", {})
+    job = drawing_job(tmp_path, {"dpi": 40, "palette": ["#123456"]})
+    style.draw(job, lambda language: plot_recall(metrics(1, 1, 1), language))
     assert dict(matplotlib.rcParams) == before
+    assert Image.open(tmp_path / "f.en.png").width == int(40 * style.WIDTH)
+    assert "#123456" in (tmp_path / "f.en.svg").read_text("utf-8")
 
 
 def test_pictures_in_an_svg_are_small(fake_run: FakeRun):
@@ -412,34 +409,32 @@ def test_what_does_not_fit_ends_in_an_ellipsis():
 
 
 def test_widths_are_those_that_matplotlib_draws():
-    figure, axes = style.inches(6, 1)
-    with style.sheet():
-        sample = "Wide 宽度 and narrow, 1,234"
-        text = axes.text(0, 0.5, sample, size=12)
-        canvas = FigureCanvasAgg(figure)
-        drawn = text.get_window_extent(canvas.get_renderer()).width / figure.dpi
-    assert style.width_of(sample, 12) == pytest.approx(drawn, rel=0.06)
+    sample, board = "Wide 宽度 and narrow, 1,234", Board()
+    board.text(0, 0.5, sample, size=12)
+    ((_, box),) = texts_of(board.cut(1))
+    assert style.width_of(sample, 12) == pytest.approx(box.width / board.figure.dpi, rel=0.06)
 
 
-def test_each_language_gets_its_own_file(tmp_path: Path):
-    paths = {kind: [str(tmp_path / f"f.{lang}.{kind}") for lang in LANGUAGES]
-             for kind in ("svg", "png")}  # fmt: skip
-    job = SimpleNamespace(
-        params={"languages": list(LANGUAGES), "style": {"dpi": 30}},
-        output=SimpleNamespace(**paths),
-    )
-    style.draw(job, lambda language: plot_flow(language, {}))
-    svgs = [re.sub(r"\s+", " ", Path(path).read_text("utf-8")) for path in paths["svg"]]
-    assert svgs[0] != svgs[1]
+def drawing_job(folder: Path, look: dict) -> SimpleNamespace:
+    files = {
+        kind: [str(folder / f"f.{lang}.{kind}") for lang in LANGUAGES] for kind in ("svg", "png")
+    }
+    return job({}, files, {"languages": LANGUAGES, "style": look})
+
+
+def test_each_language_gets_its_own_file(tmp_path):
+    style.draw(drawing_job(tmp_path, {"dpi": 30}), plot_flow)
+    english, chinese = ((tmp_path / f"f.{lang}.svg").read_text("utf-8") for lang in LANGUAGES)
+    assert english != chinese
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
 def test_a_figure_is_xml_whatever_a_title_of_the_configuration_holds(tmp_path):
-    figure, axes = style.inches(2, 1)
+    board = Board()
     every = "".join(map(chr, range(1, 160))) + "\ufffe\u2028"
-    axes.text(0, 0.5, f"a title {every} of one's own -->")
+    board.text(0, 0.5, f"a title {every} of one's own -->")
     svg = tmp_path / "figure.svg"
-    style.save(figure, svg, tmp_path / "figure.png", {})
+    style.save(board.cut(1), svg, tmp_path / "figure.png")
     assert ElementTree.parse(svg).getroot().tag.endswith("svg")
     assert "of one's own" in svg.read_text("utf-8")
 

@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_run import LANGUAGES
+from matplotlib.colors import to_hex
 from test_figures import assert_readable, texts_of
 
 from scripts.figures.plot_hub_tradeoff import changes_of, plot_hub_tradeoff
+
+pytestmark = pytest.mark.usefixtures("on_sheet")
 
 FIRST = ("tiny", "plain", "cosine")
 WAYS = ("text_to_image", "image_to_text")
@@ -45,7 +48,7 @@ def test_a_run_stands_where_its_recall_and_its_hubs_moved_to_against_the_first()
     assert table.recall.tolist() == [-0.04, 0.02] * 2
     assert table.hubs.tolist() == pytest.approx([1.0, -0.5] * 2)
     assert table.hubs_low.isna().all()
-    figure = plot_hub_tradeoff(table, "en", {})
+    figure = plot_hub_tradeoff(table, "en")
     for axes in figure.axes:
         dots = [
             (line.get_xdata()[0], line.get_ydata()[0])
@@ -67,18 +70,17 @@ def test_a_change_against_another_models_reference_is_none_against_the_first_run
     assert row.hubs == pytest.approx(0.5) and np.isnan(row.hubs_low)
 
 
-@pytest.mark.parametrize(("count", "spread"), [(1, 0.0), (9, 1.0), (20, 0.0), (20, 1.0)])
-def test_names_of_many_dots_stand_apart_even_where_the_dots_do_not(count, spread):
-    lot = np.random.default_rng(count)
-    moves = lot.normal(0, 1, (count, 2)) * spread
+@pytest.mark.parametrize("count", [0, 1, 9, 20])
+def test_each_run_has_a_look_and_a_name_of_its_own(count):
     runs = {
-        ("tiny", f"prompt number {n}", "cosine"): (0.02 * a, 1.5 + b)
-        for n, (a, b) in enumerate(moves)
+        ("tiny", f"prompt number {n}", "cosine"): (0.002 * n, 1.5 - 0.1 * n) for n in range(count)
     }
-    figure = plot_hub_tradeoff(changes_of(*tables(runs, True)), LANGUAGES[count % 2], {})
+    figure = plot_hub_tradeoff(changes_of(*tables(runs, True)), LANGUAGES[count % 2])
     assert_readable(figure)
     words = [text.get_text() for text, _ in texts_of(figure)]
-    assert sum(word.startswith("prompt number") for word in words) == 2 * count
+    assert sum(word.startswith("prompt number") for word in words) == count
+    dots = [line for line in figure.axes[0].lines if line.get_marker() not in ("None", None, "")]
+    assert len({(one.get_marker(), to_hex(one.get_color())) for one in dots}) == count
 
 
 def test_a_run_whose_lists_are_all_alike_has_no_skewness_and_no_dot():

@@ -11,6 +11,8 @@ from scripts.data.rows import rows_of
 from scripts.evaluate.intervals import Resampling
 from scripts.figures.plot_outcomes import outcomes_of, plot_outcomes
 
+pytestmark = pytest.mark.usefixtures("on_sheet")
+
 
 def table_of(gallery: int):
     """Of a run of 25 images with two captions each, whose ranks go up to ``gallery``."""
@@ -35,7 +37,7 @@ def test_every_query_is_in_one_step_and_the_last_step_ends_with_the_gallery():
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_bar_for_each_step_is_readable_in_small_galleries_and_large_ones(language):
     _, table = table_of(25)
-    figure = plot_outcomes(table, language, {})
+    figure = plot_outcomes(table, language)
     assert_readable(figure)
     lengths = [patch.get_width() for axes in figure.axes for patch in axes.patches]
     assert lengths == pytest.approx(100 * table.share)
@@ -44,4 +46,4 @@ def test_a_bar_for_each_step_is_readable_in_small_galleries_and_large_ones(langu
     steps = table.iloc[[3] * 11].assign(last=ends, first=[1, *(end + 1 for end in ends[:-1])])
     wide = [steps.assign(direction=way) for way in ("text_to_image", "image_to_text")]
     assert_readable(plot_outcomes(type(table)(np.concatenate(wide), columns=table.columns)
-                                  .infer_objects(), language, {}))  # fmt: skip
+                                  .infer_objects(), language))  # fmt: skip

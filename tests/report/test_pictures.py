@@ -21,6 +21,8 @@ from scripts.studies.study_errors import FAILURE_COLUMNS, KINDS
 from scripts.studies.study_geometry import HUB_COLUMNS
 from scripts.words.labels import read_labels
 
+pytestmark = pytest.mark.usefixtures("on_sheet")
+
 DIRECTIONS = ("text_to_image", "image_to_text")
 CAPTIONS = (
     *NASTY,
@@ -32,12 +34,12 @@ CAPTIONS = (
 )
 
 
-def draw_hubs(hubs, images, language, style):
-    return plot_hubs.plot_hubs(drawn_hubs(hubs), images, language, style)
+def draw_hubs(hubs, images, language):
+    return plot_hubs.plot_hubs(drawn_hubs(hubs), images, language)
 
 
-def draw_failures(failures, images, language, style):
-    return plot_failures.plot_failures(drawn_failures(failures), images, language, style)
+def draw_failures(failures, images, language):
+    return plot_failures.plot_failures(drawn_failures(failures), images, language)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,7 @@ def hubs_table(
     [(1, 1, 12), (1, 24, 100_000), (3, 3, 60), (6, 8, 90), (12, 24, 3)],
 )
 def test_hubs_are_readable_and_fit_on_a_page(images, scorers, hubs, occurrences, language):
-    figure = draw_hubs(hubs_table(scorers, hubs, occurrences), images, language, {})
+    figure = draw_hubs(hubs_table(scorers, hubs, occurrences), images, language)
     assert_readable(figure)
     width, height = figure.get_size_inches()
     assert width == pytest.approx(style.WIDTH)
@@ -83,7 +85,7 @@ def test_hubs_of_another_model_and_of_a_scorers_own_are_left_out(images):
     other = table.iloc[:1].assign(model="big", occurrences=5432)
     words = [
         text.get_text()
-        for text, _ in texts_of(draw_hubs(pd.concat([table, own, other]), images, "en", {}))
+        for text, _ in texts_of(draw_hubs(pd.concat([table, own, other]), images, "en"))
     ]
     assert words.count("1,234") == 2
     assert not {"4,321", "5,432", "other"} & set(words)
@@ -93,7 +95,7 @@ def test_hubs_of_another_model_and_of_a_scorers_own_are_left_out(images):
 
 def test_bars_are_as_long_as_their_counts(images):
     table = hubs_table(3, 2, occurrences=60)
-    figure = draw_hubs(table, images, "en", {})
+    figure = draw_hubs(table, images, "en")
     bars = [
         patch.get_width()
         for patch in figure.axes[0].patches
@@ -130,7 +132,7 @@ def failures_table(kinds, examples: int, directions=DIRECTIONS) -> pd.DataFrame:
     ("kinds", "examples"), [(KINDS, 1), (KINDS, 2), (KINDS[3:6], 6), (KINDS[:1], 1), ((), 1)]
 )
 def test_failures_are_readable_and_fit_on_a_page(images, kinds, examples, language):
-    figure = draw_failures(failures_table(kinds, examples), images, language, {})
+    figure = draw_failures(failures_table(kinds, examples), images, language)
     assert_readable(figure)
     assert figure.get_size_inches()[1] <= plot_failures.TALLEST
     shown = [text.get_text() for text, _ in texts_of(figure)]
@@ -146,7 +148,7 @@ def test_failures_are_readable_and_fit_on_a_page(images, kinds, examples, langua
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_a_kind_that_occurs_in_one_direction_only_is_shown_there(images, direction):
-    figure = draw_failures(failures_table(KINDS[:2], 1, [direction]), images, "en", {})
+    figure = draw_failures(failures_table(KINDS[:2], 1, [direction]), images, "en")
     assert_readable(figure)
 
 
@@ -155,7 +157,7 @@ def test_only_examples_of_the_first_model_are_shown(images):
     table.loc[table.kind == KINDS[0], "example"] = 0
     table.loc[table.kind == KINDS[1], "query_text"] = "mine"
     other = table.assign(model="big", query_text="theirs", example=1)
-    figure = draw_failures(pd.concat([table, other]), images, "en", {})
+    figure = draw_failures(pd.concat([table, other]), images, "en")
     shown = [text.get_text() for text, _ in texts_of(figure)]
     assert "mine" in shown
     assert "theirs" not in shown
@@ -166,7 +168,7 @@ def test_a_kind_without_words_is_an_error_and_not_left_out_of_the_figure(images,
     monkeypatch.setattr(plot_failures, "KINDS", (*KINDS, "new"))
     table = failures_table(KINDS[:1], 1).assign(kind="new")
     with pytest.raises(KeyError, match="new"):
-        draw_failures(table, images, "en", {})
+        draw_failures(table, images, "en")
 
 
 @pytest.mark.parametrize(
@@ -192,7 +194,7 @@ def test_a_mark_lies_under_its_word(images):
     table = failures_table(KINDS[3:4], 1, ["text_to_image"])
     table["query_text"], table["differing"] = "a girl beside a red dog", "red"
     with style.sheet():
-        figure = draw_failures(table, images, "en", {})
+        figure = draw_failures(table, images, "en")
         renderer = FigureCanvasAgg(figure).get_renderer()
         # the first is the key at the top
         _, *marked = [p for p in figure.axes[0].patches if p.get_alpha()]
@@ -229,7 +231,7 @@ def rule_outputs(folder: Path, name: str) -> dict[str, list[str]]:
 def test_each_hub_that_has_room_has_a_bar(images, scorers, hubs):
     table = hubs_table(scorers, hubs)
     shown = plot_hubs.drawn_hubs(table)
-    figure = plot_hubs.plot_hubs(shown, images, "en", {})
+    figure = plot_hubs.plot_hubs(shown, images, "en")
     bars = [patch for patch in figure.axes[0].patches if patch.get_height() == pytest.approx(0.092)]
     assert len(bars) == len(shown) > 0
     assert (len(shown) < len(table)) == (hubs == 24)
@@ -240,7 +242,7 @@ def test_each_hub_that_has_room_has_a_bar(images, scorers, hubs):
 def test_failures_of_the_first_model_that_have_room_are_drawn(images, examples):
     table = failures_table(KINDS[:4], examples)
     shown = plot_failures.drawn_failures(pd.concat([table, table.assign(model="big")]))
-    figure = plot_failures.plot_failures(shown, images, "en", {})
+    figure = plot_failures.plot_failures(shown, images, "en")
     ranked = [text for text, _ in texts_of(figure) if text.get_text().startswith("rank ")]
     assert len(ranked) == len(shown) > 0
     assert set(shown.model) == {"tiny"}
