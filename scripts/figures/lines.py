@@ -162,11 +162,10 @@ def draw_lines(
     height = 2.75 * rows + (0 if spare else height_of(handles))
     figure, grid = panels(height, rows, columns)
     for axes, (facet, way), own in zip(grid.flat, shown, parts, strict=False):
-        less = labels.text("less", first=first) if first and facet.difference else ""
         told = [
             labels.group(study, own.group.iloc[0]) if alone else "",
             labels.text("n", n=count_of(own.queries)),
-            less,
+            labels.text("less", first=first) if first and facet.difference else "",
         ]
         head(axes, labels.direction(way), drawable(labels.text("and").join(filter(None, told))))
         _x_axis(axes, own.x, bool(settings.get("log")), HALF if columns == 2 else FULL)

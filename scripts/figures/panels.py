@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from scripts.figures.style import MUTED, PAPER, SMALL, WIDTH, width_of
+from scripts.figures.style import INK, MUTED, PAPER, SMALL, WIDTH, width_of
 from scripts.words import formats
 
 if TYPE_CHECKING:
@@ -39,6 +39,15 @@ def head(axes: Any, title: str, note: str = "") -> None:
         note, (0, 1), xytext=(0, 7), textcoords="offset points", size=SMALL, color=MUTED,
         xycoords="axes fraction",
     )  # fmt: skip
+
+
+def name_rows(axes: Any, middles: Sequence[float], names: Sequence[str]) -> None:
+    """Names of rows in place of an axis of y."""
+    axes.set_yticks(middles, names)
+    axes.tick_params(length=0)
+    axes.tick_params(axis="y", labelsize=SMALL + 0.5, labelcolor=INK)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x")
 
 
 def numbers(axis: Any, most: int = 5) -> None:

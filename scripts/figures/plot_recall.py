@@ -2,17 +2,19 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from scripts.evaluate.runs import chance, right_answers
-from scripts.figures.panels import DOTTED, dots, head, height_of, keys_of, legend, panels
-from scripts.figures.style import INK, LINE, MUTED, PAPER, SMALL, WIDTH, draw, width_of, wrap
+from scripts.figures.panels import DOTTED, dots, head, height_of, keys_of, legend, name_rows, panels
+from scripts.figures.style import LINE, MUTED, PAPER, SMALL, WIDTH, draw, width_of, wrap
 from scripts.jobs import Snakemake, run
 from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.words import read_words
 
+KEYS = ["model", "prompt", "scorer"]
 MARKERS = dict(zip(DEPTHS, "osD", strict=True))
 COLOURS = dict(zip(DEPTHS, ("C0", "C1", "C2"), strict=True))
 # inches: the height of what marks an order by lot, and the widest name of a run
@@ -39,7 +41,7 @@ def plot_recall(metrics: pd.DataFrame, language: str) -> Figure:
     """
     words, measures = read_words("figures", language)["recall"], read_words("measures", language)
     table = with_chance(metrics)
-    runs = keys_of(table, ["model", "prompt", "scorer"])
+    runs = keys_of(table, KEYS)
     numbered = len(runs) <= 12  # where there is room for numbers
     heights, bottom = _heights(runs, 0.42 if numbered else 0.21)
     names = _names(runs)
@@ -48,23 +50,24 @@ def plot_recall(metrics: pd.DataFrame, language: str) -> Figure:
     panel = (WIDTH - 0.6 - max(width_of(name, SMALL + 0.5) for name in names.values())) / 2
     limit = _limit(table)
     for axes, direction in zip(row, DIRECTIONS, strict=True):
-        part = table[table.direction == direction].to_dict("records")
-        sizes = {"queries": int(part[0]["queries"]), "gallery": int(part[0]["gallery"])}
-        head(axes, words["directions"][direction], words["notes"][direction].format(**sizes))
+        part = table[table.direction == direction]
+        first = part.iloc[0]
+        note = words["notes"][direction].format(queries=first.queries, gallery=first.gallery)
+        head(axes, words["directions"][direction], note)
         axes.set(xlim=(0, limit), ylim=(bottom, 0))
-        axes.set_yticks([heights[one] for one in names], list(names.values()))
-        axes.tick_params(length=0)
-        axes.tick_params(axis="y", labelsize=SMALL + 0.5, labelcolor=INK)
-        axes.spines["left"].set_visible(False)
-        axes.grid(axis="x")
-        for k, colour in COLOURS.items():
-            place = 100 * part[0][f"chance@{k}"]
+        name_rows(axes, list(heights.values()), list(names.values()))
+        lines = [heights[one] for one in keys_of(part, KEYS)]
+        values = 100 * part[[f"recall@{k}" for k in DEPTHS]].to_numpy()
+        axes.hlines(lines, values.min(axis=1), values.max(axis=1), color=LINE, lw=1.2, zorder=1.5)
+        for own, (k, colour) in zip(values.T, COLOURS.items(), strict=True):
+            low, high = (100 * part[f"recall@{k}_{end}"] for end in ("low", "high"))
+            axes.hlines(lines, low, high, color=colour, lw=3.4, alpha=0.45, zorder=2)
+            dots(axes, own, lines, MARKERS[k], color=colour)
+            place = 100 * first[f"chance@{k}"]
             axes.plot([place, place], [bottom - CHANCE, bottom], color=colour, ls=DOTTED)
-        for one in part:
-            line = heights[one["model"], one["prompt"], one["scorer"]]
-            _draw_run(axes, one, line)
+        for line, own in zip(lines, values, strict=True):
             if numbered:
-                _values(axes, [100 * one[f"recall@{k}"] for k in DEPTHS], line, limit / panel)
+                _numbers(axes, line, own, limit / panel)
     for label, one in zip(row[0].get_yticklabels(), names, strict=True):
         label.set_weight("bold" if len(one) == 1 else "normal")
     figure.supxlabel(words["axis"], size=SMALL + 0.5, color=MUTED)
@@ -99,17 +102,7 @@ def _names(runs: list[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
     return names
 
 
-def _draw_run(axes: Any, run_: dict[str, Any], line: float) -> None:
-    """A run's recalls, each with its interval."""
-    values = [100 * run_[f"recall@{k}"] for k in DEPTHS]
-    axes.hlines(line, min(values), max(values), color=LINE, lw=1.2, zorder=1.5)
-    for (k, colour), value in zip(COLOURS.items(), values, strict=True):
-        low, high = (100 * run_[f"recall@{k}_{end}"] for end in ("low", "high"))
-        axes.hlines(line, low, high, color=colour, lw=3.4, alpha=0.45, zorder=2)
-        dots(axes, value, line, MARKERS[k], color=colour)
-
-
-def _values(axes: Any, values: list[float], line: float, inch: float) -> None:
+def _numbers(axes: Any, line: float, values: np.ndarray, inch: float) -> None:
     """Numbers at the marks: above them, and below where there is no room beside another."""
     sides: tuple[list[float], list[float]] = ([], [])
     for value in (values[0], values[2], values[1]):

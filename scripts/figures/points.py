@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from matplotlib.lines import Line2D
 
 from scripts.figures.facets import Facet, count_of, facets_of
@@ -16,11 +15,11 @@ from scripts.figures.panels import (
     height_of,
     legend,
     mark_cut,
+    name_rows,
     numbers,
     panels,
 )
 from scripts.figures.style import (
-    INK,
     LINE,
     MUTED,
     PAPER,
@@ -53,23 +52,17 @@ class Block:
 
     Attributes
     ----------
-    facet : what is drawn; its table has columns row (the label) and y (of the mark, in inches)
+    facet : what is drawn; its table has columns y (where a mark stands) and middle (of its row), in
+        inches from the top
     names : the rows' labels, broken into lines
-    edges : (rows + 1,) upper ends of the rows, and the lower end of the last, in inches
+    edges : (rows + 1,) upper ends of the rows, and the lower end of the last
     named : whether the labels tell the model, too
     """
 
     facet: Facet
     names: list[str]
-    edges: np.ndarray
+    edges: list[float]
     named: bool
-
-    def counts(self, direction: str) -> dict[float, str]:
-        """How many queries are behind each row, by where its middle is."""
-        table, middles = self.facet.table, (self.edges[1:] + self.edges[:-1]) / 2
-        middle_of = dict(zip(unique(table.row), middles, strict=True))
-        own = table[table.direction == direction].groupby("row", sort=False).queries
-        return {middle_of[row]: count_of(queries) for row, queries in own}
 
 
 def row_labels(table: pd.DataFrame, study: str, labels: Labels) -> tuple[list[str], bool]:
@@ -92,18 +85,20 @@ def row_labels(table: pd.DataFrame, study: str, labels: Labels) -> tuple[list[st
 def block_of(facet: Facet, study: str, labels: Labels) -> Block:
     """The rows of a facet, the marks of each one below the other."""
     rows, named = row_labels(facet.table, study, labels)
-    table = facet.table.assign(row=rows, y=0.0)
+    table = facet.table.assign(row=rows, y=0.0, middle=0.0)
     names, edges = [], [0.05]
     for row, part in table.groupby("row", sort=False):
         marks = part[["model", "measure"]].apply(tuple, axis=1)
         places = {mark: place for place, mark in enumerate(unique(marks))}
         lines = wrap(row, WIDEST_LABEL, LABEL, LABEL_LINES)
         height = max(0.25, PITCH * len(places) + 0.1, 0.14 * len(lines) + 0.07)
-        first = edges[-1] + (height - PITCH * (len(places) - 1)) / 2
-        table.loc[part.index, "y"] = first + PITCH * marks.map(places)
+        middle = edges[-1] + height / 2
+        away = PITCH * (marks.map(places) - (len(places) - 1) / 2)
+        table.loc[part.index, "middle"] = middle
+        table.loc[part.index, "y"] = middle + away
         names.append("\n".join(lines))
         edges.append(edges[-1] + height)
-    return Block(Facet(table, facet.scale, facet.difference), names, np.array(edges), named)
+    return Block(Facet(table, facet.scale, facet.difference), names, edges, named)
 
 
 def drawn_points(table: pd.DataFrame) -> pd.DataFrame:
@@ -141,15 +136,16 @@ def draw_points(table: pd.DataFrame, study: str, labels: Labels) -> Figure:
     for block, body, row in zip(blocks, bodies, grid, strict=True):
         facet, ways = block.facet, block.facet.ways
         for axes, way in zip(row, ways, strict=False):
+            own = facet.table[facet.table.direction == way]
+            head(axes, labels.direction(way), labels.text("n", n=count_of(own.queries)))
             axes.set(xlim=facet.limits, ylim=(body, 0), xlabel=facet.axis(labels))
             numbers(axes.xaxis, 7 if columns == 1 else 5)
-            _rows(axes, block, way, labels)
-            own = facet.table[facet.table.direction == way]
-            for one in own.itertuples():
-                colour = hues[one.model if by_model else one.measure]
-                ends = facet.scale * one.low, facet.scale * one.high
-                axes.hlines(one.y, *ends, color=colour, lw=1.3, zorder=2)
-                dots(axes, facet.scale * one.value, one.y, shapes[one.measure], color=colour)
+            _rows(axes, block, own)
+            for (model, measure), part in own.groupby(["model", "measure"], sort=False):
+                colour = hues[model if by_model else measure]
+                low, value, high = (facet.scale * part[end] for end in ("low", "value", "high"))
+                axes.hlines(part.y, low, high, color=colour, lw=1.3, zorder=2)
+                dots(axes, value, part.y, shapes[measure], color=colour)
         for axes in row[len(ways) :]:
             axes.remove()
     legend(figure, handles, "upper", note)
@@ -160,29 +156,19 @@ def _mark(marker: str, colour: str, name: str) -> Line2D:
     return Line2D([], [], marker=marker, ls="", color=colour, mec=PAPER, label=drawable(name))
 
 
-def _rows(axes: Any, block: Block, way: str, labels: Labels) -> None:
-    """Names and counts of a panel's rows, and what keeps them apart."""
-    axes.set_yticks((block.edges[1:] + block.edges[:-1]) / 2, block.names)
-    axes.tick_params(length=0)
-    axes.tick_params(axis="y", labelsize=LABEL, labelcolor=INK)
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="x")
+def _rows(axes: Any, block: Block, own: pd.DataFrame) -> None:
+    """The names of a panel's rows, what keeps them apart, and their counts where they differ."""
+    across = axes.get_yaxis_transform()
+    name_rows(axes, unique(block.facet.table.middle), block.names)
+    axes.hlines(block.edges[1:-1], 0, 1, color=LINE, lw=0.4, zorder=0, transform=across)
     mark_cut(axes, "x")
-    axes.hlines(
-        block.edges[1:-1], 0, 1, color=LINE, lw=0.4, zorder=0, transform=axes.get_yaxis_transform()
-    )
     if block.facet.difference:
         axes.axvline(0, color=MUTED, lw=0.9, zorder=1)
-    # a count in each row where they differ, one count above the panel where they do not
-    counts = {other: block.counts(other) for other in block.facet.ways}
-    told = {count for own in counts.values() for count in own.values()}
-    uneven = any(len(set(own.values())) > 1 for own in counts.values())
-    head(
-        axes, labels.direction(way), "" if uneven else labels.text("n", n=counts[way].popitem()[1])
-    )
-    for y, text in ({-0.1: "n"} | counts[way]).items() if uneven else ():
-        axes.annotate(
-            text, (1, y), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
-            xytext=(8 + 72 * max(width_of(one, SMALL) for one in told), 0), ha="right",
-            va="center", size=SMALL, color=MUTED,
-        )  # fmt: skip
+    counts = own.groupby("middle").queries.agg(count_of)
+    if counts.nunique() > 1:
+        right = 8 + 72 * max(width_of(count, SMALL) for count in counts)  # points
+        for y, text in ({-0.1: "n"} | counts.to_dict()).items():
+            axes.annotate(
+                text, (1, y), xycoords=across, xytext=(right, 0), textcoords="offset points",
+                ha="right", va="center", size=SMALL, color=MUTED,
+            )  # fmt: skip

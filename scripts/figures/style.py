@@ -163,6 +163,10 @@ def wrap(
 def save(figure: Figure, svg: str | Path, png: str | Path, dpi: int = 200) -> None:
     """Write a figure as SVG and PNG with the same bytes each time: no dates, no versions."""
     with _quick_png():
+        # laid out once for both, and without the drawing for nothing that ``savefig`` does for it
+        if engine := figure.get_layout_engine():
+            engine.execute(figure)
+            figure.set_layout_engine("none")
         with whole(svg) as draft:
             figure.savefig(draft, metadata={"Date": None, "Creator": None})
             drawing = NO_XML.sub("", draft.read_text("utf-8"))
