@@ -76,6 +76,7 @@ def plot_clouds(table: pd.DataFrame, gap: float, dimensions: int, language: str)
     table : from ``clouds_of``
     gap : distance of the means in all dimensions, as geometry.csv has it
     dimensions : of the features
+    language : of the figure
     """
     words = read_words("figures", language)["clouds"]
     means = table[table.row.isna()].set_index("of").loc[list(SIDES), ["x", "y"]]

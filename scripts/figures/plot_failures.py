@@ -49,6 +49,7 @@ def plot_failures(failures: pd.DataFrame, images: Path, language: str) -> Figure
     ----------
     failures : from ``drawn_failures``
     images : folder of the dataset's pictures
+    language : of the figure
     """
     words, board = read_words("figures", language)["failures"], Board()
     columns = {way: EDGE + NAME + GAP + n * (CELL + GAP) for n, way in enumerate(DIRECTIONS)}

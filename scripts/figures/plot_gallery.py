@@ -136,6 +136,7 @@ def plot_gallery(table: pd.DataFrame, images: Path, language: str) -> Figure:
     ----------
     table : the queries of one direction
     images : folder of the dataset's pictures
+    language : of the figure
     """
     by_text, words = (table.direction == "text_to_image").all(), read_words("figures", language)
     words, most = words["gallery"], table.groupby(["outcome", "query"]).size().max()

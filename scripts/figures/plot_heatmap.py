@@ -138,6 +138,7 @@ def plot_heatmap(table: pd.DataFrame, images: Path, language: str) -> Figure:
     ----------
     table : of the figure
     images : folder of the dataset's pictures
+    language : of the figure
     """
     words, board = read_words("figures", language)["heatmap"], Board()
     items, captions = unique(table.item), unique(table.caption)

@@ -71,6 +71,7 @@ def plot_hubs(hubs: pd.DataFrame, images: Path, language: str) -> Figure:
     ----------
     hubs : from ``drawn_hubs``
     images : folder of the dataset's pictures
+    language : of the figure
     """
     words, board, y = read_words("figures", language)["hubs"], Board(), 0.0
     scorers = unique(hubs.scorer)

@@ -38,6 +38,7 @@ def plot_recall(metrics: pd.DataFrame, language: str) -> Figure:
     Parameters
     ----------
     metrics : one row per model, prompt, scorer and direction; fractions, each with its interval
+    language : of the figure
     """
     words, measures = read_words("figures", language)["recall"], read_words("measures", language)
     table = with_chance(metrics)

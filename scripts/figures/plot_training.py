@@ -33,6 +33,7 @@ def plot_training(log: pd.DataFrame, best_epoch: int | None, language: str) -> F
     log : columns epoch, train_loss, val_loss, val_recall@1, val_recall@10 (fractions), any of the
         last four missing where it was not measured; epoch 0 is the model before training
     best_epoch : the epoch whose weights were kept; not marked where it is not known
+    language : of the figure
     """
     words, measures = read_words("figures", language)["training"], read_words("measures", language)
     shown = {
