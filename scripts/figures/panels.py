@@ -85,7 +85,7 @@ def mark_cut(axes: Any, name: str) -> None:
         stroke = [(-0.4, -1), (0.4, 1)] if name == "x" else [(-1, -0.4), (1, 0.4)]
         axes.plot(
             *((along, across) if name == "x" else (across, along)), transform=axes.transAxes,
-            ls="", marker=stroke, ms=7, mec=MUTED, mew=0.9, clip_on=False,
+            ls="", marker=stroke, ms=5.5, mec=MUTED, mew=0.9, clip_on=False,
         )  # fmt: skip
 
 
