@@ -54,9 +54,7 @@ rule plot_ranks:
         "../envs/report.yaml"
     params:
         **ON_TEST,
-        code=fingerprint(
-            "scripts/figures/plot_ranks.py", *words_of("figures", "labels", "measures")
-        ),
+        code=fingerprint("scripts/figures/plot_ranks.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
         style=setting("figures/ranks"),
     script:
@@ -76,9 +74,7 @@ rule plot_outcomes:
         "../envs/report.yaml"
     params:
         **ON_TEST,
-        code=fingerprint(
-            "scripts/figures/plot_outcomes.py", *words_of("figures", "labels", "measures")
-        ),
+        code=fingerprint("scripts/figures/plot_outcomes.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
         style=setting("figures/ranks"),
     script:
@@ -210,9 +206,7 @@ rule plot_hub_tradeoff:
     conda:
         "../envs/report.yaml"
     params:
-        code=fingerprint(
-            "scripts/figures/plot_hub_tradeoff.py", *words_of("figures", "labels", "measures")
-        ),
+        code=fingerprint("scripts/figures/plot_hub_tradeoff.py", *words_of("figures", "labels")),
         languages=LANGUAGES,
         style=setting("figures/studies"),
     script:

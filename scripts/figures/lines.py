@@ -3,43 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from scripts.figures.axes import (
+from scripts.figures.facets import Facet, count_of, facets_of
+from scripts.figures.panels import (
+    DASHES,
+    FULL,
+    HALF,
     MARKERS,
-    Facet,
-    count_of,
-    directions_of,
-    facets_of,
-    legend_below,
-    legend_lines,
-    limits_of,
+    head,
+    height_of,
+    keys_of,
+    legend,
     mark_cut,
-    signed,
+    numbers,
+    panels,
+    ticks_at,
 )
-from scripts.figures.style import (
-    MUTED,
-    PAPER,
-    SMALL,
-    WIDTH,
-    axes_at,
-    drawable,
-    palette_of,
-    width_of,
-)
+from scripts.figures.style import MUTED, PAPER, drawable
 from scripts.studies.shown import unique
-from scripts.words import formats
-from scripts.words.labels import Labels
 
-DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (2.5, 1)), (0, (8, 2)))
-PANELS_ACROSS = 2
-PANEL_WIDTH, PANEL_HEIGHT, PANELS_APART = 2.65, 1.9, 0.55  # inches
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from scripts.words.labels import Labels
+
 # x values that overlap at least so far, as a share of the fewer, are of one axis
 SAME_AXIS = 0.5
 # lines that are nowhere further apart, as a share of the axis, are one to the eye
@@ -53,7 +45,7 @@ def panels_of(table: pd.DataFrame, study: str) -> list[tuple[Facet, str]]:
         for groups in groups_by_axis(facet.table):
             own = facet.table[facet.table.group.isin(groups)].reset_index(drop=True)
             part = Facet(own, facet.scale, facet.difference)
-            found += [(part, way) for way in directions_of(own)]
+            found += [(part, way) for way in part.ways]
     return found
 
 
@@ -61,15 +53,14 @@ def panels_against_first(table: pd.DataFrame, study: str) -> list[tuple[Facet, s
     """For each direction the curves of the first group, and beside them the others less these."""
     of_first = table.group == table.group.iloc[0]
     keys = ["model", "direction", "measure", "x"]
-    others = table[~of_first].merge(
-        table[of_first][[*keys, "value"]], on=keys, suffixes=("", "_first")
-    )
+    first = table[of_first].reset_index(drop=True)
+    others = table[~of_first].merge(first[[*keys, "value"]], on=keys, suffixes=("", "_first"))
     # two intervals make none of a difference
     others = others.assign(value=others.value - others.value_first, low=np.nan, high=np.nan)
     found = []
-    for facet in facets_of(table[of_first].reset_index(drop=True), study):
+    for facet in facets_of(first, study):
         rest = others[others.measure.isin(facet.table.measure)].reset_index(drop=True)
-        for way in directions_of(facet.table):
+        for way in facet.ways:
             found.append((facet, way))
             if (rest.direction == way).any():
                 found.append((Facet(rest, facet.scale, True), way))
@@ -79,8 +70,9 @@ def panels_against_first(table: pd.DataFrame, study: str) -> list[tuple[Facet, s
 def once(table: pd.DataFrame) -> pd.DataFrame:
     """Rows, with what a measure has alike in all groups told once, of no group."""
     keys = ["model", "direction", "measure"]
-    alike = table.groupby([*keys, "x"]).value.transform("nunique") == 1
-    alike &= table.groupby([*keys, "x"]).group.transform("nunique") == table.group.nunique()
+    places = table.groupby([*keys, "x"])
+    alike = places.value.transform("nunique") == 1
+    alike &= places.group.transform("nunique") == table.group.nunique()
     alike = alike.groupby([table[key] for key in keys]).transform("all")
     if table.group.nunique() < 2 or not alike.any():
         return table
@@ -117,111 +109,80 @@ def covers(lines: Sequence[pd.DataFrame], apart: float) -> list[int]:
 
 
 def draw_lines(
-    table: pd.DataFrame,
-    study: str,
-    settings: Mapping[str, Any],
-    labels: Labels,
-    style: dict[str, Any],
+    table: pd.DataFrame, study: str, settings: Mapping[str, Any], labels: Labels
 ) -> Figure:
     """Draw a study's table; what there is most of is told by colour, the rest by dashes.
 
     Parameters
     ----------
-    table, study, labels, style : see ``plot_study``
+    table, study, labels : see ``plot_study``
     settings : form ("lines" or "differences"), log
     """
-    colours, log, first = palette_of(style), bool(settings.get("log")), ""
+    first = ""
     if settings["form"] == "differences":
-        panels, first = panels_against_first(table, study), table.group.iloc[0]
+        shown, first = panels_against_first(table, study), labels.group(study, table.group.iloc[0])
     else:
         table = once(table)
-        panels = panels_of(table, study)
+        shown = panels_of(table, study)
+    parts = [facet.table[facet.table.direction == way] for facet, way in shown]
     varied = [name for name in ("model", "group", "measure") if table[name].nunique() > 1]
     # a group with a panel of its own is told above it
-    alone = "group" in varied and all(
-        facet.table.group.nunique() == 1
-        or facet.table[facet.table.direction == way].group.nunique() == 1
-        for facet, way in panels
-    )
+    alone = "group" in varied and all(own.group.nunique() == 1 for own in parts)
     if alone:
         varied.remove("group")
-    # what there is most of is told by colour, the rest by dashes
     coloured = max(varied, key=lambda name: table[name].nunique(), default="model")
     dashed = [name for name in varied if name != coloured]
-    hues = unique(table[coloured])
-    kinds = list(dict.fromkeys(map(tuple, table[dashed].to_numpy()))) or [()]
-    series = list(dict.fromkeys(map(tuple, table[varied].to_numpy())))
+    hues, kinds = unique(table[coloured]), keys_of(table, dashed) or [()]
 
     def look(own: Mapping[str, str]) -> dict[str, Any]:
         kind = kinds.index(tuple(own[name] for name in dashed))
         return {
-            "color": colours[hues.index(own[coloured]) % len(colours)],
+            "color": f"C{hues.index(own[coloured])}",
             "ls": DASHES[kind % len(DASHES)],
             "marker": MARKERS[kind % len(MARKERS)],
         }
 
     def name(own: Mapping[str, str]) -> str:
-        told = {
-            "model": lambda model: model,
-            "group": lambda group: labels.group(study, group),
-            "measure": labels.measure,
+        names = {
+            "model": own["model"],
+            "group": labels.group(study, own["group"]),
+            "measure": labels.measure(own["measure"]),
         }
-        return drawable(" · ".join(filter(None, (told[part](own[part]) for part in varied))))
+        return drawable(" · ".join(names[part] for part in varied if names[part]))
 
+    series = table.drop_duplicates(varied).to_dict("records") if varied else []
     handles = [
         Line2D([], [], lw=1.6, ms=4, mec=PAPER, mew=0.5, label=name(own), **look(own))
-        for own in (dict(zip(varied, one, strict=True)) for one in series if varied)
+        for own in series
     ]
-
-    def above_of(own: pd.DataFrame, less: bool) -> str:
-        group = labels.group(study, own.group.iloc[0]) if alone else ""
-        told = [group, labels.text("n", n=count_of(own.queries))]
-        if less:
-            told.append(labels.text("less", first=labels.group(study, first)))
-        return drawable(labels.text("and").join(filter(None, told)))
-
-    rows = -(-len(panels) // PANELS_ACROSS)
-    head, foot, left = 0.46, 0.48, 0.55
-    single = len(panels) == 1
-    width = WIDTH - left - 0.2 if single else PANEL_WIDTH
+    columns = min(2, len(shown))
+    rows = -(-len(shown) // columns)
     # a quarter that no panel needs has the legend, where it fits
-    spare = not single and len(panels) % 2 == 1 and 0.19 * len(handles) <= PANEL_HEIGHT
-    legend = 0.0 if spare or not handles else 0.19 * legend_lines(handles) + 0.06
-    height = rows * (head + PANEL_HEIGHT + foot) + legend + 0.04
-    figure = Figure(figsize=(WIDTH, height))
-    for number, (facet, way) in enumerate(panels):
-        row, column = divmod(number, PANELS_ACROSS)
-        start = row * (head + PANEL_HEIGHT + foot) + head
-        at = left + column * (PANEL_WIDTH + PANELS_APART)
-        axes = axes_at(figure, at, start, width, PANEL_HEIGHT)
-        own = facet.table[facet.table.direction == way]
-        axes.set_ylim(limits_of(facet))
-        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-        axes.yaxis.set_major_formatter(FuncFormatter(signed))
-        _x_axis(axes, own.x, log, width)
-        axes.set_ylabel(facet.axis(labels))
-        axes.set_xlabel(labels.x(study, unique(own.group)), labelpad=3)
+    spare = len(shown) < rows * columns and len(handles) <= 10
+    height = 2.75 * rows + (0 if spare else height_of(handles))
+    figure, grid = panels(height, rows, columns)
+    for axes, (facet, way), own in zip(grid.flat, shown, parts, strict=False):
+        told = [
+            labels.group(study, own.group.iloc[0]) if alone else "",
+            labels.text("n", n=count_of(own.queries)),
+            labels.text("less", first=first) if first and facet.difference else "",
+        ]
+        head(axes, labels.direction(way), drawable(labels.text("and").join(filter(None, told))))
+        _x_axis(axes, own.x, bool(settings.get("log")), HALF if columns == 2 else FULL)
+        axes.set(ylim=facet.limits, ylabel=facet.axis(labels))
+        axes.set_xlabel(labels.x(study, unique(own.group)))
+        numbers(axes.yaxis)
         axes.grid(axis="y")
         mark_cut(axes, "y")
         if facet.difference:
             axes.axhline(0, color=MUTED, lw=0.9, zorder=1)
-        axes.text(
-            0,
-            1 + 0.25 / PANEL_HEIGHT,
-            labels.direction(way),
-            weight="bold",
-            transform=axes.transAxes,
-        )
-        axes.text(
-            0,
-            1 + 0.1 / PANEL_HEIGHT,
-            above_of(own, bool(first) and facet.difference),
-            size=SMALL,
-            color=MUTED,
-            transform=axes.transAxes,
-        )
         _curves(axes, own, facet.scale, look)
-    _legend(figure, axes, handles, spare)
+    for axes in grid.flat[len(shown) :]:
+        axes.axis("off")
+        if spare:
+            axes.legend(handles=handles, loc="upper left", handlelength=2.6)
+    if not spare:
+        legend(figure, handles)
     return figure
 
 
@@ -230,78 +191,31 @@ def _curves(
 ) -> None:
     """The lines of a panel, with their bands."""
     lines = [
-        (key, part.sort_values("x"))
-        for key, part in own.groupby(["model", "group", "measure"], sort=False)
+        part.sort_values("x") for _, part in own.groupby(["model", "group", "measure"], sort=False)
     ]
-    upon = covers([part for _, part in lines], TOGETHER * np.ptp(axes.get_ylim()) / scale)
-    for (key, part), covered in zip(lines, upon, strict=True):
-        drawn = look(dict(zip(("model", "group", "measure"), key, strict=True)))
+    upon = covers(lines, TOGETHER * np.ptp(axes.get_ylim()) / scale)
+    for part, covered in zip(lines, upon, strict=True):
+        drawn = look(part.iloc[0])
         axes.plot(
-            part.x,
-            scale * part.value,
+            part.x, scale * part.value, mec=PAPER, mew=0.5, clip_on=False, zorder=3,
             # so that it shows on both sides of those that lie upon it
-            lw=1.6 + 2 * covered,
-            ms=4 + 2 * covered,
-            mec=PAPER,
-            mew=0.5,
-            clip_on=False,
-            zorder=3,
-            **drawn,
-        )
+            lw=1.6 + 2 * covered, ms=4 + 2 * covered, **drawn,
+        )  # fmt: skip
         if part.low.notna().any():
-            axes.fill_between(
-                part.x,
-                scale * part.low,
-                scale * part.high,
-                color=drawn["color"],
-                alpha=0.16,
-                lw=0,
-                zorder=2,
-            )
-
-
-def _legend(figure: Figure, axes: Any, handles: list[Line2D], beside: bool) -> None:
-    """What is told apart: below all panels, or ``beside`` the last one."""
-    if not handles or not beside:
-        legend_below(figure, handles)
-        return
-    place = axes.get_position()
-    figure.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(place.x1 + PANELS_APART / WIDTH, place.y1),
-        borderaxespad=0,
-        borderpad=0,
-        handlelength=2.6,
-    )
+            low, high = scale * part.low, scale * part.high
+            axes.fill_between(part.x, low, high, color=drawn["color"], alpha=0.16, lw=0, zorder=2)
 
 
 def _x_axis(axes: Any, x: pd.Series, log: bool, width: float) -> None:
     """Ticks where something was measured, as far as their numbers have room."""
     values = sorted(set(x))
     low, high = values[0], values[-1]
-    log = log and low > 0
-    if log:
+    if log and low > 0:
         axes.set_xscale("log")
-        ends = (low / 1.1, high * 1.1) if low == high else (low, high)
-    else:
-        ends = (low - 0.5, high + 0.5) if low == high else (low, high)
-    axes.set_xlim(*ends)
-
-    def place(value: float) -> float:
-        ends_, at = (np.log(ends), np.log(value)) if log else (np.array(ends), value)
-        return float((at - ends_[0]) / (ends_[1] - ends_[0])) * width
-
+    if low < high:
+        axes.set_xlim(low, high)
     # means of something measured, such as 6.71 words, make no ticks
-    if not all(float(value).is_integer() or float(f"{value:.2g}") == value for value in values):
-        round_ = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high).tolist()
-        values = [value for value in round_ if low <= value <= high] or values
-    half = {value: width_of(formats.quantity(value), SMALL) / 2 + 0.04 for value in values}
-    ticks: list[float] = []
-    # the ends first, then what still has room
-    for value in dict.fromkeys((values[-1], *values)):
-        if all(abs(place(value) - place(one)) >= half[value] + half[one] for one in ticks):
-            ticks.append(value)
-    axes.xaxis.set_major_locator(FixedLocator(sorted(ticks)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: formats.quantity(value)))
+    if all(float(f"{value:.2g}") == value or float(value).is_integer() for value in values):
+        ticks_at(axes, values, width)
+    else:
+        numbers(axes.xaxis)

@@ -4,25 +4,12 @@ The plane is that of the first two principal components of a sample with as many
 A distance is shorter in it than it is in all dimensions.
 """
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from scripts.figures.style import (
-    INK,
-    MUTED,
-    PAPER,
-    SMALL,
-    WIDTH,
-    axes_at,
-    draw,
-    palette_of,
-    sheet,
-    write_table,
-)
+from scripts.figures.panels import dots, numbers, panels
+from scripts.figures.style import INK, MUTED, SMALL, draw, write_table
 from scripts.job import BadInput
 from scripts.jobs import Snakemake, run
 from scripts.studies.reference import Reference, read_references
@@ -31,8 +18,6 @@ from scripts.words import formats, read_words
 
 SAMPLE = 300  # of images, and of captions: as many as can be told apart
 SIDES = ("image", "text")
-MARKERS = dict(zip(SIDES, "os", strict=True))
-LEFT, TOP, PANEL, FOOT = 0.6, 0.52, 2.9, 0.5  # inches
 
 
 def plane_of(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -72,27 +57,18 @@ def clouds_of(reference: Reference, seed: int) -> pd.DataFrame:
     parts = []
     for of, own in sides.items():
         mean = own.mean(axis=0, dtype=np.float64)
-        places = (np.vstack([own[rows[of]], mean]) - centre) @ axes.T
-        parts.append(
-            pd.DataFrame(
-                {
-                    "model": reference.run.model,
-                    "prompt": reference.run.prompt,
-                    "of": of,
-                    "row": pd.array([*rows[of], None], dtype="Int64"),
-                    "x": places[:, 0].round(6),
-                    "y": places[:, 1].round(6),
-                    "explained_x": round(float(explained[0]), 6),
-                    "explained_y": round(float(explained[1]), 6),
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
+        places = ((np.vstack([own[rows[of]], mean]) - centre) @ axes.T).round(6)
+        columns = {"of": of, "row": pd.array([*rows[of], None], dtype="Int64")}
+        parts.append(pd.DataFrame(columns | {"x": places[:, 0], "y": places[:, 1]}))
+    table = pd.concat(parts, ignore_index=True)
+    table.insert(0, "model", reference.run.model)
+    table.insert(1, "prompt", reference.run.prompt)
+    return table.assign(
+        **dict(zip(("explained_x", "explained_y"), explained.round(6), strict=True))
+    )
 
 
-def plot_clouds(
-    table: pd.DataFrame, gap: float, dimensions: int, language: str, style: dict[str, Any]
-) -> Figure:
+def plot_clouds(table: pd.DataFrame, gap: float, dimensions: int, language: str) -> Figure:
     """Draw both clouds.
 
     Parameters
@@ -100,46 +76,33 @@ def plot_clouds(
     table : from ``clouds_of``
     gap : distance of the means in all dimensions, as geometry.csv has it
     dimensions : of the features
-    language, style : of the figure
+    language : of the figure
     """
-    words, colours = read_words("figures", language)["clouds"], palette_of(style)
-    means = table[table.row.isna()].set_index("of")
-    across = means.loc[list(SIDES), ["x", "y"]].to_numpy(dtype=np.float64)
-    with sheet():
-        figure = Figure(figsize=(WIDTH, TOP + PANEL + FOOT))
-        axes = axes_at(figure, LEFT, TOP, WIDTH - LEFT - 0.2, PANEL)
-        for of, colour in zip(SIDES, colours, strict=False):
-            own = table[(table.of == of) & table.row.notna()]
-            axes.plot(
-                own.x, own.y, MARKERS[of], ms=2.8, color=colour, alpha=0.45, mew=0,
-                label=words["sides"][of].format(count=len(own)),
-            )  # fmt: skip
-        axes.plot(*across.T, color=INK, lw=1.6, zorder=4, label=words["means"])
-        for (x, y), of, colour in zip(across, SIDES, colours, strict=False):
-            axes.plot(x, y, MARKERS[of], ms=8, color=colour, mec=PAPER, mew=1.2, zorder=5)
-        # a length reads the same whichever way it lies
-        axes.set_aspect("equal", adjustable="datalim")
-        axes.grid(axis="both")
-        for name in ("x", "y"):
-            getattr(axes, f"{name}axis").set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-            share = formats.percent(table[f"explained_{name}"].iloc[0])
-            getattr(axes, f"set_{name}label")(words[name].format(share=share), labelpad=3)
-        figure.legend(
-            loc="upper left",
-            ncols=3,
-            bbox_to_anchor=(0.1 / WIDTH, 1 - 0.08 / figure.get_figheight()),
-            borderaxespad=0,
-            borderpad=0,
-            handlelength=1.4,
-            columnspacing=1.8,
-            markerscale=1.6,
-        )
-        told = words["gap"].format(
-            gap=formats.score(gap),
-            dimensions=formats.count(dimensions),
-            here=formats.score(float(np.linalg.norm(across[0] - across[1]))),
-        )
-        figure.text(0.1 / WIDTH, 1 - 0.4 / figure.get_figheight(), told, size=SMALL, color=MUTED)
+    words = read_words("figures", language)["clouds"]
+    means = table[table.row.isna()].set_index("of").loc[list(SIDES), ["x", "y"]]
+    ends = means.to_numpy(dtype=np.float64)
+    figure, ((axes,),) = panels(3.9, columns=1)
+    for of, marker, colour in zip(SIDES, "os", ("C0", "C1"), strict=True):
+        own = table[(table.of == of) & table.row.notna()]
+        told = words["sides"][of].format(count=len(own))
+        axes.plot(own.x, own.y, marker, ms=2.8, color=colour, alpha=0.45, mew=0, label=told)
+        x, y = means.loc[of]
+        dots(axes, x, y, marker, color=colour, ms=8, zorder=5)
+    axes.plot(*ends.T, color=INK, lw=1.6, zorder=4, label=words["means"])
+    # a length reads the same whichever way it lies
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.grid(axis="both")
+    for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
+        numbers(axis, 6)
+        share = formats.percent(table[f"explained_{name}"].iloc[0])
+        axis.set_label_text(words[name].format(share=share))
+    told = words["gap"].format(
+        gap=formats.score(gap),
+        dimensions=formats.count(dimensions),
+        here=formats.score(float(np.linalg.norm(ends[0] - ends[1]))),
+    )
+    axes.set_title(told, size=SMALL, weight="normal", color=MUTED)
+    figure.legend(loc="outside upper left", ncols=3, markerscale=1.6)
     return figure
 
 
@@ -157,9 +120,8 @@ def main(snakemake: Snakemake) -> None:
     files, params = snakemake.input, snakemake.params
     (reference,) = read_references(files, params.split)
     table, gap = clouds_of(reference, params.seed), gap_in(files.geometry, reference.run.model)
-    style = dict(params.get("style") or {})
     dimensions = reference.images.shape[1]
-    draw(snakemake, lambda language: plot_clouds(table, gap, dimensions, language, style))
+    draw(snakemake, lambda language: plot_clouds(table, gap, dimensions, language))
     write_table(table, snakemake.output.table)
 
 

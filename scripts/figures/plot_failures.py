@@ -3,26 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from scripts.figures.pictures import leading_of, mark_words, marks, set_lines, set_picture
-from scripts.figures.style import (
-    INK,
-    LINE,
-    MUTED,
-    SIZE,
-    SMALL,
-    WIDTH,
-    draw,
-    inches,
-    palette_of,
-    sheet,
-    thumbnail,
-    tick,
-    wrap,
-)
+from scripts.figures.pictures import Board, leading_of
+from scripts.figures.style import MUTED, SMALL, WIDTH, draw
 from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.studies.study_errors import KINDS
@@ -43,116 +28,74 @@ def drawn_failures(failures: pd.DataFrame) -> pd.DataFrame:
     ----------
     failures : rows of ``study_errors.FAILURE_COLUMNS``; those with "example" may be drawn
     """
-    shown = failures[failures.example == 1]
-    shown = shown[shown.model == failures.model.iloc[0]] if len(shown) else shown
+    shown = failures[(failures.example == 1) & (failures.model == failures.model.head(1).squeeze())]
     place = shown.groupby(["kind", "direction"]).cumcount()
-    most = int(place.max()) + 1 if len(shown) else 0
-    while most > 1 and _height(_cells(shown[place < most])) > TALLEST:
+    most = 1 + place.max() if len(shown) else 0
+    while most > 1 and HEAD + ROW * _rows_of_kinds(shown[place < most]).sum() > TALLEST:
         most -= 1
     return shown[place < most].reset_index(drop=True)
 
 
-def plot_failures(
-    failures: pd.DataFrame, images: Path, language: str, style: dict[str, Any]
-) -> Figure:
+def _rows_of_kinds(failures: pd.DataFrame) -> pd.Series:
+    """How many rows each kind takes, in the order of ``KINDS``."""
+    sizes = failures.groupby(["kind", "direction"]).size().groupby("kind").max()
+    return sizes[sorted(sizes.index, key=KINDS.index)]
+
+
+def plot_failures(failures: pd.DataFrame, images: Path, language: str) -> Figure:
     """Draw examples: a row or more for each kind, a column for each direction.
 
     Parameters
     ----------
     failures : from ``drawn_failures``
     images : folder of the dataset's pictures
-    language, style : of the figure
+    language : of the figure
     """
-    words, marked = read_words("figures", language)["failures"], palette_of(style)[3]
-    cells = _cells(failures)
-    with sheet():
-        figure, axes = inches(WIDTH, _height(cells))
-        for column, way in enumerate(DIRECTIONS):
-            x = EDGE + NAME + GAP + column * (CELL + GAP)
-            axes.text(x, 0.14, words["directions"][way], weight="bold", va="center", size=SIZE)
-            axes.text(x, 0.315, words["notes"][way], va="center", size=SMALL, color=MUTED)
-        if (failures.differing != "").any():
-            told = wrap(words["marked"], NAME, SMALL, lines=3)
-            set_lines(axes, EDGE, 0.02, told, SMALL, color=MUTED)
-            found = marks(words["marked"], told, [words["mark"]])
-            mark_words(axes, (EDGE, 0.02), told, found, SMALL, marked)
-        y = HEAD - 0.06
-        for kind, directions in cells.items():
-            axes.plot([EDGE, WIDTH - EDGE], [y, y], color=LINE, lw=0.8)
-            name = wrap(words["kinds"][kind], NAME, SMALL + 0.5, weight="bold")
-            note = wrap(words["kinds_in_full"][kind], NAME, SMALL)
-            used = 0.07 + set_lines(axes, EDGE, y + 0.07, name, SMALL + 0.5, weight="bold")
-            set_lines(axes, EDGE, y + used, note, SMALL, color=MUTED)
-            for column, rows in enumerate(directions):
-                x = EDGE + NAME + GAP + column * (CELL + GAP)
-                for number, row in enumerate(rows):
-                    drawing = _sentence_asks if column == 0 else _picture_asks
-                    drawing(axes, row, (x, y + 0.05 + number * ROW), images, words, marked)
-            y += ROW * max(map(len, directions))
-    return figure
+    words, board = read_words("figures", language)["failures"], Board()
+    columns = {way: EDGE + NAME + GAP + n * (CELL + GAP) for n, way in enumerate(DIRECTIONS)}
+    for way, x in columns.items():
+        board.text(x, 0.14, words["directions"][way], weight="bold")
+        board.note(x, 0.315, words["notes"][way])
+    if (failures.differing != "").any():
+        mark = [words["mark"]]
+        board.paragraph((EDGE, 0.02), words["marked"], NAME, most=3, marked=mark, color=MUTED)
+    y = HEAD - 0.06
+    for kind, rows in _rows_of_kinds(failures).items():
+        board.rule(y, EDGE)
+        used = board.paragraph(
+            (EDGE, y + 0.07), words["kinds"][kind], NAME, size=SMALL + 0.5, weight="bold"
+        )
+        board.paragraph((EDGE, y + 0.07 + used), words["kinds_in_full"][kind], NAME, color=MUTED)
+        for way, x in columns.items():
+            drawing = _sentence_asks if way == "text_to_image" else _picture_asks
+            own = failures[(failures.kind == kind) & (failures.direction == way)]
+            for number, row in enumerate(own.itertuples()):
+                evidence = words["evidence"].format(rank=row.rank, margin=row.margin)
+                drawing(board, row, x, y + 0.05 + number * ROW, images, evidence)
+        y += ROW * rows
+    return board.cut(y + 0.06)
 
 
-def _cells(failures: pd.DataFrame) -> dict[str, list[list[Any]]]:
-    """Kind -> for each direction, its rows."""
-    return {
-        kind: [
-            [row for row in failures.itertuples() if (row.kind, row.direction) == (kind, way)]
-            for way in DIRECTIONS
-        ]
-        for kind in KINDS
-        if (failures.kind == kind).any()
-    }
-
-
-def _height(cells: dict[str, list[list[Any]]]) -> float:
-    return HEAD + ROW * sum(max(map(len, directions)) for directions in cells.values())
-
-
-def _sentence_asks(
-    axes: Any,
-    row: Any,
-    corner: tuple[float, float],
-    images: Path,
-    words: dict[str, Any],
-    marked: str,
-) -> None:
+def _sentence_asks(board: Board, row: Any, x: float, y: float, images: Path, evidence: str) -> None:
     """A sentence, the picture that came first, and the right one, ticked."""
-    x, y = corner
-    width = CELL - 2 * (PICTURE + 0.07)
-    lines = wrap(row.query_text, width, SMALL, lines=LINES)
-    found = marks(row.query_text, lines, row.differing.split("; "))
-    mark_words(axes, (x, y), lines, found, SMALL, marked)
-    used = set_lines(axes, x, y, lines, SMALL, color=INK)
-    evidence = words["evidence"].format(rank=row.rank, margin=row.margin)
-    set_lines(axes, x, y + used + 0.02, wrap(evidence, width, SMALL, 1), SMALL, color=MUTED)
+    width, marked = CELL - 2 * (PICTURE + 0.07), row.differing.split("; ")
+    used = board.paragraph((x, y), row.query_text, width, most=LINES, marked=marked)
+    board.paragraph((x, y + used + 0.02), evidence, width, most=1, color=MUTED)
     for number, name in enumerate((row.top_image, row.right_image)):
         left = x + width + 0.07 + number * (PICTURE + 0.07)
-        set_picture(axes, np.asarray(thumbnail(images / name, 200)), left, y, PICTURE)
-    tick(axes, left + PICTURE - 0.11, y + 0.11, 0.17, zorder=4)
+        board.picture(images / name, left, y, PICTURE, 200)
+    board.tick(left + PICTURE - 0.11, y + 0.11, 0.17, zorder=4)
 
 
-def _picture_asks(
-    axes: Any,
-    row: Any,
-    corner: tuple[float, float],
-    images: Path,
-    words: dict[str, Any],
-    marked: str,
-) -> None:
+def _picture_asks(board: Board, row: Any, x: float, y: float, images: Path, evidence: str) -> None:
     """A picture, the sentence that came first, and the right one, ticked."""
-    x, y = corner
-    set_picture(axes, np.asarray(thumbnail(images / row.query_image, 200)), x, y, PICTURE)
-    left = x + PICTURE + 0.09
-    width = CELL - PICTURE - 0.09
-    lines = wrap(row.top_text, width, SMALL, lines=LINES // 2)
-    found = marks(row.top_text, lines, row.differing.split("; "))
-    mark_words(axes, (left, y), lines, found, SMALL, marked)
-    used = set_lines(axes, left, y, lines, SMALL, color=INK) + 0.02
-    right = wrap(row.right_text, width - 0.16, SMALL, lines=LINES // 2)
-    tick(axes, left + 0.06, y + used + 0.55 * leading_of(SMALL), 0.12)
-    used += set_lines(axes, left + 0.16, y + used, right, SMALL, color=INK) + 0.02
-    evidence = words["evidence"].format(rank=row.rank, margin=row.margin)
-    set_lines(axes, left, y + used, wrap(evidence, width, SMALL, 1), SMALL, color=MUTED)
+    board.picture(images / row.query_image, x, y, PICTURE, 200)
+    left, width, most = x + PICTURE + 0.09, CELL - PICTURE - 0.09, LINES // 2
+    marked = row.differing.split("; ")
+    y += 0.02 + board.paragraph((left, y), row.top_text, width, most=most, marked=marked)
+    board.tick(left + 0.06, y + 0.55 * leading_of(SMALL), 0.12)
+    y += 0.02 + board.paragraph((left + 0.16, y), row.right_text, width - 0.16, most=most)
+    board.paragraph((left, y), evidence, width, most=1, color=MUTED)
 
 
 def read_failures(path: str | Path) -> pd.DataFrame:
@@ -163,9 +106,8 @@ def read_failures(path: str | Path) -> pd.DataFrame:
 def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files = snakemake.input
-    style = dict(snakemake.params.get("style") or {})
-    failures = drawn_failures(read_failures(files.failures))
-    draw(snakemake, lambda language: plot_failures(failures, Path(files.images), language, style))
+    failures, images = drawn_failures(read_failures(files.failures)), Path(files.images)
+    draw(snakemake, lambda language: plot_failures(failures, images, language))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from scripts.evaluate.runs import Run
-from scripts.figures.pictures import leading_of, set_lines, set_picture
+from scripts.figures.pictures import Board, leading_of
 from scripts.figures.style import (
     INK,
     MUTED,
@@ -20,16 +19,13 @@ from scripts.figures.style import (
     SMALL,
     WIDTH,
     draw,
-    inches,
-    palette_of,
-    sheet,
-    thumbnail,
     width_of,
     wrap,
     write_table,
 )
 from scripts.jobs import Snakemake, run
 from scripts.studies.reference import Reference, read_references
+from scripts.studies.shown import unique
 from scripts.words import formats, read_words
 
 WAY = "text_to_image"
@@ -135,90 +131,53 @@ def heatmap_table(reference: Reference, seed: int) -> pd.DataFrame:
     )
 
 
-def plot_heatmap(table: pd.DataFrame, images: Path, language: str, style: dict[str, Any]) -> Figure:
+def plot_heatmap(table: pd.DataFrame, images: Path, language: str) -> Figure:
     """Draw what ``heatmap_table`` gives: sentences from top to bottom, pictures across.
 
     Parameters
     ----------
     table : of the figure
     images : folder of the dataset's pictures
-    language, style : of the figure
+    language : of the figure
     """
-    words, colours = read_words("figures", language)["heatmap"], palette_of(style)
-    items, captions = list(dict.fromkeys(table.item)), list(dict.fromkeys(table.caption))
+    words, board = read_words("figures", language)["heatmap"], Board()
+    items, captions = unique(table.item), unique(table.caption)
     low, high = table.score.min(), table.score.max()
     left = EDGE + SENTENCE
-    with sheet():
-        figure, axes = inches(WIDTH, HEAD + ROW * len(captions) + KEY)
-        set_lines(axes, EDGE, 0.1, wrap(words["axes"], SENTENCE - 0.2, SMALL), SMALL, color=MUTED)
-        for place, name in enumerate(dict.fromkeys(table.image)):
-            picture = np.asarray(thumbnail(images / name, 120))
-            set_picture(axes, picture, left + place * CELL + 0.02, 0.09, PICTURE)
-        for line, caption in enumerate(captions):
-            y, own = HEAD + line * ROW, table[table.caption == caption]
-            text = wrap(own.text.iloc[0], SENTENCE - 0.12, SMALL, lines=2)
-            middle = y + (ROW - len(text) * leading_of(SMALL)) / 2
-            set_lines(axes, EDGE, middle, text, SMALL, color=INK)
-            for cell in own.itertuples():
-                corner = left + items.index(cell.item) * CELL, y
-                share = (cell.score - low) / (high - low) if high > low else 0.0
-                _cell(axes, corner, cell, 0.06 + 0.56 * share, colours)
-        _key(axes, HEAD + ROW * len(captions) + 0.08, words, colours, bool(_wrong(table).any()))
-    return figure
+    board.paragraph((EDGE, 0.1), words["axes"], SENTENCE - 0.2, color=MUTED)
+    for place, name in enumerate(unique(table.image)):
+        board.picture(images / name, left + place * CELL + 0.02, 0.09, PICTURE, 120)
+    for line, caption in enumerate(captions):
+        y, own = HEAD + line * ROW, table[table.caption == caption]
+        text = wrap(own.text.iloc[0], SENTENCE - 0.12, SMALL, lines=2)
+        board.lines(EDGE, y + (ROW - len(text) * leading_of(SMALL)) / 2, text, SMALL)
+        for cell in own.itertuples():
+            x, wrong = left + items.index(cell.item) * CELL, cell.first and not cell.right
+            alpha = 0.06 + 0.56 * ((cell.score - low) / (high - low) if high > low else 0.0)
+            board.box(x + 0.02, y + 0.02, CELL - 0.04, ROW - 0.04, color="C0", alpha=alpha)
+            if cell.right or wrong:
+                _frame(board, x, y, CELL, ROW, wrong)
+            weight, score = "bold" if cell.first else "normal", formats.score(cell.score)
+            middle = x + CELL / 2, y + ROW / 2
+            board.note(*middle, score, ha="center", color=INK, weight=weight)
+    _key(board, HEAD + ROW * len(captions) + 0.08, words, (table["first"] & ~table.right).any())
+    return board.cut(HEAD + ROW * len(captions) + KEY)
 
 
-def _wrong(table: pd.DataFrame) -> pd.Series:
-    """Which cells come first and are not right."""
-    return table["first"] & ~table.right
-
-
-def _cell(
-    axes: Any, corner: tuple[float, float], cell: Any, alpha: float, colours: tuple[str, ...]
-) -> None:
-    (x, y), wrong = corner, cell.first and not cell.right
-    axes.add_patch(
-        Rectangle(
-            (x + 0.02, y + 0.02), CELL - 0.04, ROW - 0.04, color=colours[0], alpha=alpha, lw=0
-        )
-    )
-    if cell.right or wrong:
-        _frame(axes, (x, y), (CELL, ROW), wrong, colours)
-    axes.text(
-        x + CELL / 2,
-        y + ROW / 2,
-        formats.score(cell.score),
-        size=SMALL,
-        ha="center",
-        va="center",
-        weight="bold" if cell.first else "normal",
-    )
-
-
-def _frame(
-    axes: Any,
-    corner: tuple[float, float],
-    size: tuple[float, float],
-    wrong: bool,
-    colours: tuple[str, ...],
-) -> None:
+def _frame(board: Board, x: float, y: float, width: float, height: float, wrong: bool) -> None:
     """A whole line around what is right, a broken one around what came first and is wrong."""
-    (x, y), (width, height) = corner, size
-    axes.add_patch(
-        Rectangle(
-            (x + 0.025, y + 0.025), width - 0.05, height - 0.05, fill=False, lw=1.8,
-            edgecolor=colours[1] if wrong else RIGHT, ls=(0, (2, 1)) if wrong else "-", zorder=3,
-        )
-    )  # fmt: skip
+    look = {"edgecolor": "C1", "ls": (0, (2, 1))} if wrong else {"edgecolor": RIGHT}
+    board.box(
+        x + 0.025, y + 0.025, width - 0.05, height - 0.05, fill=False, lw=1.8, zorder=3, **look
+    )
 
 
-def _key(
-    axes: Any, y: float, words: dict[str, Any], colours: tuple[str, ...], has_wrong: bool
-) -> None:
+def _key(board: Board, y: float, words: dict[str, Any], has_wrong: bool) -> None:
     """What the frames mean."""
     x = EDGE
-    for name in ("right", "wrong") if has_wrong else ("right",):
-        _frame(axes, (x, y), (0.3, 0.2), name == "wrong", colours)
-        axes.text(x + 0.36, y + 0.105, words[name], size=SMALL, va="center", color=MUTED)
+    for name in ("right", "wrong")[: 1 + has_wrong]:
+        _frame(board, x, y, 0.3, 0.2, name == "wrong")
+        board.note(x + 0.36, y + 0.105, words[name])
         x += 0.36 + width_of(words[name], SMALL) + 0.3
 
 
@@ -226,9 +185,8 @@ def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     (reference,) = read_references(files, params.split)
-    table = heatmap_table(reference, params.seed)
-    style = dict(params.get("style") or {})
-    draw(snakemake, lambda language: plot_heatmap(table, Path(files.pictures), language, style))
+    table, images = heatmap_table(reference, params.seed), Path(files.pictures)
+    draw(snakemake, lambda language: plot_heatmap(table, images, language))
     write_table(table, snakemake.output.table)
 
 

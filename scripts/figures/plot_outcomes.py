@@ -6,33 +6,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
 from scripts.data.rows import Rows, read_rows
 from scripts.evaluate.intervals import DIGITS, Resampling, interval_of_means
 from scripts.evaluate.runs import Run, images_of_queries, read_run
-from scripts.figures.axes import legend_below
-from scripts.figures.style import (
-    INK,
-    MUTED,
-    PALETTE,
-    RIGHT,
-    SMALL,
-    WIDTH,
-    axes_at,
-    draw,
-    palette_of,
-    sheet,
-    write_table,
-)
+from scripts.figures.panels import head, height_of, legend, numbers, panels
+from scripts.figures.style import INK, PALETTE, RIGHT, SMALL, draw, write_table
 from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.words import formats, read_words
 
 # last ranks of the steps; those of examples and of failures are among them
 ENDS = (1, 5, 10, 50, 100, 500, 1000, 5000, 10_000, 100_000)
-# inches: left of a panel, a panel, above and below one, and a step's row
-LEFT, PANEL, HEAD, FOOT, ROW = 0.86, 2.4, 0.5, 0.72, 0.2
 
 
 def outcomes_of(run_: Run, rows: Rows, resampling: Resampling) -> pd.DataFrame:
@@ -75,52 +60,36 @@ def _outcome(rank: int) -> str:
     return "near_miss" if rank <= 5 else "between" if rank <= 10 else "failure"
 
 
-def plot_outcomes(table: pd.DataFrame, language: str, style: dict[str, Any]) -> Figure:
+def plot_outcomes(table: pd.DataFrame, language: str) -> Figure:
     """Draw what ``outcomes_of`` gives: a panel for each direction, a bar for each step."""
-    words, colours = read_words("figures", language)["outcomes"], palette_of(style)
-    colour_of = {
-        "success": RIGHT, "near_miss": colours[3], "between": PALETTE[6], "failure": colours[1]
-    }  # fmt: skip
-    # a number stands behind the longest bar
-    most = 100 * table.high.max() * PANEL / (PANEL - 0.4)
-    body = ROW * table.groupby("direction").size().max()
-    with sheet():
-        figure = Figure(figsize=(WIDTH, HEAD + body + FOOT))
-        for number, way in enumerate(DIRECTIONS):
-            part = table[table.direction == way]
-            tall = ROW * len(part)
-            axes = axes_at(figure, LEFT + number * (LEFT + PANEL), HEAD, PANEL, tall)
-            axes.set(xlim=(0, most), ylim=(len(part) - 0.5, -0.5))
-            axes.grid(axis="x")
-            axes.tick_params(axis="y", length=0)
-            axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-            axes.set_yticks(range(len(part)), [_step(one) for one in part.itertuples()])
-            axes.set_xlabel(words["y"], labelpad=3)
-            told = words["note"].format(queries=int(part.queries.iloc[0]))
-            for text, up, shown in (
-                (words["directions"][way], 0.27, {"weight": "bold"}),
-                (f"{told} · {words['x']}", 0.11, {"size": SMALL, "color": MUTED}),
-            ):
-                axes.text(
-                    (0.1 - LEFT) / PANEL, 1 + up / tall, text, transform=axes.transAxes, **shown
-                )
-            for place, one in enumerate(part.itertuples()):
-                axes.barh(place, 100 * one.share, 0.7, color=colour_of[one.outcome])
-                axes.hlines(place, 100 * one.low, 100 * one.high, color=INK, lw=0.9)
-                axes.annotate(
-                    formats.share(one.share),
-                    (100 * one.high, place),
-                    xytext=(4, 0),
-                    textcoords="offset points",
-                    va="center",
-                    size=SMALL,
-                )
-        handles = [
-            Patch(color=colour, label=words["outcomes"][outcome])
-            for outcome, colour in colour_of.items()
-            if (table.outcome == outcome).any()
-        ]
-        legend_below(figure, handles)
+    words = read_words("figures", language)["outcomes"]
+    colours = {"success": RIGHT, "near_miss": "C3", "between": PALETTE[6], "failure": "C1"}
+    handles = [
+        Patch(color=colour, label=words["outcomes"][outcome])
+        for outcome, colour in colours.items()
+        if (table.outcome == outcome).any()
+    ]
+    steps = table.groupby("direction").size().max()
+    figure, (row,) = panels(0.2 * steps + 1.1 + height_of(handles), sharex=True)
+    for axes, way in zip(row, DIRECTIONS, strict=True):
+        part = table[table.direction == way]
+        told = words["note"].format(queries=int(part.queries.iloc[0]))
+        head(axes, words["directions"][way], f"{told} · {words['x']}")
+        axes.barh(range(len(part)), 100 * part.share, 0.7, color=part.outcome.map(colours))
+        axes.hlines(range(len(part)), 100 * part.low, 100 * part.high, color=INK, lw=0.9)
+        for place, one in enumerate(part.itertuples()):
+            axes.annotate(
+                formats.share(one.share), (100 * one.high, place), xytext=(4, 0),
+                textcoords="offset points", va="center", size=SMALL,
+            )  # fmt: skip
+        axes.set_yticks(range(len(part)), [_step(one) for one in part.itertuples()])
+        axes.set_xlabel(words["y"])
+        # as wide a row in both panels, and room for a number behind the longest bar
+        axes.set(xlim=(0, 118 * table.high.max()), ylim=(steps - 0.5, -0.5))
+        numbers(axes.xaxis)
+        axes.grid(axis="x")
+        axes.tick_params(axis="y", length=0)
+    legend(figure, handles)
     return figure
 
 
@@ -137,8 +106,7 @@ def main(snakemake: Snakemake) -> None:
     (rankings,) = files.rankings
     resampling = Resampling(params.resamples, params.seed)
     table = outcomes_of(read_run(rankings, rows), rows, resampling)
-    style = dict(params.get("style") or {})
-    draw(snakemake, lambda language: plot_outcomes(table, language, style))
+    draw(snakemake, lambda language: plot_outcomes(table, language))
     write_table(table, snakemake.output.table)
 
 

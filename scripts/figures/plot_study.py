@@ -12,8 +12,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from scripts.figures.lines import draw_lines
+from scripts.figures.pictures import Board
 from scripts.figures.points import draw_points
-from scripts.figures.style import MUTED, SIZE, WIDTH, draw, inches, sheet, wrap
+from scripts.figures.style import MUTED, SIZE, WIDTH, draw
 from scripts.jobs import Snakemake, run
 from scripts.studies.shown import CURVES, form_of, read_study, selected
 from scripts.words.labels import Labels, read_labels
@@ -24,7 +25,6 @@ def plot_study(
     study: str,
     settings: dict[str, Any],
     labels: Labels,
-    style: dict[str, Any],
 ) -> Figure:
     """Draw a study's table.
 
@@ -33,37 +33,30 @@ def plot_study(
     table : columns of ``scripts.studies.table``, as ``read_study`` gives them
     study : the study's name, for its labels
     settings : form ("points", "lines" or "differences"), measures, log
-    labels, style : of the figure
+    labels : of the figure
     """
     table = selected(table, settings)
     form = form_of(table, settings)
     if form in CURVES:
         table = table[table.x.notna()].reset_index(drop=True)
-    with sheet():
-        if table.empty:
-            return _nothing(labels)
-        if form in CURVES:
-            return draw_lines(table, study, settings | {"form": form}, labels, style)
-        return draw_points(table, study, labels, style)
+    if table.empty:
+        return _nothing(labels)
+    if form in CURVES:
+        return draw_lines(table, study, settings | {"form": form}, labels)
+    return draw_points(table, study, labels)
 
 
 def _nothing(labels: Labels) -> Figure:
-    told = wrap(labels.text("nothing"), WIDTH - 0.4, SIZE)
-    figure, axes = inches(WIDTH, 0.35 + 0.16 * len(told))
-    axes.text(0.2, 0.3, "\n".join(told), color=MUTED, va="center")
-    return figure
+    board = Board()
+    tall = board.paragraph((0.2, 0.2), labels.text("nothing"), WIDTH - 0.4, size=SIZE, color=MUTED)
+    return board.cut(tall + 0.4)
 
 
 def main(snakemake: Snakemake) -> None:
     """Read a study's table, draw it."""
-    params, study = snakemake.params, snakemake.wildcards.study
-    settings = dict(params.settings)
+    settings, study = dict(snakemake.params.settings), snakemake.wildcards.study
     table = read_study(snakemake.input.table, study)
-    style = dict(params.get("style") or {})
-    draw(
-        snakemake,
-        lambda language: plot_study(table, study, settings, read_labels(language), style),
-    )
+    draw(snakemake, lambda language: plot_study(table, study, settings, read_labels(language)))
 
 
 if __name__ == "__main__":

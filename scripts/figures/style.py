@@ -12,16 +12,15 @@ import functools
 import importlib.util
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
-import numpy as np
 import pandas as pd
+from cycler import cycler
 from matplotlib import font_manager
-from matplotlib.figure import Figure
 from matplotlib.ft2font import LoadFlags
 from PIL import Image
 
@@ -29,6 +28,9 @@ from scripts import letters
 from scripts.job import whole
 from scripts.jobs import Snakemake
 from scripts.studies.table import ROW_END, csv_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INK, MUTED, LINE, TINT, PAPER = "#1c2430", "#5b6675", "#d5dbe3", "#f2f5f8", "#fffffe"
 
@@ -65,8 +67,11 @@ def register_fonts() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def sheet() -> Iterator[None]:
-    """Draw with the report's settings inside the block, and leave matplotlib's own as they were."""
+def sheet(palette: Sequence[str] = ()) -> Iterator[None]:
+    """Draw with the report's settings inside the block, and leave matplotlib's own as they were.
+
+    "C0", "C1" and so on are the colours of ``palette``, and after these the others of ours.
+    """
     register_fonts()
     settings = {
         "font.family": list(FAMILIES),
@@ -85,6 +90,7 @@ def sheet() -> Iterator[None]:
         "axes.spines.right": False,
         "axes.linewidth": 0.8,
         "axes.axisbelow": True,
+        "axes.prop_cycle": cycler(color=list(dict.fromkeys([*palette, *PALETTE]))),
         "grid.color": LINE,
         "grid.linewidth": 0.6,
         "xtick.color": LINE,
@@ -98,6 +104,8 @@ def sheet() -> Iterator[None]:
         "legend.frameon": False,
         "legend.fontsize": SMALL,
         "lines.linewidth": 1.6,
+        "figure.constrained_layout.w_pad": 0.08,  # inches
+        "figure.constrained_layout.h_pad": 0.06,
         "figure.facecolor": PAPER,
         "savefig.facecolor": PAPER,
         "svg.fonttype": "path",
@@ -105,12 +113,6 @@ def sheet() -> Iterator[None]:
     }
     with matplotlib.rc_context(settings):
         yield
-
-
-def palette_of(style: dict[str, Any]) -> tuple[str, ...]:
-    """Series colours: the configured ones first, then the others of ours."""
-    chosen = tuple(style.get("palette") or ())
-    return chosen + tuple(colour for colour in PALETTE if colour not in chosen)
 
 
 def drawable(text: str) -> str:
@@ -158,60 +160,19 @@ def wrap(
     return letters.wrap(drawable(text), width, width_here, lines)
 
 
-def tick(axes: Any, x: float, y: float, size: float, **kwargs: Any) -> None:
-    """A white check mark on a green disc, drawn as a shape: no font is needed for it.
-
-    Parameters
-    ----------
-    axes, x, y : where its centre is, in inches, on axes of ``inches``
-    size : diameter in inches
-    kwargs : of both shapes
-    """
-    axes.scatter([x], [y], s=(size * 72) ** 2, color=RIGHT, lw=0, clip_on=False, **kwargs)
-    marks = np.array([[-0.22, 0.02], [-0.06, 0.18], [0.24, -0.17]]) * size
-    axes.plot(
-        x + marks[:, 0],
-        y + marks[:, 1],
-        color="white",
-        lw=size * 9,
-        solid_capstyle="round",
-        solid_joinstyle="round",
-        clip_on=False,
-        **kwargs,
-    )
-
-
-def inches(width: float, height: float) -> tuple[Figure, Any]:
-    """An empty figure and axes over all of it, in inches from the top left corner."""
-    figure = Figure(figsize=(width, height))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, width), ylim=(height, 0))
-    axes.axis("off")
-    return figure, axes
-
-
-def axes_at(figure: Figure, left: float, top: float, width: float, height: float) -> Any:
-    """Axes of a size in inches, from the figure's top left corner."""
-    whole_width, whole_height = figure.get_size_inches()
-    return figure.add_axes(
-        (
-            left / whole_width,
-            1 - (top + height) / whole_height,
-            width / whole_width,
-            height / whole_height,
-        )
-    )
-
-
-def save(figure: Figure, svg: str | Path, png: str | Path, style: dict[str, Any]) -> None:
+def save(figure: Figure, svg: str | Path, png: str | Path, dpi: int = 200) -> None:
     """Write a figure as SVG and PNG with the same bytes each time: no dates, no versions."""
-    with sheet(), _quick_png():
+    with _quick_png():
+        # laid out once for both, and without the drawing for nothing that ``savefig`` does for it
+        if engine := figure.get_layout_engine():
+            engine.execute(figure)
+            figure.set_layout_engine("none")
         with whole(svg) as draft:
             figure.savefig(draft, metadata={"Date": None, "Creator": None})
             drawing = NO_XML.sub("", draft.read_text("utf-8"))
             draft.write_text(_with_jpegs(drawing), "utf-8")
         with whole(png) as draft:
-            figure.savefig(draft, dpi=int(style.get("dpi", 200)), metadata={"Software": None})
+            figure.savefig(draft, dpi=dpi, metadata={"Software": None})
 
 
 @contextlib.contextmanager
@@ -277,11 +238,8 @@ def draw(snakemake: Snakemake, plot: Callable[[str], Figure]) -> None:
 
     ``output.svg`` and ``output.png`` hold a path for each of ``params.languages``.
     """
-    style = dict(snakemake.params.get("style") or {})
-    for language, svg, png in zip(
-        snakemake.params.get("languages", ["en"]),
-        listed(snakemake.output.svg),
-        listed(snakemake.output.png),
-        strict=True,
-    ):
-        save(plot(language), svg, png, style)
+    params, output = snakemake.params, snakemake.output
+    style = params.get("style") or {}
+    with sheet(style.get("palette") or ()):
+        for language, svg, png in zip(params.languages, output.svg, output.png, strict=True):
+            save(plot(language), svg, png, int(style.get("dpi", 200)))

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from explorers import Made
 from fake_run import LANGUAGES, PROMPTS, FakeRun
+
+from scripts.figures.style import sheet
+
+
+@pytest.fixture
+def on_sheet() -> Iterator[None]:
+    """With the settings of figures, as ``draw`` has them around a plot."""
+    with sheet():
+        yield
 
 
 @pytest.fixture(scope="session")

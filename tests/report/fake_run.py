@@ -30,7 +30,6 @@ from scripts.figures import (
     plot_recall,
     plot_study,
     plot_training,
-    style,
 )
 from scripts.job import write_json
 from scripts.report import document, warn
@@ -342,13 +341,7 @@ class FakeRun:
         plot_recall.main(job({"metrics": self.metrics}, self.figure("recall"), params))
         rankings = [str(self.rankings_of(key)) for key in self.keys]
         plot_ranks.main(job({"rankings": rankings, **rows}, self.figure("ranks"), params))
-        for lang in LANGUAGES:
-            folder = self.results / "figures"
-            output = {
-                "svg": str(folder / f"flow.{lang}.svg"),
-                "png": str(folder / f"flow.{lang}.png"),
-            }
-            plot_flow.main(job({}, output, {**params, "languages": [lang]}))
+        plot_flow.main(job({}, self.figure("flow"), params))
         for study in self.studies:
             if settings_of(study)["figure"]["form"] == "none":
                 continue
@@ -467,7 +460,7 @@ class FakeRun:
 
 def sketched(snakemake: Any, _: Any) -> None:
     """Each figure of a job as one line."""
-    for path in style.listed(snakemake.output.svg):
+    for path in snakemake.output.svg:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(SKETCH, "utf-8")
 

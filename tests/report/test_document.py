@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fake_run import LANGUAGES, SCORERS, FakeRun
 from fake_studies import STUDIES
-from test_figures import read_gallery
+from test_pictures import read_gallery
 from told import NUMBER, Told
 
 from scripts.data.rows import read_captions
