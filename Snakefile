@@ -34,5 +34,5 @@ rule all:
         rules.report.input,
         rules.figures.input,
         rules.tables.input,
-        f"results/{DATASET}/ro-crate-metadata.json",
+        collect("results/{dataset}/ro-crate-metadata.json", dataset=DATASETS),
     localrule: True
