@@ -156,7 +156,7 @@ class Job:
 
 
 def measured(**numbers: float) -> None:
-    """Put numbers about this job's work into what it will say of itself, and in no file it makes."""
+    """Put numbers about this job's work into its record, and into no file that it makes."""
     _measured.update(numbers)
 
 

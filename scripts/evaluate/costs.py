@@ -1,7 +1,6 @@
 """What a model costs: its size, and how fast and in how much memory it encoded here.
 
-A text counts once, under the first prompt, as a person who searches asks once; equal captions, which
-are encoded once, count each.
+Texts are those of the first prompt; equal captions, which are encoded once, count each.
 """
 
 import csv
@@ -13,10 +12,9 @@ from scripts.job import read_json, whole
 from scripts.jobs import Job, Snakemake, jobs_behind, run
 
 SIDES = {"images": "encode_images", "texts": "encode_texts"}
-SPEEDS = tuple(f"{side}_per_second" for side in SIDES)
 COLUMNS = (
     *("model", "architecture", "parameters", "embedding_dim", "precision", "device"),
-    *(*SPEEDS, "max_rss_mb"),
+    *(*(f"{side}_per_second" for side in SIDES), "max_rss_mb"),
 )
 
 
@@ -46,7 +44,7 @@ def cost_of_model(
         **{name: about.get(name) for name in ("model", "architecture", "parameters")},
         "embedding_dim": sidecar["shape"][1],
         **{name: sidecar.get(name) for name in ("precision", "device")},
-        **{speed: _speed(of_model[side], SIDES[side]) for side, speed in zip(SIDES, SPEEDS)},
+        **{f"{side}_per_second": _speed(of_model[side], rule) for side, rule in SIDES.items()},
         "max_rss_mb": max(loaded, default=None),
     }
 
