@@ -26,6 +26,7 @@ include: "rules/studies.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
 include: "rules/provenance.smk"
+include: "rules/leaderboard.smk"
 
 
 rule all:
@@ -35,4 +36,5 @@ rule all:
         rules.figures.input,
         rules.tables.input,
         collect("results/{dataset}/ro-crate-metadata.json", dataset=DATASETS),
+        rules.leaderboard.output if len(DATASETS) > 1 else [],
     localrule: True

@@ -39,6 +39,22 @@ EXPLORER_PARTS = [
     *(f"scripts/explorer/explorer.{part}" for part in ("html.j2", "css", "js")),
     *words_of("explorer", "labels", "measures", "warnings"),
 ]
+LEADERBOARD_PARTS = [
+    *(f"scripts/leaderboard/leaderboard.{part}" for part in ("html.j2", "css", "js")),
+    *words_of("leaderboard", "labels", "measures"),
+]
+
+
+def of_all(kind: str, form: str, language: str):
+    """A form of what stands above all datasets."""
+    return report(
+        f"results/leaderboard.{kind}",
+        caption="../scripts/report/captions/leaderboard.rst",
+        category="1 Report",
+        labels={"document": "Leaderboard", "form": form, "language": language},
+    )
+
+
 # kinds of failure, where they are studied
 FAILURES = (
     {"failures": "results/{dataset}/tables/failures.csv"} if "errors" in RUN["studies"] else {}
