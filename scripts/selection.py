@@ -92,10 +92,12 @@ def leave_out(config: dict[str, Any], asked: Collection[str]) -> None:
             names = left_out.setdefault(why, {}).setdefault(key, [])
             names += {name}.difference(names)
         elif missing:
+            lacking = _lacking(config, missing)
+            told = " and ".join(f"datasets.{one}.splits" for one in lacking)
             problems.append(
-                f"run.{key}: {name!r} needs {' and '.join(missing)}, where "
-                f"{' and '.join(_lacking(config, missing))} has no image (splits of its entry in "
-                "datasets); leave it out, or name images of each split beside the captions"
+                f"run.{key}: {name!r} needs {' and '.join(missing)}, where {' and '.join(lacking)} "
+                f"has no image ({told}); leave it out, or name images of each split beside the "
+                "captions"
             )
 
     for name, missing in _taught_by_none(run["scorers"], config, known):

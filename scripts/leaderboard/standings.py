@@ -1,9 +1,9 @@
 """How runs stand on each dataset and way: their measures, how sure, and who is behind the best.
 
-A column is a dataset and a direction. Which run leads it is seen after looking, and the best of many
-is ahead by chance alone. So each run is asked whether it may be the best, were all of them equal:
-how often, in resamples of the images, the largest of all runs' chance gains is as far ahead of its
-own as the leader is of it (multiple comparisons with the best: Hsu 1984, "Constrained simultaneous
+A column is a dataset and a direction. Which run leads it is seen after looking, and the best of
+many is ahead by chance alone. So each run is asked whether it may be the best, were all equal: how
+often, in resamples of the images, the largest of all runs' chance gains is as far ahead of its own
+as the leader is of it (multiple comparisons with the best: Hsu 1984, "Constrained simultaneous
 confidence intervals for multiple comparisons with the best", Annals of Statistics 12). Adjusted by
 Holm for their number, 0.05 bounds the chance that any run that is the best is called behind.
 """
