@@ -219,24 +219,30 @@ def note(snakemake: Snakemake, inputs: dict[str, str | None]) -> None:
             draft.write_text(json.dumps(asdict(job), ensure_ascii=False, indent=1), "utf-8")
 
 
-def job_behind(path: str | Path) -> Job | None:
+def job_behind(path: str | Path, records: Path = FOLDER) -> Job | None:
     """The job that made a file or folder; None for what the workflow did not make."""
     try:
-        return Job(**json.loads(_place(path).read_text("utf-8")))
+        return Job(**json.loads(_place(path, records).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def jobs_behind(paths: Iterable[str]) -> Iterator[Job]:
+def jobs_behind(paths: Iterable[str], records: Path = FOLDER) -> Iterator[Job]:
     """Every job that ``paths`` and what they were made of come from, each once, makers first.
+
+    Parameters
+    ----------
+    paths : from Snakemake's working directory on, as the records have them
+    records : where those are, of results that were moved, too
 
     Raises ``BadInput`` for one of ``paths`` of which no job has left word.
     """
     paths = [str(path) for path in paths]
     for path in paths:
-        if job_behind(path) is None:
+        if job_behind(path, records) is None:
             todo = f"delete {path} and run again: the workflow makes it anew"
-            raise BadInput(path, "no word of the job that made it", str(_place(path)), todo)
+            expected = str(_place(path, records))
+            raise BadInput(path, "no word of the job that made it", expected, todo)
     given: set[tuple[str, ...]] = set()
     seen: set[str] = set()
     # a path to look at, or a job whose inputs have been looked at
@@ -249,12 +255,12 @@ def jobs_behind(paths: Iterable[str]) -> Iterator[Job]:
                 yield one
         elif one not in seen:
             seen.add(one)
-            if job := job_behind(one):
+            if job := job_behind(one, records):
                 waiting += [job, *reversed(job.inputs)]
 
 
-def _place(path: str | Path) -> Path:
-    return FOLDER / f"{path}.json"
+def _place(path: str | Path, records: Path = FOLDER) -> Path:
+    return records / f"{path}.json"
 
 
 def _used() -> tuple[float | None, float]:

@@ -141,6 +141,16 @@ def test_export_is_asked_from_where_the_user_stands_too(clone, tmp_path):
     assert out == f"python in {elsewhere}: -m scripts.own.export --run r --to t"
 
 
+def test_compare_is_asked_from_where_the_user_stands_too(clone, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    typed = ("production", "new run", "--fail-if", "worse", "--to", "out")
+    out = call(clone, "compare", *typed, cwd=elsewhere).stdout.rstrip()
+    assert out == f"python in {elsewhere}: -m scripts.compare {' '.join(typed)}"
+    write_tool(clone / ".venv/bin/python", "exit 2")
+    assert call(clone, "compare", "a", "b").returncode == 2
+
+
 def test_verify_fails_where_a_run_is_not_as_recorded(clone):
     write_tool(clone / ".venv/bin/python", "exit 1")
     assert call(clone, "verify").returncode == 1

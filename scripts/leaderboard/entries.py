@@ -147,7 +147,7 @@ def _column(dataset: str, found: Sequence[Entry]) -> Column:
         own = values_of_ranks(read_ranks(one.side, rows), rows)
         if not one.checked:
             apart.append((one, UNCHECKED))
-        elif measured_otherwise(one.side, own):
+        elif any(measured_otherwise(one.side, own)):
             apart.append((one, OTHER_MEASURES))
         else:
             kept.append(one)
