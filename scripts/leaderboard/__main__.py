@@ -35,19 +35,19 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 def lead(typed: argparse.Namespace) -> int:
     """Make it; raises ``BadInput``."""
-    from scripts.config import defaults
+    from scripts.config import checked, over_defaults
     from scripts.evaluate.intervals import Resampling
     from scripts.leaderboard.board import board_of
     from scripts.leaderboard.entries import read_entry, runs_in
     from scripts.leaderboard.leaderboard import write
 
-    statistics = defaults()["statistics"]
+    statistics = checked(over_defaults({}))["statistics"]
     folders = dict.fromkeys(run for folder in typed.folders for run in runs_in(folder))
     board = board_of(
         (read_entry(folder) for folder in folders),
         Resampling(statistics["resamples"], statistics["seed"]),
     )
-    apart = sum(1 for _ in board.apart)
+    apart = len(board.apart)
     told = f"; {apart} that cannot be compared stand below, with the reason" if apart else ""
     print(f"{len(board.lines)} runs on {len(board.columns)} datasets{told}")
     for path in write(board, typed.to):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -58,27 +58,24 @@ class Board:
     ----------
     columns : of its datasets, in their order
     lines : the best mean place first, and then those that have none
+    apart : dataset, run, and why it cannot be compared
     """
 
     columns: list[Column]
     lines: list[Line]
+    apart: list[tuple[str, Entry, str]]
 
     @property
     def ways(self) -> list[Way]:
         """Dataset and direction of each column."""
         return [(column.dataset, way) for column in self.columns for way in DIRECTIONS]
 
-    @property
-    def apart(self) -> Iterator[tuple[str, Entry, str]]:
-        """Runs that cannot be compared: dataset, run, and why."""
-        for column in self.columns:
-            for entry, why in column.apart:
-                yield column.dataset, entry, why
-
 
 def board_of(entries: Iterable[Entry], resampling: Resampling) -> Board:
     """How runs stand, each against the others of its datasets; see ``standings``."""
-    columns = [column for column in columns_of(entries) if column.entries]
+    found = columns_of(entries)
+    apart = [(column.dataset, *one) for column in found for one in column.apart]
+    columns = [column for column in found if column.entries]
     cells: dict[Way, dict[Any, Standing]] = {}
     runs: dict[Any, dict[str, Entry]] = {}
     for column in columns:
@@ -86,19 +83,19 @@ def board_of(entries: Iterable[Entry], resampling: Resampling) -> Board:
         for key, entry in zip(keys, column.entries, strict=True):
             runs.setdefault(key, {})[column.dataset] = entry
         for way in DIRECTIONS:
-            found = standings(
+            stand = standings(
                 [values[way] for values in column.values],
                 images_of_queries(way, column.rows),
                 resampling,
             )
-            cells[column.dataset, way] = dict(zip(keys, found, strict=True))
+            cells[column.dataset, way] = dict(zip(keys, stand, strict=True))
     places = mean_places(list(cells.values()))
     lines = [
         Line(of, {way: own[key] for way, own in cells.items() if key in own}, places.get(key))
         for key, of in runs.items()
     ]
     lines.sort(key=lambda line: (line.mean_place is None, line.mean_place or 0))
-    return Board(columns, lines)
+    return Board(columns, lines, apart)
 
 
 def _keys(entries: Iterable[Entry]) -> list[tuple[Any, ...]]:

@@ -158,7 +158,7 @@ class Page:
 
     def _about(self) -> str:
         models = {line.first.names[0] for line in self._board.lines}
-        between = self._labels.words["between"][", "]
+        between = self._labels.words["between"].get(", ", ", ")
         datasets = between.join(column.dataset for column in self._board.columns)
         counts = {"runs": count(len(self._board.lines)), "models": count(len(models))}
         return self._say["about"].format(datasets=datasets, **counts)

@@ -42,7 +42,7 @@ class Standing:
     values, lows, highs : of each of ``MEASURED``, with its 95% interval
     gap : how far its mean recall is from the best, never above zero
     p_holm : that a run which is the best would fall so far behind; 1 for the one that leads
-    verdict : "leads", "level" with it, or "behind"
+    verdict : "leads", maybe with its equals, is "level" with that, or "behind"
     place : 1 for the best mean recall; equal runs share the mean of their places
     """
 
@@ -77,7 +77,7 @@ def standings(
         bounds.append(exact_at_ends(found, image_of_query, MEASURES[name].unit == "share"))
         samples = drawn if name == MEASURED[0] else samples
     headline = means[0]
-    best = int(headline.argmax())
+    best = headline.max()
     p = holm(may_be_best(headline, samples))
     places = rankdata(-headline, method="average")
     return [
@@ -85,9 +85,9 @@ def standings(
             values=tuple(float(of_measure[run]) for of_measure in means),
             lows=tuple(float(of_measure[run, 0]) for of_measure in bounds),
             highs=tuple(float(of_measure[run, 1]) for of_measure in bounds),
-            gap=round(float(headline[run] - headline[best]), DIGITS),
+            gap=round(float(headline[run] - best), DIGITS),
             p_holm=round(float(p[run]), DIGITS),
-            verdict=LEADS if run == best else BEHIND if p[run] < SIGNIFICANT else LEVEL,
+            verdict=LEADS if headline[run] == best else BEHIND if p[run] < SIGNIFICANT else LEVEL,
             place=float(places[run]),
         )
         for run in range(len(values))
