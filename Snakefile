@@ -11,22 +11,21 @@ min_version("9.25")
 configfile: "config/config.yaml"
 
 
-report: "scripts/report/captions/workflow.rst"
-
-
-include: "rules/common.smk"
-include: "rules/inputs.smk"
-include: "rules/shown.smk"
-include: "rules/data.smk"
-include: "rules/models.smk"
-include: "rules/encode.smk"
-include: "rules/retrieve.smk"
-include: "rules/evaluate.smk"
-include: "rules/studies.smk"
-include: "rules/figures.smk"
-include: "rules/report.smk"
-include: "rules/provenance.smk"
-include: "rules/leaderboard.smk"
+# not by its path alone, of which Snakemake 9.27 makes /rules/root.smk where gitfile(...) names this file
+include: workflow.current_basedir.join("rules/root.smk")
+include: ROOT / "rules/common.smk"
+include: ROOT / "rules/inputs.smk"
+include: ROOT / "rules/shown.smk"
+include: ROOT / "rules/data.smk"
+include: ROOT / "rules/models.smk"
+include: ROOT / "rules/encode.smk"
+include: ROOT / "rules/retrieve.smk"
+include: ROOT / "rules/evaluate.smk"
+include: ROOT / "rules/studies.smk"
+include: ROOT / "rules/figures.smk"
+include: ROOT / "rules/report.smk"
+include: ROOT / "rules/provenance.smk"
+include: ROOT / "rules/leaderboard.smk"
 
 
 rule all:

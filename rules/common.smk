@@ -1,6 +1,6 @@
 """What all rules share: the checked configuration, names that wildcards may take, and input functions.
 
-Comes in: `config`. Goes out: nothing is made here.
+Comes in: `config`, and ROOT of rules/root.smk. Goes out: nothing is made here.
 """
 
 import json
@@ -14,10 +14,18 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecMode
 
-ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT))
 # jobs import `scripts.…` from the repository, wherever they run
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")])))
+
+import scripts
+
+if Path(scripts.__path__[0]).resolve() != (ROOT / "scripts").resolve():
+    raise WorkflowError(
+        f"The rules of {ROOT} need the package scripts that is there, and one Python has one package of a name: "
+        f"that of {scripts.__path__[0]} was imported before.\n"
+        "  to do:    call your own otherwise; of this workflow, use one version in one Snakefile"
+    )
 
 from scripts.config import TOWERS, ConfigError, checked, datasets_of, defaults, over_defaults
 from scripts.fingerprint import fingerprint

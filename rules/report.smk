@@ -6,6 +6,9 @@ what a screen shows when a run ends.
 """
 
 
+report: "../scripts/report/captions/workflow.rst"
+
+
 rule warn:
     """What to know before the numbers: too few images, leads that may be chance, captions cut."""
     input:

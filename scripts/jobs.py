@@ -134,7 +134,7 @@ class Job:
     code : fingerprint of its script and of what that imports
     seconds, cpu_seconds : from the start of its Python to the end of its work; of all its threads
     max_rss_mb : largest memory of its process (2**20 bytes)
-    device : "cuda" where it computed on a GPU, else "cpu"
+    device : "cuda:1" where it computed on this one of the GPUs that it saw, else "cpu"
     versions : of Python and of the libraries that it loaded
     machine : its processor, cores, memory_gb and system, and gpu where it computed on one
     measured : what the job measured of itself, see ``measured``
@@ -281,13 +281,20 @@ def _used() -> tuple[float | None, float]:
 
 
 def _device() -> str:
+    gpu = _gpu()
+    return "cpu" if gpu is None else f"cuda:{gpu}"
+
+
+def _gpu() -> int | None:
+    """The GPU that this process computed on, of those that it saw: where it had memory."""
     torch = sys.modules.get("torch")
-    return "cuda" if torch and torch.cuda.is_initialized() else "cpu"
+    if not (torch and torch.cuda.is_initialized()):
+        return None
+    return max(range(torch.cuda.device_count()), key=torch.cuda.max_memory_allocated)
 
 
 def _machine() -> dict[str, Any]:
     """What a reader needs to know of a machine to read times; nothing that tells whose it is."""
-    torch = sys.modules.get("torch")
     found: dict[str, Any] = {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
@@ -297,8 +304,9 @@ def _machine() -> dict[str, Any]:
     with suppress(AttributeError, ValueError, OSError):  # no such names outside Unix
         pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         found["memory_gb"] = round(pages / 2**30, 1)
-    if torch and torch.cuda.is_initialized():
-        found["gpu"] = torch.cuda.get_device_name()
+    gpu = _gpu()
+    if gpu is not None:
+        found["gpu"] = sys.modules["torch"].cuda.get_device_name(gpu)
     return found
 
 

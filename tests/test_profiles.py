@@ -1,5 +1,6 @@
 """The profiles: what is asked of a cluster, and what goes to its queue together."""
 
+import os
 import re
 from pathlib import Path
 
@@ -8,9 +9,9 @@ import yaml
 from scripts.config import checked
 
 ROOT = Path(__file__).parent.parent
-DEFAULT, SLURM = (
+DEFAULT, SLURM, GENERIC = (
     yaml.safe_load((ROOT / "profiles" / name / "profile.yaml").read_text("utf-8"))
-    for name in ("default", "slurm")
+    for name in ("default", "slurm", "generic")
 )
 CONFIG = checked(yaml.safe_load((ROOT / "config/config.yaml").read_text("utf-8")))
 HEAD = r"^ *(?:use rule \w+ as|rule|checkpoint) (\w+)(?::| with:)\n"
@@ -122,3 +123,52 @@ def test_without_a_gpu_to_use_none_is_asked_for(fresh):
     assert "gpu=1" in asked
     asked = fresh.snakemake("-n", "--workflow-profile", "slurm", *WITHOUT_GPU).stdout
     assert "gpu=1" not in asked
+
+
+# a scheduler that runs each job at once on this machine, but the first, which it loses
+SUBMIT = """#!/bin/sh
+number=$(ls queue | wc -l)
+mkdir queue/$number
+echo "$1 $2 $3 $4" > queue/$number/asked
+if [ $number = 0 ]; then
+    echo failed > queue/$number/status
+else
+    (sh "$5" && echo success > queue/$number/status || echo failed > queue/$number/status) \\
+        > queue/$number/said 2>&1 &
+fi
+echo $number
+"""
+STATUS = """#!/bin/sh
+[ -s "queue/$1/status" ] && cat "queue/$1/status" || echo running
+"""
+
+
+def test_any_scheduler_is_told_what_a_job_needs_and_more_where_it_failed(
+    finished, tmp_path, monkeypatch
+):
+    # a job with a GPU, as the setting allows one, and behind it a group of two, as two jobs
+    auto = finished.folder / "config/auto.yaml"
+    auto.write_text((finished.folder / "config/small.yaml").read_text().replace("cpu", "auto"))
+    run = "results/scenes/clip-tiny/plain/cosine"
+    for path in ("results/scenes/clip-tiny/test/images.npy", f"{run}/metrics.json"):
+        (finished.folder / path).unlink()
+    (tmp_path / "bin").mkdir()
+    (finished.folder / "queue").mkdir()
+    for name, text in (("submit", SUBMIT), ("status", STATUS), ("cancel", "#!/bin/sh")):
+        program = tmp_path / f"bin/clip-{name}"
+        program.write_text(text)
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    finished.snakemake(
+        *("--profile", "profiles/slurm", "--workflow-profile", "generic"),
+        *("--configfile", "config/auto.yaml", "--seconds-between-status-checks", "0"),
+        *("--allowed-rules", "encode_images", "similarity", "metrics", "--", f"{run}/metrics.json"),
+    )
+    asked = [one.read_text() for one in sorted((finished.folder / "queue").glob("*/asked"))]
+    # cores, MB, minutes and GPUs; of the group's two steps, the minutes of both
+    assert asked == ["1 8000 60 1\n", "1 16000 120 1\n", "2 2000 10 0\n"]
+    assert (finished.folder / run / "metrics.json").is_file()
+
+
+def test_the_profile_of_any_scheduler_asks_by_default_for_what_slurm_s_does_and_no_gpu():
+    assert GENERIC["default-resources"] == SLURM["default-resources"] | {"gpu": 0}

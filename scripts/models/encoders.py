@@ -13,6 +13,7 @@ from pathlib import Path
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any, Literal
 
+from scripts.gpus import device_called
 from scripts.job import BadInput
 
 if TYPE_CHECKING:
@@ -195,15 +196,11 @@ def looked_up(table: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device called ``name`` ("cpu", "cuda", "cuda:1", "mps"), or the best one ("auto")."""
+    """The device called ``name`` ("cpu", "cuda:1", "mps"), a GPU ("cuda"), or the best ("auto")."""
     import torch
 
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        device = torch.device(name)
+        device = torch.device(device_called(name, torch))
     except RuntimeError:
         device = torch.device("meta")
     there = {

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from scripts.gpus import device_called
 from scripts.job import BadInput
 
 # writes the scores of queries (b, d) against the items to an array (b, w)
@@ -34,9 +35,7 @@ def _by_blas(items: np.ndarray) -> Score:
 def _by_torch(device: str) -> Callable[[np.ndarray], Score]:
     # by name: ranking has to run where there is no torch, and tests look for imports of it
     torch = importlib.import_module("torch")
-    if device == "auto":
-        mps = "mps" if torch.backends.mps.is_available() else "cpu"
-        device = "cuda" if torch.cuda.is_available() else mps
+    device = device_called(device, torch)
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError):  # the second where torch was built without it
