@@ -136,7 +136,7 @@ def test_no_script_loads_a_heavy_package_before_its_work_begins(stage):
 
 PAGES = ["README.md", "README.zh.md", "CONTRIBUTING.md", "config/README.md", "results/README.md"]
 PAGES += ["SECURITY.md", "docs/benchmarks.md", "docs/clusters.md", "docs/dependencies.md"]
-PAGES += ["docs/datasets.md", "docs/marking.md", "docs/models.md"]
+PAGES += ["docs/compare.md", "docs/datasets.md", "docs/marking.md", "docs/models.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -146,9 +146,16 @@ def test_compare_is_asked_from_where_the_user_stands_too(clone, tmp_path):
     elsewhere.mkdir()
     typed = ("production", "new run", "--fail-if", "worse", "--to", "out")
     out = call(clone, "compare", *typed, cwd=elsewhere).stdout.rstrip()
-    assert out == f"python in {elsewhere}: -m scripts.compare {' '.join(typed)}"
+    assert out == f"python in {elsewhere}: -P -m scripts.compare {' '.join(typed)}"
     write_tool(clone / ".venv/bin/python", "exit 2")
     assert call(clone, "compare", "a", "b").returncode == 2
+    # other scripts there are not taken for ours, which would end in 1, as an answer does
+    shutil.copytree(ROOT / "scripts", clone / "scripts")
+    write_tool(clone / ".venv/bin/python", f'exec {sys.executable} "$@"')
+    (elsewhere / "scripts").mkdir()
+    (elsewhere / "scripts/__init__.py").touch()
+    done = call(clone, "compare", "a", "b", cwd=elsewhere)
+    assert done.returncode == 2 and "found:    no finished run" in done.stderr, done.stderr
 
 
 def test_verify_fails_where_a_run_is_not_as_recorded(clone):
@@ -189,6 +196,8 @@ def test_without_a_new_enough_python_it_says_which_is_needed(clone, tmp_path):
     done = call(clone, path=str(bin_))
     assert done.returncode == 1
     assert "No Python 3.11 or newer found" in done.stderr
+    # of a gate, 1 is an answer
+    assert call(clone, "compare", "a", "b", path=str(bin_)).returncode == 2
 
 
 # a python whose pip can install a lock but not uv

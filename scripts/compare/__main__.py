@@ -23,6 +23,8 @@ from scripts.words import LANGUAGES
 
 # what one number decides by: a median has no difference of each query, which the tests are of
 METRICS = tuple(name for name in MEASURES if name not in MEDIANS)
+# of a margin that is one: the draws are rounded to fewer digits than less would need
+LEAST = 1e-6
 PASSED, FAILED, NO_ANSWER = 0, 1, 2
 
 
@@ -75,9 +77,12 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _margin(text: str) -> float:
-    value = float(text)
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if value != 0 and not LEAST <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: 0, or a number from {LEAST} up, such as 1")
     return value
 
 
@@ -87,6 +92,10 @@ def compared(typed: argparse.Namespace) -> int:
     from scripts.compare.text import Text
 
     text = Text(typed.language)
+    files = [typed.to / f"compare.{kind}" for kind in ("md", "json")] if typed.to else []
+    for path in files:
+        # an answer of before is none of what now may have none
+        path.unlink(missing_ok=True)
     gate = None
     if typed.fail_if or typed.fail_unless:
         gate = FAIL_IF if typed.fail_if else FAIL_UNLESS
@@ -95,13 +104,14 @@ def compared(typed: argparse.Namespace) -> int:
     except NotAlike as error:
         print(text.not_alike(error.differences), file=sys.stderr)
         return NO_ANSWER
-    if typed.to is None:
-        print(text.markdown(found))
-    else:
-        with whole(typed.to / "compare.md") as draft:
+    if files:
+        with whole(files[0]) as draft:
             draft.write_text(text.markdown(found), "utf-8")
-        write_json(typed.to / "compare.json", found)
-    print(text.summary(found, typed.to and typed.to / "compare.md"), file=sys.stderr)
+        write_json(files[1], found)
+    else:
+        # at once, so that the summary follows where both go to one log
+        print(text.markdown(found), end="", flush=True)
+    print(text.summary(found, files[0] if files else None), file=sys.stderr)
     return PASSED if found["gate"] is None or found["gate"]["passed"] else FAILED
 
 

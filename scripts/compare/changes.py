@@ -12,7 +12,7 @@ from scripts.measures import best_ranks
 from scripts.protocol import DEPTHS, DIRECTIONS
 from scripts.retrieve.arrays import Arrays
 
-# of those that entered or left the top, each way
+# images of those that entered or left the top, each way
 SHOWN = 5
 
 
@@ -43,7 +43,7 @@ class Changes:
     nearer, farther : of these, with a better rank in B, and with a worse one
     won, lost : depth -> queries whose first right answer entered, or left, the top so deep
     kept : depth -> queries that have one there in both
-    gains, losses : examples, those first whose reciprocal rank changed most
+    gains, losses : examples, those first whose reciprocal rank changed most; one of each image
     """
 
     queries: int
@@ -73,15 +73,19 @@ def _changes(before: np.ndarray, after: np.ndarray, way: str, rows: Rows) -> Cha
     within = {depth: (before <= depth, after <= depth) for depth in DEPTHS}
     crossed = np.any([old != new for old, new in within.values()], axis=0)
     change = np.where(crossed, 1 / after - 1 / before, 0)
-    order = np.argsort(-change, kind="stable")
-    gains = [row for row in order[:SHOWN] if change[row] > 0]
-    losses = [row for row in order[::-1][:SHOWN] if change[row] < 0]
     images = images_of_queries(way, rows)
     captions = np.arange(len(images)) if way == "text_to_image" else first_captions(rows)
 
-    def example(row: int) -> Example:
-        image, caption = rows.images[images[row]], rows.captions[captions[row]]
-        return Example(image, caption, int(before[row]), int(after[row]))
+    def examples(gain: np.ndarray) -> list[Example]:
+        found: dict[int, Example] = {}
+        for row in np.argsort(-gain, kind="stable"):
+            if len(found) == SHOWN or gain[row] <= 0:
+                break
+            if (image := int(images[row])) not in found:
+                caption = rows.captions[captions[row]]
+                ranks = int(before[row]), int(after[row])
+                found[image] = Example(rows.images[image], caption, *ranks)
+        return list(found.values())
 
     return Changes(
         queries=len(before),
@@ -90,6 +94,6 @@ def _changes(before: np.ndarray, after: np.ndarray, way: str, rows: Rows) -> Cha
         won={depth: int((new & ~old).sum()) for depth, (old, new) in within.items()},
         lost={depth: int((old & ~new).sum()) for depth, (old, new) in within.items()},
         kept={depth: int((old & new).sum()) for depth, (old, new) in within.items()},
-        gains=[example(row) for row in gains],
-        losses=[example(row) for row in losses],
+        gains=examples(change),
+        losses=examples(-change),
     )

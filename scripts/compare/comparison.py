@@ -6,13 +6,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from scripts.compare import sides
 from scripts.compare.changes import changes_of
 from scripts.compare.gate import ALPHA, BOTH, FLIPS, POWER, SEED, Gain, Values, gains_of, mean_of
+from scripts.compare.settings import other_settings, untold
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import DIGITS
 from scripts.job import BadInput
 from scripts.measures import HEADLINE, MEASURES
+from scripts.protocol import DIRECTIONS
+from scripts.retrieve.arrays import Arrays
 
 FAIL_IF, FAIL_UNLESS = "fail-if worse", "fail-unless not-worse"
 
@@ -56,7 +61,6 @@ def comparison_of(
         raise NotAlike(different)
     names = list(dict.fromkeys([metric, *HEADLINE]))
     gains = gains_of(*values, names, rows)
-    changes = changes_of(*rankings, rows)
     decides = gains[metric][BOTH]
     if MEASURES[metric].unit == "share":
         margin /= 100
@@ -71,23 +75,23 @@ def comparison_of(
         "captions": len(rows.captions),
         "rows": rows.digest,
         "metric": metric,
-        "verdict": _verdict(decides, any(one.nearer or one.farther for one in changes.values())),
+        "verdict": _verdict(decides, *rankings),
         "gate": gate and _gate(gate, decides, margin, rows),
         "measures": [
             _measured(name, way, values, gain)
             for name, of_ways in gains.items()
             for way, gain in of_ways.items()
         ],
-        "changes": {way: asdict(one) for way, one in changes.items()},
-        "different": [one._asdict() for one in sides.other_settings(a, b)],
-        "untold": {"a": sides.untold(a), "b": sides.untold(b)},
+        "changes": {way: asdict(one) for way, one in changes_of(*rankings, rows).items()},
+        "different": [one._asdict() for one in other_settings(a, b)],
+        "untold": {"a": untold(a), "b": untold(b)},
         "draws": FLIPS,
         "seed": SEED,
     }
 
 
-def _verdict(gain: Gain, moved: bool) -> str:
-    if not moved:
+def _verdict(gain: Gain, a: Arrays, b: Arrays) -> str:
+    if all(np.array_equal(a[f"{way}_rank"], b[f"{way}_rank"]) for way in DIRECTIONS):
         return "same"
     if gain.p_above(0) < ALPHA:
         return "better"

@@ -7,10 +7,10 @@ images whose signs they change are, by themselves, not beyond the margin. So the
 are not beyond a margin is the p-value at that margin, whatever it is, and the draw at the end of 5%
 is the bound up to which p is below 5%: bounds, p-values and a gate's answer cannot disagree.
 
-Where few images differ, coins know nothing of those that were not seen to: of two runs that differ
-in one image of a hundred they would be sure. So a second test has to agree: images that differ as
-much as the one that does most, and that are many enough to make up for what was seen, would
-have shown. Where no image differs, that is the exact bound of a share of 0.
+Where few images differ, the coins know nothing of what was not seen: of runs that differ in one
+image of a hundred they would be sure. There a second test has to agree, that images as far apart as
+the farthest, and as many as would make up for what was seen, could not all have been missed. Where
+no image differs, it gives the exact bound of a share of 0 (see ``intervals.exact_at_ends``).
 
 Hartigan (1969), "Using subsample values as typical values", Journal of the American Statistical
 Association 64.
@@ -68,11 +68,11 @@ class Gain:
 
     def p_below(self, at: float) -> float:
         """p-value of the one-sided test that the gain is ``at`` or more."""
-        return max(self._not_beyond(self.drawn < at), self._unseen(at - self.mean))
+        return self._p(self.drawn < at, at - self.mean)
 
     def p_above(self, at: float) -> float:
         """p-value of the one-sided test that the gain is ``at`` or less."""
-        return max(self._not_beyond(self.drawn > at), self._unseen(self.mean - at))
+        return self._p(self.drawn > at, self.mean - at)
 
     @property
     def low(self) -> float:
@@ -84,12 +84,12 @@ class Gain:
         """The same from above, for ``p_below``."""
         return self._bound(self.drawn, self.mean)
 
-    def _not_beyond(self, beyond: np.ndarray) -> float:
-        return (1 + int((~beyond).sum())) / (1 + len(beyond))
-
-    def _unseen(self, apart: float) -> float:
-        """The chance to see none of the images, each ``largest``, that ``apart`` is the mean of."""
-        return (1 - min(max(apart, 0) / self.largest, 1)) ** self.images
+    def _p(self, beyond: np.ndarray, apart: float) -> float:
+        """Of the draws that are not beyond; of what is not seen, where these would be sure."""
+        p = (1 + int((~beyond).sum())) / (1 + len(beyond))
+        # the chance to see none of the images, each ``largest``, that ``apart`` is the mean of
+        unseen: float = (1 - min(max(apart, 0) / self.largest, 1)) ** self.images
+        return p if p >= ALPHA else max(p, unseen)
 
     def _bound(self, drawn: np.ndarray, mean: float) -> float:
         last = math.ceil(ALPHA * (1 + len(drawn))) - 1
@@ -107,9 +107,8 @@ class Gain:
         normal = NormalDist()
         sure = normal.inv_cdf(1 - ALPHA) + (normal.inv_cdf(power) if power else 0)
         share = min(margin / self.largest, 0.5)
-        return max(
-            math.ceil((sure * self.spread / margin) ** 2), math.ceil(math.log(ALPHA, 1 - share))
-        )
+        unseen = math.log(ALPHA) / math.log1p(-share)
+        return math.ceil(max((sure * self.spread / margin) ** 2, unseen))
 
 
 class _Column(NamedTuple):
@@ -218,5 +217,6 @@ def _by_image(a: Values, b: Values, name: str, way: str, rows: Rows) -> _Column:
         difference = -difference
     sums, queries = sums_by_image(difference[:, None], images_of_queries(way, rows))
     gallery = len(rows.images) if way == "text_to_image" else len(rows.captions)
-    most = float(gallery - 1 if one.unit == "rank" else len(one.sum_of) or 1)
+    # of a gallery of one, every rank is 1
+    most = float(max(gallery - 1, 1) if one.unit == "rank" else len(one.sum_of) or 1)
     return _Column(sums[:, 0] / len(difference), queries / len(difference), most)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,13 +14,10 @@ import numpy as np
 from scripts.compare.gate import Values
 from scripts.data.rows import SPLITS, Rows, read_rows
 from scripts.evaluate.runs import measures_of
-from scripts.evaluate.steps import where_and_with_what
 from scripts.job import BadInput, read_json
-from scripts.jobs import jobs_behind
 from scripts.letters import printable
 from scripts.measures import MEANS
 from scripts.protocol import DIRECTIONS
-from scripts.provenance.crate import CONFIG, NAME
 from scripts.retrieve.arrays import Arrays, made_anew, read_arrays
 from scripts.retrieve.similarity import read_rankings
 
@@ -74,14 +69,23 @@ class Side:
         return self.folder.parents[4] / "data" / self.folder.parents[2].name
 
 
+def get_of(value: Any, key: str) -> Any:
+    """What an object of JSON or YAML has under a key; None where it is none, or has it not."""
+    return value.get(key) if isinstance(value, dict) else None
+
+
 def read_side(typed: Path) -> Side:
     """The run in a folder; ``BadInput`` where none is."""
     # by its own name: behind a link may be another's
     folder = Path(os.path.abspath(typed))  # noqa: PTH100
     metrics = folder / "metrics.json"
     if not metrics.is_file() or len(folder.parts) < len(PARTS) + 2:
-        below = sorted(str(path.parent) for path in folder.glob("**/metrics.json"))
-        todo = f"name one run, such as {below[0]}" if below else "correct the path, or make the run"
+        # no deeper than where results lie: somebody may name the whole disk
+        below = (
+            folder.glob("/".join(["*"] * deep + ["metrics.json"])) for deep in range(len(PARTS) + 2)
+        )
+        first = next((str(path.parent) for found in below for path in sorted(found)), None)
+        todo = f"name one run, such as {first}" if first else "correct the path, or make the run"
         expected = "results/<dataset>/<model>/<prompt>/<scorer>, with metrics.json in it"
         raise BadInput(typed, "no finished run", expected, todo)
     about = read_json(metrics)
@@ -193,153 +197,26 @@ def other_measures(a: Side, b: Side, values: tuple[Values, Values]) -> list[Diff
 
     That run was measured by another version, and its numbers mean something else.
     """
-    found = [set(measured_otherwise(*one)) for one in zip((a, b), values, strict=True)]
-    return [
-        Difference(f"{way}: {name}", _stored(a, way, name), _stored(b, way, name))
-        for way in DIRECTIONS
-        for name in MEANS
-        if (way, name) in found[0] | found[1]
-    ]
-
-
-def measured_otherwise(side: Side, values: Values) -> Iterator[tuple[str, str]]:
-    """Direction and measure of what a run's metrics.json has otherwise than its ranks give now."""
+    found = []
     for way in DIRECTIONS:
         for name in MEANS:
-            stored = _stored(side, way, name)
-            if stored is not None:
-                now = float(np.mean(values[way][name]))
-                try:
-                    same = math.isclose(float(stored), now, rel_tol=CLOSE, abs_tol=CLOSE)
-                except ValueError:
-                    same = False
-                if not same:
-                    yield way, name
-
-
-def _stored(side: Side, way: str, name: str) -> str | None:
-    own = side.about.get(way)
-    return str(own[name]) if isinstance(own, dict) and name in own else None
-
-
-def settings_of(side: Side) -> dict[str, str]:
-    """What the run's own configuration says of its dataset, model, prompt and scorer.
-
-    Returns
-    -------
-    dotted key -> value; nothing where the run left no configuration, or it is of others
-    """
-    from scripts.config import read_own
-
-    path = side.folder.parents[2] / CONFIG
-    if not path.is_file():
-        return {}
-    config, names = read_own(path), side.names
-    first, _, second = names["scorer"].partition("+")
-    scorer = _entry(config, "scorers", first)
-    told = {
-        **{part: _entry(config, f"{part}s", names[part]) for part in ("dataset", "model")},
-        "prompt": {"templates": _entry(config, "prompts", names["prompt"])},
-        "scorer": scorer,
-        "with": _entry(config, "models", str(_get(scorer, "with"))),
-        "reranker": _entry(config, "rerankers", second.partition("+")[0]),
-        **{part: config.get(part) for part in ("encode", "similarity", "split")},
-    }
-    return dict(_flat(told))
-
-
-def _entry(config: dict[str, Any], registry: str, name: str) -> Any:
-    return _get(config.get(registry), name)
-
-
-def _get(value: Any, key: str) -> Any:
-    return value.get(key) if isinstance(value, dict) else None
-
-
-def _flat(value: Any, above: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for key, own in value.items():
-            yield from _flat(own, f"{above}.{key}" if above else str(key))
-    elif value is not None:
-        yield above, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def versions_of(side: Side) -> dict[str, str]:
-    """What the run was made with, as its record, its features and its jobs tell.
-
-    Returns
-    -------
-    dotted key -> value; nothing of what is not there
-    """
-    return {**_of_record(side), **_of_features(side), **_of_jobs(side)}
-
-
-def _of_record(side: Side) -> dict[str, str]:
-    path = side.folder.parents[2] / NAME
-    graph = _get(read_json(path), "@graph") if path.is_file() else None
-    graph = graph if isinstance(graph, list) else []
-    for entity in graph:
-        if _get(entity, "@id") == "#workflow":
-            more = {
-                str(_get(value, "name")): str(_get(value, "value"))
-                for value in graph
-                if str(_get(value, "@id")).startswith("#code/")
-            }
-            return {"workflow": str(entity.get("softwareVersion"))} | more
-    return {}
-
-
-def _of_features(side: Side) -> dict[str, str]:
-    """Device, precision and the model's own files behind images and texts."""
-    folder = side.folder.parents[1] / side.about["split"]
-    found = {}
-    for stem, of in (("images", "images"), (f"texts.{side.folder.parent.name}", "texts")):
-        path = folder / f"{stem}.json"
-        about = read_json(path) if path.is_file() else None
-        for key in ("device", "precision", "model"):
-            if (value := _get(about, key)) is not None:
-                found[f"{of}: {key}"] = str(value)[:12]
+            told = [_told(*one, way, name) for one in zip((a, b), values, strict=True)]
+            if any(not same for _, same in told):
+                found.append(Difference(f"{way}: {name}", told[0][0], told[1][0]))
     return found
 
 
-def _of_jobs(side: Side) -> dict[str, str]:
-    path = Path("results", *side.folder.parts[-4:], "metrics.json").as_posix()
-    try:
-        jobs = list(jobs_behind([path], side.results / "jobs"))
-    except BadInput:
-        return {}
-    where = where_and_with_what(jobs)
-    found: dict[str, set[str]] = {}
-    for machine in where["machines"]:
-        for key in ("processor", "gpu", "system"):
-            if key in machine:
-                found.setdefault(key, set()).add(str(machine[key]))
-    for package in where["packages"]:
-        found.setdefault(package["name"], set()).add(package["version"])
-    for job in jobs:
-        found.setdefault(f"code of {job.rule}", set()).add(job.code)
-    return {key: ", ".join(sorted(values)) for key, values in found.items()}
+def is_measured_otherwise(side: Side, values: Values) -> bool:
+    """Whether metrics.json has another number than these ``values`` of the run's ranks give now."""
+    return not all(_told(side, values, way, name)[1] for way in DIRECTIONS for name in MEANS)
 
 
-def other_settings(a: Side, b: Side) -> list[Difference]:
-    """Names, settings and versions that differ between two runs that may be compared.
-
-    A version that one of them does not know is no difference: a step that only one has loads
-    libraries that the other has no need of.
-    """
-    found = [_differing(a.names, b.names), _differing(settings_of(a), settings_of(b))]
-    versions = versions_of(a), versions_of(b)
-    found.append([one for one in _differing(*versions) if None not in one])
-    return [one for part in found for one in part]
-
-
-def _differing(a: dict[str, str], b: dict[str, str]) -> list[Difference]:
-    keys = dict.fromkeys([*a, *b])
-    return [Difference(key, a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)]
-
-
-def untold(side: Side) -> list[str]:
-    """What a finished run has beside it and this one has not, so that less is told of it."""
-    folder = side.folder.parents[2]
-    there = {CONFIG: folder / CONFIG, NAME: folder / NAME, "jobs/": side.results / "jobs"}
-    return [name for name, path in there.items() if not path.exists()]
+def _told(side: Side, values: Values, way: str, name: str) -> tuple[str | None, bool]:
+    """What metrics.json says, and whether that is what is computed now; which, where it is not."""
+    stored, now = get_of(side.about.get(way), name), float(np.mean(values[way][name]))
+    # one that has been added since
+    if stored is None:
+        return None, True
+    numbers = isinstance(stored, int | float)
+    same = numbers and math.isclose(stored, now, rel_tol=CLOSE, abs_tol=CLOSE)
+    return f"{stored}" if same else f"{stored!s:.20} ≠ {now:.6g}", same

@@ -51,6 +51,8 @@ def plain(text: object) -> Markup:
 
 def _spelt(found: re.Match[str]) -> str:
     text = found.group()
+    if text in "_*[]{}":  # which names and settings have, and a person may read as it is
+        return f"\\{text}"
     return f"{text[:-1]}&#{ord(text[-1])};" + ("&#8203;" if text in ("@", "#") else "")
 
 

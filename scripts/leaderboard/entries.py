@@ -13,7 +13,8 @@ import numpy as np
 
 from scripts.compare.sides import (
     Side,
-    measured_otherwise,
+    is_measured_otherwise,
+    other_pictures,
     read_ranks,
     read_side,
     rows_of,
@@ -26,7 +27,8 @@ from scripts.protocol import DIRECTIONS
 
 COSTS = ("parameters", "embedding_dim", "images_per_second", "texts_per_second", "max_rss_mb")
 # why a run stands apart
-OTHER_QUERIES, OTHER_MEASURES, UNCHECKED = "queries", "measures", "precision"
+OTHER_QUERIES, OTHER_PICTURES, OTHER_MEASURES = "queries", "pictures", "measures"
+UNCHECKED = "precision"
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,9 @@ def _column(dataset: str, found: Sequence[Entry]) -> Column:
         own = values_of_ranks(read_ranks(one.side, rows), rows)
         if not one.checked:
             apart.append((one, UNCHECKED))
-        elif any(measured_otherwise(one.side, own)):
+        elif other_pictures(alike[0].side, one.side, rows):
+            apart.append((one, OTHER_PICTURES))
+        elif is_measured_otherwise(one.side, own):
             apart.append((one, OTHER_MEASURES))
         else:
             kept.append(one)
