@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from scripts.evaluate.intervals import (
     DIGITS,
@@ -79,7 +78,8 @@ def standings(
     headline = means[0]
     best = headline.max()
     p = holm(may_be_best(headline, samples))
-    places = rankdata(-headline, method="average")
+    better = (headline > headline[:, None]).sum(axis=1)
+    places = better + ((headline == headline[:, None]).sum(axis=1) + 1) / 2
     return [
         Standing(
             values=tuple(float(of_measure[run]) for of_measure in means),

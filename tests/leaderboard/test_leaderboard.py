@@ -37,6 +37,12 @@ def home(tmp_path_factory) -> Path:
     return home
 
 
+@pytest.fixture(autouse=True)
+def no_type(monkeypatch):
+    """Pages without type of their own, whose making takes longer than all else."""
+    monkeypatch.setattr("scripts.leaderboard.page.font_faces", lambda letters: "")
+
+
 @pytest.fixture
 def copied(home, tmp_path) -> Path:
     return Path(shutil.copytree(home, tmp_path / "home"))
