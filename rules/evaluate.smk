@@ -48,7 +48,7 @@ rule compare:
 
 
 rule pairs:
-    """Any two runs on the same queries: the difference, its interval, and whether it is noise."""
+    """Two runs on the same queries: the difference, its interval, and whether it is noise."""
     input:
         **ROWS,
         rankings=RANKINGS,
@@ -60,8 +60,8 @@ rule pairs:
         "../envs/analysis.yaml"
     params:
         **ON_TEST,
+        **settings("statistics", "flips", "all_pairs"),
         code=fingerprint("scripts/evaluate/pairs.py"),
-        flips=setting("statistics/flips"),
     script:
         "../scripts/evaluate/pairs.py"
 

@@ -147,7 +147,7 @@ rule paper:
 
 
 rule explorer:
-    """Every query of every run, both ways, as one page that opens from disk."""
+    """Every query of every run, both ways, as a page that opens from disk, with what lies beside it."""
     input:
         **FAILURES,
         **ROWS,
@@ -157,6 +157,7 @@ rule explorer:
         judgments="data/{dataset}/judgments.csv",
         warnings="results/{dataset}/warnings.json",
     output:
+        **EXPLORED_BESIDE,
         html=report(
             "results/{dataset}/explorer.html",
             caption="../scripts/report/captions/explorer.rst",

@@ -39,6 +39,13 @@ EXPLORER_PARTS = [
     *(f"scripts/explorer/explorer.{part}" for part in ("html.j2", "css", "js")),
     *words_of("explorer", "labels", "measures", "warnings"),
 ]
+# runs whose lists stand in the explorer itself; of more, those of all but the first lie beside it
+IN_EXPLORER = 12
+EXPLORED_BESIDE = (
+    {"lists": of_runs("results/{dataset}/explorer_files/{model}/{prompt}/{scorer}.js")[1:]}
+    if len(RUNS) > IN_EXPLORER
+    else {}
+)
 LEADERBOARD_PARTS = [
     *(f"scripts/leaderboard/leaderboard.{part}" for part in ("html.j2", "css", "js")),
     *words_of("leaderboard", "labels", "measures"),

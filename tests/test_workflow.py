@@ -367,6 +367,14 @@ def test_a_dry_run_of_the_default_configuration_plans_the_whole_way(fresh):
     assert "train_model" not in jobs and "draw_scenes" not in jobs
 
 
+def test_of_many_runs_the_explorer_has_files_beside_it(fresh):
+    """All runs of two models, three prompts and six scorers are more than its page holds."""
+    beside = "results/scenes/explorer_files/clip-tuned/photo/nnn.js"
+    every = "run={combinations: all}"
+    planned = fresh.planned(beside, "--configfile", "config/demo.yaml", "--config", every)
+    assert planned.jobs["explorer"] == 1
+
+
 @pytest.mark.parametrize("target", ["prepare", "figures", "tables", "report"])
 def test_each_target_can_be_asked_for(fresh, target):
     assert fresh.planned(target).jobs

@@ -82,7 +82,11 @@ def bootstrap_means(
 
     Efron and Tibshirani (1993), "An introduction to the bootstrap", chapters 6 and 13.
     """
-    sums, queries = sums_by_image(values, image_of_query)
+    return resampled_means(*sums_by_image(values, image_of_query), resampling)
+
+
+def resampled_means(sums: np.ndarray, queries: np.ndarray, resampling: Resampling) -> np.ndarray:
+    """As ``bootstrap_means``, from the (n, c) sums and (n,) queries of each image."""
     return np.concatenate(
         [
             counts @ sums / (counts @ queries)[:, None]

@@ -14,12 +14,31 @@ from scripts.retrieve.similarity import read_rankings
 
 
 @dataclass(frozen=True)
-class Run:
-    """The rankings of one model, prompt and scorer.
+class Ranked:
+    """How well one model, prompt and scorer ranked.
 
     Attributes
     ----------
     ranks : direction -> (q,) int64 from 1; captions ask for images, images ask for captions
+    """
+
+    model: str
+    prompt: str
+    scorer: str
+    ranks: dict[str, np.ndarray]
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Model, prompt and scorer."""
+        return self.model, self.prompt, self.scorer
+
+
+@dataclass(frozen=True)
+class Run(Ranked):
+    """All of its rankings.
+
+    Attributes
+    ----------
     tops : direction -> (q, K) int64, rows of the gallery, best first
     scores : direction -> (q, K) float32, their scores
     right_score : (m,) float32, score of each caption with its own image
@@ -28,20 +47,11 @@ class Run:
         ``right_score`` and ``caption_ranks``
     """
 
-    model: str
-    prompt: str
-    scorer: str
-    ranks: dict[str, np.ndarray]
     tops: dict[str, np.ndarray]
     scores: dict[str, np.ndarray]
     right_score: np.ndarray
     caption_ranks: np.ndarray
     tied: dict[str, np.ndarray]
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """Model, prompt and scorer."""
-        return self.model, self.prompt, self.scorer
 
 
 def read_run(path: str | Path, rows: Rows) -> Run:

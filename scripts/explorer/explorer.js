@@ -1,5 +1,5 @@
-// The explorer. All that it shows is in the page; nothing is fetched. Whatever comes from the
-// dataset becomes text, never markup.
+// The explorer. All that it shows is in the page or, where there are many runs, in scripts beside it;
+// nothing else is fetched. Whatever comes from the dataset becomes text, never markup.
 
 const byId = (id) => document.getElementById(id);
 const stored = (id) => JSON.parse(byId(id).textContent);
@@ -182,8 +182,6 @@ function captionsOf(image) {
   return Array.from({ length: held.counts[image] }, (_, place) => starts[image] + place);
 }
 
-const perWay = (make) => Object.fromEntries(WAYS.map((way) => [way, make(way)]));
-
 // letters of any case and width are alike
 const folded = (text) => text.normalize("NFKC").toLowerCase();
 const foldedCaptions = held.captions.map(folded);
@@ -201,43 +199,62 @@ const lengths = {
   }),
 };
 const categories = new Map(
-  held.categories.map((one) => [one.name, perWay((way) => new Set(one[way]))]),
-);
-// model -> direction -> query -> why it failed
-const failures = new Map(
-  Object.entries(held.failures).map(([model, ways]) => [
-    model,
-    perWay((way) => {
-      const found = ways[way].map(([query, kind, differing]) => [
-        query,
-        { kind: held.kinds[kind], differing },
-      ]);
-      return new Map(found);
-    }),
+  held.categories.map(({ name, ...ways }) => [
+    name,
+    Object.fromEntries(WAYS.map((way) => [way, new Set(ways[way])])),
   ]),
 );
 
-// ---- runs, unpacked when they are chosen ----
+// ---- runs, loaded and unpacked when they are chosen ----
 
 const unpacked = new Map();
+const arrived = new Map(); // name -> what the script beside the page handed over
+globalThis.explorer = (name, text) => arrived.set(name, text);
+
+const fileOf = (run) => `explorer_files/${held.runs[run].name}.js`;
+
+// Nothing where the script is not there.
+async function packed(run) {
+  const inside = byId(`run-${run}`);
+  if (inside) return inside.textContent;
+  const script = element("script");
+  script.src = fileOf(run);
+  await new Promise((done) => {
+    script.onload = script.onerror = done;
+    document.head.append(script);
+  });
+  return arrived.get(held.runs[run].name);
+}
 
 async function inflated(text) {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const letters = atob(text);
+  const bytes = new Uint8Array(letters.length);
+  for (let place = 0; place < bytes.length; place += 1) bytes[place] = letters.charCodeAt(place);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Response(stream).json();
 }
 
+// Whether the run is there to be shown.
 async function unpack(run) {
-  if (run === null || unpacked.has(run)) return;
-  const lists = await inflated(byId(`run-${run}`).textContent);
+  if (run === null || unpacked.has(run)) return true;
+  const text = await packed(run);
+  if (text === undefined) return false;
+  const lists = await inflated(text);
   const ofCaptions = lists.image_to_text.rank;
   lists.text_to_image.ranks = lists.text_to_image.rank;
   // an image has several right captions; the best one counts
   lists.image_to_text.ranks = held.images.map((_, image) =>
     Math.min(...captionsOf(image).map((caption) => ofCaptions[caption])),
   );
-  for (const way of WAYS) lists[way].depth = lists[way].top.length / queriesOf(way);
+  for (const way of WAYS) {
+    const { failed, top } = lists[way];
+    lists[way].depth = top.length / queriesOf(way);
+    // query -> why it failed: known where the first prompt and scorer of a model were looked at
+    lists[way].reasons =
+      failed && new Map(failed.map(([query, kind, differing]) => [query, { kind, differing }]));
+  }
   unpacked.set(run, lists);
+  return true;
 }
 
 const listsOf = (run) => unpacked.get(run)[state.way];
@@ -283,11 +300,6 @@ function tiedOf(run, query) {
   return tied[captionsOf(query).find((caption) => rank[caption] === ranks[query])];
 }
 
-// Why a query failed is known where the first prompt and scorer of a model were looked at.
-function reasonsOf(run) {
-  const { reference, model } = held.runs[run];
-  return (reference && failures.get(model)?.[state.way]) || null;
-}
 
 // ---- choosing and ordering ----
 
@@ -307,7 +319,7 @@ function tests() {
   if (state.outcomes.length) {
     found.set("outcomes", (query) => state.outcomes.includes(outcomeOf(rankIn(a, query))));
   }
-  const reasons = reasonsOf(a);
+  const { reasons } = listsOf(a);
   if (state.kind !== null && reasons) {
     found.set("kind", (query) => reasons.get(query)?.kind === state.kind);
   }
@@ -326,16 +338,16 @@ function tests() {
 // What choosing another value of a filter would leave: queries that fail by no other filter.
 function choose() {
   const checks = [...tests()];
-  const chosen = [];
+  const left = [];
   const almost = { outcomes: [], kind: [], category: [], duel: [] };
   for (let query = 0; query < queriesOf(state.way); query += 1) {
     const failed = checks.filter(([, test]) => !test(query)).map(([name]) => name);
-    if (!failed.length) chosen.push(query);
+    if (!failed.length) left.push(query);
     for (const name in almost) {
       if (failed.every((one) => one === name)) almost[name].push(query);
     }
   }
-  return { chosen, almost };
+  return { left, almost };
 }
 
 const KEYS = {
@@ -365,7 +377,13 @@ let rowPixels = 0;
 const current = () => state.query ?? list[0] ?? null;
 
 async function show(change = {}, how = "replace") {
-  await Promise.all([unpack(change.a ?? state.a), unpack(change.b ?? state.b)]);
+  const chosen = [change.a ?? state.a, change.b ?? state.b];
+  const there = await Promise.all(chosen.map(unpack));
+  const lost = chosen.filter((_, place) => !there[place]).map(fileOf);
+  if (lost.length) {
+    change = { ...change, a: state.a, b: state.b };
+    await unpack(state.a); // when the page opens, the first run
+  }
   const turned = "way" in change && change.way !== state.way;
   state = { ...state, ...change };
   if (turned) state = { ...state, query: change.query ?? null };
@@ -373,11 +391,13 @@ async function show(change = {}, how = "replace") {
     state.duel = null;
     if (state.sort === "change") state.sort = START.sort;
   }
-  const { chosen, almost } = choose();
-  list = ordered(chosen);
+  const { left, almost } = choose();
+  list = ordered(left);
   const filtered = [...FILTERS, "a", "b"].some((key) => key in change);
   if (filtered && how !== "read" && !list.includes(state.query)) state.query = null;
   speak();
+  byId("lost").hidden = !lost.length;
+  byId("lost").textContent = say("lost", { files: lost.join(", ") });
   showControls(almost);
   showCount();
   showList();
@@ -425,7 +445,7 @@ const turn = () => show({ way: WAYS.find((way) => way !== state.way), kind: null
 
 // ---- controls ----
 
-const nameOf = (run) => [run.model, run.prompt, run.scorer].join(" · ");
+const nameOf = (run) => run.name.replaceAll("/", " · ");
 
 function fill(select, options, value) {
   select.replaceChildren(...options);
@@ -505,7 +525,7 @@ function showOutcomes(queries) {
 }
 
 function showKinds(queries) {
-  const reasons = reasonsOf(state.a);
+  const { reasons } = listsOf(state.a);
   byId("kind-label").hidden = !held.kinds.length;
   byId("kind").disabled = !reasons;
   byId("kind-label").title = reasons ? "" : say("kind_elsewhere");
@@ -732,7 +752,7 @@ function runPart(run, query, letter) {
 function told(run, query, results) {
   const part = element("div");
   part.append(facts(run, query, results));
-  const reason = reasonsOf(run)?.get(query);
+  const reason = listsOf(run).reasons?.get(query);
   if (reason) part.append(why(reason));
   const tied = tiedOf(run, query);
   if (tied) part.append(element("p", "facts", say(tied === 1 ? "tied_one" : "tied", { n: number(tied) })));

@@ -1,17 +1,19 @@
 """Every query of every run, both ways, as one page that opens from disk without a server.
 
 What the page shows is written into it: captions and small pictures as they are, each run's lists
-deflated, to be unpacked by the browser when that run is chosen. Nothing is fetched: the page
-forbids itself all requests, and runs no script but the one whose digest it names.
+deflated, to be unpacked by the browser when that run is chosen. Where there are many runs, only the
+first one's stand in the page, the others in a folder beside it, a script for each that does nothing
+but hand them over: a page from disk can load a script, and no other file. Nothing else is fetched:
+the page forbids itself all other requests, and runs no script but these and the one whose digest it
+names.
 """
 
 import base64
-import hashlib
+import csv
 import io
 import json
-import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ from scripts.studies.study_categories import members
 from scripts.studies.study_errors import KINDS
 from scripts.studies.table import read_table
 from scripts.studies.words import words_in
-from scripts.templates import environment
+from scripts.templates import digest, environment, in_script
 from scripts.words import LANGUAGES, read_words
 from scripts.words.labels import read_labels
 from scripts.words.warned import sentences
@@ -46,6 +48,13 @@ LARGEST, SMALLEST = 144, 96
 PICTURES = 1_000  # so many are carried at their largest
 # libwebp: half the bytes of a JPEG of this size
 QUALITY, EFFORT = 55, 4
+# of zlib: a third of the time of its own choice, for 3% more bytes
+LEVEL = 5
+
+# model, prompt and scorer
+Key = tuple[str, ...]
+# query, kind, and the words that differ
+Failure = tuple[int, str, str]
 
 
 def side_of(images: int) -> int:
@@ -74,15 +83,22 @@ def margins(run_: Run, direction: str, rows: Rows) -> list[int | None]:
     return [_units(value) if np.isfinite(value) else None for value in (best - wrong).tolist()]
 
 
-def lists_of(run_: Run, rows: Rows) -> dict[str, dict[str, Any]]:
+def lists_of(
+    run_: Run, rows: Rows, failures: Mapping[str, list[Failure]] | None = None
+) -> dict[str, dict[str, Any]]:
     """A run's ranks and top lists as whole numbers, by direction.
+
+    Parameters
+    ----------
+    run_, rows : the run, and what it ranked
+    failures : direction -> what failed in it, where that was looked at
 
     Returns
     -------
     direction -> rank and tied, of each caption as right answer (m); margin (q); top, items of all
     lists one after another (q * K); score, likewise, in units: of a list's first item itself, of
-    the others how much lower than the item before. From captions to images also right, the score of
-    each caption's own image (m).
+    the others how much lower than the item before; failed, from ``failures``, or None. From
+    captions to images also right, the score of each caption's own image (m).
     """
     ranks = {"text_to_image": run_.ranks["text_to_image"], "image_to_text": run_.caption_ranks}
     lists: dict[str, dict[str, Any]] = {
@@ -92,6 +108,7 @@ def lists_of(run_: Run, rows: Rows) -> dict[str, dict[str, Any]]:
             "margin": margins(run_, way, rows),
             "top": run_.tops[way].ravel().tolist(),
             "score": _steps(run_.scores[way]),
+            "failed": failures[way] if failures else None,
         }
         for way in DIRECTIONS
     }
@@ -109,17 +126,17 @@ def _steps(scores: np.ndarray) -> list[int]:
     return np.concatenate([units[:, :1], units[:, :-1] - units[:, 1:]], axis=1).ravel().tolist()
 
 
-def measured(metrics: Sequence[Mapping[str, str]], run_: Run) -> dict[str, dict[str, str]]:
+def measured(metrics: Iterable[Mapping[str, str]], key: Key) -> dict[str, dict[str, str]]:
     """Every measure of a run with its interval, as tables print them: direction -> name -> text.
 
     Parameters
     ----------
     metrics : rows of metrics.csv
-    run_ : the run
+    key : of the run
     """
     found = {}
     for row in metrics:
-        if (row["model"], row["prompt"], row["scorer"]) == run_.key:
+        if (row["model"], row["prompt"], row["scorer"]) == key:
             texts = {
                 name: [shown(name, float(row[f"{name}{end}"])) for end in ("", "_low", "_high")]
                 for name in METRICS
@@ -130,35 +147,39 @@ def measured(metrics: Sequence[Mapping[str, str]], run_: Run) -> dict[str, dict[
     return found
 
 
-def about_runs(
-    runs: Sequence[Run], metrics: Sequence[Mapping[str, str]], reference: tuple[str, str]
-) -> list[dict[str, Any]]:
+def about_runs(keys: Iterable[Key], metrics: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     """What runs are called, and their measures.
 
     Parameters
     ----------
-    runs : in the order of the page
+    keys : in the order of the page
     metrics : rows of metrics.csv
-    reference : prompt and scorer of the runs whose failures were looked at
     """
-    return [
-        {
-            "name": "/".join(run_.key),
-            "model": run_.model,
-            "prompt": run_.prompt,
-            "scorer": run_.scorer,
-            "reference": (run_.prompt, run_.scorer) == tuple(reference),
-            "measures": measured(metrics, run_),
-        }
-        for run_ in runs
-    ]
+    return [{"name": "/".join(key), "measures": measured(metrics, key)} for key in keys]
+
+
+def read_failures(path: str | None) -> tuple[list[str], dict[str, dict[str, list[Failure]]]]:
+    """Kinds that there are, and model -> direction -> what failed, of failures.csv.
+
+    Nothing where the run does not study failures.
+    """
+    found: dict[str, dict[str, list[Failure]]] = {}
+    seen: set[str] = set()
+    if path:
+        with Path(path).open(encoding="utf-8", newline="") as stream:
+            # row by row: with all that it tells of each, the table of many models is large
+            for row in csv.DictReader(stream):
+                seen.add(kind := row["kind"])
+                ways = found.setdefault(row["model"], {way: [] for way in DIRECTIONS})
+                ways[row["direction"]].append((int(row["query"]), kind, row["differing"]))
+    return [kind for kind in KINDS if kind in seen], found
 
 
 def content(
     rows: Rows,
     runs: Sequence[Mapping[str, Any]],
     lexicon: Mapping[str, Sequence[str]],
-    failures: Sequence[Mapping[str, str]],
+    kinds: Sequence[str],
     fitting: np.ndarray,
 ) -> dict[str, Any]:
     """What the page holds beside pictures and lists.
@@ -168,16 +189,9 @@ def content(
     rows : of all runs
     runs : from ``about_runs``
     lexicon : category -> its words
-    failures : rows of failures.csv
+    kinds : of failures, that there are
     fitting : (a, 2) rows of caption and image that people said fit each other
     """
-    kinds = [kind for kind in KINDS if kind in {row["kind"] for row in failures}]
-    found: dict[str, dict[str, list[Any]]] = {}
-    for row in failures:
-        ways = found.setdefault(row["model"], {way: [] for way in DIRECTIONS})
-        ways[row["direction"]].append(
-            [int(row["query"]), kinds.index(row["kind"]), row["differing"]]
-        )
     of_category = {name: members(rows, words) for name, words in lexicon.items()}
     other = rows.image_of_caption[fitting[:, 0]] != fitting[:, 1]
     return {
@@ -190,8 +204,7 @@ def content(
             for name, ways in of_category.items()
             if any(held.any() for held in ways.values())
         ],
-        "kinds": kinds,
-        "failures": found,
+        "kinds": list(kinds),
         "accepted": fitting[other].tolist(),
         "runs": list(runs),
         "unit": UNIT,
@@ -220,18 +233,10 @@ def read_phrases(
     return phrases
 
 
-def in_script(value: Any) -> Markup:
-    """JSON that is safe inside a <script> block, whatever its strings hold."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    unsafe = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028",
-              "\u2029": "\\u2029"}  # fmt: skip
-    return Markup(re.sub("[<>&\u2028\u2029]", lambda match: unsafe[match[0]], text))  # noqa: S704
-
-
 def packed(value: Any) -> str:
-    """JSON, deflated, in letters that HTML leaves alone."""
+    """JSON, deflated, in letters that HTML and strings of JavaScript leave alone."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return base64.b64encode(zlib.compress(text.encode("ascii"), 9)).decode("ascii")
+    return base64.b64encode(zlib.compress(text.encode("ascii"), LEVEL)).decode("ascii")
 
 
 def small_picture(path: Path, side: int) -> str:
@@ -241,15 +246,10 @@ def small_picture(path: Path, side: int) -> str:
     return base64.b64encode(stream.getvalue()).decode("ascii")
 
 
-def digest(text: str) -> str:
-    """Source expression of Content Security Policy Level 3 for an inline script or style."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
 def render(
     about: dict[str, str],
     held: dict[str, Any],
-    lists: Sequence[Any],
+    lists: Sequence[str],
     pictures: Sequence[str],
     warnings: Sequence[Mapping[str, Any]],
 ) -> str:
@@ -259,7 +259,7 @@ def render(
     ----------
     about : dataset and split, as they are called
     held : from ``content``
-    lists : from ``lists_of``, run by run
+    lists : ``packed`` from ``lists_of``, of the first runs; those of others lie beside the page
     pictures : from ``small_picture``, in the order of the rows
     warnings : the contents of warnings.json
     """
@@ -274,7 +274,8 @@ def render(
         .render(
             **about,
             say=phrases[LANGUAGES[0]],
-            compares=len(lists) > 1,
+            compares=len(held["runs"]) > 1,
+            beside=len(held["runs"]) > len(lists),
             style=Markup(style),  # noqa: S704 our own
             script=Markup(script),  # noqa: S704 our own
             style_digest=Markup(digest(style)),  # noqa: S704 base64
@@ -282,7 +283,7 @@ def render(
             held=in_script({**about, **held}),
             phrases=in_script(phrases),
             pictures=in_script(list(pictures)),
-            lists=[packed(one) for one in lists],
+            lists=lists,
         )
     )
 
@@ -291,23 +292,38 @@ def main(snakemake: Snakemake) -> None:
     """Unpack the job."""
     files, params = snakemake.input, snakemake.params
     rows = read_rows(files.captions, files.splits, params.split)
-    runs = [read_run(path, rows) for path in files.rankings]
+    kinds, failures = read_failures(files.get("failures"))
+    reference = tuple(params.reference)
+    # of the last runs, where there are many
+    beside = snakemake.output.get("lists", [])
+    first = len(files.rankings) - len(beside)
+    keys: list[Key] = []
+    lists = []
+    for path, file in zip(files.rankings, [None] * first + beside, strict=True):
+        run_ = read_run(path, rows)
+        keys.append(run_.key)
+        of_reference = run_.key[1:] == reference
+        own = packed(lists_of(run_, rows, failures.get(run_.model) if of_reference else None))
+        if file is None:
+            lists.append(own)
+        else:
+            with whole(file) as draft:
+                draft.write_text(f'explorer("{"/".join(run_.key)}","{own}");\n', "ascii")
     held = content(
         rows,
-        about_runs(runs, read_table(files.metrics), tuple(params.reference)),
+        about_runs(keys, read_table(files.metrics)),
         params.lexicon,
-        read_table(files.get("failures")),
+        kinds,
         accepted(read_judgments(files.judgments, rows)),
     )
     side, folder = side_of(len(rows.images)), Path(files.images)
     names = progress(rows.images, "pictures", unit="pictures")
     pictures = [small_picture(folder / name, side) for name in names]
-    lists = [lists_of(run_, rows) for run_ in runs]
     about = {"dataset": snakemake.wildcards.dataset, "split": params.split}
     page = render(about, held, lists, pictures, read_json(files.warnings))
     with whole(snakemake.output.html) as draft:
         draft.write_text(page, "utf-8")
-    log.info("%d runs, %d pictures of %d pixels: %.1f MB", len(runs), len(pictures), side,
+    log.info("%d runs, %d pictures of %d pixels: %.1f MB", len(keys), len(pictures), side,
              len(page.encode()) / 1e6)  # fmt: skip
 
 

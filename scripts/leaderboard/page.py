@@ -8,14 +8,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from scripts.explorer.explorer import digest, in_script
 from scripts.figures.webfont import font_faces
 from scripts.leaderboard.board import Board, Line
 from scripts.leaderboard.entries import COSTS, OTHER_QUERIES, UNCHECKED, Entry
 from scripts.leaderboard.standings import BEHIND, LEADS, LEVEL, MEASURED, Standing
 from scripts.measures import MEASURES
 from scripts.protocol import DIRECTIONS
-from scripts.templates import environment, plain
+from scripts.templates import digest, environment, in_script, plain
 from scripts.words import read_words
 from scripts.words.formats import NOTHING, count, decimal, p_is, points, quantity, with_interval
 from scripts.words.labels import read_labels

@@ -21,7 +21,7 @@ from benchmarks.race import ROOT
 from benchmarks.sizes import FULL, QUICK, Work
 
 # what can be asked for, and the module that measures it
-MODULES = {name: name for name in ("text", "images", "whole", "ranking", "growth")}
+MODULES = {name: name for name in ("text", "images", "whole", "ranking", "growth", "many")}
 if importlib.util.find_spec("benchmarks.start_up"):
     MODULES["start_up"] = "jobs"
 NAMES = tuple(MODULES)

@@ -31,7 +31,7 @@ def captions_of(images: int) -> tuple[list[list[str]], str]:
     """Five captions for each image, and where they are from: real ones for up to 1,000."""
     if FLICKR8K.is_file() and images <= 1000:
         return _flickr8k()[:images], "the captions of Flickr8k's test split"
-    return [_like_flickr8k(image) for image in range(images)], "made, as long as Flickr8k's"
+    return [like_flickr8k(image) for image in range(images)], "made, as long as Flickr8k's"
 
 
 def _flickr8k() -> list[list[str]]:
@@ -45,7 +45,7 @@ def _flickr8k() -> list[list[str]]:
     return [captions[name] for name in names]
 
 
-def _like_flickr8k(image: int) -> list[str]:
+def like_flickr8k(image: int) -> list[str]:
     """Captions of drawn scenes, joined and cut so that their words are as many as Flickr8k's."""
     from scripts.data.draw_scenes import captions_of_scene
 

@@ -31,7 +31,16 @@ ROW_HEADS = [
     "found",
 ]
 # of what contenders say besides, what a reader wants to see
-SHOWN = ("precision", "recall@1", "recall@5", "recall@10", "found@10", "index_mb")
+SHOWN = (
+    "precision",
+    "recall@1",
+    "recall@5",
+    "recall@10",
+    "found@10",
+    "index_mb",
+    "page_mb",
+    "beside_mb",
+)
 CLAIM_HEADS = ["case", "what", "figure", "least to most", "goal"]
 
 

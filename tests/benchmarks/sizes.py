@@ -22,6 +22,10 @@ class Size:
     galleries: tuple[int, ...]  # items; the last one is the largest
     growth_queries: int  # against every gallery
     build_seconds: float  # an index that would take longer to build is left out
+    compared_images: int  # images that runs are compared on, with five captions each
+    compared_runs: tuple[int, ...]  # runs; the last one is the largest
+    explored_images: int  # images of the explorer, with five captions each
+    explored_runs: int  # runs of the explorer
 
 
 FULL = Size(
@@ -39,6 +43,10 @@ FULL = Size(
     galleries=(1_000, 10_000, 100_000, 1_000_000),
     growth_queries=200,
     build_seconds=300,
+    compared_images=1000,
+    compared_runs=(9, 40, 130, 600),
+    explored_images=5000,
+    explored_runs=50,
 )
 # so that all of it ends in a few minutes; what it says of speed means nothing
 QUICK = Size(
@@ -56,6 +64,10 @@ QUICK = Size(
     galleries=(200, 2_000),
     growth_queries=20,
     build_seconds=5,
+    compared_images=20,
+    compared_runs=(3, 14),
+    explored_images=12,
+    explored_runs=14,
 )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import page
+from benchmarks import many, page
 from benchmarks.growth import exponent
 from benchmarks.race import ROOT, Contender, claimed, environment, faster, named, race
 
@@ -97,6 +97,19 @@ def test_the_exponent_of_what_grows_with_the_square_is_two():
     ]
     claim = exponent("square", rows, "median", 1.1)
     assert claim["value"] == pytest.approx(2) and claim["met"] is False
+
+
+def test_made_up_runs_are_compared_and_explored_by_the_rules_own_work(tmp_path):
+    many.make_runs(folder := tmp_path / "many", images=8, runs=14)
+    many.make_pages(folder, runs=14)
+    many.pairs(str(folder), runs=14)()
+    families = [line.split(",")[0] for line in (folder / "pairs.csv").read_text().split("\n")]
+    # of a model of ten runs and one of four, each with its model's first, and that with the first
+    counts = [families.count(family) for family in ("prompt", "scorer", "model", "other")]
+    assert counts == [3 * (5 + 3), 3 * 4, 3, 0]
+    facts = many.explorer(str(folder), runs=14)()
+    assert facts["page_mb"] > facts["beside_mb"] > 0
+    assert len(list(folder.glob("explorer_files/*/*/*.js"))) == 13
 
 
 def test_the_page_shows_the_figures_that_lie_beside_it_and_no_others():

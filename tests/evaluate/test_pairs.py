@@ -12,15 +12,23 @@ import pytest
 
 from scripts.data.rows import read_rows, rows_of
 from scripts.evaluate import pairs
-from scripts.evaluate.intervals import Resampling, holm
+from scripts.evaluate.intervals import (
+    Resampling,
+    bootstrap_means,
+    holm,
+    percentile_interval,
+    randomisation_p,
+    resampled_means,
+)
 from scripts.evaluate.pairs import BOTH, COLUMNS, WAYS, compare_all, pairs_of, verdict_of
 from scripts.evaluate.runs import Run, first_captions
-from scripts.measures import HEADLINE, best_ranks
+from scripts.measures import HEADLINE, best_ranks, headline
 from scripts.protocol import DIRECTIONS
 
 ROWS = SimpleNamespace(images=[str(i) for i in range(40)], image_of_caption=np.repeat(range(40), 3))
 LOT = np.random.default_rng(0)
 NOISE = LOT.integers(1, 30, 120)
+NAMES = ("model", "prompt", "scorer")
 
 
 def run_of(model: str, prompt: str, scorer: str, ranks: np.ndarray = NOISE) -> Run:
@@ -42,7 +50,7 @@ def star() -> list[Run]:
 
 
 def test_each_pair_stands_once_and_answers_the_question_in_which_it_differs():
-    found = {(mine.key, other.key): family for family, mine, other in pairs_of(star())}
+    found = {(mine.key, other.key): family for family, mine, other in pairs_of(star(), 5)}
     first = ("small", "plain", "cosine")
     assert len(found) == 10
     assert found[("small", "photo", "cosine"), first] == "prompt"
@@ -54,9 +62,53 @@ def test_each_pair_stands_once_and_answers_the_question_in_which_it_differs():
     assert list(found.values()).count("other") == 6
 
 
+def test_of_more_runs_than_are_all_compared_only_pairs_that_answer_a_question_are():
+    runs = star()
+    few, many = pairs_of(runs, 5), pairs_of(runs, 4)
+    assert [family for family, *_ in many] == ["prompt", "prompt", "scorer", "model"]
+    lone = compare_all(many, ROWS, Resampling(300, 0), flips=500)
+    among = compare_all(few, ROWS, Resampling(300, 0), flips=500)
+    # what is said of a question does not hang on the others
+    assert [record for record in among if record["family"] != "other"] == lone
+
+
+def test_pairs_taken_in_turn_have_the_differences_of_all_at_once(monkeypatch):
+    few = pairs_of(star(), 5)
+    at_once = compare_all(few, ROWS, Resampling(300, 0), flips=500)
+    drawn = []
+
+    def watched(sums, queries, resampling):
+        drawn.append(sums.shape[1] // len(HEADLINE))
+        return resampled_means(sums, queries, resampling)
+
+    monkeypatch.setattr(pairs, "SAMPLES", 300 * len(HEADLINE) * 3)
+    monkeypatch.setattr(pairs, "resampled_means", watched)
+    assert compare_all(few, ROWS, Resampling(300, 0), flips=500) == at_once
+    assert drawn == [3, 3, 3, 3, 3, 3, 1, 1]
+
+
+def test_intervals_and_p_are_those_of_the_differences_of_each_query():
+    """By the plain way: of each pair by itself, all of its queries at once."""
+    runs = star()
+    images = {"text_to_image": ROWS.image_of_caption, "image_to_text": np.arange(40)}
+    for record in compare_all(pairs_of(runs, 5), ROWS, Resampling(300, 0), flips=500):
+        if (way := record["direction"]) == BOTH:
+            continue
+        mine, other = (
+            next(run for run in runs if run.key == tuple(record[f"{of}{name}"] for name in NAMES))
+            for of in ("", "other_")
+        )
+        apart = headline(mine.ranks[way]) - headline(other.ranks[way])
+        p = randomisation_p(apart[:, -1:], images[way], 500, 0)
+        assert record["p"] == pytest.approx(p[0], abs=1e-9)
+        bounds = percentile_interval(bootstrap_means(apart, images[way], Resampling(300, 0)))
+        found = [[record[f"{name}_low"], record[f"{name}_high"]] for name in HEADLINE]
+        assert np.allclose(found, bounds, rtol=0, atol=2e-9)
+
+
 def test_differences_are_those_of_the_recalls_and_verdicts_follow_their_sign():
     runs = star()
-    records = compare_all(pairs_of(runs), ROWS, Resampling(500, 0), flips=5000)
+    records = compare_all(pairs_of(runs, 5), ROWS, Resampling(500, 0), flips=5000)
     assert all(set(record) == set(COLUMNS) for record in records)
     by_key = {
         (r["family"], r["model"], r["prompt"], r["scorer"], r["direction"]): r for r in records
@@ -75,7 +127,7 @@ def test_differences_are_those_of_the_recalls_and_verdicts_follow_their_sign():
 
 
 def test_both_directions_are_adjusted_together_and_each_is_no_surer_than_they_are():
-    records = compare_all(pairs_of(star()), ROWS, Resampling(200, 0), flips=2000)
+    records = compare_all(pairs_of(star(), 5), ROWS, Resampling(200, 0), flips=2000)
     for family in ("prompt", "scorer", "model", "other"):
         of_way = {
             way: [one for one in records if (one["family"], one["direction"]) == (family, way)]
@@ -96,7 +148,7 @@ def test_both_directions_together_are_the_mean_of_the_two_by_image():
         starts = first_captions(uneven)
         ways = {"text_to_image": ranks, "image_to_text": best_ranks(ranks, starts)}
         runs.append(replace(run_of("m", str(seed), "s"), ranks=ways))
-    both, text, image = compare_all(pairs_of(runs), uneven, Resampling(300, 0), flips=500)
+    both, text, image = compare_all(pairs_of(runs, 5), uneven, Resampling(300, 0), flips=500)
     assert both["queries"] == text["queries"] + image["queries"]
     for measure in HEADLINE:
         assert both[measure] == pytest.approx((text[measure] + image[measure]) / 2)
@@ -156,7 +208,7 @@ def test_one_run_gives_a_table_with_its_header_only(tmp_path):
                 splits=str(tmp_path / "splits.json"),
             ),
             output=SimpleNamespace(csv=str(tmp_path / "pairs.csv")),
-            params=SimpleNamespace(split="test", resamples=100, flips=100, seed=0),
+            params=SimpleNamespace(split="test", resamples=100, flips=100, all_pairs=12, seed=0),
         )
     )
     with (tmp_path / "pairs.csv").open(newline="") as stream:

@@ -32,3 +32,9 @@ def explored(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def explorer_page(explored: Made) -> Path:
     """The explorer of ``explored``."""
     return explored.page()
+
+
+@pytest.fixture(scope="session")
+def explorer_beside(explored: Made) -> Path:
+    """The explorer of ``explored``, all but its first run in files beside it."""
+    return explored.page("beside.html", beside=2)

@@ -139,9 +139,11 @@ class Made:
                     kind = ("object", "colour", "far")[query % 3]
                     table.writerow(["tiny", way, kind, query, ranks[query], "<b>red</b>"])
 
-    def page(self, name: str = "explorer.html") -> Path:
-        """The page, by the rule's own ``main``."""
+    def page(self, name: str = "explorer.html", beside: int = 0) -> Path:
+        """The page, by the rule's own ``main``; so many runs, the last ones, lie beside it."""
         output = self.folder / name
+        lists = [str(self.beside(output, key)) for key in self.keys[len(self.keys) - beside :]]
+        outputs = {"html": str(output), **({"lists": lists} if beside else {})}
         data = self.folder / "data"
         inputs = {
             "metrics": self.metrics,
@@ -154,8 +156,11 @@ class Made:
             **({"failures": str(self.failures)} if self.failures.exists() else {}),
         }
         params = {"split": "test", "reference": ["plain", "cosine"], "lexicon": LEXICON}
-        explorer.main(job(inputs, {"html": str(output)}, params, {"dataset": "toys"}))
+        explorer.main(job(inputs, outputs, params, {"dataset": "toys"}))
         return output
+
+    def beside(self, page: Path, key: tuple[str, str, str]) -> Path:
+        return page.parent.joinpath("explorer_files", *key[:2], f"{key[2]}.js")
 
 
 def block(file: Path, name: str) -> str:

@@ -54,7 +54,7 @@ COPIED = ("heatmap", "outcomes", "failures", *PICTURES["geometry"])
 SKETCH = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0L9 9"/></svg>'
 LANGUAGES = ("en", "zh")
 DIRECTIONS = ("text_to_image", "image_to_text")
-STATISTICS = {"resamples": 300, "flips": 999, "seed": 0}
+STATISTICS = {"resamples": 300, "flips": 999, "seed": 0, "all_pairs": 12}
 RESAMPLING = Resampling(STATISTICS["resamples"], STATISTICS["seed"])
 SCORERS = {
     "centred": {"kind": "centring"},
@@ -125,7 +125,8 @@ class FakeRun:
         self.metrics = self.results / "tables" / "metrics.csv"
         self.metrics.parent.mkdir(parents=True)
         to_csv(rows_of_runs(metrics), self.metrics)
-        records = compare_all(pairs_of(runs), self.rows, RESAMPLING, STATISTICS["flips"])
+        pairs = pairs_of(runs, STATISTICS["all_pairs"])
+        records = compare_all(pairs, self.rows, RESAMPLING, STATISTICS["flips"])
         write_rows(self.metrics.with_name("pairs.csv"), records, PAIR_COLUMNS)
         ties = [tie for one in runs for tie in tie_rows(one, self.rows)]
         write_rows(self.metrics.with_name("ties.csv"), ties, TIE_COLUMNS)

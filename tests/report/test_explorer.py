@@ -96,13 +96,15 @@ def test_the_page_knows_captions_lengths_categories_failures_and_judgments(explo
             for row in csv.DictReader(stream)
         ]
     assert expected == [
-        [way, query, held["kinds"][kind], differing]
-        for way, found in held["failures"]["tiny"].items()
-        for query, kind, differing in found
+        [way, *one] for way in DIRECTIONS for one in unpacked(explorer_page, 0)[way]["failed"]
     ]
+    # of the other runs, nobody looked
+    assert [
+        unpacked(explorer_page, run)[way]["failed"] for run in (1, 2) for way in DIRECTIONS
+    ] == [None] * 4
+    assert set(held["kinds"]) == {kind for _, _, kind, _ in expected}
     # the first caption was judged to fit the second image; that it fits its own goes without saying
     assert held["accepted"] == [[0, 1]]
-    assert [run["reference"] for run in held["runs"]] == [True, False, True]
 
 
 def test_the_page_has_every_measure_of_every_run_as_tables_print_them(explored, explorer_page):
@@ -117,6 +119,34 @@ def test_the_page_has_every_measure_of_every_run_as_tables_print_them(explored, 
             assert list(run["measures"][way]) == list(METRICS)
     heads = json.loads(block(explorer_page, "phrases"))["zh"]["measures"]
     assert heads["r_precision"] == "R-Precision (%)" and heads["median_rank"] == "名次中位数"
+
+
+def test_of_many_runs_the_first_stands_in_the_page_and_each_other_in_a_file_beside_it(
+    explored, explorer_page, explorer_beside
+):
+    assert block(explorer_beside, "run-0") == block(explorer_page, "run-0")
+    assert 'id="run-1"' not in explorer_beside.read_text("utf-8")
+    assert block(explorer_beside, "held") == block(explorer_page, "held")
+    for number in (1, 2):
+        key = explored.keys[number]
+        text = explored.beside(explorer_beside, key).read_text("ascii")
+        # one call, of two strings that hold no letter but those of names and of base64
+        name, lists = re.fullmatch(
+            r'explorer\("([a-z0-9./-]+)","([A-Za-z0-9+/=]+)"\);\n', text
+        ).groups()
+        assert name == "/".join(key) and lists == block(explorer_page, f"run-{number}")
+
+
+def test_the_policy_lets_scripts_beside_the_page_run_only_where_there_are_some(
+    explorer_page, explorer_beside
+):
+    plain, wider = (
+        re.search(r"script-src ([^;]+);", page.read_text("utf-8"))[1]
+        for page in (explorer_page, explorer_beside)
+    )
+    assert re.fullmatch(r"'sha256-[\w+/=]+'", plain)
+    # opened from a disk, or from a server that has both; from nowhere else
+    assert wider == f"{plain} 'self' file:"
 
 
 def test_the_same_run_gives_the_same_bytes(explored, explorer_page):
@@ -165,7 +195,7 @@ def test_pictures_become_smaller_where_there_are_many():
 def test_a_run_whose_failures_nobody_looked_at_has_a_page(tmp_path):
     made = Made(tmp_path, RUNS[:1], failures=False)
     held = json.loads(block(made.page(), "held"))
-    assert held["kinds"] == [] and held["failures"] == {}
+    assert held["kinds"] == [] and unpacked(made.page(), 0)["text_to_image"]["failed"] is None
 
 
 def test_what_a_run_warns_of_stands_in_the_page_in_each_language(explorer_page, tmp_path):

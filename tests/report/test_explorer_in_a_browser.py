@@ -411,16 +411,9 @@ def test_no_request_leaves_the_page_and_the_policy_would_stop_one(reader, explor
     reader.open(explorer_page)
     reader.set("b", "1")
     reader.press("j", "d", "j")
-    messages = [
-        json.loads(one["message"])["message"] for one in reader.driver.get_log("performance")
-    ]
-    asked = [
-        one["params"]["request"]["url"]
-        for one in messages
-        if one["method"] == "Network.requestWillBeSent"
-    ]
+    asked = asked_for(reader)
     assert reader.file in asked
-    assert not [one for one in asked if not one.startswith((reader.file, "data:", "about:"))]
+    assert not [one for one in asked if not one.startswith((reader.file, "about:"))]
     assert reader.js("return performance.getEntriesByType('resource').map((one) => one.name)") == []
     refused = reader.driver.execute_async_script(
         """
@@ -432,6 +425,60 @@ def test_no_request_leaves_the_page_and_the_policy_would_stop_one(reader, explor
     )
     assert refused == "img-src"
     reader.driver.get_log("browser")  # the refusal is told there
+
+
+def test_a_run_beside_the_page_is_read_when_it_is_chosen_and_nothing_else_is(
+    reader, explored, explorer_page, explorer_beside
+):
+    reader.open(explorer_page, "#with=tiny/photo/cosine&query=3")
+    expected = reader.results(), reader.results(1)
+    reader.open(explorer_beside)
+    reader.driver.get_log("performance")
+    loaded = "return performance.getEntriesByType('resource').map((one) => one.name)"
+    assert reader.js(loaded) == []
+    reader.set("b", "1")
+    reader.driver.find_element("id", "query-3").click()
+    reader.settle()
+    assert (reader.results(), reader.results(1)) == expected
+    assert not reader.driver.find_element("id", "lost").is_displayed()
+    file = explored.beside(explorer_beside, RUNS[1]).as_uri()
+    assert asked_for(reader) == [file]
+    # once is enough
+    reader.press("c", "c")
+    assert asked_for(reader) == []
+    reader.open(explorer_beside, "#run=large/plain/cosine&lang=zh")
+    assert reader.text(".of-run h3") == "large · plain · cosine"
+    reader.driver.find_element("id", "ask-help").click()
+    assert "explorer_files" in reader.text("#help")
+
+
+def test_a_run_whose_file_is_not_there_is_named_and_the_run_before_stays(reader, tmp_path):
+    made = Made(tmp_path, RUNS[:2])
+    page = made.page(beside=1)
+    made.beside(page, RUNS[1]).unlink()
+    reader.open(page, "#run=tiny/photo/cosine&lang=zh")
+    named = "无法读取所选的实验：explorer_files/tiny/photo/cosine.js。"
+    assert reader.text("#lost").startswith(named)
+    assert reader.text(".of-run h3") == "tiny · plain · cosine"
+    assert reader.driver.find_element("id", "a").get_attribute("value") == "0"
+    reader.press("j")
+    reader.set("find", "dog")
+    assert not reader.driver.find_element("id", "lost").is_displayed()
+    told = [entry["message"] for entry in reader.driver.get_log("browser")]
+    assert len(told) == 1 and "ERR_FILE_NOT_FOUND" in told[0]
+
+
+def asked_for(reader: Reader) -> list[str]:
+    """What the page has asked for since it was asked last."""
+    messages = [
+        json.loads(one["message"])["message"] for one in reader.driver.get_log("performance")
+    ]
+    return [
+        one["params"]["request"]["url"]
+        for one in messages
+        if one["method"] == "Network.requestWillBeSent"
+        and not one["params"]["request"]["url"].startswith("data:")
+    ]
 
 
 def test_a_page_with_one_run_says_that_there_is_nothing_to_compare(reader, tmp_path):

@@ -30,7 +30,7 @@ def write_pairs(path, names) -> list:
         _, _, texts = collection([3] * 15, seed=seed, noise=2)
         run = reference_of(rows, images, texts).run
         runs.append(replace(run, model=model, prompt=prompt, scorer=scorer))
-    records = compare_all(pairs_of(runs), rows, Resampling(200, 0), flips=200)
+    records = compare_all(pairs_of(runs, len(runs)), rows, Resampling(200, 0), flips=200)
     write_rows(path, records, COLUMNS)
     return runs
 
