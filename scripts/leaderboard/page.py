@@ -167,7 +167,7 @@ class Page:
                 name=column.dataset,
                 images=count(len(column.rows.images)),
                 captions=count(len(column.rows.captions)),
-                split=self._say["splits"][column.entries[0].side.about["split"]],
+                split=self._labels.words["splits"][column.entries[0].side.about["split"]],
             )
             for column in self._board.columns
         ]
@@ -192,7 +192,7 @@ class Page:
         if why == OTHER_QUERIES:
             about = entry.side.about
             told = {name: count(about[name]) for name in ("images", "captions")}
-            told["split"] = self._say["splits"][about["split"]]
+            told["split"] = self._labels.words["splits"][about["split"]]
         return self._say["why"][why].format(**told)
 
 
