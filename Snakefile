@@ -25,6 +25,7 @@ include: ROOT / "rules/studies.smk"
 include: ROOT / "rules/figures.smk"
 include: ROOT / "rules/report.smk"
 include: ROOT / "rules/provenance.smk"
+include: ROOT / "rules/leaderboard.smk"
 
 
 rule all:
@@ -33,5 +34,6 @@ rule all:
         rules.report.input,
         rules.figures.input,
         rules.tables.input,
-        f"results/{DATASET}/ro-crate-metadata.json",
+        collect("results/{dataset}/ro-crate-metadata.json", dataset=DATASETS),
+        rules.leaderboard.output if len(DATASETS) > 1 else [],
     localrule: True

@@ -27,7 +27,7 @@ if Path(scripts.__path__[0]).resolve() != (ROOT / "scripts").resolve():
         "  to do:    call your own otherwise; of this workflow, use one version in one Snakefile"
     )
 
-from scripts.config import TOWERS, ConfigError, checked, defaults, over_defaults
+from scripts.config import TOWERS, ConfigError, checked, datasets_of, defaults, over_defaults
 from scripts.fingerprint import fingerprint
 from scripts.one_run import guard
 from scripts.protocol import DIRECTIONS
@@ -75,7 +75,7 @@ def settings(section: str, *keys: str) -> dict:
 
 
 RUN = config["run"]
-DATASET = RUN["dataset"]
+DATASETS = datasets_of(RUN)
 TRAINED = [model for model in RUN["models"] if config["models"][model]["source"] == "train"]
 LANGUAGES = ["zh", "en"]
 FIRST_PROMPT, FIRST_SCORER = RUN["prompts"][0], RUN["scorers"][0]
@@ -255,7 +255,7 @@ def models_to_fetch() -> list[str]:
     return [model for model in models_in_use() if config["models"][model]["source"] != "train"]
 
 
-def datasets_in_use(dataset: str) -> list[str]:
-    """The dataset that is searched, and those that models were trained on, sorted."""
+def datasets_in_use(datasets: list[str]) -> list[str]:
+    """Datasets that are searched, and those that models were trained on, sorted."""
     entries = [config["models"][model] for model in models_in_use()]
-    return sorted({dataset, *(e["dataset"] for e in entries if e["source"] == "train")})
+    return sorted({*datasets, *(e["dataset"] for e in entries if e["source"] == "train")})

@@ -113,7 +113,7 @@ rule judgments:
 rule prepare:
     """Everything that a run needs from the net: fetch it where there is a network, compute elsewhere."""
     input:
-        collect("data/{dataset}/splits.json", dataset=datasets_in_use(DATASET)),
-        f"results/{DATASET}/audit.json",
+        collect("data/{dataset}/splits.json", dataset=datasets_in_use(DATASETS)),
+        collect("results/{dataset}/audit.json", dataset=DATASETS),
         collect("data/models/{model}/model.json", model=models_to_fetch()),
     localrule: True

@@ -83,16 +83,30 @@ rule steps:
         "../scripts/evaluate/steps.py"
 
 
-rule tables:
-    """All tables of the run."""
+rule costs:
+    """What each model costs: parameters, dimension, images and texts a second here, memory."""
     input:
-        collect(
-            "results/{dataset}/tables/{name}",
-            dataset=DATASET,
-            name=[
-                *("metrics.csv", "metrics.md", "metrics.tex", "pairs.csv", "steps.csv"),
-                *(f"{study}.csv" for study in RUN["studies"] if study not in FAMILY_OF),
-                *(f"{name}.csv" for name in LISTS),
-            ],
+        models=collect("data/models/{model}/model.json", model=RUN["models"]),
+        images=collect("results/{{dataset}}/{model}/test/images.json", model=RUN["models"]),
+        texts=collect(
+            "results/{{dataset}}/{model}/test/texts.{prompt}.json",
+            model=RUN["models"],
+            prompt=FIRST_PROMPT,
         ),
+    output:
+        csv=table("costs.csv", "what each model costs", "2 Method and data", ""),
+    log:
+        "results/logs/costs/{dataset}.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=fingerprint("scripts/evaluate/costs.py"),
+    script:
+        "../scripts/evaluate/costs.py"
+
+
+rule tables:
+    """All tables."""
+    input:
+        collect(TABLES, dataset=DATASETS),
     localrule: True

@@ -272,14 +272,7 @@ rule plot_index_tradeoff:
 
 
 rule figures:
-    """Every figure of the run."""
+    """Every figure."""
     input:
-        collect(
-            "results/{dataset}/figures/{name}.{lang}.{kind}",
-            dataset=DATASET,
-            name=DRAWINGS,
-            lang=LANGUAGES,
-            kind=["svg", "png"],
-        ),
-        collect("results/{dataset}/figures/{name}.csv", dataset=DATASET, name=WITH_NUMBERS),
+        collect(FIGURES, dataset=DATASETS),
     localrule: True

@@ -282,7 +282,7 @@ def settings_in_force(wildcards) -> dict:
     if "judgments" in RUN["studies"]:
         prompts.append(config["studies"]["judgments"]["prompt"])
     used = {
-        "datasets": datasets_in_use(wildcards.dataset),
+        "datasets": datasets_in_use([wildcards.dataset]),
         "models": models_in_use(),
         "prompts": list(
             dict.fromkeys(part for name in prompts for part in [name, *AVERAGED.get(name, [])])
@@ -296,6 +296,6 @@ def settings_in_force(wildcards) -> dict:
         key: {name: value[name] for name in used[key]} if key in used else value
         for key, value in config.items()
     }
-    settings["run"] = {**RUN, "scorers": scorers}
+    settings["run"] = {**RUN, "dataset": wildcards.dataset, "scorers": scorers}
     settings["encode"] = {k: v for k, v in config["encode"].items() if k != "threads"}
     return settings

@@ -10,9 +10,9 @@ record.
 rule record:
     """Record the run: code, settings, data, models, packages, and the checksum of every file."""
     input:
-        rules.report.input,
-        rules.figures.input,
-        rules.tables.input,
+        REPORT,
+        FIGURES,
+        TABLES,
         [path for pair in built_indexes().values() for path in pair],
         ["results/{dataset}/shards.json"] if SHARD_SIZE else [],
     output:

@@ -95,7 +95,7 @@ rule document:
         scorers={name: config["scorers"][name] for name in RUN["scorers"]},
         statistics=setting("statistics"),
         listing=SHOWN_PROGRAM,
-        commands=commands_to_reproduce(),
+        commands=commands_to_reproduce,
     script:
         "../scripts/report/document.py"
 
@@ -180,12 +180,5 @@ rule explorer:
 rule report:
     """The report in both languages, as page and on paper, and the explorer."""
     input:
-        collect(
-            "results/{dataset}/report.{lang}.{kind}",
-            dataset=DATASET,
-            lang=LANGUAGES,
-            kind=["html", "pdf"],
-        ),
-        f"results/{DATASET}/explorer.html",
-        f"results/{DATASET}/summary.txt",
+        collect(REPORT, dataset=DATASETS),
     localrule: True

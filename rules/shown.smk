@@ -46,6 +46,22 @@ EXPLORED_BESIDE = (
     if len(RUNS) > IN_EXPLORER
     else {}
 )
+LEADERBOARD_PARTS = [
+    *(f"scripts/leaderboard/leaderboard.{part}" for part in ("html.j2", "css", "js")),
+    *words_of("leaderboard", "labels", "measures"),
+]
+
+
+def of_all(kind: str, form: str, language: str):
+    """A form of what stands above all datasets."""
+    return report(
+        f"results/leaderboard.{kind}",
+        caption="../scripts/report/captions/leaderboard.rst",
+        category="1 Report",
+        labels={"document": "Leaderboard", "form": form, "language": language},
+    )
+
+
 # kinds of failure, where they are studied
 FAILURES = (
     {"failures": "results/{dataset}/tables/failures.csv"} if "errors" in RUN["studies"] else {}
@@ -113,6 +129,26 @@ DRAWINGS = [
 IN_REPORT = [name for name in DRAWINGS if not name.startswith("gallery.")]
 SHOWN_FIGURES = [f"results/{{dataset}}/figures/{name}.{{lang}}.svg" for name in IN_REPORT]
 
+# what a run is made for, of each dataset
+TABLES = collect(
+    "results/{{dataset}}/tables/{name}",
+    name=[
+        *("metrics.csv", "metrics.md", "metrics.tex", "pairs.csv", "costs.csv", "steps.csv"),
+        *(f"{study}.csv" for study in RUN["studies"] if study not in FAMILY_OF),
+        *(f"{name}.csv" for name in LISTS),
+    ],
+)
+FIGURES = collect(
+    "results/{{dataset}}/figures/{name}.{lang}.{kind}",
+    name=DRAWINGS,
+    lang=LANGUAGES,
+    kind=["svg", "png"],
+) + collect("results/{{dataset}}/figures/{name}.csv", name=WITH_NUMBERS)
+REPORT = [
+    *collect("results/{{dataset}}/report.{lang}.{kind}", lang=LANGUAGES, kind=["html", "pdf"]),
+    *("results/{dataset}/explorer.html", "results/{dataset}/summary.txt"),
+]
+
 
 def labels_of_report(wildcards, output) -> dict[str, str]:
     """What Snakemake's report calls a page or PDF of the report."""
@@ -128,6 +164,6 @@ def shown_of_study(study: str) -> dict:
     return {key: config["studies"][study][key] for key in ("figure", "title")}
 
 
-def commands_to_reproduce() -> list[str]:
+def commands_to_reproduce(wildcards) -> list[str]:
     """What to type to make this run again, from the configuration that its record holds."""
-    return [f"./run snakemake --cores 8 --configfile results/{DATASET}/config.yaml"]
+    return [f"./run snakemake --cores 8 --configfile results/{wildcards.dataset}/config.yaml"]

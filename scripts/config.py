@@ -236,10 +236,16 @@ def _misfits(config: dict[str, Any]) -> Iterator[str]:
         yield from part(config)
 
 
+def datasets_of(run: dict[str, Any]) -> list[str]:
+    """The datasets of a run, of which there is mostly one."""
+    named = run["dataset"]
+    return [named] if isinstance(named, str) else named
+
+
 def _unknown_names(config: dict[str, Any]) -> Iterator[str]:
     run = config["run"]
     for what, names in (
-        ("datasets", [run["dataset"]]),
+        ("datasets", datasets_of(run)),
         ("models", run["models"]),
         ("prompts", run["prompts"]),
         ("scorers", run["scorers"]),

@@ -24,6 +24,8 @@ from scripts import mailbox
 from scripts.job import REFUSED_BY_THE_DISK, BadInput, digest_of_file, log, whole
 
 FOLDER = Path("results/jobs")
+# numbers of the one job of this process
+_measured: dict[str, float] = {}
 # what Python itself took until here is time of the job, too
 BEGAN = time.perf_counter() - time.process_time()
 # whose versions may show in what a job makes
@@ -135,6 +137,7 @@ class Job:
     device : "cuda:1" where it computed on this one of the GPUs that it saw, else "cpu"
     versions : of Python and of the libraries that it loaded
     machine : its processor, cores, memory_gb and system, and gpu where it computed on one
+    measured : what the job measured of itself, see ``measured``
     """
 
     rule: str
@@ -149,6 +152,12 @@ class Job:
     versions: dict[str, str]
     # those that an earlier version left do not say it
     machine: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, float] = field(default_factory=dict)
+
+
+def measured(**numbers: float) -> None:
+    """Put numbers about this job's work into its record, and into no file that it makes."""
+    _measured.update(numbers)
 
 
 def sums_of(paths: Iterable[str]) -> dict[str, str | None]:
@@ -203,6 +212,7 @@ def note(snakemake: Snakemake, inputs: dict[str, str | None]) -> None:
         device=_device(),
         versions=_versions(),
         machine=_machine(),
+        measured=_measured,
     )
     for path in made:
         with whole(_place(path)) as draft:

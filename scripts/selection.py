@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from scripts.config import ConfigError
+from scripts.config import ConfigError, datasets_of
 
 # what scorers learn from, by their kind; train and val where nothing is said
 LEARNT_FROM: dict[str, tuple[str, ...]] = {"cosine": (), "fusion": ("val",)}
@@ -82,9 +82,8 @@ def leave_out(config: dict[str, Any], asked: Collection[str]) -> None:
     features that are.
     """
     run = config["run"]
-    entry = config["datasets"][run["dataset"]]
-    known: dict[str, int] | None = entry.get("splits")
-    problems = [*_without_images(config, known), *_without_features(config, asked)]
+    known = _known_of_all(config)
+    problems = [*_without_images(config), *_without_features(config, asked)]
     left_out: LeftOut = run["left_out"]
 
     def take_out(key: str, name: str, why: str, missing: list[str]) -> None:
@@ -93,10 +92,12 @@ def leave_out(config: dict[str, Any], asked: Collection[str]) -> None:
             names = left_out.setdefault(why, {}).setdefault(key, [])
             names += {name}.difference(names)
         elif missing:
+            lacking = _lacking(config, missing)
+            told = " and ".join(f"datasets.{one}.splits" for one in lacking)
             problems.append(
-                f"run.{key}: {name!r} needs {' and '.join(missing)}, where {run['dataset']} has no "
-                f"image (datasets.{run['dataset']}.splits); leave it out, or name images of each "
-                "split beside the captions"
+                f"run.{key}: {name!r} needs {' and '.join(missing)}, where {' and '.join(lacking)} "
+                f"has no image ({told}); leave it out, or name images of each split beside the "
+                "captions"
             )
 
     for name, missing in _taught_by_none(run["scorers"], config, known):
@@ -224,6 +225,24 @@ def looks_at(config: Mapping[str, Any], study: str) -> list[str]:
     return [model for model in models if not study_without(config, model, study)]
 
 
+def _known_of_all(config: Mapping[str, Any]) -> dict[str, int] | None:
+    """Images of each split that every dataset of the run has; None where nothing is told of any."""
+    told = [config["datasets"][name].get("splits") for name in datasets_of(config["run"])]
+    told = [splits for splits in told if splits is not None]
+    names = {split for splits in told for split in splits}
+    return {name: min(one.get(name, 0) for one in told) for name in names} if told else None
+
+
+def _lacking(config: Mapping[str, Any], splits: Collection[str]) -> list[str]:
+    """The datasets of the run that are known to have no image in one of these splits."""
+    datasets = config["datasets"]
+    return [
+        name
+        for name in datasets_of(config["run"])
+        if _missing(splits, datasets[name].get("splits"))
+    ]
+
+
 def _missing(needed: Collection[str], known: Mapping[str, int] | None) -> list[str]:
     """The splits of ``needed`` that are known to be empty."""
     return [] if known is None else [split for split in needed if not known.get(split)]
@@ -237,14 +256,12 @@ def _taught_by_none(
     return [(name, splits) for name, splits in missing if splits]
 
 
-def _without_images(config: Mapping[str, Any], known: Mapping[str, int] | None) -> list[str]:
-    dataset = config["run"]["dataset"]
-    problems = []
-    if _missing(["test"], known):
-        problems.append(
-            f"datasets.{dataset}.splits: no image in test, which is what is measured; name images "
-            "of test beside the captions, or take away the split"
-        )
+def _without_images(config: Mapping[str, Any]) -> list[str]:
+    problems = [
+        f"datasets.{dataset}.splits: no image in test, which is what is measured; name images "
+        "of test beside the captions, or take away the split"
+        for dataset in _lacking(config, ["test"])
+    ]
     for name in config["run"]["models"]:
         model = config["models"][name]
         if model["source"] == "train":
@@ -265,12 +282,12 @@ def _tells_nothing(
         return "images"
     run = config["run"]
     kinds = [config["scorers"][name]["kind"] for name in run["scorers"]]
-    source = config["datasets"][run["dataset"]]["source"]
+    sources = {config["datasets"][name]["source"] for name in datasets_of(run)}
     has_nothing = (
         len(run["prompts"]) < needs.get("prompts", 0)
         or len(run["scorers"]) < needs.get("scorers", 0)
         or needs.get("kind", kinds[0]) not in kinds
-        or source not in needs.get("sources", [source])
+        or not sources <= set(needs.get("sources", sources))
     )
     return "nothing" if has_nothing else ""
 
@@ -280,7 +297,7 @@ def learns(dataset: str, config: Mapping[str, Any], models: Collection[str]) -> 
 
     Parameters
     ----------
-    dataset : the one that is searched, or one that a model is trained on
+    dataset : one that is searched, or one that a model is trained on
     config : of which everything is left out that could not be served
     models : that the run uses, and those that they begin from
     """
@@ -292,4 +309,4 @@ def learns(dataset: str, config: Mapping[str, Any], models: Collection[str]) -> 
     compared = any(
         config["studies"][name].get("needs", {}).get("splits") for name in run["studies"]
     )
-    return dataset == run["dataset"] and (fitted or compared)
+    return dataset in datasets_of(run) and (fitted or compared)

@@ -121,7 +121,7 @@ for name in sys.argv[1:]:
 
 
 STAGES = ["data", "models", "encode", "retrieve", "evaluate", "studies", "figures", "report"]
-STAGES += ["explorer", "provenance"]
+STAGES += ["explorer", "provenance", "leaderboard"]
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -62,6 +62,39 @@ def test_what_is_not_known_ahead_leaves_nothing_out_for_it():
     assert set(left(None)["left_out"]) == {"nothing"}
 
 
+def of_two(first: dict[str, int] | None, second: dict[str, int], **run: Any) -> dict:
+    """The run of two folders of one's own that hold so many images."""
+    entries = {"one": FOLDER | ({"splits": first} if first else {}), "two": FOLDER}
+    entries["two"] = entries["two"] | {"splits": second}
+    own = {"run": {"dataset": ["one", "two"], **run}, "datasets": entries}
+    config = checked(over_defaults(own))
+    leave_out(config, asked_by_name(own, {}, defaults()))
+    return config["run"]
+
+
+def test_of_several_datasets_all_have_the_run_that_each_of_them_can_serve():
+    whole, alone = {"train": 3000, "val": 400, "test": 400}, {"test": 1000}
+    run = of_two(whole, alone)
+    assert run["scorers"] == ["cosine"] and run["dataset"] == ["one", "two"]
+    assert "leakage" in run["left_out"]["split"]["studies"]
+    assert of_two(None, whole)["scorers"] == left(whole)["scorers"]
+    assert set(of_two(whole, {**whole, "test": 40})["left_out"]["images"]["studies"]) >= {"gallery"}
+
+
+def test_it_is_said_which_of_several_datasets_lacks_what_was_asked_for():
+    whole = {"train": 30, "val": 10, "test": 10}
+    with pytest.raises(ConfigError, match=r"'nnn' needs train and val, where two has no image"):
+        of_two(whole, {"test": 10}, scorers=["cosine", "nnn"])
+    with pytest.raises(ConfigError, match=r"datasets\.two\.splits: no image in test"):
+        of_two(whole, {"train": 10, "val": 5})
+
+
+def test_a_name_among_several_datasets_that_is_in_no_registry_is_told():
+    own = {"run": {"dataset": ["scenes", "flickr8"]}}
+    with pytest.raises(ConfigError, match=r"'flickr8' is not among the datasets.*'flickr8k'"):
+        checked(over_defaults(own))
+
+
 @pytest.mark.parametrize(
     ("run", "told"),
     [

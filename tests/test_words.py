@@ -80,8 +80,8 @@ def code_of(name: str, key: str) -> list[Path]:
         return sorted((scripts / "explorer").glob("explorer.*"))
     if name == "search":
         return sorted((scripts / "search").glob("page.*"))
-    if name == "compare":
-        return sorted((scripts / "compare").glob("*.*"))
+    if name in ("compare", "leaderboard"):
+        return sorted((scripts / name).glob("*.*"))
     # names in tables are made by studies, measures and the configuration
     return [*CODE, scripts / "report/page.html.j2", *sorted((ROOT / "config").glob("*.yaml"))]
 

@@ -318,6 +318,18 @@ def test_changing_the_style_of_one_plot_redraws_that_plot_only(finished):
     }
 
 
+def test_another_dataset_beside_the_first_makes_its_own_steps_and_a_leaderboard(finished):
+    (finished.folder / "config/two.yaml").write_text(
+        "run: {dataset: [scenes, others]}\n"
+        "datasets: {others: {source: scenes, images: {train: 9, val: 9, test: 9}, seed: 5}}\n"
+    )
+    jobs = finished.planned(*SMALL, "config/two.yaml").jobs
+    # training is of the first dataset, which is there with all that follows from it
+    assert jobs["draw_scenes"] == jobs["explorer"] == jobs["leaderboard"] == jobs["costs"] == 1
+    assert not {"train_model", "fetch_model"} & set(jobs)
+    assert jobs["document"] == jobs["page"] == 2
+
+
 def test_changing_a_setting_of_one_step_leaves_the_steps_before_it(finished):
     with (finished.folder / "config/small.yaml").open("a") as stream:
         stream.write("similarity: {top_k: 5}\n")

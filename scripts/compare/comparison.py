@@ -52,7 +52,7 @@ def comparison_of(
     a, b = sides.read_both(first, second)
     if different := sides.other_queries(a, b):
         raise NotAlike(different)
-    rows = sides.rows_of_both(a, b)
+    rows = sides.rows_of(b, a)
     if different := sides.other_pictures(a, b, rows):
         raise NotAlike(different)
     rankings = sides.read_ranks(a, rows), sides.read_ranks(b, rows)

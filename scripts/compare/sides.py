@@ -120,31 +120,32 @@ def other_queries(a: Side, b: Side) -> list[Difference]:
     return [one for one in (*told, digests) if one.a != one.b]
 
 
-def rows_of_both(a: Side, b: Side) -> Rows:
-    """Images and captions of both runs, from whichever dataset stands beside its results.
+def rows_of(*sides: Side) -> Rows:
+    """Images and captions of runs on the same, from whichever dataset stands beside its results.
 
-    Raises ``BadInput`` where neither does, and where captions or splits have changed since.
+    Raises ``BadInput`` where none does, and where captions or splits have changed since.
     """
-    folders = list(dict.fromkeys([b.data, a.data]))
+    folders = list(dict.fromkeys(side.data for side in sides))
     there = [one for one in folders if (one / "captions.json").is_file()]
     if not there:
         raise BadInput(
             " and ".join(str(one / "captions.json") for one in folders),
             "no such file",
-            "the captions that both runs were asked by, beside the results of one of them",
+            "the captions that the runs were asked by, beside the results of one of them",
             f"put captions.json and splits.json of the dataset into {folders[0]}",
         )
     found = [
-        read_rows(one / "captions.json", one / "splits.json", a.about["split"]) for one in there
+        read_rows(one / "captions.json", one / "splits.json", sides[0].about["split"])
+        for one in there
     ]
     for rows in found:
-        if rows.digest == a.digest:
+        if rows.digest == sides[0].digest:
             return rows
     raise BadInput(
         " and ".join(map(str, there)),
         f"images and captions with the sum {found[0].digest[:12]}",
-        f"those that both runs were asked by, {a.digest[:12]}",
-        "put captions.json and splits.json there as they were; or make both runs again",
+        f"those that the runs were asked by, {sides[0].digest[:12]}",
+        "put captions.json and splits.json there as they were; or make the runs again",
     )
 
 
@@ -203,6 +204,11 @@ def other_measures(a: Side, b: Side, values: tuple[Values, Values]) -> list[Diff
             if any(not same for _, same in told):
                 found.append(Difference(f"{way}: {name}", told[0][0], told[1][0]))
     return found
+
+
+def is_measured_otherwise(side: Side, values: Values) -> bool:
+    """Whether metrics.json has another number than these ``values`` of the run's ranks give now."""
+    return not all(_told(side, values, way, name)[1] for way in DIRECTIONS for name in MEANS)
 
 
 def _told(side: Side, values: Values, way: str, name: str) -> tuple[str | None, bool]:

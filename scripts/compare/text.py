@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from scripts.compare.gate import ALPHA
 from scripts.compare.sides import Difference
 from scripts.letters import printable, wide_in
 from scripts.measures import MEASURES
-from scripts.templates import environment
+from scripts.templates import environment, plain
 from scripts.words import read_words
 from scripts.words.formats import (
     NOTHING,
@@ -30,30 +29,6 @@ from scripts.words.formats import (
     share,
 )
 from scripts.words.labels import read_labels
-
-# what Markdown, HTML or the page of a pull request would take for more than a letter
-SPECIAL = re.compile(r"[\\`*_{}\[\]<>&|~$@#:]|\bwww\.", re.IGNORECASE)
-# letters of a caption or a setting that a table has room for
-LONGEST = 160
-
-
-def plain(text: object) -> Markup:
-    """Text from elsewhere as Markdown that shows it on one line, letter by letter, and no more.
-
-    A name behind @ and a number behind # would be links, and call people to the page; what has no
-    width parts them.
-    """
-    line = printable(" ".join(str(text).split()))
-    if len(line) > LONGEST:
-        line = line[: LONGEST - 1] + "…"
-    return Markup(SPECIAL.sub(_spelt, line))  # noqa: S704 all that HTML knows is spelt
-
-
-def _spelt(found: re.Match[str]) -> str:
-    text = found.group()
-    if text in "_*[]{}":  # which names and settings have, and a person may read as it is
-        return f"\\{text}"
-    return f"{text[:-1]}&#{ord(text[-1])};" + ("&#8203;" if text in ("@", "#") else "")
 
 
 def _width(cell: str) -> int:

@@ -16,7 +16,7 @@ from scripts.data.rows import Rows, read_rows
 from scripts.encode.features import open_encoder, precision_of, read_shard
 from scripts.encode.shelf import Place, Wanted, wanted_like
 from scripts.job import BadInput, log
-from scripts.jobs import Snakemake
+from scripts.jobs import Snakemake, measured
 from scripts.models.encoders import Encoder
 
 # what takes longer gains little from a model that is loaded, and may as well be done side by side
@@ -27,6 +27,15 @@ FEW = 16
 # what a model gives for rows, by name, computed by so many threads
 Make = Callable[[Encoder, Rows, Wanted, int], dict[str, np.ndarray]]
 Write = Callable[[Snakemake, dict[str, np.ndarray], Rows], None]
+
+
+def _timed(
+    make: Make, encoder: Encoder, rows: Rows, wanted: Wanted, threads: int
+) -> dict[str, np.ndarray]:
+    """What ``make`` gives, and the "seconds" that it took, whichever job it is for."""
+    start = time.perf_counter()
+    made = make(encoder, rows, wanted, threads)
+    return {**made, "seconds": np.array(time.perf_counter() - start)}
 
 
 def encode_own(snakemake: Snakemake, make: Make, write: Write) -> Encoder | None:
@@ -40,13 +49,16 @@ def encode_own(snakemake: Snakemake, make: Make, write: Write) -> Encoder | None
     place = Place(own, precision)
     with place.claimed(wait=True):
         made = place.take()
-        if made is not None:
+        encoder = None
+        if made is None:
+            model, device = snakemake.input.model, snakemake.params.device
+            encoder = open_encoder(Path(model), device, precision, snakemake.threads)
+            made = _timed(make, encoder, rows, own, snakemake.threads)
+        else:
             log.info("encoded by another job, which had the model loaded")
-            write(snakemake, made, rows)
-            return None
-        model, device = snakemake.input.model, snakemake.params.device
-        encoder = open_encoder(Path(model), device, precision, snakemake.threads)
-        write(snakemake, make(encoder, rows, own, snakemake.threads), rows)
+        write(snakemake, made, rows)
+        items = rows.images if own.side == "images" else rows.captions
+        measured(items=len(items), seconds=round(float(made["seconds"]), 3))
     return encoder
 
 
@@ -78,4 +90,4 @@ def _lay_down(place: Place, wanted: Wanted, encoder: Encoder, make: Make, thread
             return
     what = wanted.prompt or wanted.side
     log.info("the model is loaded: encoding %s of %s, too", what, wanted.split)
-    place.put(**make(encoder, rows, wanted, threads))
+    place.put(**_timed(make, encoder, rows, wanted, threads))

@@ -10,10 +10,8 @@ names.
 
 import base64
 import csv
-import hashlib
 import io
 import json
-import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -36,7 +34,7 @@ from scripts.studies.study_categories import members
 from scripts.studies.study_errors import KINDS
 from scripts.studies.table import read_table
 from scripts.studies.words import words_in
-from scripts.templates import environment
+from scripts.templates import digest, environment, in_script
 from scripts.words import LANGUAGES, read_words
 from scripts.words.labels import read_labels
 from scripts.words.warned import sentences
@@ -235,14 +233,6 @@ def read_phrases(
     return phrases
 
 
-def in_script(value: Any) -> Markup:
-    """JSON that is safe inside a <script> block, whatever its strings hold."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    unsafe = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028",
-              "\u2029": "\\u2029"}  # fmt: skip
-    return Markup(re.sub("[<>&\u2028\u2029]", lambda match: unsafe[match[0]], text))  # noqa: S704
-
-
 def packed(value: Any) -> str:
     """JSON, deflated, in letters that HTML and strings of JavaScript leave alone."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
@@ -254,11 +244,6 @@ def small_picture(path: Path, side: int) -> str:
     stream = io.BytesIO()
     thumbnail(path, side).save(stream, "WEBP", quality=QUALITY, method=EFFORT)
     return base64.b64encode(stream.getvalue()).decode("ascii")
-
-
-def digest(text: str) -> str:
-    """Source expression of Content Security Policy Level 3 for an inline script or style."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def render(

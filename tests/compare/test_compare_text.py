@@ -15,7 +15,7 @@ from small_runs import RUN
 from two_runs import ranks_of, write_dataset, write_run
 
 from scripts.compare.__main__ import arguments, main
-from scripts.compare.text import LONGEST, plain
+from scripts.templates import LONGEST, plain
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = [

@@ -1,0 +1,1 @@
+"""Runs of many models on many datasets, side by side."""
