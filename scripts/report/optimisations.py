@@ -6,7 +6,7 @@ are told whichever way they go.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -45,21 +45,20 @@ class Gain:
     kind : its name in the words
     pair : rows of pairs.csv, one for both directions and one for each
     differs : "model", "prompt" or "scorer": what the two runs differ in
-    chosen : what val chose, or nothing
+    chosen : what val chose, by direction and name, ready to print
     further : more that this run shows of it
     """
 
     kind: str
     pair: pd.DataFrame
     differs: str
-    chosen: Finding | None = None
+    chosen: dict[str, str] = field(default_factory=dict)
     further: tuple[Finding, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:
         """What is said of it, the gain first."""
-        chosen = [self.chosen] if self.chosen else []
-        return [effect(self.pair, self.differs), *chosen, *self.further]
+        return [replace(effect(self.pair, self.differs), table="gains"), *self.further]
 
 
 def gains(material: Material) -> list[Gain]:
@@ -137,21 +136,20 @@ def turned(pairs: pd.DataFrame) -> pd.DataFrame:
     return result
 
 
-def chosen(kind: str, arrays: dict[str, np.ndarray]) -> Finding | None:
-    """What a scorer took from val."""
+def chosen(kind: str, arrays: dict[str, np.ndarray]) -> dict[str, str]:
+    """What a scorer took from val, as "text_to_image_weight": "0.5"; "with" is another model."""
     if kind == "adapter" and "epochs" in arrays:
-        epochs = ", ".join(formats.count(epoch) for epoch in arrays["epochs"])
-        return Finding("chosen_adapter", {"epochs": epochs})
+        return {"epochs": ", ".join(formats.count(epoch) for epoch in arrays["epochs"])}
     if not set(CHOSEN.get(kind, ("",))) <= set(arrays):
-        return None
-    numbers: dict[str, Any] = {
+        return {}
+    numbers = {
         f"{way}_{name}": formats.quantity(float(arrays[name][place]))
         for name in CHOSEN[kind]
         for place, way in enumerate(DIRECTIONS)
     }
     if kind == "fusion":
-        numbers["other"] = str(arrays["with"])
-    return Finding(f"chosen_{kind}", numbers)
+        numbers["with"] = str(arrays["with"])
+    return numbers
 
 
 def savings(material: Material) -> list[tuple[str, Finding | None]]:
@@ -174,6 +172,7 @@ def savings(material: Material) -> list[tuple[str, Finding | None]]:
             Finding(
                 "effect_ties" if ties else "effect_ties_none",
                 {"ties": formats.count(ties), "share": share},
+                "effects",
             ),
         ),
     ]
@@ -186,6 +185,7 @@ def _cache(cost: dict[str, Any], prompts: int) -> Finding | None:
     return Finding(
         "effect_cache",
         {"seconds": formats.duration(encoding["seconds"]), "prompts": formats.count(prompts)},
+        "effects",
     )
 
 
@@ -199,6 +199,7 @@ def _texts(repeated: int, captions: int) -> Finding | None:
             "captions": formats.count(captions),
             "share": formats.percent(repeated / captions),
         },
+        "effects",
     )
 
 
@@ -211,4 +212,5 @@ def _blocks(cost: dict[str, Any], sizes: dict[str, int]) -> Finding | None:
     return Finding(
         "effect_blocks" if saved else "effect_blocks_small",
         {"memory": formats.megabytes(ranking["max_rss_mb"]), "matrix": formats.megabytes(matrix)},
+        "effects",
     )

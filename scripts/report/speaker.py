@@ -35,6 +35,16 @@ class Speaker:
         """A finding as a sentence."""
         return self.text(f"findings.{finding.key}", **finding.numbers)
 
+    def with_source(self, sentence: Spans, links: list[Spans]) -> Spans:
+        """A sentence with links in brackets, before the stop at its end."""
+        if not links:
+            return sentence
+        *before, last = sentence
+        stop = self.words["stop"]
+        text = last["text"].removesuffix(stop)
+        linked = spans_of(self.words["in_brackets"], {"links": self.listed(links)})
+        return joined([*before, {**last, "text": text}, *linked, plain(stop)])
+
     def together(self, sentences: Iterable[Spans]) -> Spans:
         """Sentences that follow each other in one paragraph."""
         found: Spans = []

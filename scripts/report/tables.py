@@ -41,6 +41,7 @@ SYMBOLS = {
     "neighbours": "k",
     "beta": "β",
     "epochs": "E",
+    "with": "s₂",
 }
 
 
@@ -327,12 +328,12 @@ def _mean_difference(labels: Labels) -> str:
 
 def _chosen_cell(gain: Gain, way: str) -> str:
     """What val chose for one direction, or for both."""
-    if gain.chosen is None or way == BOTH:
+    if not gain.chosen or way == BOTH:
         return formats.NOTHING
     own = [
         (name.removeprefix(f"{way}_"), value)
-        for name, value in gain.chosen.numbers.items()
-        if name.startswith(way) or name == "epochs"
+        for name, value in gain.chosen.items()
+        if name.startswith(way) or name in ("epochs", "with")
     ]
     return ", ".join(f"{SYMBOLS[name]} = {value}" for name, value in own)
 

@@ -33,7 +33,7 @@ def results(writer: Writer) -> list[Block]:
         *writer.figure("ranks"),
         writer.head(2, "results-pairs"),
         writer.text("text.differences_1"),
-        *writer.say(said["differences"]),
+        *writer.tell(said["differences"]),
         *writer.table("model_pairs"),
     ]
 
@@ -67,9 +67,11 @@ def _gallery(writer: Writer, table: pd.DataFrame, way: str) -> Block:
             ),
         ]
     )
+    # one of each outcome: the explorer has all of them
+    first_of = table.groupby("outcome", sort=False)["query"].transform("first")
+    shown = table[table["query"] == first_of]
     queries = [
-        _query(writer, part, outcome)
-        for (outcome, _), part in table.groupby(["outcome", "query"], sort=False)
+        _query(writer, part, outcome) for outcome, part in shown.groupby("outcome", sort=False)
     ]
     return blocks.gallery(f"gallery_{first.model}_{way}", caption, queries)
 

@@ -158,7 +158,17 @@ def test_failures_are_described_by_where_their_answers_lie(ranks, key, language)
     table = analysis.failure_table(run, {"text_to_image": 100, "image_to_text": 100})
     told = findings.failures(table)
     assert [finding.key for finding in told] == [key, key]
+    assert {finding.table for finding in told} == {"failures"}
     assert speaker(language).say(told[0])
+
+
+@pytest.mark.parametrize(
+    ("ranks", "key"),
+    [([1, 2, 3, 20], "more"), ([1, 2, 20, 30], "fewer"), ([1, 2, 20], "fewer"), ([1, 20], "none")],
+)
+def test_narrow_misses_are_held_against_failures(ranks, key):
+    table = analysis.failure_table(run_with(ranks, 100), dict.fromkeys(WAYS[1:], 100))
+    assert findings.near_misses(table).key == f"near_misses_{key}"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -86,12 +86,12 @@ def test_every_optimisation_is_told_whichever_way_it_goes(difference, verdict, l
 
 
 def test_what_val_chose_is_told_for_each_direction():
-    numbers = chosen("nnn", LEARNT["nnn"]).numbers
+    numbers = chosen("nnn", LEARNT["nnn"])
     assert (numbers["text_to_image_weight"], numbers["image_to_text_weight"]) == ("0.5", "0.25")
     assert numbers["image_to_text_neighbours"] == "16"
-    assert chosen("adapter", LEARNT["adapter"]).numbers == {"epochs": "3, 0"}
-    assert chosen("fusion", LEARNT["fusion"]).numbers["other"] == "another"
-    assert chosen("centring", {}) is None
+    assert chosen("adapter", LEARNT["adapter"]) == {"epochs": "3, 0"}
+    assert chosen("fusion", LEARNT["fusion"])["with"] == "another"
+    assert chosen("centring", {}) == {}
 
 
 def test_a_run_without_them_claims_no_optimisation():
