@@ -45,7 +45,7 @@ KEYS = ["model", "prompt", "scorer"]
 NAMED = 6  # runs beside the first that colours can still tell apart
 # inches: left of a panel, a panel, between panels, and above and below those of a row
 LEFT, PANEL, GAP, HEAD, FOOT = 0.55, 2.75, 0.4, 0.46, 0.48
-CURVE, CHANGE = 1.9, 1.5  # heights
+CURVE, CHANGE = 1.6, 1.2  # heights
 DODGE = 0.045  # between the intervals of runs at the same K
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from scripts.evaluate.pairs import BOTH, FAMILIES, WAYS
+from scripts.evaluate.pairs import BOTH, FAMILIES
 from scripts.evaluate.runs import Run, chance, right_answers
 from scripts.protocol import DIRECTIONS
 from scripts.words import formats
@@ -124,9 +124,11 @@ def effect(pair: pd.DataFrame, kind: str) -> Finding:
     ways = pair.set_index("direction")
     first = pair.iloc[0]
     name = first[kind] if kind == "model" else f"{first.model} · {first[kind]}"
-    numbers = {"name": name, "reference": first[f"other_{kind}"]}
-    for way in WAYS:
-        numbers[f"{way}_difference"] = lead(ways.loc[way])
+    numbers = {
+        "name": name,
+        "reference": first[f"other_{kind}"],
+        "difference": lead(ways.loc[BOTH]),
+    }
     verdict, clear = together(ways.verdict)
     numbers |= {"direction": clear} if clear else {}
     return Finding(f"pair_{verdict}", numbers, TABLE_OF[kind])

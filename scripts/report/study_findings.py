@@ -384,8 +384,8 @@ def indexes(table: pd.DataFrame) -> list[Finding]:
 def confidence(table: pd.DataFrame) -> list[Finding]:
     """Whether a low top score, or a small margin, warns of a wrong first result."""
     found = []
-    for way in DIRECTIONS:
-        for signal in unique(table.group):
+    for signal in unique(table.group):
+        for way in DIRECTIONS:
             own = rows_of(table, direction=way, group=signal)
             gain = pick(own, measure="area_gain")
             half, whole = (pick(own, measure="risk", x=x) for x in (0.5, 1.0))

@@ -303,39 +303,45 @@ def _lead(row: dict[str, Any], measure: str) -> Spans:
 
 def _gains_table(studied: Study, words: dict[str, Any], labels: Labels) -> Table:
     """What each optimisation gains, or loses, in mean recall."""
-    rows = [
-        [
-            words["names"]["arrows"][way],
-            words["optimisations"][gain.kind]["name"],
-            f"{row[gain.differs]} − {row[f'other_{gain.differs}']}",
-            _chosen_cell(gain, way),
-            _lead(row, "mean"),
-            formats.p_value(row["p_holm"]),
-            words["names"]["verdicts"][row["verdict"]],
-        ]
-        for way in WAYS
-        for gain in studied.gains
-        for row in gain.pair[gain.pair.direction == way].to_dict("records")
-    ]
-    numeric = [_mean_difference(labels), "p_holm"]
-    names = ["direction", "optimisation", "compared", "chosen"]
-    return Table([*names, *numeric, "verdict"], rows, set(numeric), grouped=True)
+    arrows = words["names"]["arrows"]
+    rows = []
+    for gain in studied.gains:
+        ways = {row["direction"]: row for row in gain.pair.to_dict("records")}
+        both = ways[BOTH]
+        rows.append(
+            [
+                words["optimisations"][gain.kind]["name"],
+                f"{both[gain.differs]} − {both[f'other_{gain.differs}']}",
+                *(_lead(both, "mean"), formats.p_value(both["p_holm"])),
+                *(
+                    cell
+                    for way in DIRECTIONS
+                    for cell in (_lead(ways[way], "mean"), _chosen(gain, way))
+                ),
+            ]
+        )
+    difference = _mean_difference(labels)
+    sides = ((arrows[BOTH], 2), *((arrows[way], 2) for way in DIRECTIONS))
+    return Table(
+        ["optimisation", "compared", difference, "p_holm", *(difference, "chosen") * 2],
+        rows,
+        {difference, "p_holm"},
+        sides=(("", 2), *sides),
+    )
 
 
 def _mean_difference(labels: Labels) -> str:
     return f"Δ {labels.measure('mean')}"
 
 
-def _chosen_cell(gain: Gain, way: str) -> str:
-    """What val chose for one direction, or for both."""
-    if not gain.chosen or way == BOTH:
-        return formats.NOTHING
+def _chosen(gain: Gain, way: str) -> str:
+    """What val chose for one direction."""
     own = [
         (name.removeprefix(f"{way}_"), value)
         for name, value in gain.chosen.items()
         if name.startswith(way) or name in ("epochs", "with")
     ]
-    return ", ".join(f"{SYMBOLS[name]} = {value}" for name, value in own)
+    return ", ".join(f"{SYMBOLS[name]} = {value}" for name, value in own) or formats.NOTHING
 
 
 def _effects_table(studied: Study, words: dict[str, Any]) -> Table:

@@ -40,7 +40,15 @@ QUESTIONS = {
     "together": Question(
         ("prompts", "scorers", "seeds", "geometry"),
         ("prompt_", "link_", "pair_"),
-        ("pair_", "link_"),
+        (
+            "pair_",
+            "link_fall_gain",
+            "link_fall_nothing",
+            "link_rise",
+            "link_against",
+            "link_along",
+            "link_unrelated",
+        ),
         ("hub_tradeoff", "study_prompts"),
     ),
     "language": Question(
@@ -69,7 +77,7 @@ QUESTIONS = {
         ("study_relevance", "study_categories"),
     ),
 }
-MOST = 2  # sentences of an answer
+MOST = 2  # sentences of an answer, and of each kind of evidence: one for each direction
 # studies whose findings are told with the optimisations that they are of
 TOLD_THERE = ("scorers", "seeds", "reranking")
 # findings beside those of studies: where they are said, and how their keys begin
@@ -107,17 +115,17 @@ def _question(writer: Writer, name: str) -> list[Block]:
         found += [] if study in TOLD_THERE else writer.said[f"study_{study}"]
     if not found:
         return []
-    answers = (picked(found, (one,)) for one in question.answers)
-    answer = next(filter(None, answers), found)[:MOST]
-    evidence = [one for one in picked(found, question.evidence) if one not in answer]
+    answers = (picked(found, one) for one in question.answers)
+    answer = next(filter(None, answers), found[:MOST])
+    evidence = [one for key in question.evidence for one in picked(found, key) if one not in answer]
     text = speaker.text(f"questions.{name}.text")
     shown = (writer.figure(one) for one in question.figures)
     means = writer.claims(meanings(name, found))
     return [
         blocks.heading(2, f"analysis-{name}", speaker.text(f"questions.{name}.title")),
         blocks.box("answer", f"answer-{name}", "", writer.tell(answer)),
-        blocks.paragraph(speaker.together([text, *writer.claims(evidence)])),
         *next(filter(None, shown), []),
+        blocks.paragraph(speaker.together([text, *writer.claims(evidence)])),
         *_led(writer, means),
     ]
 
@@ -128,20 +136,17 @@ def _led(writer: Writer, means: list[Spans]) -> list[Block]:
     return [blocks.paragraph(told)] if means else []
 
 
-def picked(found: Sequence[Finding], begin: Sequence[str]) -> list[Finding]:
-    """Findings by how their keys begin, in that order.
+def picked(found: Sequence[Finding], begin: str) -> list[Finding]:
+    """The first findings whose keys begin so.
 
     What is found in the other direction as well is not said twice: in its place stands that it is
     the same there.
     """
-    own = [one for key in begin for one in found if one.key.startswith(key)]
     said: list[Finding] = []
-    for one in own:
+    for one in [one for one in found if one.key.startswith(begin)][:MOST]:
         way = one.numbers.get("direction")
-        alike = [other for other in said if _about(other) == _about(one)]
-        if way and alike and alike[0].numbers["direction"] != way:
-            one = Finding("same_way", {"direction": way}, one.table)
-        said += [] if one in said else [one]
+        alike = said and _about(said[0]) == _about(one) and said[0].numbers.get("direction") != way
+        said.append(Finding("same_way", {"direction": way}, one.table) if alike else one)
     return said
 
 

@@ -99,11 +99,19 @@ def appendix(writer: Writer, commands: list[str], code: str) -> list[Block]:
         writer.text("text.commands_1", dataset=writer.material.dataset),
         blocks.code("sh", "\n".join(commands)),
         writer.head(2, "appendix-versions"),
+        *writer.table("cost"),
         *writer.table("versions"),
         *writer.table("checksums"),
         writer.head(2, "appendix-audit"),
         *_audit(writer),
+        *_curves(writer),
     ]
+
+
+def _curves(writer: Writer) -> list[Block]:
+    names = [name for name in writer.drawings if name.startswith("training-")]
+    curves = [block for name in names for block in writer.figure(name)]
+    return [writer.head(2, "appendix-curves"), *curves] if curves else []
 
 
 def _audit(writer: Writer) -> list[Block]:
@@ -125,7 +133,12 @@ def _audit(writer: Writer) -> list[Block]:
 
 def all_studies(writer: Writer) -> list[Block]:
     """Every study: how it is done, and what of it stands nowhere before."""
-    found = [writer.head(1, "studies"), *writer.table("depth"), *_of_subject(writer)]
+    found = [
+        writer.head(1, "studies"),
+        *writer.figure("recall"),
+        *writer.table("depth"),
+        *_of_subject(writer),
+    ]
     for name in _in_order(writer):
         title = [plain(writer.title_of(name))]
         found.append(blocks.heading(2, f"studies-{name}", title))

@@ -6,6 +6,7 @@ from typing import Any
 
 from scripts.report import blocks
 from scripts.report.blocks import Block, Spans, plain
+from scripts.report.spans import joined
 from scripts.report.writer import Writer
 from scripts.words import formats
 
@@ -26,6 +27,7 @@ def method(writer: Writer) -> list[Block]:
         writer.head(1, "method"),
         writer.head(2, "method-principle"),
         text("text.method_1"),
+        *writer.figure("flow"),
         text("text.method_2"),
         writer.equation("cosine"),
         text("text.method_3"),
@@ -33,9 +35,8 @@ def method(writer: Writer) -> list[Block]:
         *([blocks.paragraph(writer.speaker.together(kinds))] if kinds else []),
         writer.head(2, "method-flow"),
         text("text.flow"),
-        *writer.figure("flow"),
-        *writer.figure("heatmap"),
         writer.head(2, "method-measures"),
+        *writer.figure("heatmap"),
         text("text.measures_1"),
         writer.equation("rank"),
         text("text.measures_2"),
@@ -76,6 +77,7 @@ def data(writer: Writer) -> list[Block]:
         for one in material.encodings
         if not one["prompt"]
     )
+    prompts = speaker.text("text.templates_1", prompts=_templates(material.templates))
     unknown = words["values"]["unknown"]
     precisions = ", ".join(
         dict.fromkeys(one.get("precision", unknown) for one in material.encodings)
@@ -92,22 +94,22 @@ def data(writer: Writer) -> list[Block]:
         *writer.table("preprocessing"),
         writer.head(2, "data-features"),
         writer.text("text.features_1", image_shapes=shapes, precisions=precisions),
-        *(blocks.paragraph(one) for one in _reasons_for_precisions(writer)),
-        writer.text("text.templates_1"),
-        blocks.bullets([_templates(name, own) for name, own in material.templates.items()]),
+        blocks.paragraph(speaker.together([*_reasons_for_precisions(writer), prompts])),
         *_training(writer),
         writer.head(2, "data-cost"),
         *_machine(writer),
-        *writer.table("cost"),
     ]
 
 
-def _templates(name: str, texts: list[str]) -> Spans:
-    told: Spans = [{"kind": "strong", "text": name}, plain(": ")]
-    for place, text in enumerate(texts):
-        told += [plain(", ")] if place else []
-        told.append({"kind": "code", "text": text})
-    return told
+def _templates(prompts: dict[str, list[str]]) -> Spans:
+    """Prompts and their templates in a row."""
+    told: Spans = []
+    for name, texts in prompts.items():
+        told += [plain("; " if told else ""), {"kind": "strong", "text": name}, plain(" ")]
+        for place, text in enumerate(texts):
+            told += [plain(", ")] if place else []
+            told.append({"kind": "code", "text": text})
+    return joined(told)
 
 
 def _machine(writer: Writer) -> list[Block]:
@@ -170,7 +172,7 @@ def _reasons_for_precisions(writer: Writer) -> list[Spans]:
 
 
 def _training(writer: Writer) -> list[Block]:
-    """What was trained here, with its curves."""
+    """What was trained here; its curves stand in the appendix."""
     names = [name for name in writer.drawings if name.startswith("training-")]
     if not names:
         return []
@@ -194,5 +196,5 @@ def _training(writer: Writer) -> list[Block]:
             key = f"text.training_{'higher' if after > before else 'no_higher'}"
             shown = {"before": formats.percent(before), "after": formats.percent(after)}
             said.append(writer.speaker.text(key, **shown))
-        found += [blocks.paragraph(writer.speaker.together(said)), *writer.figure(name)]
+        found.append(blocks.paragraph(writer.speaker.together(said)))
     return found

@@ -39,11 +39,11 @@ def opening(writer: Writer) -> list[Block]:
         title = read_words("warnings", language)["title"]
         items = blocks.bullets([[plain(one)] for one in told])
         found.append(blocks.box("warnings", "warnings", title, [items]))
+    asked = [speaker.text(f"questions.{name}.asks") for name in words["questions"]]
     return [
         *found,
         writer.head(1, "question"),
-        writer.text("text.question_1"),
-        blocks.bullets([speaker.text(f"questions.{name}.asks") for name in words["questions"]]),
+        blocks.paragraph(speaker.together([speaker.text("text.question_1"), *asked])),
         writer.text("text.question_2"),
     ]
 

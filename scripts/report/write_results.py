@@ -18,19 +18,16 @@ UNSAID = 3  # words that are listed under a picture: on paper, two lines
 
 
 def results(writer: Writer) -> list[Block]:
-    """Recall, every K, and what is beyond noise between models."""
+    """Recall, and what is beyond noise between models."""
     said = writer.said
     return [
         writer.head(1, "results"),
         writer.head(2, "results-recall"),
         writer.text("text.results_1"),
         *writer.table("metrics"),
-        *writer.figure("recall"),
+        *writer.figure("ranks"),
         *writer.tell(said["recall"]),
         *writer.table("ways"),
-        writer.head(2, "results-depth"),
-        writer.text("text.results_2"),
-        *writer.figure("ranks"),
         writer.head(2, "results-pairs"),
         writer.text("text.differences_1"),
         *writer.tell(said["differences"]),

@@ -107,7 +107,7 @@ def test_a_tuned_model_is_held_against_its_own_base_in_either_order():
     assert gain.kind == "tuning"
     assert gain.findings[0].key == "pair_better"
     assert gain.findings[0].numbers["name"] == "tuned"
-    assert gain.findings[0].numbers["text_to_image_difference"] == "+10.0 [+8.0, +12.0]"
+    assert gain.findings[0].numbers["difference"] == "+10.0 [+8.0, +12.0]"
     one.models[1]["training"]["base"] = "another"
     assert gains(one) == []
 
