@@ -88,7 +88,7 @@ def _next(material: Material, failures: pd.DataFrame) -> list[Finding]:
     text, image = (failures.set_index("direction").loc[way, "near"] for way in DIRECTIONS)
     looked = any(entry["kind"] == "reranked" for entry in material.scorers.values())
     if max(text, image) > 0 and not looked:
-        numbers = {"text": formats.percent(text), "image": formats.percent(image)}
+        numbers = {"text": formats.share(text), "image": formats.share(image)}
         found.append(Finding("conclusion_rerank", numbers, "failures"))
     return found if material.index_costs is None else [*found, *index_pays(material.index_costs)]
 

@@ -85,7 +85,7 @@ def easier_direction(gap: dict[str, Any]) -> Finding:
     low, high = sorted((sign * gap["low"], sign * gap["high"]))
     return Finding(
         key,
-        {"difference": formats.with_interval(sign * gap["difference"], low, high, formats.points)},
+        {"difference": formats.with_interval(sign * gap["difference"], low, high, formats.share)},
         "ways",
     )
 

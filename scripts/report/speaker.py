@@ -35,6 +35,10 @@ class Speaker:
         """A finding as a sentence."""
         return self.text(f"findings.{finding.key}", **finding.numbers)
 
+    def in_brackets(self, told: str) -> str:
+        """Text in the brackets of the language, as it follows a name."""
+        return str(self.words["in_brackets"].format(links=told))
+
     def with_source(self, sentence: Spans, links: list[Spans]) -> Spans:
         """A sentence with links in brackets, before the stop at its end."""
         if not links:
@@ -61,12 +65,13 @@ class Speaker:
 
     def _named(self, values: dict[str, Any]) -> dict[str, Any]:
         """Values with what each language calls otherwise called by its name."""
-        named = {
+        named: dict[str, Any] = {
             key: self._label(value) if isinstance(value, Label) else value
             for key, value in values.items()
         }
         if isinstance(named.get("names"), list):
-            named["names"] = self.words["comma"].join(named["names"])
+            names = (f"{name}{self.in_brackets(told)}" for name, told in named["names"])
+            named["names"] = self.words["comma"].join(names)
         if "direction" in named:
             named["direction"] = self.words["names"]["directions"][named["direction"]]
         return named

@@ -6,7 +6,6 @@ from typing import Any
 
 from scripts.report import blocks
 from scripts.report.blocks import Block, Spans, plain
-from scripts.report.spans import joined
 from scripts.report.writer import Writer
 from scripts.words import formats
 
@@ -72,12 +71,12 @@ def data(writer: Writer) -> list[Block]:
         images=formats.count(len(material.rows.images)),
         captions=formats.count(len(material.rows.captions)),
     )
-    shapes = "; ".join(
+    shapes = words["comma"].join(
         f"{one['model_name']} {formats.count(one['shape'][0])} × {one['shape'][1]}"
         for one in material.encodings
         if not one["prompt"]
     )
-    prompts = speaker.text("text.templates_1", prompts=_templates(material.templates))
+    prompts = speaker.text("text.templates_1", prompts=_templates(writer))
     unknown = words["values"]["unknown"]
     precisions = ", ".join(
         dict.fromkeys(one.get("precision", unknown) for one in material.encodings)
@@ -101,15 +100,14 @@ def data(writer: Writer) -> list[Block]:
     ]
 
 
-def _templates(prompts: dict[str, list[str]]) -> Spans:
-    """Prompts and their templates in a row."""
-    told: Spans = []
-    for name, texts in prompts.items():
-        told += [plain("; " if told else ""), {"kind": "strong", "text": name}, plain(" ")]
-        for place, text in enumerate(texts):
-            told += [plain(", ")] if place else []
-            told.append({"kind": "code", "text": text})
-    return joined(told)
+def _templates(writer: Writer) -> Spans:
+    """Prompts in a row, each with its templates in brackets."""
+    before, after = writer.words["in_brackets"].split("{links}")
+    told: list[Spans] = []
+    for name, texts in writer.material.templates.items():
+        own = writer.speaker.listed([{"kind": "code", "text": text}] for text in texts)
+        told.append([{"kind": "strong", "text": name}, plain(before), *own, plain(after)])
+    return writer.speaker.listed(told)
 
 
 def _machine(writer: Writer) -> list[Block]:
@@ -134,8 +132,8 @@ def _machine(writer: Writer) -> list[Block]:
         code: Spans = []
         for row in longest.to_dict("records"):
             code += [plain(writer.words["comma"])] if code else []
-            told_of = f" ({formats.duration(row['seconds'])})"
-            code += [{"kind": "code", "text": row["rule"]}, plain(told_of)]
+            took = writer.speaker.in_brackets(formats.duration(row["seconds"]))
+            code += [{"kind": "code", "text": row["rule"]}, plain(took)]
         total = formats.duration(float(steps.seconds.sum()))
         told.append(writer.speaker.text("text.cost", total=total, longest=code))
     else:
