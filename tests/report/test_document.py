@@ -63,6 +63,7 @@ def test_every_section_is_there_in_its_order_and_not_empty(told: Told):
         expected, key=lambda id_: found.index(id_)
     )
     assert set(found) == set(expected)
+    assert "**" not in told.text
     assert [id_ for id_ in found if id_ in SECTIONS] == list(SECTIONS)
     for section in expected:
         own = told.section(section)
