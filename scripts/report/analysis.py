@@ -6,8 +6,6 @@ by bootstrap over images, and is called a difference where the interval leaves z
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import pandas as pd
 
@@ -92,14 +90,3 @@ def failure_table(run: Run, gallery: dict[str, int]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(records)
-
-
-def repeated_captions(rows: Rows) -> int:
-    """Captions that equal one before them, so that their features need no second encoding."""
-    return sum(count - 1 for count in Counter(rows.captions).values())
-
-
-def ties_with_right(run: Run) -> int:
-    """Captions that a tie alone keeps from first place: no image scores above their own."""
-    ranks, tied = run.ranks["text_to_image"], run.tied["text_to_image"]
-    return int(((tied > 0) & (ranks == 1 + tied)).sum())

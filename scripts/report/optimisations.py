@@ -7,7 +7,6 @@ are told whichever way they go.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ import pandas as pd
 from scripts.evaluate.pairs import BOUNDS
 from scripts.measures import HEADLINE
 from scripts.protocol import DIRECTIONS
-from scripts.report import analysis, study_findings
+from scripts.report import study_findings
 from scripts.report.findings import Finding, effect
 from scripts.report.material import Material
 from scripts.words import formats
@@ -152,65 +151,14 @@ def chosen(kind: str, arrays: dict[str, np.ndarray]) -> dict[str, str]:
     return numbers
 
 
-def savings(material: Material) -> list[tuple[str, Finding | None]]:
-    """What the workflow saves or guards, each with its effect where it was measured."""
-    cost = material.steps.set_index("rule").to_dict("index")
-    rows = material.rows
-    sizes = {
-        "images": len(rows.images),
-        "captions": len(rows.captions),
-        "prompts": len(material.templates),
+def savings(material: Material) -> dict[str, Finding | None]:
+    """What the workflow saves, by name in the words, each with its cost where one was measured."""
+    steps, prompts = material.steps.set_index("rule"), len(material.templates)
+    seconds, memory = steps.seconds.get("encode_images", 0), steps.max_rss_mb.get("similarity", 0)
+    encoded = {"seconds": formats.duration(seconds), "prompts": formats.count(prompts)}
+    ranked = {"memory": formats.megabytes(memory)}
+    return {
+        "cache": Finding("effect_cache", encoded, "cost") if prompts > 1 and seconds > 0 else None,
+        "texts": None,
+        "blocks": Finding("effect_blocks", ranked, "cost") if memory > 0 else None,
     }
-    ties = analysis.ties_with_right(material.runs[0])
-    share = formats.percent(ties / sizes["captions"])
-    return [
-        ("cache", _cache(cost, sizes["prompts"])),
-        ("texts", _texts(analysis.repeated_captions(rows), sizes["captions"])),
-        ("blocks", _blocks(cost, sizes)),
-        (
-            "ties",
-            Finding(
-                "effect_ties" if ties else "effect_ties_none",
-                {"ties": formats.count(ties), "share": share},
-                "effects",
-            ),
-        ),
-    ]
-
-
-def _cache(cost: dict[str, Any], prompts: int) -> Finding | None:
-    encoding = cost.get("encode_images")
-    if encoding is None or prompts < 2 or not encoding["seconds"] > 0:
-        return None
-    return Finding(
-        "effect_cache",
-        {"seconds": formats.duration(encoding["seconds"]), "prompts": formats.count(prompts)},
-        "effects",
-    )
-
-
-def _texts(repeated: int, captions: int) -> Finding | None:
-    if not repeated:
-        return None
-    return Finding(
-        "effect_texts",
-        {
-            "repeated": formats.count(repeated),
-            "captions": formats.count(captions),
-            "share": formats.percent(repeated / captions),
-        },
-        "effects",
-    )
-
-
-def _blocks(cost: dict[str, Any], sizes: dict[str, int]) -> Finding | None:
-    ranking = cost.get("similarity")
-    if ranking is None or not ranking["max_rss_mb"] > 0:
-        return None
-    matrix = 4 * sizes["images"] * sizes["captions"] / 2**20
-    saved = matrix > ranking["max_rss_mb"]
-    return Finding(
-        "effect_blocks" if saved else "effect_blocks_small",
-        {"memory": formats.megabytes(ranking["max_rss_mb"]), "matrix": formats.megabytes(matrix)},
-        "effects",
-    )

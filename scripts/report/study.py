@@ -45,7 +45,7 @@ class Study:
     failures: pd.DataFrame
     pairs: dict[str, pd.DataFrame]
     gains: list[Gain]
-    savings: list[tuple[str, Finding | None]]
+    savings: dict[str, Finding | None]
     moves: pd.DataFrame
 
 

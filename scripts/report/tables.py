@@ -76,7 +76,6 @@ def tables_of(
         **studies,
         "synthesis": _moves_table(studied, words, labels),
         "gains": _gains_table(studied, words, labels),
-        "effects": _effects_table(studied, words),
         "statistics": statistics_table(material, words),
         "versions": versions_table(material, words),
         "checksums": checksum_table(material),
@@ -342,19 +341,3 @@ def _chosen(gain: Gain, way: str) -> str:
         if name.startswith(way) or name in ("epochs", "with")
     ]
     return ", ".join(f"{SYMBOLS[name]} = {value}" for name, value in own) or formats.NOTHING
-
-
-def _effects_table(studied: Study, words: dict[str, Any]) -> Table:
-    rows = []
-    for name, finding in studied.savings:
-        if finding is None:
-            continue
-        numbers = finding.numbers
-        measured = {
-            "cache": "{seconds}",
-            "texts": "{repeated} / {captions} ({share})",
-            "blocks": "{memory}; {matrix}",
-            "ties": "{ties} ({share})",
-        }[name]
-        rows.append([words["effects"][name].format(**numbers), measured.format(**numbers)])
-    return Table(["optimisation", "measured"], rows)

@@ -32,7 +32,7 @@ def optimisations(writer: Writer) -> list[Block]:
     for kind, gains in kinds.items():
         found.append(_own(writer, kind, [one for gain in gains for one in gain.findings]))
     found += writer.table("gains")
-    for name, finding in studied.savings:
+    for name, finding in studied.savings.items():
         found.append(_own(writer, name, [finding] if finding else []))
     return found
 
@@ -172,7 +172,7 @@ def words_of(writer: Writer, study: str) -> str:
 
 
 def _of_subject(writer: Writer) -> Iterable[Block]:
-    for name in ("outcomes", "failures", "synthesis", "effects"):
+    for name in ("outcomes", "failures", "synthesis"):
         yield from writer.table(name)
     yield from writer.figure("outcomes")
 

@@ -69,14 +69,3 @@ def test_every_query_falls_into_one_class_of_rank():
 def test_failures_are_near_where_their_median_is_in_the_first_quarter(ranks, verdict):
     table = analysis.failure_table(run_of(ranks), {"text_to_image": 100, "image_to_text": 100})
     assert table.verdict.tolist() == [verdict, verdict]
-
-
-def test_captions_that_equal_one_before_them_are_counted():
-    rows = rows_of(["a", "b"], [["same", "twice", "twice"], ["same", "other"]])
-    assert analysis.repeated_captions(rows) == 2
-
-
-def test_a_tie_is_counted_only_where_it_alone_costs_first_place():
-    # first; level with one; level with one, behind another; behind one
-    run = run_of([1, 2, 3, 2], tied=[0, 1, 1, 0])
-    assert analysis.ties_with_right(run) == 1
