@@ -101,13 +101,17 @@ def scorers(moved: pd.DataFrame, reference: Run) -> list[Finding]:
     own = moved[(moved.family == "scorer") & (moved.model == reference.model)]
     found = []
     for way in DIRECTIONS:
-        kinds: dict[str, list[tuple[str, str]]] = {"fall_gain": [], "fall_nothing": [], "rise": []}
+        kinds: dict[str, list[tuple[str, str, str]]] = {
+            "fall_gain": [],
+            "fall_nothing": [],
+            "rise": [],
+        }
         for _, row in own[own.direction == way].iterrows():
             kind = "rise" if row.hubs_low > 0 else ""
             if row.hubs_high < 0:
                 kind = "fall_gain" if row.verdict == "better" else "fall_nothing"
             if kind:
-                kinds[kind].append((row.scorer, f"{hubs(row)}; {lead(row)}"))
+                kinds[kind].append((row.scorer, hubs(row), lead(row)))
         found += [
             Finding(f"link_{kind}", {"direction": way, "names": names}, "synthesis")
             for kind, names in kinds.items()

@@ -70,8 +70,11 @@ class Speaker:
             for key, value in values.items()
         }
         if isinstance(named.get("names"), list):
-            names = (f"{name}{self.in_brackets(told)}" for name, told in named["names"])
-            named["names"] = self.words["comma"].join(names)
+            moved = self.words["moved"].format
+            named["names"] = self.words["comma"].join(
+                name + self.in_brackets(moved(hubs=hubs, recall=recall))
+                for name, hubs, recall in named["names"]
+            )
         if "direction" in named:
             named["direction"] = self.words["names"]["directions"][named["direction"]]
         return named

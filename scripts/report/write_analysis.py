@@ -34,7 +34,13 @@ QUESTIONS = {
     "why": Question(
         ("errors", "confidence"),
         ("errors_beyond", "errors_as_right", "failures_"),
-        ("failures_", "near_misses", "confidence_"),
+        (
+            "failures_",
+            "near_misses",
+            "confidence_warns",
+            "confidence_silent",
+            "confidence_misleads",
+        ),
         ("study_errors", "outcomes"),
     ),
     "together": Question(
