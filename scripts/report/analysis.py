@@ -15,9 +15,6 @@ from scripts.evaluate.runs import Run
 from scripts.measures import mean_hits
 from scripts.protocol import DIRECTIONS
 
-# ranks in classes: first, in the top 5, in the top 10, in the top 100, beyond
-CLASSES = ((1, 1), (2, 5), (6, 10), (11, 100), (101, None))
-
 
 def verdict_of(low: float, high: float) -> str:
     """ "better", "worse", or "alike" where the interval of a difference holds zero."""
@@ -42,25 +39,6 @@ def direction_gap(run: Run, rows: Rows, resampling: Resampling) -> dict[str, flo
         "high": high,
         "verdict": verdict_of(low, high),
     }
-
-
-def outcome_table(run: Run) -> pd.DataFrame:
-    """Queries by class of rank: columns direction, low, high (0: no end), queries, share."""
-    records = []
-    for way in DIRECTIONS:
-        ranks = run.ranks[way]
-        for low, high in CLASSES:
-            count = int(((ranks >= low) & (ranks <= (high or np.inf))).sum())
-            records.append(
-                {
-                    "direction": way,
-                    "low": low,
-                    "high": high or 0,
-                    "queries": count,
-                    "share": count / len(ranks),
-                }
-            )
-    return pd.DataFrame(records)
 
 
 def failure_table(run: Run, gallery: dict[str, int]) -> pd.DataFrame:

@@ -71,7 +71,6 @@ def tables_of(
         "depth": _depth_table(material, words, labels),
         "ways": _ways_table(material, studied, words, labels),
         "model_pairs": _pairs_table(studied.pairs["model"], "model", words, labels),
-        "outcomes": _outcome_table(studied, words),
         "failures": _failure_table(studied, words),
         **studies,
         "synthesis": _moves_table(studied, words, labels),
@@ -156,22 +155,6 @@ def _ways_table(material: Material, studied: Study, words: dict[str, Any], label
     counts = ["queries", "gallery", labels.measure("recall@10"), "chance", "times"]
     numeric = [*counts, labels.short("mean")]
     return Table(["direction", *numeric], rows, set(numeric))
-
-
-def _outcome_table(studied: Study, words: dict[str, Any]) -> Table:
-    ways = {way: part for way, part in studied.outcomes.groupby("direction")}
-    rows = [
-        [
-            words["names"]["classes"][str(low)],
-            *(
-                f"{formats.count(one.queries)} ({formats.percent(one.share)})"
-                for one in (ways[way].iloc[place] for way in DIRECTIONS)
-            ),
-        ]
-        for place, low in enumerate(ways[DIRECTIONS[0]].low)
-    ]
-    columns = ["rank", *(words["names"]["arrows"][way] for way in DIRECTIONS)]
-    return Table(columns, rows, set(columns[1:]))
 
 
 def _failure_table(studied: Study, words: dict[str, Any]) -> Table:

@@ -172,7 +172,7 @@ def words_of(writer: Writer, study: str) -> str:
 
 
 def _of_subject(writer: Writer) -> Iterable[Block]:
-    for name in ("outcomes", "failures", "synthesis"):
+    for name in ("failures", "synthesis"):
         yield from writer.table(name)
     yield from writer.figure("outcomes")
 
