@@ -93,7 +93,7 @@ def data(writer: Writer) -> list[Block]:
         *writer.table("preprocessing"),
         writer.head(2, "data-features"),
         writer.text("text.features_1", image_shapes=shapes, precisions=precisions),
-        blocks.paragraph(speaker.together([*_reasons_for_precisions(writer), prompts])),
+        *(blocks.paragraph(one) for one in (*_reasons_for_precisions(writer), prompts)),
         *_training(writer),
         writer.head(2, "data-cost"),
         *_machine(writer),

@@ -91,6 +91,7 @@ class Writer:
 
         Parameters
         ----------
+        findings : in their order
         section : id of that which says more, to be named beside the table
         """
         named: set[str] = set()

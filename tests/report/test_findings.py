@@ -128,8 +128,8 @@ def test_the_easier_direction_is_named_and_its_lead_is_positive(language):
     }
     told = {key: str(say(finding)) for key, finding in gaps.items()}
     assert len(set(told.values())) == 3
-    assert "+10.0 [+7.0, +12.0]" in told["worse"]
-    assert "+10.0 [+8.0, +13.0]" in told["better"]
+    assert "10.0 [7.0, 12.0]" in told["worse"]
+    assert "10.0 [8.0, 13.0]" in told["better"]
 
 
 def run_with(ranks: list[int], queries: int) -> Run:
