@@ -21,11 +21,12 @@ EAST_ASIAN = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uff00-\uffef]")
 # no words for readers: punctuation that no line begins with, words of captions that tell nothing,
 # and texts by which models are tried
 NOT_SHOWN = {"letters.py", "studies/words.py", "models/probe.py", "models/tokens.py"}
-# what one language alone needs: the lexicon of the configuration has English names, and measures
-# have a short name where it is another
+# what one language alone needs: the lexicon of the configuration and the audit have English names,
+# and measures have a short name where it is another
 OF_ONE = (
     re.compile(r"labels: (?:studies\.categories\.groups\.lexicon: |between\.)"),
     re.compile(r"measures: .*\.short"),
+    re.compile(r"report: audit\."),
 )
 
 

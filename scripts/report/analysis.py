@@ -6,8 +6,6 @@ by bootstrap over images, and is called a difference where the interval leaves z
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import pandas as pd
 
@@ -16,9 +14,6 @@ from scripts.evaluate.intervals import Resampling, interval_of_means
 from scripts.evaluate.runs import Run
 from scripts.measures import mean_hits
 from scripts.protocol import DIRECTIONS
-
-# ranks in classes: first, in the top 5, in the top 10, in the top 100, beyond
-CLASSES = ((1, 1), (2, 5), (6, 10), (11, 100), (101, None))
 
 
 def verdict_of(low: float, high: float) -> str:
@@ -44,25 +39,6 @@ def direction_gap(run: Run, rows: Rows, resampling: Resampling) -> dict[str, flo
         "high": high,
         "verdict": verdict_of(low, high),
     }
-
-
-def outcome_table(run: Run) -> pd.DataFrame:
-    """Queries by class of rank: columns direction, low, high (0: no end), queries, share."""
-    records = []
-    for way in DIRECTIONS:
-        ranks = run.ranks[way]
-        for low, high in CLASSES:
-            count = int(((ranks >= low) & (ranks <= (high or np.inf))).sum())
-            records.append(
-                {
-                    "direction": way,
-                    "low": low,
-                    "high": high or 0,
-                    "queries": count,
-                    "share": count / len(ranks),
-                }
-            )
-    return pd.DataFrame(records)
 
 
 def failure_table(run: Run, gallery: dict[str, int]) -> pd.DataFrame:
@@ -92,14 +68,3 @@ def failure_table(run: Run, gallery: dict[str, int]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(records)
-
-
-def repeated_captions(rows: Rows) -> int:
-    """Captions that equal one before them, so that their features need no second encoding."""
-    return sum(count - 1 for count in Counter(rows.captions).values())
-
-
-def ties_with_right(run: Run) -> int:
-    """Captions that a tie alone keeps from first place: no image scores above their own."""
-    ranks, tied = run.ranks["text_to_image"], run.tied["text_to_image"]
-    return int(((tied > 0) & (ranks == 1 + tied)).sum())

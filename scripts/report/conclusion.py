@@ -6,8 +6,8 @@ import pandas as pd
 
 from scripts.evaluate.pairs import BOTH
 from scripts.protocol import DIRECTIONS
-from scripts.report.findings import Finding, Label, best_gain, lead
-from scripts.report.index_findings import ENOUGH_FOUND, through
+from scripts.report.findings import TABLE_OF, Finding, Label, best_gain, lead
+from scripts.report.index_findings import COSTS, ENOUGH_FOUND, through
 from scripts.report.material import Material
 from scripts.words import formats
 
@@ -42,7 +42,7 @@ def _setting(material: Material, best: pd.DataFrame | None) -> Finding:
     row = best[best.direction == BOTH].iloc[0]
     own = {name: row[name] for name in reference}
     numbers = {"difference": lead(row, formats.share), "p": formats.p_is(row.p_holm)}
-    return Finding("conclusion_use_gain", {**own, **numbers})
+    return Finding("conclusion_use_gain", {**own, **numbers}, TABLE_OF[row.family])
 
 
 def _costs(material: Material, best: pd.DataFrame | None) -> list[Finding]:
@@ -56,7 +56,7 @@ def _costs(material: Material, best: pd.DataFrame | None) -> list[Finding]:
                 ("images", "encode_images"), ("texts", "encode_texts"), ("ranking", "similarity")
             )
         }  # fmt: skip
-        found.append(Finding("conclusion_cost", numbers))
+        found.append(Finding("conclusion_cost", numbers, "cost"))
     return found if best is None else [*found, *_extra(material, best.iloc[0])]
 
 
@@ -79,7 +79,7 @@ def _extra(material: Material, row: pd.Series) -> list[Finding]:
     if not {"pairs", "seconds"} <= set(own.index):
         return []
     numbers = {"pairs": formats.rank(own["pairs"]), "seconds": formats.brief(own["seconds"])}
-    return [Finding("conclusion_cost_look", numbers)]
+    return [Finding("conclusion_cost_look", numbers, "study_reranking_costs")]
 
 
 def _next(material: Material, failures: pd.DataFrame) -> list[Finding]:
@@ -88,8 +88,8 @@ def _next(material: Material, failures: pd.DataFrame) -> list[Finding]:
     text, image = (failures.set_index("direction").loc[way, "near"] for way in DIRECTIONS)
     looked = any(entry["kind"] == "reranked" for entry in material.scorers.values())
     if max(text, image) > 0 and not looked:
-        numbers = {"text": formats.percent(text), "image": formats.percent(image)}
-        found.append(Finding("conclusion_rerank", numbers))
+        numbers = {"text": formats.share(text), "image": formats.share(image)}
+        found.append(Finding("conclusion_rerank", numbers, "failures"))
     return found if material.index_costs is None else [*found, *index_pays(material.index_costs)]
 
 
@@ -118,7 +118,7 @@ def index_pays(costs: pd.DataFrame) -> list[Finding]:
                 "latency": formats.decimal(fast.latency_ms, 3),
                 "exact": formats.decimal(slow.latency_ms, 3),
             }
-            return [Finding("conclusion_index", numbers)]
+            return [Finding("conclusion_index", numbers, COSTS)]
     if through(own).empty:
         return []
-    return [Finding("conclusion_no_index", {"items": formats.count(sizes[-1])})]
+    return [Finding("conclusion_no_index", {"items": formats.count(sizes[-1])}, COSTS)]

@@ -13,12 +13,14 @@ from typing import Any
 
 import pandas as pd
 
-from scripts.evaluate.pairs import BOTH, FAMILIES, WAYS
+from scripts.evaluate.pairs import BOTH, FAMILIES
 from scripts.evaluate.runs import Run, chance, right_answers
 from scripts.protocol import DIRECTIONS
 from scripts.words import formats
 
 NAMES = ("model", "prompt", "scorer")
+# the report's tables of pairs.csv
+TABLE_OF = {"prompt": "study_prompts", "scorer": "study_scorers", "model": "model_pairs"}
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,12 @@ class Finding:
     ----------
     key : name of the sentence in the words of each language
     numbers : what its placeholders stand for, ready to print, or a ``Label``
+    table : the report's table that holds them, by its name there; of one in parts, the first
     """
 
     key: str
     numbers: dict[str, Any] = field(default_factory=dict)
+    table: str = ""
 
 
 def above_chance(measured: Mapping[str, Any]) -> Finding:
@@ -66,6 +70,7 @@ def above_chance(measured: Mapping[str, Any]) -> Finding:
             "chance": formats.percent(guess),
             "times": formats.times(recall / guess),
         },
+        "ways",
     )
 
 
@@ -80,7 +85,8 @@ def easier_direction(gap: dict[str, Any]) -> Finding:
     low, high = sorted((sign * gap["low"], sign * gap["high"]))
     return Finding(
         key,
-        {"difference": formats.with_interval(sign * gap["difference"], low, high, formats.points)},
+        {"difference": formats.with_interval(sign * gap["difference"], low, high, formats.share)},
+        "ways",
     )
 
 
@@ -109,7 +115,7 @@ def effects(pairs: pd.DataFrame, kind: str, model: str) -> list[Finding]:
     own = pairs if kind == "model" else _of_model(pairs, model)
     found = [effect(part, kind) for _, part in own.groupby(kind, sort=False)]
     if len(pairs) > len(own):
-        found.append(Finding("pair_tally", _tally(pairs)))
+        found.append(Finding("pair_tally", _tally(pairs), TABLE_OF[kind]))
     return found
 
 
@@ -118,11 +124,14 @@ def effect(pair: pd.DataFrame, kind: str) -> Finding:
     ways = pair.set_index("direction")
     first = pair.iloc[0]
     name = first[kind] if kind == "model" else f"{first.model} · {first[kind]}"
-    numbers = {"name": name, "reference": first[f"other_{kind}"]}
-    for way in WAYS:
-        numbers[f"{way}_difference"] = lead(ways.loc[way])
+    numbers = {
+        "name": name,
+        "reference": first[f"other_{kind}"],
+        "difference": lead(ways.loc[BOTH]),
+    }
     verdict, clear = together(ways.verdict)
-    return Finding(f"pair_{verdict}", {**numbers, **({"direction": clear} if clear else {})})
+    numbers |= {"direction": clear} if clear else {}
+    return Finding(f"pair_{verdict}", numbers, TABLE_OF[kind])
 
 
 def together(verdicts: pd.Series) -> tuple[str, str]:
@@ -189,17 +198,20 @@ def failures(table: pd.DataFrame) -> list[Finding]:
                     "gallery": formats.count(row["gallery"]),
                     "relative": formats.percent(row["relative"]),
                 },
+                "failures",
             )
         )
     return found
 
 
 def near_misses(table: pd.DataFrame) -> Finding:
-    """What a perfect reordering of the top 10 would win."""
+    """What a perfect reordering of the top 10 would win, and whether that is more than fails."""
     ways = table.set_index("direction")
     text, image = (ways.loc[way, "near"] for way in DIRECTIONS)
-    key = "near_misses" if max(text, image) > 0 else "near_misses_none"
-    return Finding(key, {"text": formats.percent(text), "image": formats.percent(image)})
+    key = "more" if text > ways.loc[DIRECTIONS[0], "share"] else "fewer"
+    key = key if max(text, image) > 0 else "none"
+    numbers = {"text": formats.percent(text), "image": formats.percent(image)}
+    return Finding(f"near_misses_{key}", numbers, "failures")
 
 
 def abstract(
@@ -248,13 +260,13 @@ def _abstract_gain(runs: list[Run], pairs: pd.DataFrame) -> Finding:
         return Finding("abstract_gain_only" if len(runs) == 1 else "abstract_gain_none")
     row = best[best.direction == BOTH].iloc[0]
     numbers = {"name": row[row.family], "difference": lead(row, formats.share)}
-    return Finding(f"abstract_gain_{row.family}", numbers)
+    return Finding(f"abstract_gain_{row.family}", numbers, TABLE_OF[row.family])
 
 
 def tallies(pairs: pd.DataFrame) -> list[Finding]:
     """How many pairs of runs differ by more than noise, for each family that there is."""
     found = [
-        Finding(f"tally_{family}", _tally(own))
+        Finding(f"tally_{family}", _tally(own), TABLE_OF.get(family, ""))
         for family in FAMILIES
         if len(own := pairs[pairs.family == family])
     ]

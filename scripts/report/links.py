@@ -75,7 +75,8 @@ def prompts(moved: pd.DataFrame, reference: Run) -> list[Finding]:
                 **{f"{way}_recall": lead(ways.loc[way]) for way in DIRECTIONS},
                 **{f"{way}_hubs": hubs(ways.loc[way]) for way in DIRECTIONS},
             }
-            found.append(Finding(key, {"name": name, "reference": reference.prompt, **numbers}))
+            about = {"name": name, "reference": reference.prompt}
+            found.append(Finding(key, about | numbers, "synthesis"))
     return found
 
 
@@ -100,15 +101,19 @@ def scorers(moved: pd.DataFrame, reference: Run) -> list[Finding]:
     own = moved[(moved.family == "scorer") & (moved.model == reference.model)]
     found = []
     for way in DIRECTIONS:
-        kinds: dict[str, list[str]] = {"fall_gain": [], "fall_nothing": [], "rise": []}
+        kinds: dict[str, list[tuple[str, str, str]]] = {
+            "fall_gain": [],
+            "fall_nothing": [],
+            "rise": [],
+        }
         for _, row in own[own.direction == way].iterrows():
             kind = "rise" if row.hubs_low > 0 else ""
             if row.hubs_high < 0:
                 kind = "fall_gain" if row.verdict == "better" else "fall_nothing"
             if kind:
-                kinds[kind].append(f"{row.scorer} ({hubs(row)}; {lead(row)})")
+                kinds[kind].append((row.scorer, hubs(row), lead(row)))
         found += [
-            Finding(f"link_{kind}", {"direction": way, "names": names})
+            Finding(f"link_{kind}", {"direction": way, "names": names}, "synthesis")
             for kind, names in kinds.items()
             if names
         ]
@@ -150,7 +155,7 @@ def together(moved: pd.DataFrame) -> list[Finding]:
             "p": formats.p_is(p),
             "runs": formats.count(runs),
         }
-        found.append(Finding(f"link_{key}", numbers))
+        found.append(Finding(f"link_{key}", numbers, "synthesis"))
     return found
 
 
@@ -172,7 +177,7 @@ def alone(captions: pd.DataFrame, model: str, gap: Mapping[str, Any]) -> Finding
         return None
     key = {"higher": "easier", "lower": "harder"}.get(beyond(image, text), "alike")
     numbers = {"text": told(text), "image": told(image), "most": formats.count(most)}
-    return Finding(f"alone_{key}", numbers)
+    return Finding(f"alone_{key}", numbers, "study_captions")
 
 
 def beyond(one: pd.Series, other: pd.Series) -> str:
@@ -212,7 +217,7 @@ def words(robustness: pd.DataFrame, model: str) -> list[Finding]:
         "shuffle_strength": formats.quantity(shuffled.x),
         "typos_strength": formats.quantity(misspelt.x),
     }
-    return [Finding(key, numbers)]
+    return [Finding(key, numbers, "study_robustness")]
 
 
 def _strongest(robustness: pd.DataFrame, group: str) -> pd.Series | None:

@@ -6,8 +6,7 @@ are told whichever way they go.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ import pandas as pd
 from scripts.evaluate.pairs import BOUNDS
 from scripts.measures import HEADLINE
 from scripts.protocol import DIRECTIONS
-from scripts.report import analysis, study_findings
+from scripts.report import study_findings
 from scripts.report.findings import Finding, effect
 from scripts.report.material import Material
 from scripts.words import formats
@@ -45,21 +44,20 @@ class Gain:
     kind : its name in the words
     pair : rows of pairs.csv, one for both directions and one for each
     differs : "model", "prompt" or "scorer": what the two runs differ in
-    chosen : what val chose, or nothing
+    chosen : what val chose, by direction and name, ready to print
     further : more that this run shows of it
     """
 
     kind: str
     pair: pd.DataFrame
     differs: str
-    chosen: Finding | None = None
+    chosen: dict[str, str] = field(default_factory=dict)
     further: tuple[Finding, ...] = ()
 
     @property
     def findings(self) -> list[Finding]:
         """What is said of it, the gain first."""
-        chosen = [self.chosen] if self.chosen else []
-        return [effect(self.pair, self.differs), *chosen, *self.further]
+        return [replace(effect(self.pair, self.differs), table="gains"), *self.further]
 
 
 def gains(material: Material) -> list[Gain]:
@@ -137,78 +135,30 @@ def turned(pairs: pd.DataFrame) -> pd.DataFrame:
     return result
 
 
-def chosen(kind: str, arrays: dict[str, np.ndarray]) -> Finding | None:
-    """What a scorer took from val."""
+def chosen(kind: str, arrays: dict[str, np.ndarray]) -> dict[str, str]:
+    """What a scorer took from val, as "text_to_image_weight": "0.5"; "with" is another model."""
     if kind == "adapter" and "epochs" in arrays:
-        epochs = ", ".join(formats.count(epoch) for epoch in arrays["epochs"])
-        return Finding("chosen_adapter", {"epochs": epochs})
+        return {"epochs": ", ".join(formats.count(epoch) for epoch in arrays["epochs"])}
     if not set(CHOSEN.get(kind, ("",))) <= set(arrays):
-        return None
-    numbers: dict[str, Any] = {
+        return {}
+    numbers = {
         f"{way}_{name}": formats.quantity(float(arrays[name][place]))
         for name in CHOSEN[kind]
         for place, way in enumerate(DIRECTIONS)
     }
     if kind == "fusion":
-        numbers["other"] = str(arrays["with"])
-    return Finding(f"chosen_{kind}", numbers)
+        numbers["with"] = str(arrays["with"])
+    return numbers
 
 
-def savings(material: Material) -> list[tuple[str, Finding | None]]:
-    """What the workflow saves or guards, each with its effect where it was measured."""
-    cost = material.steps.set_index("rule").to_dict("index")
-    rows = material.rows
-    sizes = {
-        "images": len(rows.images),
-        "captions": len(rows.captions),
-        "prompts": len(material.templates),
+def savings(material: Material) -> dict[str, Finding | None]:
+    """What the workflow saves, by name in the words, each with its cost where one was measured."""
+    steps, prompts = material.steps.set_index("rule"), len(material.templates)
+    seconds, memory = steps.seconds.get("encode_images", 0), steps.max_rss_mb.get("similarity", 0)
+    encoded = {"seconds": formats.duration(seconds), "prompts": formats.count(prompts)}
+    ranked = {"memory": formats.megabytes(memory)}
+    return {
+        "cache": Finding("effect_cache", encoded, "cost") if prompts > 1 and seconds > 0 else None,
+        "texts": None,
+        "blocks": Finding("effect_blocks", ranked, "cost") if memory > 0 else None,
     }
-    ties = analysis.ties_with_right(material.runs[0])
-    share = formats.percent(ties / sizes["captions"])
-    return [
-        ("cache", _cache(cost, sizes["prompts"])),
-        ("texts", _texts(analysis.repeated_captions(rows), sizes["captions"])),
-        ("blocks", _blocks(cost, sizes)),
-        (
-            "ties",
-            Finding(
-                "effect_ties" if ties else "effect_ties_none",
-                {"ties": formats.count(ties), "share": share},
-            ),
-        ),
-    ]
-
-
-def _cache(cost: dict[str, Any], prompts: int) -> Finding | None:
-    encoding = cost.get("encode_images")
-    if encoding is None or prompts < 2 or not encoding["seconds"] > 0:
-        return None
-    return Finding(
-        "effect_cache",
-        {"seconds": formats.duration(encoding["seconds"]), "prompts": formats.count(prompts)},
-    )
-
-
-def _texts(repeated: int, captions: int) -> Finding | None:
-    if not repeated:
-        return None
-    return Finding(
-        "effect_texts",
-        {
-            "repeated": formats.count(repeated),
-            "captions": formats.count(captions),
-            "share": formats.percent(repeated / captions),
-        },
-    )
-
-
-def _blocks(cost: dict[str, Any], sizes: dict[str, int]) -> Finding | None:
-    ranking = cost.get("similarity")
-    if ranking is None or not ranking["max_rss_mb"] > 0:
-        return None
-    matrix = 4 * sizes["images"] * sizes["captions"] / 2**20
-    saved = matrix > ranking["max_rss_mb"]
-    return Finding(
-        "effect_blocks" if saved else "effect_blocks_small",
-        {"memory": formats.megabytes(ranking["max_rss_mb"]), "matrix": formats.megabytes(matrix)},
-    )

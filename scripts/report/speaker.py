@@ -35,6 +35,20 @@ class Speaker:
         """A finding as a sentence."""
         return self.text(f"findings.{finding.key}", **finding.numbers)
 
+    def in_brackets(self, told: str) -> str:
+        """Text in the brackets of the language, as it follows a name."""
+        return str(self.words["in_brackets"].format(links=told))
+
+    def with_source(self, sentence: Spans, links: list[Spans]) -> Spans:
+        """A sentence with links in brackets, before the stop at its end."""
+        if not links:
+            return sentence
+        *before, last = sentence
+        stop = self.words["stop"]
+        text = last["text"].removesuffix(stop)
+        linked = spans_of(self.words["in_brackets"], {"links": self.listed(links)})
+        return joined([*before, {**last, "text": text}, *linked, plain(stop)])
+
     def together(self, sentences: Iterable[Spans]) -> Spans:
         """Sentences that follow each other in one paragraph."""
         found: Spans = []
@@ -51,12 +65,16 @@ class Speaker:
 
     def _named(self, values: dict[str, Any]) -> dict[str, Any]:
         """Values with what each language calls otherwise called by its name."""
-        named = {
+        named: dict[str, Any] = {
             key: self._label(value) if isinstance(value, Label) else value
             for key, value in values.items()
         }
         if isinstance(named.get("names"), list):
-            named["names"] = self.words["comma"].join(named["names"])
+            moved = self.words["moved"].format
+            named["names"] = self.words["comma"].join(
+                name + self.in_brackets(moved(hubs=hubs, recall=recall))
+                for name, hubs, recall in named["names"]
+            )
         if "direction" in named:
             named["direction"] = self.words["names"]["directions"][named["direction"]]
         return named

@@ -41,11 +41,10 @@ class Study:
     measured: dict[str, dict[str, Any]]
     gap: dict[str, Any]
     above: list[Finding]
-    outcomes: pd.DataFrame
     failures: pd.DataFrame
     pairs: dict[str, pd.DataFrame]
     gains: list[Gain]
-    savings: list[tuple[str, Finding | None]]
+    savings: dict[str, Finding | None]
     moves: pd.DataFrame
 
 
@@ -60,7 +59,6 @@ def study(material: Material) -> Study:
         measured=measured,
         gap=analysis.direction_gap(reference, material.rows, material.resampling),
         above=[findings.above_chance(measured[way]) for way in DIRECTIONS],
-        outcomes=analysis.outcome_table(reference),
         failures=analysis.failure_table(reference, material.gallery),
         pairs={
             family: material.pairs[material.pairs.family == family].reset_index(drop=True)
@@ -86,9 +84,8 @@ def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
     }
     if material.index_costs is not None:
         told["study_indexes"] += index_findings.index_costs(material.index_costs)
-    # the two that read pairs.csv
-    for family in ("prompt", "scorer"):
-        told[f"study_{family}s"] = findings.effects(pairs[family], family, reference.model)
+    # what reads pairs.csv; scorers are told with the optimisations that they are
+    told["study_prompts"] = findings.effects(pairs["prompt"], "prompt", reference.model)
     recall = [*studied.above, findings.easier_direction(studied.gap)]
     alone = links.alone(material.table_of("captions"), reference.model, studied.gap)
     return told | {

@@ -8,6 +8,7 @@ sentences here, but its figure and its table.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -15,7 +16,7 @@ import pandas as pd
 from scripts.evaluate.pairs import SIGNIFICANT
 from scripts.protocol import DIRECTIONS
 from scripts.report.findings import Finding, Label
-from scripts.report.study_rows import overall, pick, rows_of, same, told, verdict
+from scripts.report.study_rows import pick, rows_of, same, told, verdict
 from scripts.studies.shown import unique
 from scripts.studies.table import CHANGE, P_OF, P_RANGE
 from scripts.words import formats
@@ -28,7 +29,8 @@ def findings_of(study: str, table: pd.DataFrame) -> list[Finding]:
     """What a study shows of the first model in its table; nothing where it is not known here."""
     if table.empty or study not in _KNOWN:
         return []
-    return _KNOWN[study](table[table.model == table.model.iloc[0]].reset_index(drop=True))
+    found = _KNOWN[study](table[table.model == table.model.iloc[0]].reset_index(drop=True))
+    return [replace(one, table=f"study_{study}") for one in found]
 
 
 def relevance(table: pd.DataFrame) -> list[Finding]:
@@ -248,27 +250,14 @@ def geometry(table: pd.DataFrame) -> list[Finding]:
 
 
 def hubs(table: pd.DataFrame) -> list[Finding]:
-    """Which scorers and prompts have clearly fewer hubs than the first, and which clearly more."""
+    """How much hubs take under the first prompt and scorer; what changes them is told in links."""
     level = rows_of(table, measure="skewness")
     if level.empty:
         return []
     first = level.iloc[0]
     own = rows_of(level, prompt=first.prompt, scorer=first.scorer).set_index("direction")
     numbers = {"prompt": first.prompt, "scorer": first.scorer}
-    found = [Finding("hubs", numbers | {way: told(own.loc[way]) for way in DIRECTIONS})]
-    changes = rows_of(table, measure=f"skewness{CHANGE}")
-    for kind, other in (("scorer", "prompt"), ("prompt", "scorer")):
-        told_apart = []
-        part = changes[(changes[other] == first[other]) & (changes[kind] != first[kind])]
-        for name, ways in part.groupby(kind, sort=False):
-            at = ways.set_index("direction")
-            key = overall([verdict(at.loc[way]) for way in DIRECTIONS])
-            numbers = {"name": name, "reference": first[kind]}
-            numbers |= {way: told(at.loc[way]) for way in DIRECTIONS}
-            told_apart += [] if key == "alike" else [Finding(f"hubs_{key}", numbers)]
-        if len(part):
-            found += told_apart or [Finding(f"hubs_{kind}_none", {"reference": first[kind]})]
-    return found
+    return [Finding("hubs", numbers | {way: told(own.loc[way]) for way in DIRECTIONS})]
 
 
 def errors(table: pd.DataFrame) -> list[Finding]:
@@ -395,8 +384,8 @@ def indexes(table: pd.DataFrame) -> list[Finding]:
 def confidence(table: pd.DataFrame) -> list[Finding]:
     """Whether a low top score, or a small margin, warns of a wrong first result."""
     found = []
-    for way in DIRECTIONS:
-        for signal in unique(table.group):
+    for signal in unique(table.group):
+        for way in DIRECTIONS:
             own = rows_of(table, direction=way, group=signal)
             gain = pick(own, measure="area_gain")
             half, whole = (pick(own, measure="risk", x=x) for x in (0.5, 1.0))

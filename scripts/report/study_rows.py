@@ -40,18 +40,3 @@ def verdict(change: pd.Series | None) -> str:
 def same(one: pd.Series, other: pd.Series) -> bool:
     """Whether two shares are printed alike, so that neither can be called the higher one."""
     return formats.share(one.value) == formats.share(other.value)
-
-
-def overall(verdicts: list[str]) -> str:
-    """One verdict for both directions.
-
-    "higher", "lower" or "alike" where they agree, "partly_higher" or "partly_lower" where the other
-    shows no clear difference, "mixed" where they contradict each other.
-    """
-    kinds = set(verdicts)
-    clear = kinds - {"alike"}
-    if len(clear) == 2:
-        return "mixed"
-    if len(kinds) == 1:
-        return kinds.pop()
-    return f"partly_{clear.pop()}"

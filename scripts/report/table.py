@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any
 
 from scripts.report import blocks
 from scripts.report.blocks import Block, Spans, plain
+from scripts.report.spans import text_of
 from scripts.words import formats
+
+NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,12 @@ class Table:
         """Columns before which a heading over several begins or ends."""
         ends = accumulate((span for _, span in self.sides), initial=int(self.grouped))
         return set(ends) - {int(self.grouped), len(self.columns)}
+
+    @property
+    def numbers(self) -> set[str]:
+        """Every number in its cells, as it is printed but for its sign."""
+        texts = (text_of(spans_of_cell(cell)) for row in self.rows for cell in row)
+        return {number for text in texts for number in NUMBER.findall(text)}
 
     def lean(self) -> Table:
         """The same without columns in which nothing stands."""

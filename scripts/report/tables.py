@@ -41,6 +41,7 @@ SYMBOLS = {
     "neighbours": "k",
     "beta": "β",
     "epochs": "E",
+    "with": "s₂",
 }
 
 
@@ -70,12 +71,10 @@ def tables_of(
         "depth": _depth_table(material, words, labels),
         "ways": _ways_table(material, studied, words, labels),
         "model_pairs": _pairs_table(studied.pairs["model"], "model", words, labels),
-        "outcomes": _outcome_table(studied, words),
         "failures": _failure_table(studied, words),
         **studies,
         "synthesis": _moves_table(studied, words, labels),
         "gains": _gains_table(studied, words, labels),
-        "effects": _effects_table(studied, words),
         "statistics": statistics_table(material, words),
         "versions": versions_table(material, words),
         "checksums": checksum_table(material),
@@ -156,22 +155,6 @@ def _ways_table(material: Material, studied: Study, words: dict[str, Any], label
     counts = ["queries", "gallery", labels.measure("recall@10"), "chance", "times"]
     numeric = [*counts, labels.short("mean")]
     return Table(["direction", *numeric], rows, set(numeric))
-
-
-def _outcome_table(studied: Study, words: dict[str, Any]) -> Table:
-    ways = {way: part for way, part in studied.outcomes.groupby("direction")}
-    rows = [
-        [
-            words["names"]["classes"][str(low)],
-            *(
-                f"{formats.count(one.queries)} ({formats.percent(one.share)})"
-                for one in (ways[way].iloc[place] for way in DIRECTIONS)
-            ),
-        ]
-        for place, low in enumerate(ways[DIRECTIONS[0]].low)
-    ]
-    columns = ["rank", *(words["names"]["arrows"][way] for way in DIRECTIONS)]
-    return Table(columns, rows, set(columns[1:]))
 
 
 def _failure_table(studied: Study, words: dict[str, Any]) -> Table:
@@ -302,52 +285,42 @@ def _lead(row: dict[str, Any], measure: str) -> Spans:
 
 def _gains_table(studied: Study, words: dict[str, Any], labels: Labels) -> Table:
     """What each optimisation gains, or loses, in mean recall."""
-    rows = [
-        [
-            words["names"]["arrows"][way],
-            words["optimisations"][gain.kind]["name"],
-            f"{row[gain.differs]} − {row[f'other_{gain.differs}']}",
-            _chosen_cell(gain, way),
-            _lead(row, "mean"),
-            formats.p_value(row["p_holm"]),
-            words["names"]["verdicts"][row["verdict"]],
-        ]
-        for way in WAYS
-        for gain in studied.gains
-        for row in gain.pair[gain.pair.direction == way].to_dict("records")
-    ]
-    numeric = [_mean_difference(labels), "p_holm"]
-    names = ["direction", "optimisation", "compared", "chosen"]
-    return Table([*names, *numeric, "verdict"], rows, set(numeric), grouped=True)
+    arrows = words["names"]["arrows"]
+    rows = []
+    for gain in studied.gains:
+        ways = {row["direction"]: row for row in gain.pair.to_dict("records")}
+        both = ways[BOTH]
+        rows.append(
+            [
+                words["optimisations"][gain.kind]["name"],
+                f"{both[gain.differs]} − {both[f'other_{gain.differs}']}",
+                *(_lead(both, "mean"), formats.p_value(both["p_holm"])),
+                *(
+                    cell
+                    for way in DIRECTIONS
+                    for cell in (_lead(ways[way], "mean"), _chosen(gain, way))
+                ),
+            ]
+        )
+    difference = _mean_difference(labels)
+    sides = ((arrows[BOTH], 2), *((arrows[way], 2) for way in DIRECTIONS))
+    return Table(
+        ["optimisation", "compared", difference, "p_holm", *(difference, "chosen") * 2],
+        rows,
+        {difference, "p_holm"},
+        sides=(("", 2), *sides),
+    )
 
 
 def _mean_difference(labels: Labels) -> str:
     return f"Δ {labels.measure('mean')}"
 
 
-def _chosen_cell(gain: Gain, way: str) -> str:
-    """What val chose for one direction, or for both."""
-    if gain.chosen is None or way == BOTH:
-        return formats.NOTHING
+def _chosen(gain: Gain, way: str) -> str:
+    """What val chose for one direction."""
     own = [
         (name.removeprefix(f"{way}_"), value)
-        for name, value in gain.chosen.numbers.items()
-        if name.startswith(way) or name == "epochs"
+        for name, value in gain.chosen.items()
+        if name.startswith(way) or name in ("epochs", "with")
     ]
-    return ", ".join(f"{SYMBOLS[name]} = {value}" for name, value in own)
-
-
-def _effects_table(studied: Study, words: dict[str, Any]) -> Table:
-    rows = []
-    for name, finding in studied.savings:
-        if finding is None:
-            continue
-        numbers = finding.numbers
-        measured = {
-            "cache": "{seconds}",
-            "texts": "{repeated} / {captions} ({share})",
-            "blocks": "{memory}; {matrix}",
-            "ties": "{ties} ({share})",
-        }[name]
-        rows.append([words["effects"][name].format(**numbers), measured.format(**numbers)])
-    return Table(["optimisation", "measured"], rows)
+    return ", ".join(f"{SYMBOLS[name]} = {value}" for name, value in own) or formats.NOTHING

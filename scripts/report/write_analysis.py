@@ -2,39 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from scripts.report import blocks
-from scripts.report.blocks import Block
-from scripts.report.findings import Finding
+from scripts.report.blocks import Block, Spans
+from scripts.report.findings import Finding, Label
+from scripts.report.meanings import meanings
 from scripts.report.writer import Writer
 
-# question -> the studies that answer it
+
+@dataclass(frozen=True)
+class Question:
+    """How a question is answered; findings are named by how their keys begin.
+
+    Attributes
+    ----------
+    studies : those that answer it
+    answers : the first of which this run has findings is the answer
+    evidence : what is said next; whatever is not said here stands with its study
+    figures : the first that was drawn is shown
+    """
+
+    studies: tuple[str, ...]
+    answers: tuple[str, ...]
+    evidence: tuple[str, ...]
+    figures: tuple[str, ...]
+
+
 QUESTIONS = {
-    "why": ("errors", "confidence"),
-    "together": ("prompts", "scorers", "seeds", "geometry"),
-    "language": ("captions", "robustness"),
-    "scale": ("gallery", "indexes", "precision"),
-    "beyond": ("relevance", "judgments", "published", "leakage", "categories"),
+    "why": Question(
+        ("errors", "confidence"),
+        ("errors_beyond", "errors_as_right", "failures_"),
+        (
+            "failures_",
+            "near_misses",
+            "confidence_warns",
+            "confidence_silent",
+            "confidence_misleads",
+        ),
+        ("study_errors", "outcomes"),
+    ),
+    "together": Question(
+        ("prompts", "scorers", "seeds", "geometry"),
+        ("prompt_", "link_", "pair_"),
+        (
+            "pair_",
+            "link_fall_gain",
+            "link_fall_nothing",
+            "link_rise",
+            "link_against",
+            "link_along",
+            "link_unrelated",
+        ),
+        ("hub_tradeoff", "study_prompts"),
+    ),
+    "language": Question(
+        ("captions", "robustness"),
+        ("words_", "robustness_"),
+        ("alone_", "captions_length", "captions_together"),
+        ("study_robustness", "study_captions"),
+    ),
+    "scale": Question(
+        ("gallery", "indexes", "precision"),
+        ("gallery_",),
+        ("index_costs_pays", "index_costs_none", "index_costs_slow", "precision_"),
+        ("study_gallery",),
+    ),
+    "beyond": Question(
+        ("relevance", "judgments", "published", "leakage", "categories"),
+        ("relevance_people", "relevance_"),
+        (
+            "published_",
+            "judgments_",
+            "leakage_none",
+            "leakage_some",
+            "leakage_images",
+            "categories_",
+        ),
+        ("study_relevance", "study_categories"),
+    ),
 }
-# findings that answer a question by themselves, by how their keys begin; the first two that this
-# run has are said first, and the others are the evidence
-ANSWERS = {
-    "why": ("errors_beyond", "errors_as_right", "failures_", "confidence_"),
-    "together": ("prompt_hubs", "link_", "prompt_", "pair_"),
-    "language": ("words_", "alone_", "robustness_"),
-    "scale": ("gallery_", "index_costs_", "indexes_"),
-    "beyond": ("relevance_people", "relevance_", "leakage_", "published_"),
-}
-SAID_FIRST = 2
+MOST = 2  # sentences of an answer, and of each kind of evidence: one for each direction
 # studies whose findings are told with the optimisations that they are of
 TOLD_THERE = ("scorers", "seeds", "reranking")
-# figures that show the evidence; those of its studies that are not here stand with their tables
-EVIDENCE = {
-    "why": ("outcomes", "study_confidence", "failures"),
-    "together": ("hub_tradeoff", "clouds"),
-    "language": ("study_robustness",),
-    "scale": ("study_gallery", "index_tradeoff"),
-    "beyond": ("study_relevance",),
-}
 # findings beside those of studies: where they are said, and how their keys begin
 BESIDE = {
     "why": ("outcomes", ("",)),
@@ -46,48 +97,70 @@ BESIDE = {
 def analysis(writer: Writer) -> list[Block]:
     """Every question of which this run knows something."""
     asked = [_question(writer, name) for name in QUESTIONS]
-    return [writer.head(1, "analysis"), *(block for own in asked for block in own)]
+    return [
+        writer.head(1, "analysis"),
+        writer.text("text.analysis_1"),
+        *(block for own in asked for block in own),
+    ]
 
 
 def studies_of(writer: Writer, question: str) -> list[str]:
     """The studies of this run that answer a question; unknown ones are the last question's."""
-    own = list(QUESTIONS[question])
+    own = list(QUESTIONS[question].studies)
     if question == list(QUESTIONS)[-1]:
-        known = {name for names in QUESTIONS.values() for name in names}
+        known = {name for one in QUESTIONS.values() for name in one.studies}
         own += [name for name in writer.studies if name not in known]
     return [name for name in own if name in writer.studies]
 
 
-def _question(writer: Writer, question: str) -> list[Block]:
-    studies = studies_of(writer, question)
-    place, keys = BESIDE.get(question, ("", ("",)))
+def _question(writer: Writer, name: str) -> list[Block]:
+    question, speaker = QUESTIONS[name], writer.speaker
+    place, keys = BESIDE.get(name, ("", ("",)))
     found = [one for one in writer.said.get(place, []) if one.key.startswith(keys)]
-    found += [
-        one for name in studies if name not in TOLD_THERE for one in writer.said[f"study_{name}"]
-    ]
+    for study in studies_of(writer, name):
+        found += [] if study in TOLD_THERE else writer.said[f"study_{study}"]
     if not found:
         return []
-    first, others = _answer(found, question)
-    speaker = writer.speaker
-    tables = [table for name in studies for table in writer.of_study(name)]
-    links = speaker.listed([{"kind": "ref", "text": f"tab_{name}"}] for name in tables)
+    answers = (picked(found, one) for one in question.answers)
+    answer = next(filter(None, answers), found[:MOST])
+    evidence = [one for key in question.evidence for one in picked(found, key) if one not in answer]
+    text = speaker.text(f"questions.{name}.text")
+    shown = (writer.figure(one) for one in question.figures)
+    means = writer.claims(meanings(name, found))
     return [
-        blocks.heading(2, f"analysis-{question}", speaker.text(f"questions.{question}.title")),
-        blocks.box("answer", f"answer-{question}", "", writer.tell(first)),
-        writer.text(f"questions.{question}.text"),
-        *writer.say(others),
-        *(block for name in EVIDENCE[question] for block in writer.figure(name)),
-        *(writer.table("synthesis") if question == "together" else []),
-        *([writer.text("text.tables_of_studies", tables=links)] if tables else []),
+        blocks.heading(2, f"analysis-{name}", speaker.text(f"questions.{name}.title")),
+        blocks.box("answer", f"answer-{name}", "", writer.tell(answer)),
+        *next(filter(None, shown), []),
+        blocks.paragraph(speaker.together([text, *writer.claims(evidence)])),
+        *_led(writer, means),
     ]
 
 
-def _answer(found: list[Finding], question: str) -> tuple[list[Finding], list[Finding]]:
-    """What is said first, by the order of ``ANSWERS``, and the rest in its own order."""
+def _led(writer: Writer, means: list[Spans]) -> list[Block]:
+    """The paragraph on what it means; nothing where it means nothing in particular."""
+    told = writer.speaker.together([writer.speaker.text("text.means"), *means])
+    return [blocks.paragraph(told)] if means else []
 
-    def place(finding: Finding) -> int:
-        keys = ANSWERS[question]
-        return next((n for n, key in enumerate(keys) if finding.key.startswith(key)), len(keys))
 
-    first = sorted(found, key=place)[:SAID_FIRST]
-    return first, [one for one in found if one not in first]
+def picked(found: Sequence[Finding], begin: str) -> list[Finding]:
+    """The first findings whose keys begin so.
+
+    What is found in the other direction as well is not said twice: in its place stands that it is
+    the same there.
+    """
+    said: list[Finding] = []
+    for one in [one for one in found if one.key.startswith(begin)][:MOST]:
+        way = one.numbers.get("direction")
+        alike = said and _about(said[0]) == _about(one) and said[0].numbers.get("direction") != way
+        said.append(Finding("same_way", {"direction": way}, one.table) if alike else one)
+    return said
+
+
+def _about(finding: Finding) -> tuple[str, dict[str, object]]:
+    """What a finding says, but for its direction and its numbers."""
+    named = ("name", "names")
+    return finding.key, {
+        key: value
+        for key, value in finding.numbers.items()
+        if isinstance(value, Label) or key in named
+    }

@@ -7,8 +7,9 @@ from typing import Any
 
 from scripts.report import blocks
 from scripts.report.blocks import Block, Spans, plain
+from scripts.report.findings import Finding
 from scripts.report.optimisations import Gain
-from scripts.report.write_analysis import QUESTIONS, studies_of
+from scripts.report.write_analysis import QUESTIONS, TOLD_THERE, studies_of
 from scripts.report.writer import Writer
 
 # optimisations whose formula is displayed
@@ -29,19 +30,21 @@ def optimisations(writer: Writer) -> list[Block]:
     for gain in studied.gains:
         kinds.setdefault(gain.kind, []).append(gain)
     for kind, gains in kinds.items():
-        effects = [one for gain in gains for one in gain.findings]
-        found.append(_own(writer, kind, writer.say(effects)))
+        found.append(_own(writer, kind, [one for gain in gains for one in gain.findings]))
     found += writer.table("gains")
-    for name, finding in studied.savings:
-        found.append(_own(writer, name, writer.say([finding]) if finding else []))
+    for name, finding in studied.savings.items():
+        found.append(_own(writer, name, [finding] if finding else []))
     return found
 
 
-def _own(writer: Writer, kind: str, effects: list[Block]) -> Block:
+def _own(writer: Writer, kind: str, effects: list[Finding]) -> Block:
     title: Spans = [{"kind": "strong", "text": writer.words["optimisations"][kind]["title"]}]
-    told = writer.speaker.together([title, writer.speaker.text(f"optimisations.{kind}.text")])
-    shown = [writer.equation(DISPLAYED[kind])] if kind in DISPLAYED else []
-    return blocks.box("own", f"own-{kind}", "", [blocks.paragraph(told), *shown, *effects])
+    told = [title, writer.speaker.text(f"optimisations.{kind}.text")]
+    if kind not in DISPLAYED:
+        one = blocks.paragraph(writer.speaker.together([*told, *writer.claims(effects)]))
+        return blocks.box("own", f"own-{kind}", "", [one])
+    shown = [blocks.paragraph(writer.speaker.together(told)), writer.equation(DISPLAYED[kind])]
+    return blocks.box("own", f"own-{kind}", "", [*shown, *writer.tell(effects)])
 
 
 def conclusion(writer: Writer) -> list[Block]:
@@ -96,11 +99,19 @@ def appendix(writer: Writer, commands: list[str], code: str) -> list[Block]:
         writer.text("text.commands_1", dataset=writer.material.dataset),
         blocks.code("sh", "\n".join(commands)),
         writer.head(2, "appendix-versions"),
+        *writer.table("cost"),
         *writer.table("versions"),
         *writer.table("checksums"),
         writer.head(2, "appendix-audit"),
         *_audit(writer),
+        *_curves(writer),
     ]
+
+
+def _curves(writer: Writer) -> list[Block]:
+    names = [name for name in writer.drawings if name.startswith("training-")]
+    curves = [block for name in names for block in writer.figure(name)]
+    return [writer.head(2, "appendix-curves"), *curves] if curves else []
 
 
 def _audit(writer: Writer) -> list[Block]:
@@ -121,14 +132,21 @@ def _audit(writer: Writer) -> list[Block]:
 
 
 def all_studies(writer: Writer) -> list[Block]:
-    """Every study: how it is done, and its tables, with the figures that stand nowhere before."""
-    found = [writer.head(1, "studies"), *writer.table("depth"), *_of_subject(writer)]
+    """Every study: how it is done, and what of it stands nowhere before."""
+    found = [
+        writer.head(1, "studies"),
+        *writer.figure("recall"),
+        *writer.table("depth"),
+        *_of_subject(writer),
+    ]
     for name in _in_order(writer):
-        known = name in writer.words["studies"]
         title = [plain(writer.title_of(name))]
         found.append(blocks.heading(2, f"studies-{name}", title))
-        if known:
+        if name in writer.words["studies"]:
             found.append(writer.text(f"studies.{name}.text"))
+        if name not in TOLD_THERE:
+            said = writer.said.get(f"study_{name}", [])
+            found += writer.tell([one for one in said if one not in writer.told])
         for figure in (f"study_{name}", *PICTURES.get(name, ())):
             found += writer.figure(figure)
         for table in writer.of_study(name):
@@ -154,8 +172,9 @@ def words_of(writer: Writer, study: str) -> str:
 
 
 def _of_subject(writer: Writer) -> Iterable[Block]:
-    for name in ("outcomes", "failures", "effects"):
+    for name in ("failures", "synthesis"):
         yield from writer.table(name)
+    yield from writer.figure("outcomes")
 
 
 def _in_order(writer: Writer) -> list[str]:

@@ -26,6 +26,7 @@ def method(writer: Writer) -> list[Block]:
         writer.head(1, "method"),
         writer.head(2, "method-principle"),
         text("text.method_1"),
+        *writer.figure("flow"),
         text("text.method_2"),
         writer.equation("cosine"),
         text("text.method_3"),
@@ -33,9 +34,8 @@ def method(writer: Writer) -> list[Block]:
         *([blocks.paragraph(writer.speaker.together(kinds))] if kinds else []),
         writer.head(2, "method-flow"),
         text("text.flow"),
-        *writer.figure("flow"),
-        *writer.figure("heatmap"),
         writer.head(2, "method-measures"),
+        *writer.figure("heatmap"),
         text("text.measures_1"),
         writer.equation("rank"),
         text("text.measures_2"),
@@ -71,11 +71,12 @@ def data(writer: Writer) -> list[Block]:
         images=formats.count(len(material.rows.images)),
         captions=formats.count(len(material.rows.captions)),
     )
-    shapes = "; ".join(
+    shapes = words["comma"].join(
         f"{one['model_name']} {formats.count(one['shape'][0])} × {one['shape'][1]}"
         for one in material.encodings
         if not one["prompt"]
     )
+    prompts = speaker.text("text.templates_1", prompts=_templates(writer))
     unknown = words["values"]["unknown"]
     precisions = ", ".join(
         dict.fromkeys(one.get("precision", unknown) for one in material.encodings)
@@ -92,22 +93,21 @@ def data(writer: Writer) -> list[Block]:
         *writer.table("preprocessing"),
         writer.head(2, "data-features"),
         writer.text("text.features_1", image_shapes=shapes, precisions=precisions),
-        *(blocks.paragraph(one) for one in _reasons_for_precisions(writer)),
-        writer.text("text.templates_1"),
-        blocks.bullets([_templates(name, own) for name, own in material.templates.items()]),
+        *(blocks.paragraph(one) for one in (*_reasons_for_precisions(writer), prompts)),
         *_training(writer),
         writer.head(2, "data-cost"),
         *_machine(writer),
-        *writer.table("cost"),
     ]
 
 
-def _templates(name: str, texts: list[str]) -> Spans:
-    told: Spans = [{"kind": "strong", "text": name}, plain(": ")]
-    for place, text in enumerate(texts):
-        told += [plain(", ")] if place else []
-        told.append({"kind": "code", "text": text})
-    return told
+def _templates(writer: Writer) -> Spans:
+    """Prompts in a row, each with its templates in brackets."""
+    before, after = writer.words["in_brackets"].split("{links}")
+    told: list[Spans] = []
+    for name, texts in writer.material.templates.items():
+        own = writer.speaker.listed([{"kind": "code", "text": text}] for text in texts)
+        told.append([{"kind": "strong", "text": name}, plain(before), *own, plain(after)])
+    return writer.speaker.listed(told)
 
 
 def _machine(writer: Writer) -> list[Block]:
@@ -132,8 +132,8 @@ def _machine(writer: Writer) -> list[Block]:
         code: Spans = []
         for row in longest.to_dict("records"):
             code += [plain(writer.words["comma"])] if code else []
-            told_of = f" ({formats.duration(row['seconds'])})"
-            code += [{"kind": "code", "text": row["rule"]}, plain(told_of)]
+            took = writer.speaker.in_brackets(formats.duration(row["seconds"]))
+            code += [{"kind": "code", "text": row["rule"]}, plain(took)]
         total = formats.duration(float(steps.seconds.sum()))
         told.append(writer.speaker.text("text.cost", total=total, longest=code))
     else:
@@ -170,7 +170,7 @@ def _reasons_for_precisions(writer: Writer) -> list[Spans]:
 
 
 def _training(writer: Writer) -> list[Block]:
-    """What was trained here, with its curves."""
+    """What was trained here; its curves stand in the appendix."""
     names = [name for name in writer.drawings if name.startswith("training-")]
     if not names:
         return []
@@ -194,5 +194,5 @@ def _training(writer: Writer) -> list[Block]:
             key = f"text.training_{'higher' if after > before else 'no_higher'}"
             shown = {"before": formats.percent(before), "after": formats.percent(after)}
             said.append(writer.speaker.text(key, **shown))
-        found += [blocks.paragraph(writer.speaker.together(said)), *writer.figure(name)]
+        found.append(blocks.paragraph(writer.speaker.together(said)))
     return found

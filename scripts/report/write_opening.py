@@ -12,7 +12,7 @@ from scripts.words.warned import sentences as warned
 # first of each that this run has found
 SHORT = (
     ("recall", ("above_chance", "at_chance"), "results-recall"),
-    ("conclusion", ("conclusion_use",), "conclusion"),
+    ("abstract", ("abstract_gain",), "conclusion"),
     ("study_errors", ("errors_",), "analysis-why"),
     ("synthesis", ("prompt_", "link_"), "analysis-together"),
     ("synthesis", ("words_", "alone_"), "analysis-language"),
@@ -26,8 +26,10 @@ def opening(writer: Writer) -> list[Block]:
     words, speaker = writer.words, writer.speaker
     subject = writer.studied.reference
     named = {"model": subject.model, "prompt": subject.prompt, "scorer": subject.scorer}
+    # an abstract refers to nothing beyond itself
+    abstract = speaker.together(speaker.say(one) for one in writer.said["abstract"])
     found: list[Block] = [
-        blocks.box("abstract", "abstract", words["abstract"], writer.tell(writer.said["abstract"])),
+        blocks.box("abstract", "abstract", words["abstract"], [blocks.paragraph(abstract)]),
         blocks.tiles(_tiles(writer), speaker.text("text.examples_run", **named)),
     ]
     short = blocks.bullets(_short(writer)[:MOST])
@@ -37,23 +39,21 @@ def opening(writer: Writer) -> list[Block]:
         title = read_words("warnings", language)["title"]
         items = blocks.bullets([[plain(one)] for one in told])
         found.append(blocks.box("warnings", "warnings", title, [items]))
+    asked = [speaker.text(f"questions.{name}.asks") for name in words["questions"]]
     return [
         *found,
         writer.head(1, "question"),
-        writer.text("text.question_1"),
-        blocks.bullets([speaker.text(f"questions.{name}.asks") for name in words["questions"]]),
+        blocks.paragraph(speaker.together([speaker.text("text.question_1"), *asked])),
         writer.text("text.question_2"),
     ]
 
 
 def _short(writer: Writer) -> list[Spans]:
-    """A sentence for each of ``SHORT``, and where more is said of it."""
+    """A sentence for each of ``SHORT``, with its table and where more is said of it."""
     found = []
     for place, keys, section in SHORT:
         own = [one for one in writer.said.get(place, []) if one.key.startswith(keys)]
-        if own:
-            more: Spans = [plain(writer.words["gap"]), {"kind": "ref", "text": f"sec_{section}"}]
-            found.append([*writer.speaker.say(own[0]), *more])
+        found += writer.claims(own[:1], section)
     return found
 
 

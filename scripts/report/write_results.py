@@ -18,22 +18,19 @@ UNSAID = 3  # words that are listed under a picture: on paper, two lines
 
 
 def results(writer: Writer) -> list[Block]:
-    """Recall, every K, and what is beyond noise between models."""
+    """Recall, and what is beyond noise between models."""
     said = writer.said
     return [
         writer.head(1, "results"),
         writer.head(2, "results-recall"),
         writer.text("text.results_1"),
         *writer.table("metrics"),
-        *writer.figure("recall"),
+        *writer.figure("ranks"),
         *writer.tell(said["recall"]),
         *writer.table("ways"),
-        writer.head(2, "results-depth"),
-        writer.text("text.results_2"),
-        *writer.figure("ranks"),
         writer.head(2, "results-pairs"),
         writer.text("text.differences_1"),
-        *writer.say(said["differences"]),
+        *writer.tell(said["differences"]),
         *writer.table("model_pairs"),
     ]
 
@@ -67,9 +64,11 @@ def _gallery(writer: Writer, table: pd.DataFrame, way: str) -> Block:
             ),
         ]
     )
+    # one of each outcome: the explorer has all of them
+    first_of = table.groupby("outcome", sort=False)["query"].transform("first")
+    shown = table[table["query"] == first_of]
     queries = [
-        _query(writer, part, outcome)
-        for (outcome, _), part in table.groupby(["outcome", "query"], sort=False)
+        _query(writer, part, outcome) for outcome, part in shown.groupby("outcome", sort=False)
     ]
     return blocks.gallery(f"gallery_{first.model}_{way}", caption, queries)
 

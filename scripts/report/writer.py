@@ -14,7 +14,7 @@ from scripts.report.material import Material, StudyTable
 from scripts.report.spans import text_of
 from scripts.report.speaker import Speaker
 from scripts.report.study import Study, sentences
-from scripts.report.table import Table
+from scripts.report.table import NUMBER, Table
 from scripts.studies.families import table_behind
 from scripts.studies.shown import CURVES, form_of
 
@@ -41,6 +41,7 @@ class Writer:
     drawings : name of each figure of the run -> its SVG, beside the document
     equations : name -> {"typst", "alt": {language: text}}
     written : figures and tables that stand in the report already
+    told : findings that have been said
     """
 
     material: Material
@@ -50,6 +51,7 @@ class Writer:
     drawings: dict[str, str]
     equations: dict[str, Any]
     written: set[str] = field(default_factory=set)
+    told: list[Finding] = field(default_factory=list)
 
     @property
     def words(self) -> dict[str, Any]:
@@ -76,12 +78,46 @@ class Writer:
 
     def say(self, findings: Sequence[Finding]) -> list[Block]:
         """Findings as a list; nothing where there are none."""
-        return [blocks.bullets([self.speaker.say(one) for one in findings])] if findings else []
+        items = [spans for one in findings for spans in self.claims([one])]
+        return [blocks.bullets(items)] if items else []
 
     def tell(self, findings: Sequence[Finding]) -> list[Block]:
-        """Findings as one paragraph."""
-        told = self.speaker.together(self.speaker.say(one) for one in findings)
-        return [blocks.paragraph(told)] if findings else []
+        """Findings as one paragraph; nothing where there are none."""
+        told = self.speaker.together(self.claims(findings))
+        return [blocks.paragraph(told)] if told else []
+
+    def claims(self, findings: Sequence[Finding], section: str = "") -> list[Spans]:
+        """Findings as sentences of one paragraph, which names the table of each once.
+
+        Parameters
+        ----------
+        findings : in their order
+        section : id of that which says more, to be named beside the table
+        """
+        named: set[str] = set()
+        sentences = []
+        for one in findings:
+            tables = [name for name in self.holding(one) if name not in named]
+            named |= set(tables)
+            led = [*(f"tab_{name}" for name in tables), *([f"sec_{section}"] if section else [])]
+            links: list[Spans] = [[{"kind": "ref", "text": name}] for name in led]
+            sentences.append(self.speaker.with_source(self.speaker.say(one), links))
+            self.told.append(one)
+        return sentences
+
+    def holding(self, finding: Finding) -> list[str]:
+        """The tables that hold the numbers of a finding: of one in parts, as few as will do."""
+        own = [name for name in self.tables if f"{name}_".startswith(f"{finding.table}_")]
+        if not finding.table or len(own) < 2:
+            return own if finding.table else []
+        wanted = {number for one in finding.numbers.values() for number in NUMBER.findall(str(one))}
+        held = {name: wanted & self.tables[name].numbers for name in own}
+        found: list[str] = []
+        while held and (most := max(held, key=lambda name: len(held[name]))) and held[most]:
+            found.append(most)
+            got = held.pop(most)
+            held = {name: numbers - got for name, numbers in held.items()}
+        return found or own[:1]
 
     def equation(self, name: str) -> Block:
         """A displayed equation."""

@@ -55,28 +55,9 @@ def test_the_easier_direction_is_told_image_by_image():
     assert analysis.direction_gap(run_of(easy, easy[:40]), rows, RESAMPLING)["verdict"] == "alike"
 
 
-def test_every_query_falls_into_one_class_of_rank():
-    ranks = [1, 2, 5, 6, 10, 11, 100, 101, 5000]
-    table = analysis.outcome_table(run_of(ranks))
-    first = table[table.direction == "text_to_image"]
-    assert first.queries.tolist() == [1, 2, 2, 2, 2]
-    assert first.share.sum() == pytest.approx(1)
-
-
 @pytest.mark.parametrize(
     ("ranks", "verdict"), [([1, 10], "none"), ([1, 20, 25], "near"), ([1, 80, 26], "far")]
 )
 def test_failures_are_near_where_their_median_is_in_the_first_quarter(ranks, verdict):
     table = analysis.failure_table(run_of(ranks), {"text_to_image": 100, "image_to_text": 100})
     assert table.verdict.tolist() == [verdict, verdict]
-
-
-def test_captions_that_equal_one_before_them_are_counted():
-    rows = rows_of(["a", "b"], [["same", "twice", "twice"], ["same", "other"]])
-    assert analysis.repeated_captions(rows) == 2
-
-
-def test_a_tie_is_counted_only_where_it_alone_costs_first_place():
-    # first; level with one; level with one, behind another; behind one
-    run = run_of([1, 2, 3, 2], tied=[0, 1, 1, 0])
-    assert analysis.ties_with_right(run) == 1

@@ -128,8 +128,8 @@ def test_the_easier_direction_is_named_and_its_lead_is_positive(language):
     }
     told = {key: str(say(finding)) for key, finding in gaps.items()}
     assert len(set(told.values())) == 3
-    assert "+10.0 [+7.0, +12.0]" in told["worse"]
-    assert "+10.0 [+8.0, +13.0]" in told["better"]
+    assert "10.0 [7.0, 12.0]" in told["worse"]
+    assert "10.0 [8.0, 13.0]" in told["better"]
 
 
 def run_with(ranks: list[int], queries: int) -> Run:
@@ -158,7 +158,17 @@ def test_failures_are_described_by_where_their_answers_lie(ranks, key, language)
     table = analysis.failure_table(run, {"text_to_image": 100, "image_to_text": 100})
     told = findings.failures(table)
     assert [finding.key for finding in told] == [key, key]
+    assert {finding.table for finding in told} == {"failures"}
     assert speaker(language).say(told[0])
+
+
+@pytest.mark.parametrize(
+    ("ranks", "key"),
+    [([1, 2, 3, 20], "more"), ([1, 2, 20, 30], "fewer"), ([1, 2, 20], "fewer"), ([1, 20], "none")],
+)
+def test_narrow_misses_are_held_against_failures(ranks, key):
+    table = analysis.failure_table(run_with(ranks, 100), dict.fromkeys(WAYS[1:], 100))
+    assert findings.near_misses(table).key == f"near_misses_{key}"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -103,8 +103,9 @@ def test_scorers_of_one_kind_stand_in_one_sentence_and_those_of_other_models_in_
     other = [one.assign(model="other") for one in compared("x", "scorer", ways(1, 1), ways(1, 1))]
     gain, rise = links.scorers(moved(*runs, tuple(other)), REFERENCE)
     assert (gain.key, rise.key) == ("link_fall_gain", "link_rise")
-    assert [name.split()[0] for name in gain.numbers["names"]] == ["nnn", "centred"]
-    assert "nnn (−0.500 [−0.700, −0.300]; +10.0 [+7.0, +13.0])" in str(speaker("en").say(gain))
+    assert [name for name, *_ in gain.numbers["names"]] == ["nnn", "centred"]
+    told = "nnn (skewness −0.500 [−0.700, −0.300], recall +10.0 [+7.0, +13.0] points)"
+    assert told in speaker("en").say(gain)
 
 
 def over_runs(hubs: list[float], recall: list[float]) -> pd.DataFrame:

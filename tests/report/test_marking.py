@@ -10,6 +10,7 @@ from fake_run import LANGUAGES, SCORERS, FakeRun
 from paper import POPPLER, run_poppler, squeezed
 from told import Told
 
+from scripts.report.blocks import spans_in
 from scripts.report.page import render
 from scripts.report.paper import pdf
 from scripts.report.spans import text_of
@@ -23,7 +24,7 @@ NAMED = {name for line in LINES for name in re.findall(r"`#([\w*-]+)`", line)}
 SECTION = re.compile(r"§ (?:(\d[\d.]*|[AB](?:\.\d+)?(?= [A-Z])) )?([^`§]+?) `#([\w-]+)`")
 KINDS = {"ensemble", "centring", "nnn", "inverted_softmax", "adapter", "fusion", "tuning"}
 KINDS |= {"reranked"}
-SAVINGS = {"cache", "texts", "blocks", "ties"}
+SAVINGS = {"cache", "texts", "blocks"}
 # what the marking names together, by how their names begin or end
 TOGETHER = (
     (r"^fig_training-.*", "fig_training-*"),
@@ -121,8 +122,10 @@ def test_own_optimisations_are_in_bold_on_the_page_and_on_paper(whole_run, whole
     first = [one["blocks"][0]["spans"][0] for one in own]
     assert {one["kind"] for one in first} == {"strong"}
     assert {one["text"] for one in first} == titles
+    named = {one["to"] for one in spans_in(own) if one["kind"] == "ref"}
+    tables = [one for one in whole[lang].all("table") if one["id"] in named]
     cited = whole[lang].section("references").document["blocks"]
-    document = {**whole[lang].document, "blocks": [*own, *cited]}
+    document = {**whole[lang].document, "blocks": [*own, *tables, *cited]}
     shown = (document, [], whole_run.data / "images", "document.json")
     assert titles <= set(re.findall(r"<strong>(.*?)</strong>", render(*shown)))
     fonts = run_poppler("pdftohtml", pdf(*shown), "-xml", "-i", "-stdout")

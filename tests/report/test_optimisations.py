@@ -8,11 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import LANGUAGES, SCORERS, FakeRun
+from fake_run import LANGUAGES, SCORERS
 from told import speaker
 
 from scripts.evaluate.pairs import COLUMNS, WAYS
-from scripts.evaluate.runs import read_run
 from scripts.report import optimisations
 from scripts.report.optimisations import chosen, gains, savings, turned
 
@@ -86,12 +85,12 @@ def test_every_optimisation_is_told_whichever_way_it_goes(difference, verdict, l
 
 
 def test_what_val_chose_is_told_for_each_direction():
-    numbers = chosen("nnn", LEARNT["nnn"]).numbers
+    numbers = chosen("nnn", LEARNT["nnn"])
     assert (numbers["text_to_image_weight"], numbers["image_to_text_weight"]) == ("0.5", "0.25")
     assert numbers["image_to_text_neighbours"] == "16"
-    assert chosen("adapter", LEARNT["adapter"]).numbers == {"epochs": "3, 0"}
-    assert chosen("fusion", LEARNT["fusion"]).numbers["other"] == "another"
-    assert chosen("centring", {}) is None
+    assert chosen("adapter", LEARNT["adapter"]) == {"epochs": "3, 0"}
+    assert chosen("fusion", LEARNT["fusion"])["with"] == "another"
+    assert chosen("centring", {}) == {}
 
 
 def test_a_run_without_them_claims_no_optimisation():
@@ -107,7 +106,7 @@ def test_a_tuned_model_is_held_against_its_own_base_in_either_order():
     assert gain.kind == "tuning"
     assert gain.findings[0].key == "pair_better"
     assert gain.findings[0].numbers["name"] == "tuned"
-    assert gain.findings[0].numbers["text_to_image_difference"] == "+10.0 [+8.0, +12.0]"
+    assert gain.findings[0].numbers["difference"] == "+10.0 [+8.0, +12.0]"
     one.models[1]["training"]["base"] = "another"
     assert gains(one) == []
 
@@ -121,25 +120,17 @@ def test_turning_a_pair_round_twice_changes_nothing():
     pd.testing.assert_frame_equal(turned(once), table)
 
 
-def saved(run: FakeRun, memory: float, rows=None) -> dict:
-    """Effects of what saves, where ranking took so many MB."""
-    steps = pd.DataFrame({"rule": ["similarity"], "jobs": [1], "seconds": [1.0],
-                          "max_rss_mb": [memory]})  # fmt: skip
-    runs = [read_run(run.rankings_of(run.keys[0]), run.rows)]
-    templates = {"plain": ["{}"]}
-    found = savings(SimpleNamespace(steps=steps, rows=rows or run.rows, runs=runs,
-                                    templates=templates))  # fmt: skip
-    return dict(found)
-
-
-def test_a_saving_without_a_measurement_claims_no_effect(fake_run: FakeRun):
-    found = saved(fake_run, float("nan"))
-    assert found["cache"] is found["blocks"] is None
-    assert found["ties"].key == "effect_ties_none"
-    assert found["texts"].key == "effect_texts"  # ten images share "a dog in the snow"
-
-
-def test_ranking_by_blocks_is_praised_only_where_it_saved_memory(fake_run: FakeRun):
-    assert saved(fake_run, 200.0)["blocks"].key == "effect_blocks_small"
-    many = SimpleNamespace(images=range(40_000), captions=["a"] * 200_000)
-    assert saved(fake_run, 200.0, many)["blocks"].key == "effect_blocks"
+@pytest.mark.parametrize(
+    ("prompts", "memory", "told"),
+    [(2, 154.0, {"cache", "blocks"}), (1, 154.0, {"blocks"}), (2, float("nan"), {"cache"})],
+)
+def test_a_saving_without_a_measurement_claims_nothing(prompts, memory, told):
+    steps = pd.DataFrame(
+        {"rule": ["encode_images", "similarity"], "seconds": [12.5, 1.0], "max_rss_mb": memory}
+    )
+    templates = {str(number): ["{}"] for number in range(prompts)}
+    found = savings(SimpleNamespace(steps=steps, templates=templates))
+    assert {name for name, one in found.items() if one} == told
+    assert set(found) == {"cache", "texts", "blocks"}
+    nothing = savings(SimpleNamespace(steps=steps[:0], templates=templates))
+    assert not any(nothing.values())

@@ -177,11 +177,28 @@ def test_figures_and_tables_stand_where_they_are_spoken_of(set_of):
     text = text_of(set_of([blocks.heading(1, "top", words("Top")), *told]))
     text = text.split("Top")[-1]
     marks = re.findall(r"(Head\d|Drawn\d|Between\d|Table \d)", text)
-    assert marks == [
-        mark
-        for n in range(5)
-        for mark in (f"Head{n}", f"Drawn{n}", f"Between{n}", f"Table {n + 1}")
-    ]
+    assert len(marks) == 20
+    for n in range(5):
+        head, *others = marks[4 * n : 4 * n + 4]
+        # what follows a figure may go before it, as far as the next heading
+        assert head == f"Head{n}"
+        assert [one for one in others if "Drawn" not in one] == [f"Between{n}", f"Table {n + 1}"]
+        assert f"Drawn{n}" in others
+
+
+@POPPLER
+@pytest.mark.parametrize("lines", range(14, 30, 3))
+def test_no_page_is_left_blank_before_a_figure_while_its_section_has_text(set_of, lines: int):
+    drawing = blocks.figure("fig_a", words("Drawn"), "x", "figures/square.en.svg", [])
+    after = [blocks.paragraph([plain(f"After{n} {LONG['en'] * 3}")]) for n in range(12)]
+    head = [blocks.heading(1, "a", words("First")), *[prose(1)] * lines, drawing, *after]
+    content = set_of([*head, blocks.heading(1, "b", words("Second"))])
+    pages = [found for _, found in pages_of(content)]
+    ends = [max(bottom for _, _, _, bottom, _ in found[:-3]) for found in pages[:-1]]
+    assert len(pages) > 2 and min(ends) > 0.85 * 842
+    text = text_of(content)
+    assert text.index("Drawn") < text.index("After11") < text.rindex("Second")
+    assert [n for n in range(12) if text.count(f"After{n} ") != 1] == []
 
 
 @POPPLER

@@ -72,6 +72,12 @@ class Told:
             for cell in row
         ]
 
+    @property
+    def in_table(self) -> list[str]:
+        """Every cell of every table, and every heading over several columns."""
+        sides = [side["text"] for table in self.all("table") for side in table["sides"]]
+        return [*self.cells, *sides]
+
 
 class Voice:
     """Says findings in one language, without how they are set."""

@@ -1,0 +1,67 @@
+"""What an answer means: opposite findings, opposite sentences, and none where none is earned."""
+
+from __future__ import annotations
+
+import pytest
+from fake_run import LANGUAGES
+from told import speaker
+
+from scripts.report.findings import Finding
+from scripts.report.meanings import MEANINGS, meanings
+from scripts.report.write_analysis import QUESTIONS
+from scripts.words import read_words
+
+
+def meant(question: str, *keys: str) -> list[str]:
+    found = meanings(question, [Finding(key) for key in keys])
+    for language in LANGUAGES:
+        assert all(len(speaker(language).say(one)) > 10 for one in found)
+    return [one.key.removeprefix("means_") for one in found]
+
+
+@pytest.mark.parametrize(
+    ("question", "keys", "said"),
+    [
+        ("why", ["near_misses_more", "confidence_warns"], ["near", "warned"]),
+        ("why", ["near_misses_fewer", "confidence_silent"], ["far", "unwarned"]),
+        ("why", ["confidence_misleads", "confidence_warns"], ["warned_partly"]),
+        ("why", ["near_misses_none", "failures_none"], []),
+        ("together", ["prompt_hubs", "link_fall_gain", "link_against"], ["hubs"]),
+        ("together", ["prompt_hubs", "link_fall_nothing"], ["hubs_partly"]),
+        ("together", ["prompt_hubs_harmless", "link_along"], ["no_hubs"]),
+        ("together", ["pair_better", "link_rise", "link_unrelated"], []),
+        ("language", ["words_bag", "alone_alike"], ["bag", "ways_alike"]),
+        ("language", ["words_order", "alone_easier"], ["order", "ways_apart"]),
+        ("language", ["alone_harder"], ["ways_apart"]),
+        ("scale", ["gallery_falls", "index_costs_pays", "index_costs_misses"], ["size", "index"]),
+        ("scale", ["gallery_holds", "index_costs_none"], ["no_size", "no_index"]),
+        ("scale", ["gallery_small"], []),
+        ("beyond", ["relevance_people_clear", "leakage_none"], ["lower_bound", "no_leak"]),
+        ("beyond", ["relevance_people_slight", "leakage_images_falls"], ["counted", "leak"]),
+        # one direction is enough for a warning
+        ("beyond", ["leakage_images_alike", "leakage_images_falls"], ["leak"]),
+        # of shared captions alone nothing follows, nor of few queries
+        ("beyond", ["leakage_captions_falls", "leakage_images_few"], []),
+    ],
+)
+def test_what_is_found_decides_what_it_means(question, keys, said):
+    assert meant(question, *keys) == said
+
+
+def test_each_question_has_meanings_each_of_which_some_finding_earns():
+    assert set(MEANINGS) == set(QUESTIONS)
+    named = {name for points in MEANINGS.values() for point in points for name in point}
+    earning = {
+        key
+        for points in MEANINGS.values()
+        for point in points
+        for asked in point.values()
+        for keys in asked
+        for key in keys
+    }
+    for language in LANGUAGES:
+        words = read_words("report", language)["findings"]
+        assert {key.removeprefix("means_") for key in words if key.startswith("means_")} == named
+        assert earning <= set(words)
+        # numbers stand in the sentences that it follows from
+        assert not any("{" in words[f"means_{name}"] for name in named)
