@@ -62,6 +62,7 @@ rule document:
         pairs="results/{dataset}/tables/pairs.csv",
         steps="results/{dataset}/tables/steps.csv",
         machine="results/{dataset}/machine.json",
+        costs="results/{dataset}/tables/costs.csv",
         studies=[
             f"results/{{dataset}}/tables/{table_behind(study)}.csv" for study in RUN["studies"]
         ],

@@ -53,6 +53,7 @@ class Material:
     statistics : resamples, flips, seed
     warnings : the contents of warnings.json
     machine : the contents of machine.json
+    costs : rows of costs.csv, by model
     galleries : of the reference run, one for each direction
     ties, duplicates, index_costs : what studies list beside their tables, where they are in the run
     """
@@ -67,6 +68,7 @@ class Material:
     source: dict[str, Any]
     warnings: list[dict[str, Any]]
     machine: dict[str, Any]
+    costs: dict[str, dict[str, Any]]
     splits: dict[str, list[str]]
     captions: dict[str, list[str]]
     models: list[dict[str, Any]]
@@ -162,6 +164,7 @@ def read_material(files: Any, params: Any, dataset: str) -> Material:
         source=read_json(files.source),
         warnings=read_json(files.warnings),
         machine=read_json(files.machine),
+        costs=pd.read_csv(files.costs, **text, na_values=[""]).set_index("model").to_dict("index"),
         splits=read_splits(files.splits),
         captions=read_captions(files.captions),
         models=[

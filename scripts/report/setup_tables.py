@@ -100,9 +100,19 @@ def models_table(material: Material, words: dict[str, Any]) -> Table:
             "architecture": model.get("architecture") or unknown,
             "parameters": _millions(model.get("parameters")),
             "dim": formats.count(model.get("embedding_dim")),
+            **_speeds(material.costs[model["model"]]),
         }
 
     return _by_model(material, words, facts)
+
+
+def _speeds(cost: dict[str, Any]) -> dict[str, str]:
+    """What it takes to encode with a model here, the model loaded."""
+    speeds = ("images_per_second", "texts_per_second")
+    return {
+        **{key: formats.decimal(cost[key], 1 if cost[key] < 100 else 0) for key in speeds},
+        "encoding_memory": formats.megabytes(cost["max_rss_mb"]),
+    }
 
 
 def _by_model(

@@ -18,6 +18,9 @@ from scripts.report.spans import text_of
 from scripts.words import read_words
 
 
+COSTS = {"images_per_second": 21.54, "texts_per_second": 1159.4, "max_rss_mb": 421.2}
+
+
 @pytest.mark.parametrize(
     ("taken", "told"),
     [
@@ -33,7 +36,8 @@ from scripts.words import read_words
     ],
 )
 def test_the_table_of_models_names_the_weights_that_were_taken(taken, told):
-    material = SimpleNamespace(models=[{"model": "own", "source": "local", **taken}])
+    model = {"model": "own", "source": "local", **taken}
+    material = SimpleNamespace(models=[model], costs={"own": COSTS})
     for lang, expected in zip(LANGUAGES, told, strict=True):
         words = read_words("report", lang)
         made = setup_tables.models_table(material, words)
@@ -44,12 +48,24 @@ def test_the_table_of_models_says_where_each_of_two_towers_came_from():
     image = {"source": "huggingface", "repo": "openai/clip", "revision": "b33c"}
     text = {"source": "local", "repo": "/home/me/texts", "revision": None}
     towers = {"image": image, "text": text}
-    material = SimpleNamespace(models=[{"model": "own", "source": "towers", "towers": towers}])
+    model = {"model": "own", "source": "towers", "towers": towers}
+    material = SimpleNamespace(models=[model], costs={"own": COSTS})
     words = read_words("report", "en")
     rows = dict(setup_tables.models_table(material, words).rows)
     assert rows[words["columns"]["source"]] == "Hugging Face + a folder on disk"
     assert rows[words["columns"]["repo"]] == "openai/clip + texts"
     assert rows[words["columns"]["weights"]] == "–"
+
+
+def test_the_table_of_models_says_what_encoding_takes_where_that_is_known():
+    nothing = dict.fromkeys(COSTS, float("nan"))
+    models = [{"model": "own", "source": "local"}, {"model": "theirs", "source": "features"}]
+    material = SimpleNamespace(models=models, costs={"own": COSTS, "theirs": nothing})
+    words = read_words("report", "en")
+    rows = {name: told for name, *told in setup_tables.models_table(material, words).rows}
+    assert rows["Images a second here"] == ["21.5", "–"]
+    assert rows["Texts a second here"] == ["1,159", "–"]
+    assert rows["Memory to encode"] == ["421 MB", "–"]
 
 
 @pytest.mark.parametrize(
