@@ -17,7 +17,6 @@ from scripts.report.material import preprocessing_of
 from scripts.report.spans import text_of
 from scripts.words import read_words
 
-
 COSTS = {"images_per_second": 21.54, "texts_per_second": 1159.4, "max_rss_mb": 421.2}
 
 
