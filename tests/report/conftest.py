@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from explorers import Made
+from browser import browser, resize
+from explorers import Made, Reader
 from fake_run import LANGUAGES, PROMPTS, FakeRun
 
 from scripts.figures.style import sheet
@@ -48,3 +49,20 @@ def explorer_page(explored: Made) -> Path:
 def explorer_beside(explored: Made) -> Path:
     """The explorer of ``explored``, all but its first run in files beside it."""
     return explored.page("beside.html", beside=2)
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with browser(tmp_path_factory.mktemp("profile")) as one:
+        yield one
+
+
+@pytest.fixture
+def reader(driver: Any) -> Any:
+    """A reader at a desk; a test fails that leaves an error in the browser's console."""
+    resize(driver, 1280, 860)
+    driver.get_log("browser")
+    driver.get_log("performance")
+    yield Reader(driver)
+    told = [entry["message"] for entry in driver.get_log("browser")]
+    assert not told
