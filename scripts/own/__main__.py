@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from scripts import command
-from scripts.config import ConfigError, defaults, read_own
+from scripts.config import ConfigError, datasets_of, defaults, read_own
 from scripts.job import BadInput, whole
 from scripts.own.settings import dataset_of, of_folder, of_models, with_splits
 from scripts.protocol import ENOUGH
@@ -89,22 +89,23 @@ def configured(typed: argparse.Namespace, stands: Path, works: Path) -> list[str
             "models": models,
         }
     more, seen = with_splits(own, works)
-    dataset = own["run"].get("dataset") or defaults()["run"]["dataset"]
-    if seen and seen.images < ENOUGH and "encode" not in own:
+    if seen and "encode" not in own and min(one.images for one in seen.values()) < ENOUGH:
         # to find out what is fast takes longer than these take in what is exact
         made["encode"] = {"precision": "float32"}
-    if more:
+    for dataset, entry in more.items():
         entries = made.setdefault("datasets", {})
-        entries[dataset] = entries.get(dataset, {}) | more["datasets"][dataset]
+        entries[dataset] = entries.get(dataset, {}) | entry
+    datasets = datasets_of(defaults()["run"] | own["run"])
     made = {key: value for key, value in made.items() if value}
-    target = works / "results" / f"{dataset}.yaml"
+    target = works / "results" / f"{'+'.join(datasets)}.yaml"
     if made:
         with whole(target) as draft:
             draft.write_text(yaml.safe_dump(made, sort_keys=False, allow_unicode=True), "utf-8")
         files.append(str(target))
-    if seen:
-        _say(f"{dataset}: {seen}")
-    _say(f"Settings: {' and '.join(files)}; results: {works / 'results' / dataset}")
+    for dataset, one in seen.items():
+        _say(f"{dataset}: {one}")
+    results = ", ".join(str(works / "results" / dataset) for dataset in datasets)
+    _say(f"Settings: {' and '.join(files)}; results: {results}")
     return files
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.config import TAKEN, checked, defaults, name_of, over_defaults
+from scripts.config import TAKEN, checked, datasets_of, defaults, name_of, over_defaults
 from scripts.data.names import SUFFIX
 from scripts.data.split import check_told
 from scripts.job import BadInput, is_folder, read_json
@@ -145,8 +145,8 @@ def of_models(
     return list(dict.fromkeys(names)), entries
 
 
-def with_splits(own: dict[str, Any], works: Path) -> tuple[dict[str, Any], Looked | None]:
-    """What a person's configuration leaves open, looked up where the dataset is a folder there.
+def with_splits(own: dict[str, Any], works: Path) -> tuple[dict[str, Any], dict[str, Looked]]:
+    """What a person's configuration leaves open, looked up where datasets are folders there.
 
     Parameters
     ----------
@@ -155,31 +155,32 @@ def with_splits(own: dict[str, Any], works: Path) -> tuple[dict[str, Any], Looke
 
     Returns
     -------
-    what is to be laid over ``own`` : nothing, where all is told; and what was seen
+    the splits of datasets that do not tell theirs, and what was seen of each
     """
     config = checked(over_defaults(own))
-    name = config["run"]["dataset"]
-    entry = config["datasets"][name]
-    if entry["source"] != "folder":
-        return {}, None
-    seen = look(entry | {"location": works / entry["location"]})
-    splits = seen.splits
-    if splits is None and not _learns_by_name(config, own):
-        splits = {"test": seen.images}
-    told = entry.get("splits")
-    if told and splits is not None:
-        check_told(splits, told, config["prepare"]["max_lost"], entry["location"])
-    if told or splits is None:
-        return {}, seen
-    return {"datasets": {name: {"splits": splits}}}, seen
+    found, looked = {}, {}
+    for name in datasets_of(config["run"]):
+        entry = config["datasets"][name]
+        if entry["source"] != "folder":
+            continue
+        seen = looked[name] = look(entry | {"location": works / entry["location"]})
+        splits = seen.splits
+        if splits is None and not _learns_by_name(name, config, own):
+            splits = {"test": seen.images}
+        told = entry.get("splits")
+        if told and splits is not None:
+            check_told(splits, told, config["prepare"]["max_lost"], entry["location"])
+        if not told and splits is not None:
+            found[name] = {"splits": splits}
+    return found, looked
 
 
-def _learns_by_name(config: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
-    """Whether what a person names, rather than what config.yaml selects, needs to learn."""
+def _learns_by_name(name: str, config: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    """Whether what a person names, rather than what config.yaml selects, learns from a dataset."""
     asked = asked_by_name({}, own, defaults())
     named = {key: config["run"][key] if key in asked else [] for key in ("scorers", "studies")}
     run = config["run"] | named
-    return learns(run["dataset"], {**config, "run": run}, run["models"])
+    return learns(name, {**config, "run": run}, run["models"])
 
 
 def dataset_of(own: Mapping[str, Any], path: Path) -> dict[str, str]:

@@ -189,6 +189,18 @@ def test_a_configuration_of_ones_own_is_completed_by_what_its_folder_shows(tmp_p
     assert run_of(tmp_path, "my.yaml")[1] == [str(tmp_path / "my.yaml")]
 
 
+def test_each_of_several_datasets_is_completed_by_what_its_folder_shows(tmp_path):
+    entries = {
+        name: {"source": "folder", "location": str(photos(tmp_path / name))} for name in ("p", "q")
+    }
+    own = {"run": {"dataset": ["p", "q"]}, "datasets": entries}
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(own))
+    made = tmp_path / "checkout/results/p+q.yaml"
+    assert run_of(tmp_path, "my.yaml")[1] == [str(tmp_path / "my.yaml"), str(made)]
+    splits = {"splits": {"test": 4}}
+    assert yaml.safe_load(made.read_text())["datasets"] == {"p": splits, "q": splits}
+
+
 def test_another_folder_of_the_same_name_has_a_name_and_results_of_its_own(tmp_path):
     folders = [photos(tmp_path / one / "My photos") for one in ("a", "b")]
     names = []
