@@ -11,9 +11,10 @@ import pytest
 from small_runs import FEW, RUN, assert_part_of
 from test_environments import ENVS, ROOT, pins_of, scripts_of
 
-# one language on paper, of one way of scoring, with a study: what each environment is for
-PAPER = (*FEW, "--config", "run={scorers: [cosine], studies: [gallery]}")
-PAPER += ("--", f"{RUN}/report.en.pdf")
+# a table and a figure, with a study: steps of each environment
+MADE = (*FEW, "--config", "run={scorers: [cosine], studies: [gallery]}", "--")
+MADE += (f"{RUN}/tables/metrics.csv", f"{RUN}/tables/costs.csv")
+MADE += (f"{RUN}/figures/study.gallery.en.svg",)
 
 
 class WithConda:
@@ -40,23 +41,22 @@ class WithConda:
 
 @pytest.fixture(scope="session")
 def finished_with_conda(finished_run, launcher, tmp_path_factory):
-    """The demo at small scale, run to a report with ``--use-conda``, in every environment."""
+    """The demo at small scale, run to a figure with ``--use-conda``, in every environment."""
     copy = finished_run.copy(tmp_path_factory.mktemp("with-conda") / "clone", made=False)
     project = WithConda(copy.folder, launcher)
-    project.snakemake(*PAPER)
+    project.snakemake(*MADE)
     return project
 
 
-def test_the_demo_runs_to_its_report_with_the_same_tables(finished_run, finished_with_conda):
-    paper = finished_with_conda.folder / RUN / "report.en.pdf"
-    assert paper.stat().st_size > 10_000
+def test_the_demo_runs_to_a_figure_with_the_same_tables(finished_run, finished_with_conda):
+    assert (finished_with_conda.folder / RUN / "figures/study.gallery.en.svg").is_file()
     made = {path.stem for path in finished_with_conda.launcher.conda_prefix.glob("*.yaml")}
     assert len(made) == len(ENVS)
     assert_part_of(finished_with_conda.folder, finished_run.folder)
 
 
 def test_afterwards_there_is_nothing_to_do(finished_with_conda):
-    told = finished_with_conda.snakemake("-n", *PAPER)
+    told = finished_with_conda.snakemake("-n", *MADE)
     assert "Nothing to be done" in told and "will be created" not in told
 
 
@@ -93,10 +93,10 @@ def test_what_an_environment_lacks_is_missed_when_its_rule_runs(finished_with_co
     shutil.copytree(finished_with_conda.folder, spoilt.folder, symlinks=True)
     path = spoilt.folder / "envs/report.yaml"
     lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if "typst==" not in line))
-    again = ("--rerun-triggers", "mtime", "--forcerun", "paper")
-    told = spoilt.snakemake(*again, *PAPER, ok=False)
-    assert "No module named 'typst'" in told
+    path.write_text("".join(line for line in lines if "matplotlib==" not in line))
+    again = ("--rerun-triggers", "mtime", "--forcerun", "plot_study")
+    told = spoilt.snakemake(*again, *MADE, ok=False)
+    assert "No module named 'matplotlib'" in told
     assert finished_with_conda.prefix_of("report") != spoilt.prefix_of("report")
 
 

@@ -56,6 +56,8 @@ TARGETS += ["data/models/clip-tiny/model.json", f"{RUN}/clip-tiny/test/images.np
 TARGETS += [f"{RUN}/clip-tiny/test/texts.plain.npy"]
 TARGETS += [f"{RUN}/clip-tiny/plain/cosine/{file}" for file in ("rankings.npz", "metrics.json")]
 # what is compared byte for byte: all but run times, logs, and what tells them on
+# tables whose numbers are times
+TIMED = ("costs.csv", "steps.csv")
 RESULTS = ("data/*/*.json", "data/*/*.csv", "data/*/images/**/*", "data/models/*/*")
 RESULTS += ("results/*/audit.json", "results/*/**/*.npy", "results/*/**/*.npz")
 RESULTS += ("results/*/**/metrics.json", "results/*/*/test/*.json", "results/*/tables/*")
@@ -185,7 +187,7 @@ class Victim:
         """What the run is about, by path."""
         paths = {p for pattern in RESULTS for p in self.folder.glob(pattern) if p.is_file()}
         named = {str(path.relative_to(self.folder)): path for path in sorted(paths)}
-        return {n: path.read_bytes() for n, path in named.items() if not n.endswith("steps.csv")}
+        return {n: path.read_bytes() for n, path in named.items() if not n.endswith(TIMED)}
 
     def end(self) -> None:
         """Kill whatever is still at work here."""
