@@ -110,20 +110,24 @@ function draw() {
     cost.selectedOptions[0].textContent);
   element("text", { x: left, y: 12, class: "name" },
     `${measure.selectedOptions[0].textContent}, ${column.selectedOptions[0].textContent}`);
-  const named = new Set();
+  // of a model, the best run has its interval and a name, which gives way to those above it
+  const named = new Map();
   for (const { line, x, y: [value, below, above] } of [...dots].sort((a, b) => b.y[0] - a.y[0])) {
+    const best = !named.has(line.names[0]);
     const mine = chosen === null || chosen === line.names[0] ? "" : " faint";
-    element("line", { x1: across(x), x2: across(x), y1: up(below), y2: up(above), class: `bar${mine}` });
-    const dot = element("circle", { cx: across(x), cy: up(value), r: 5, class: `dot${mine}` });
+    if (best) {
+      const far = across(x) > right - 140;
+      const place = { x: across(x) + (far ? -9 : 9), y: up(value) - 6 };
+      while ([...named.values()].some((one) => Math.abs(one.x - place.x) < 140 && Math.abs(one.y - place.y) < 14))
+        place.y += 1;
+      named.set(line.names[0], place);
+      element("text", { ...place, "text-anchor": far ? "end" : "start" }, line.names[0]);
+      element("line", { x1: across(x), x2: across(x), y1: up(below), y2: up(above), class: `bar${mine}` });
+    }
+    const dot = element("circle", { cx: across(x), cy: up(value), r: best ? 5 : 2.5, class: `dot${mine}` });
     const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
     title.textContent = `${line.names.join(" · ")}: ${number(value)} [${number(below)}, ${number(above)}]`;
     dot.append(title);
-    if (!named.has(line.names[0])) {
-      named.add(line.names[0]);
-      const far = across(x) > right - 140;
-      element("text", { x: across(x) + (far ? -9 : 9), y: up(value) - 6, "text-anchor": far ? "end" : "start" },
-        line.names[0]);
-    }
   }
 }
 

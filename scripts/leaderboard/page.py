@@ -51,7 +51,8 @@ class Page:
         ]
         lines = [self._line(line) for line in self._board.lines]
         apart = [(*told, entry.side.shown) for *told, entry in self._apart()]
-        letters = json.dumps([say, groups, lines, apart], ensure_ascii=False, default=str)
+        datasets = self._datasets()
+        letters = json.dumps([say, groups, lines, apart, datasets], ensure_ascii=False)
         style = (FOLDER / "leaderboard.css").read_text("utf-8") + font_faces(letters)
         script = (FOLDER / "leaderboard.js").read_text("utf-8")
         return (
@@ -61,7 +62,7 @@ class Page:
                 language=self._language,
                 say=say,
                 about=self._about(),
-                datasets=self._datasets(),
+                datasets=datasets,
                 measures=[self._labels.measure(name) for name in MEASURED],
                 groups=groups,
                 costs=costs,

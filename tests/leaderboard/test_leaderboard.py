@@ -85,6 +85,17 @@ def test_the_pages_hold_every_run_and_ask_for_nothing(home, tmp_path):
     assert "| 1.2 | clip | plain | cosine | **● " in text and "151.3 | – | 21.5 |" in text
 
 
+def test_the_page_brings_type_for_every_chinese_letter_on_it(home, tmp_path, monkeypatch):
+    asked: list[str] = []
+    monkeypatch.setattr(
+        "scripts.leaderboard.page.font_faces", lambda letters: asked.append(letters) or ""
+    )
+    board(home / "results", to=tmp_path)
+    page = (tmp_path / "leaderboard.zh.html").read_text("utf-8")
+    shown = set(re.findall(r"[\u4e00-\u9fff]", page.partition("<body>")[2]))
+    assert len(shown) > 100 and shown <= set(asked[1])
+
+
 def test_a_run_made_elsewhere_joins_and_folders_may_be_named_twice(home, copied, tmp_path):
     shutil.rmtree(copied / "results/toy")
     moved = copied.rename(tmp_path / "elsewhere")
