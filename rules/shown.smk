@@ -35,7 +35,9 @@ REPORT_PARTS = [
 ]
 PAGE_PARTS = [f"scripts/report/{part}" for part in ("page.html.j2", "page.css", "colours.json")]
 PAPER_PARTS = [f"scripts/report/{part}" for part in ("paper.typ", "colours.json")]
+THEME = "scripts/theme.css"
 EXPLORER_PARTS = [
+    THEME,
     *(f"scripts/explorer/explorer.{part}" for part in ("html.j2", "css", "js")),
     *words_of("explorer", "labels", "measures", "warnings"),
 ]
@@ -47,6 +49,7 @@ EXPLORED_BESIDE = (
     else {}
 )
 LEADERBOARD_PARTS = [
+    THEME,
     *(f"scripts/leaderboard/leaderboard.{part}" for part in ("html.j2", "css", "js")),
     *words_of("leaderboard", "labels", "measures"),
 ]

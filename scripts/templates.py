@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from scripts.letters import printable
 
+THEME = Path(__file__).with_name("theme.css")
 # what Markdown, HTML or the page of a pull request would take for more than a letter
 SPECIAL = re.compile(r"[\\`*_{}\[\]<>&|~$@#:]|\bwww\.", re.IGNORECASE)
 # letters of a caption or a setting that a table has room for
@@ -32,6 +33,29 @@ def environment(folder: Path) -> Environment:
     )
 
 
+def self_contained(folder: Path, name: str, faces: str, **values: Any) -> str:
+    """A page of ``<name>.html.j2``, with ``<name>.css`` and ``<name>.js`` of a folder inside.
+
+    ``faces`` is type that it brings along; ``values`` what the template is given besides "style",
+    "script" and the digest of each, which its policy names.
+    """
+    # the template sets both between their tags as they are: their digests must be of just that
+    sheets = (THEME, folder / f"{name}.css")
+    style = "".join(sheet.read_text("utf-8") for sheet in sheets) + faces
+    script = (folder / f"{name}.js").read_text("utf-8")
+    return (
+        environment(folder)
+        .get_template(f"{name}.html.j2")
+        .render(
+            style=Markup(style),  # noqa: S704 our own
+            script=Markup(script),  # noqa: S704 our own
+            style_digest=Markup(_digest(style)),  # noqa: S704 base64
+            script_digest=Markup(_digest(script)),  # noqa: S704 base64
+            **values,
+        )
+    )
+
+
 def in_script(value: Any) -> Markup:
     """JSON that is safe inside a <script> block, whatever its strings hold."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -40,7 +64,7 @@ def in_script(value: Any) -> Markup:
     return Markup(re.sub("[<>&\u2028\u2029]", lambda match: unsafe[match[0]], text))  # noqa: S704
 
 
-def digest(text: str) -> str:
+def _digest(text: str) -> str:
     """Source expression of Content Security Policy Level 3 for an inline script or style."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 

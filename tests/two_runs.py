@@ -58,6 +58,13 @@ def write_run(
     return folder
 
 
+def write_around(home: Path, rows: Rows, changed: dict[str, int]) -> None:
+    """A run under "plain", its "equal", and others with right answers so many ranks farther."""
+    ranks = ranks_of(rows)
+    for prompt, farther in {"plain": 0, "equal": 0, **changed}.items():
+        write_run(home, rows, np.clip(ranks + farther, 1, len(rows.images)), prompt)
+
+
 def ranks_of(rows: Rows, hard: float = 2.0, seed: int = 0) -> np.ndarray:
     """(m,) ranks, alike for captions of one image."""
     lot = np.random.default_rng(seed)

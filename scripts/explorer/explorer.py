@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from scripts.data.rows import Rows, read_rows
 from scripts.evaluate.compare import shown
@@ -34,7 +33,7 @@ from scripts.studies.study_categories import members
 from scripts.studies.study_errors import KINDS
 from scripts.studies.table import read_table
 from scripts.studies.words import words_in
-from scripts.templates import digest, environment, in_script
+from scripts.templates import in_script, self_contained
 from scripts.words import LANGUAGES, read_words
 from scripts.words.labels import read_labels
 from scripts.words.warned import sentences
@@ -265,26 +264,18 @@ def render(
     """
     phrases = read_phrases(held["kinds"], [one["name"] for one in held["categories"]], warnings)
     letters = json.dumps([phrases, about, held["captions"], held["images"]], ensure_ascii=False)
-    # the template sets both between their tags as they are: their digests must be of just that
-    style = (FOLDER / "explorer.css").read_text("utf-8") + font_faces(letters)
-    script = (FOLDER / "explorer.js").read_text("utf-8")
-    return (
-        environment(FOLDER)
-        .get_template("explorer.html.j2")
-        .render(
-            **about,
-            say=phrases[LANGUAGES[0]],
-            compares=len(held["runs"]) > 1,
-            beside=len(held["runs"]) > len(lists),
-            style=Markup(style),  # noqa: S704 our own
-            script=Markup(script),  # noqa: S704 our own
-            style_digest=Markup(digest(style)),  # noqa: S704 base64
-            script_digest=Markup(digest(script)),  # noqa: S704 base64
-            held=in_script({**about, **held}),
-            phrases=in_script(phrases),
-            pictures=in_script(list(pictures)),
-            lists=lists,
-        )
+    return self_contained(
+        FOLDER,
+        "explorer",
+        font_faces(letters),
+        **about,
+        say=phrases[LANGUAGES[0]],
+        compares=len(held["runs"]) > 1,
+        beside=len(held["runs"]) > len(lists),
+        held=in_script({**about, **held}),
+        phrases=in_script(phrases),
+        pictures=in_script(list(pictures)),
+        lists=lists,
     )
 
 

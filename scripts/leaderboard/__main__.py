@@ -42,14 +42,17 @@ def lead(typed: argparse.Namespace) -> int:
     from scripts.leaderboard.leaderboard import write
 
     statistics = checked(over_defaults({}))["statistics"]
-    folders = dict.fromkeys(run for folder in typed.folders for run in runs_in(folder))
+    # each once, as it is named first
+    folders: dict[Path, Path] = {}
+    for run in (run for folder in typed.folders for run in runs_in(folder)):
+        folders.setdefault(run.resolve(), run)
     board = board_of(
-        (read_entry(folder) for folder in folders),
+        (read_entry(folder) for folder in folders.values()),
         Resampling(statistics["resamples"], statistics["seed"]),
     )
     apart = len(board.apart)
     told = f"; {apart} that cannot be compared stand below, with the reason" if apart else ""
-    print(f"{len(board.lines)} runs on {len(board.columns)} datasets{told}")
+    print(f"runs: {len(board.lines)}, datasets: {len(board.columns)}{told}")
     for path in write(board, typed.to):
         print(f"  {path}")
     return 0

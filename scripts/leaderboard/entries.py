@@ -38,7 +38,8 @@ class Entry:
     Attributes
     ----------
     side : its folder and what stands there
-    precision : of its features, and whether it was held against float32 before it was taken
+    precision : of its features; "" where they were made elsewhere, of which nobody said it
+    checked : whether it was held against float32 before it was taken, or is not ours to check
     same : what makes it the same run on another dataset: names, and sums of model and templates
     costs : of its model, by ``COSTS``; None for what is not known
     """
@@ -94,11 +95,11 @@ def read_entry(folder: Path) -> Entry:
         _told(of_model / split / f"{one}.json") for one in ("images", f"texts.{prompt}")
     )
     choice = _told(of_model / "precision.json")
-    precision = str(images.get("precision", "?"))
+    precision = str(images.get("precision", ""))
     return Entry(
         side=side,
         precision=precision,
-        checked=precision in ("float32", choice.get("precision")),
+        checked=precision in ("", "float32", choice.get("precision")),
         same=(
             *(side.names[part] for part in ("model", "prompt", "scorer")),
             str(images.get("model", "")),

@@ -6,15 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from scripts.figures.webfont import font_faces
 from scripts.leaderboard.board import Board, Line
 from scripts.leaderboard.entries import COSTS, OTHER_QUERIES, UNCHECKED, Entry
 from scripts.leaderboard.standings import BEHIND, LEADS, LEVEL, MEASURED, Standing
 from scripts.measures import MEASURES
 from scripts.protocol import DIRECTIONS
-from scripts.templates import digest, environment, in_script, plain
+from scripts.templates import in_script, plain, self_contained
 from scripts.words import read_words
 from scripts.words.formats import NOTHING, count, decimal, p_is, points, quantity, with_interval
 from scripts.words.labels import read_labels
@@ -53,30 +51,23 @@ class Page:
         apart = [(*told, entry.side.shown) for *told, entry in self._apart()]
         datasets = self._datasets()
         letters = json.dumps([say, groups, lines, apart, datasets], ensure_ascii=False)
-        style = (FOLDER / "leaderboard.css").read_text("utf-8") + font_faces(letters)
-        script = (FOLDER / "leaderboard.js").read_text("utf-8")
-        return (
-            environment(FOLDER)
-            .get_template("leaderboard.html.j2")
-            .render(
-                language=self._language,
-                say=say,
-                about=self._about(),
-                datasets=datasets,
-                measures=[self._labels.measure(name) for name in MEASURED],
-                groups=groups,
-                costs=costs,
-                heads=[*self._names(), *(way for _, own in groups for way in own), *costs],
-                begins=[4 + ways * place for place in range(len(groups) + 1)],
-                lines=lines,
-                apart=apart,
-                reading=self._reading(BEST),
-                held=in_script(held),
-                style=Markup(style),  # noqa: S704 our own
-                script=Markup(script),  # noqa: S704 our own
-                style_digest=Markup(digest(style)),  # noqa: S704 base64
-                script_digest=Markup(digest(script)),  # noqa: S704 base64
-            )
+        return self_contained(
+            FOLDER,
+            "leaderboard",
+            font_faces(letters),
+            language=self._language,
+            say=say,
+            about=self._about(),
+            datasets=datasets,
+            measures=[self._labels.measure(name) for name in MEASURED],
+            groups=groups,
+            costs=costs,
+            heads=[*self._names(), *(way for _, own in groups for way in own), *costs],
+            begins=[4 + ways * place for place in range(len(groups) + 1)],
+            lines=lines,
+            apart=apart,
+            reading=self._reading(BEST),
+            held=in_script(held),
         )
 
     def markdown(self) -> str:
@@ -128,6 +119,7 @@ class Page:
         return {
             "place": self._place(line),
             "names": line.first.names,
+            "folder": line.first.side.shown,
             "cells": [
                 {"verdict": cell.verdict if cell else "", "told": self._told(cell)}
                 for _, cell in cells

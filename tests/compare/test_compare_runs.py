@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from two_runs import ranks_of, write_dataset, write_run
+from two_runs import ranks_of, write_around, write_dataset, write_run
 
 from scripts.compare import comparison
 from scripts.compare.__main__ import main
@@ -30,12 +30,7 @@ PROOF = ("--fail-unless", "not-worse", "--margin")
 def home(tmp_path_factory) -> Path:
     """Four runs of a dataset: of one, of its equal, and of a better and a worse one."""
     home = tmp_path_factory.mktemp("home")
-    rows = write_dataset(home)
-    ranks = ranks_of(rows)
-    write_run(home, rows, ranks)
-    write_run(home, rows, ranks, "equal")
-    write_run(home, rows, np.maximum(ranks - 2, 1), "better")
-    write_run(home, rows, np.minimum(ranks + 2, 50), "worse")
+    write_around(home, write_dataset(home), {"better": -2, "worse": 2})
     return home
 
 

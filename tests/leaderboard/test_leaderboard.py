@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from two_runs import ranks_of, write_dataset, write_run
+from two_runs import ranks_of, write_around, write_dataset, write_run
 
 from scripts.job import write_json
 from scripts.leaderboard.__main__ import main
@@ -22,11 +22,7 @@ from scripts.leaderboard.standings import BEHIND, LEADS
 def home(tmp_path_factory) -> Path:
     """Two datasets: on one a good run, its equal and a bad one, on the other the good one."""
     home = tmp_path_factory.mktemp("home")
-    rows = write_dataset(home)
-    ranks = ranks_of(rows)
-    write_run(home, rows, ranks)
-    write_run(home, rows, ranks, "equal")
-    write_run(home, rows, np.minimum(ranks + 20, 50), "bad")
+    write_around(home, write_dataset(home), {"bad": 20})
     rows = write_dataset(home, "other")
     write_run(home, rows, ranks_of(rows), dataset="other")
     for dataset in ("toy", "other"):
@@ -68,7 +64,7 @@ def test_each_run_stands_in_the_columns_of_its_datasets(home, tmp_path, capsys):
         assert float(plain["parameters"]) == 151277313 and plain["texts_per_second"] == ""
         # one is on both datasets, the others on one
         assert plain["mean_place"] == "1.25" and equal["mean_place"] == bad["mean_place"] == ""
-    assert capsys.readouterr().out.startswith("3 runs on 2 datasets\n")
+    assert capsys.readouterr().out.startswith("runs: 3, datasets: 2\n")
 
 
 def test_the_pages_hold_every_run_and_ask_for_nothing(home, tmp_path):
@@ -100,7 +96,9 @@ def test_a_run_made_elsewhere_joins_and_folders_may_be_named_twice(home, copied,
     shutil.rmtree(copied / "results/toy")
     moved = copied.rename(tmp_path / "elsewhere")
     shutil.rmtree(home / "results/nothing", ignore_errors=True)
-    rows = board(home / "results/toy", moved / "results", home / "results/toy", to=tmp_path)
+    (tmp_path / "link").symlink_to(home / "results")
+    named = home / "results/toy", moved / "results", home / "results/toy", tmp_path / "link/toy"
+    rows = board(*named, to=tmp_path)
     plain = [row for row in rows if row["prompt"] == "plain"]
     assert {row["dataset"] for row in plain} == {"toy", "other"} and len(rows) == 8
     assert {row["mean_place"] for row in plain} == {"1.25"}
@@ -136,6 +134,13 @@ def test_features_of_an_unchecked_precision_stand_apart_and_checked_ones_do_not(
     shutil.copytree(folder / "exact", copied / "results/other/second/exact")
     told = apart(copied, tmp_path / "board")
     assert "features in bfloat16, which nobody held against float32" in told
+
+
+def test_features_that_came_from_elsewhere_are_compared_as_they_came(copied, tmp_path):
+    write_json(copied / "results/other/clip/test/images.json", {"shape": [50, 8]})
+    rows = board(copied / "results", to=tmp_path / "board")
+    assert {row["precision"] for row in rows if row["dataset"] == "other"} == {""}
+    assert "Not compared" not in (tmp_path / "board/leaderboard.md").read_text("utf-8")
 
 
 def test_a_run_that_another_version_measured_stands_apart(copied, tmp_path):

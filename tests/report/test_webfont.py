@@ -49,7 +49,7 @@ def test_a_whole_report_brings_all_its_letters_along(fake_run, documents):
         assert needed <= set(font.getBestCmap())
 
 
-@pytest.mark.parametrize("sheet", ["report/page.css", "explorer/explorer.css"])
+@pytest.mark.parametrize("sheet", ["report/page.css", "theme.css"])
 def test_whatever_holds_words_takes_the_letters_that_a_page_brings_along(sheet):
     css = (ROOT / "scripts" / sheet).read_text("utf-8")
     families = re.findall(r"^(.*?)(?:font-family|--(?:sans|serif|mono)):([^;}]*)", css, re.M)
