@@ -110,7 +110,7 @@ class Page:
                 cell and list(zip(cell.values, cell.lows, cell.highs, strict=True))
                 for cell in cells
             ],
-            "costs": [line.costs[name] for name in COSTS],
+            "costs": [_in_unit(name, line.costs[name]) for name in COSTS],
         }
 
     def _line(self, line: Line) -> dict[str, Any]:
@@ -189,12 +189,18 @@ class Page:
         return self._say["why"][why].format(**told)
 
 
+def _in_unit(name: str, value: float | None) -> float | None:
+    """A cost in the unit that its column's head says."""
+    return value / 1e6 if name == "parameters" and value is not None else value
+
+
 def _cost(name: str, value: float | None) -> str:
-    """A cost as its column's head says it."""
+    """A cost as its column shows it."""
+    value = _in_unit(name, value)
     if value is None:
         return NOTHING
     if name == "parameters":
-        return decimal(value / 1e6, 1 if value >= 1e6 else 2)
+        return decimal(value, 1 if value >= 1 else 2)
     return (
         count(value) if value >= 100 or name == "embedding_dim" else quantity(float(f"{value:.3g}"))
     )

@@ -74,9 +74,10 @@ def test_the_pages_hold_every_run_and_ask_for_nothing(home, tmp_path):
         assert f"<h1>{title}</h1>" in page and "default-src 'none'" in page
         assert not re.search(r"(?:src|href)=\"(?!data:)", page)
         held = re.search(r'id="held">(.*?)</script>', page)
-        assert [line["names"][1] for line in json.loads(held[1])["lines"]] == [
-            *("plain", "bad", "equal"),
-        ]
+        lines = json.loads(held[1])["lines"]
+        assert [line["names"][1] for line in lines] == ["plain", "bad", "equal"]
+        # in the units that the heads of the columns say
+        assert lines[1]["costs"] == [pytest.approx(151.277313), None, 21.5, None, None]
     text = (tmp_path / "leaderboard.md").read_text("utf-8")
     assert "| 1.2 | clip | plain | cosine | **● " in text and "151.3 | – | 21.5 |" in text
 
