@@ -26,6 +26,8 @@ include: ROOT / "rules/figures.smk"
 include: ROOT / "rules/report.smk"
 include: ROOT / "rules/provenance.smk"
 include: ROOT / "rules/leaderboard.smk"
+# of all rules
+include: ROOT / "rules/bundles.smk"
 
 
 rule all:

@@ -27,6 +27,7 @@ if Path(scripts.__path__[0]).resolve() != (ROOT / "scripts").resolve():
         "  to do:    call your own otherwise; of this workflow, use one version in one Snakefile"
     )
 
+from scripts.bundles import bundle_of
 from scripts.config import TOWERS, ConfigError, checked, datasets_of, defaults, over_defaults
 from scripts.fingerprint import fingerprint
 from scripts.one_run import guard
@@ -122,9 +123,12 @@ DRAWN = [
 
 # which images and captions there are, and in which order
 ROWS = {"captions": "data/{dataset}/captions.json", "splits": "data/{dataset}/splits.json"}
+# a folder; where a storage provider carries files, the one file in which it travels
+CARRIED = workflow.storage_settings.default_storage_provider is not None
+IMAGES = bundle_of("data/{dataset}/images") if CARRIED else "data/{dataset}/images"
 # the pictures, and the checksum of each
 PICTURES_OF_DATASET = {
-    "images": ancient("data/{dataset}/images"),
+    "images": ancient(IMAGES),
     "table": "data/{dataset}/images.csv",
 }
 # how features are computed

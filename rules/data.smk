@@ -48,7 +48,7 @@ rule prepare_images:
     input:
         manifest="data/{dataset}/raw/source.json",
     output:
-        images=directory("data/{dataset}/images"),
+        images=IMAGES if CARRIED else directory(IMAGES),
         captions="data/{dataset}/captions.json",
         table="data/{dataset}/images.csv",
         audit=report(

@@ -64,7 +64,7 @@ def training_inputs(wildcards) -> dict[str, str]:
 
 def training_images(wildcards) -> str:
     """The pictures of the dataset that a model is trained on."""
-    return f"data/{config['models'][wildcards.model]['dataset']}/images"
+    return IMAGES.format(dataset=config["models"][wildcards.model]["dataset"])
 
 
 def features_to_average(wildcards) -> dict[str, list[str]]:
@@ -113,7 +113,9 @@ def shards(pattern: str):
 def number_of_shards(dataset: str, split: str) -> int:
     """Shards of a split, which Snakemake asks for again once the split is made."""
     plan = checkpoints.plan_shards.get(dataset=dataset).output.plan
-    return json.loads(Path(plan).read_text("utf-8"))[split]
+    # Snakemake fetches it here where a storage has it
+    with plan.open() as stream:
+        return json.load(stream)[split]
 
 
 def models_behind(wildcards) -> list[str]:
@@ -203,7 +205,7 @@ def gpus_to_rank(wildcards) -> int:
 
 
 # what papers report, committed with their sources
-PUBLISHED = os.path.relpath(ROOT / "config" / "published.csv")
+PUBLISHED = local(os.path.relpath(ROOT / "config" / "published.csv"))
 
 
 def references(models=RUN["models"]) -> dict:

@@ -105,7 +105,7 @@ rule page:
     """The report in one language: one HTML file that needs nothing beside it."""
     input:
         document="results/{dataset}/document.{lang}.json",
-        images=ancient("data/{dataset}/images"),
+        images=ancient(IMAGES),
         drawn=SHOWN_FIGURES,
     output:
         html=report(
@@ -128,7 +128,7 @@ rule paper:
     """The report in one language on paper, of the same document as its page."""
     input:
         document="results/{dataset}/document.{lang}.json",
-        images=ancient("data/{dataset}/images"),
+        images=ancient(IMAGES),
         drawn=SHOWN_FIGURES,
     output:
         pdf=report(

@@ -17,10 +17,11 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from scripts import mailbox
+from scripts import bundles, mailbox
 from scripts.job import REFUSED_BY_THE_DISK, BadInput, digest_of_file, log, whole
 
 FOLDER = Path("results/jobs")
@@ -108,6 +109,7 @@ def run(main: Callable[[Snakemake], None], snakemake: Snakemake) -> None:
     ):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
+        snakemake = bundles.opened(snakemake)
         inputs = checked(snakemake.input)
         main(snakemake)
         note(snakemake, inputs)
@@ -138,6 +140,7 @@ class Job:
     versions : of Python and of the libraries that it loaded
     machine : its processor, cores, memory_gb and system, and gpu where it computed on one
     measured : what the job measured of itself, see ``measured``
+    seen : see ``scripts.provenance.seen``; nothing where all is on one disk and can be looked at
     """
 
     rule: str
@@ -153,6 +156,7 @@ class Job:
     # those that an earlier version left do not say it
     machine: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, float] = field(default_factory=dict)
+    seen: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def measured(**numbers: float) -> None:
@@ -213,10 +217,21 @@ def note(snakemake: Snakemake, inputs: dict[str, str | None]) -> None:
         versions=_versions(),
         machine=_machine(),
         measured=_measured,
+        seen=_seen(made) if bundles.in_use() else {},
     )
     for path in made:
         with whole(_place(path)) as draft:
             draft.write_text(json.dumps(asdict(job), ensure_ascii=False, indent=1), "utf-8")
+    if bundles.in_use():
+        for path in made:
+            besides = [*bundles.beside(path), *bundles.own_beside(path)]
+            bundles.pack(bundles.bundle_of(path), [*_records_behind(path), *besides])
+
+
+def _seen(made: Iterable[str]) -> dict[str, dict[str, Any]]:
+    # named, not imported: it makes nothing, and would be in each rule's fingerprint
+    found: dict[str, dict[str, Any]] = import_module("scripts.provenance.seen").look_at(made)
+    return found
 
 
 def job_behind(path: str | Path, records: Path = FOLDER) -> Job | None:
@@ -257,6 +272,18 @@ def jobs_behind(paths: Iterable[str], records: Path = FOLDER) -> Iterator[Job]:
             seen.add(one)
             if job := job_behind(one, records):
                 waiting += [job, *reversed(job.inputs)]
+
+
+def _records_behind(path: str) -> Iterator[Path]:
+    """Where the records are of all that ``path`` was made of, and its own."""
+    seen: set[str] = set()
+    waiting = [path]
+    while waiting:
+        one = waiting.pop()
+        if one not in seen and (job := job_behind(one)):
+            yield _place(one)
+            waiting += job.inputs
+        seen.add(one)
 
 
 def _place(path: str | Path, records: Path = FOLDER) -> Path:

@@ -9,9 +9,9 @@ import yaml
 from scripts.config import checked
 
 ROOT = Path(__file__).parent.parent
-DEFAULT, SLURM, GENERIC = (
+DEFAULT, SLURM, GENERIC, KUBERNETES = (
     yaml.safe_load((ROOT / "profiles" / name / "profile.yaml").read_text("utf-8"))
-    for name in ("default", "slurm", "generic")
+    for name in ("default", "slurm", "generic", "kubernetes")
 )
 CONFIG = checked(yaml.safe_load((ROOT / "config/config.yaml").read_text("utf-8")))
 HEAD = r"^ *(?:use rule \w+ as|rule|checkpoint) (\w+)(?::| with:)\n"
@@ -172,3 +172,10 @@ def test_any_scheduler_is_told_what_a_job_needs_and_more_where_it_failed(
 
 def test_the_profile_of_any_scheduler_asks_by_default_for_what_slurm_s_does_and_no_gpu():
     assert GENERIC["default-resources"] == SLURM["default-resources"] | {"gpu": 0}
+
+
+def test_the_profile_of_kubernetes_asks_for_what_slurm_s_does_and_names_whose_gpus():
+    # without the maker of a GPU its executor refuses a job whose rule says how many it wants
+    own = {"gpu_manufacturer": "'nvidia'", "scale": 1}
+    assert KUBERNETES["default-resources"] == SLURM["default-resources"] | own
+    assert {"default-storage-provider", "default-storage-prefix"} <= KUBERNETES.keys()

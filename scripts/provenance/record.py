@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 
 from scripts.fingerprint import ROOT
-from scripts.job import log, read_json, whole, write_json
+from scripts.job import log, whole, write_json
 from scripts.jobs import Snakemake, checked, jobs_behind, run
 from scripts.provenance.crate import CONFIG, NAME, Recorded, Run, all_below, crate, described
 from scripts.provenance.privacy import secrets, told
+from scripts.provenance.seen import Seen
 from scripts.version import code_version
 
 # beginnings of the names of rules that make features, each with a sidecar
@@ -62,13 +63,11 @@ def seeds_in(settings: dict[str, Any], above: str = "") -> dict[str, Any]:
     return found
 
 
-def model_facts(path: Path, here: Path, hidden: list[str]) -> dict[str, Any]:
+def model_facts(path: str, seen: Seen, here: Path, hidden: list[str]) -> dict[str, Any]:
     """What model.json says, and the model's files as they are."""
-    about = read_json(path)
-    about["recorded"] = [
-        described(path.parent / name, (path.parent / name).relative_to(here).as_posix())
-        for name in all_below(path.parent).files
-    ]
+    about = seen.content(path)
+    files = seen.below(Path(path).parent.as_posix())
+    about["recorded"] = [seen.described(file, file) for file in files]
     for part in (about, *about.get("towers", {}).values()):
         part.pop("tried", None)
         if part["source"] == "local":
@@ -78,19 +77,20 @@ def model_facts(path: Path, here: Path, hidden: list[str]) -> dict[str, Any]:
     return told(kept, here, hidden) | {"recorded": about["recorded"]}
 
 
-def dataset_facts(name: str, here: Path, hidden: list[str]) -> dict[str, Any]:
+def dataset_facts(name: str, seen: Seen, here: Path, hidden: list[str]) -> dict[str, Any]:
     """Where a dataset came from, checksums of what came, and of what it became.
 
     What came may have been deleted since, so its checksums are those of source.json.
     """
-    folder = Path("data") / name
-    manifest = read_json(here / folder / "raw" / "source.json")
+    folder = f"data/{name}"
+    pictures, source = f"{folder}/images", f"{folder}/raw/source.json"
+    manifest = seen.content(source)
     root = Path(os.path.normpath(here / manifest["root"]))
     inside = root.is_relative_to(here / folder)
     below = root.relative_to(here).as_posix() if inside else name
-    files = all_below(here / folder).files
-    prepared = [name for name in files if not name.startswith(("images/", "raw/"))]
-    prepared += [name for name in ("images", "raw/source.json") if (here / folder / name).exists()]
+    inner = (f"{pictures}/", f"{folder}/raw/")
+    files = [path for path in seen.below(folder) if not path.startswith(inner)]
+    prepared = dict.fromkeys([*files, *filter(seen.is_there, (pictures, source))])
     raw = [
         Recorded(
             # "." is all of the folder
@@ -106,9 +106,7 @@ def dataset_facts(name: str, here: Path, hidden: list[str]) -> dict[str, Any]:
         "notes": told(manifest["notes"], here, hidden),
         "here": inside,
         "raw": raw,
-        "prepared": [
-            described(here / folder / part, (folder / part).as_posix()) for part in prepared
-        ],
+        "prepared": [seen.described(path, path) for path in prepared],
     }
 
 
@@ -132,8 +130,9 @@ def main(snakemake: Snakemake) -> None:
     settings = told(snakemake.params.settings, here, hidden)
     write_settings(Path(snakemake.output.config), settings)
     jobs = list(jobs_behind(snakemake.input))
+    seen = Seen(job.seen for job in jobs if not job.rule.endswith("_shard"))
     # shards of features are gone, once they have been gathered
-    maker = {path: job.rule for job in jobs for path in job.outputs if Path(path).exists()}
+    maker = {path: job.rule for job in jobs for path in job.outputs if seen.is_there(path)}
     results = [path for path in maker if Path(path).is_relative_to(folder)]
     checked(results)
     made = {Path(path).relative_to(folder).as_posix() for path in results} | {CONFIG}
@@ -149,19 +148,19 @@ def main(snakemake: Snakemake) -> None:
     code = code_version()
     about = Run(
         dataset=snakemake.wildcards.dataset,
-        results=[described(folder / name, name) for name in sorted(made)],
+        results=[seen.described(f"{folder}/{name}", name) for name in sorted(made)],
         beside=[described(folder / name, name) for name in beside],
         datasets={
-            name: dataset_facts(name, here, hidden)
+            name: dataset_facts(name, seen, here, hidden)
             for name in sorted(Path(p).parts[1] for p in maker if p.endswith("/raw/source.json"))
         },
         models=[
-            model_facts(here / path, here, hidden)
+            model_facts(path, seen, here, hidden)
             for path in sorted(maker)
             if path.startswith("data/models/") and path.endswith("/model.json")
         ],
         encodings={
-            Path(path).relative_to(folder).with_suffix(".npy").as_posix(): read_json(path)
+            Path(path).relative_to(folder).with_suffix(".npy").as_posix(): seen.content(path)
             for path in sorted(results)
             if maker[path].startswith(ENCODING) and path.endswith(".json")
         },
