@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scripts.figures.style import PALETTE, SMALL, WIDTH, wrap
+from scripts.figures.style import SMALL, WIDTH, wrap
 from scripts.measures import SUMS
 from scripts.protocol import DIRECTIONS
 from scripts.studies.families import table_behind
@@ -64,18 +64,20 @@ class Facet:
         return labels.text(f"some_{kind}")
 
 
-def distinct(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the first model, where there are more than colours tell apart; else all."""
-    if table.model.nunique() <= len(PALETTE):
+def distinct(table: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Rows of the first model, where there are more than ``most`` to tell apart; else all."""
+    if table.model.nunique() <= most:
         return table
     return table[table.model == table.model.iloc[0]].reset_index(drop=True)
 
 
-def note_of(drawn: pd.DataFrame, every: pd.DataFrame, study: str, labels: Labels) -> list[str]:
+def note_of(
+    drawn: pd.DataFrame, every: pd.DataFrame, most: int, study: str, labels: Labels
+) -> list[str]:
     """Lines that say where the other models of ``every`` are, where one alone is drawn."""
     if drawn.model.nunique() == every.model.nunique():
         return []
-    many = every.model.nunique() > len(PALETTE)
+    many = every.model.nunique() > most
     told = labels.text(
         "first_of_many" if many else "first_model",
         model=drawn.model.iloc[0],

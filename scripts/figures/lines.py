@@ -24,7 +24,7 @@ from scripts.figures.panels import (
     panels,
     ticks_at,
 )
-from scripts.figures.style import MUTED, PAPER, drawable
+from scripts.figures.style import MUTED, PALETTE, PAPER, drawable
 from scripts.studies.shown import unique
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ def draw_lines(
     table, study, labels : see ``plot_study``
     settings : form ("lines" or "differences"), log
     """
-    every, table, first = table, distinct(table), ""
-    note = note_of(table, every, study, labels)
+    every, table, first = table, distinct(table, len(PALETTE)), ""
+    note = note_of(table, every, len(PALETTE), study, labels)
     if settings["form"] == "differences":
         shown, first = panels_against_first(table, study), labels.group(study, table.group.iloc[0])
     else:

@@ -46,6 +46,8 @@ WIDEST_LABEL, LABEL_LINES = 2.3, 3
 LONG, CROWDED = 6, 24
 # groups that a sheet has room for, and how many of a comparison are drawn where there are more
 MANY_GROUPS, FEW_GROUPS = 30, 12
+# models whose marks are told apart by their colour and their order
+MANY_MODELS = 12
 PITCH = 0.092  # inches between marks of a row
 
 
@@ -106,7 +108,7 @@ def block_of(facet: Facet, study: str, labels: Labels) -> Block:
 
 def drawn_points(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of a study's table that are drawn: of a long list, those of the first model."""
-    table = distinct(table)
+    table = distinct(table, MANY_MODELS)
     names = ["group", "prompt", "scorer", "x"]
     for _, part in table.groupby("direction"):
         if len(part[names].drop_duplicates()) > LONG and len(part) > CROWDED:
@@ -125,7 +127,7 @@ def _foremost(table: pd.DataFrame) -> pd.DataFrame:
 def draw_points(table: pd.DataFrame, study: str, labels: Labels) -> Figure:
     """Draw a study's table; models are told by colour, measures by shape."""
     every, table = table, drawn_points(table)
-    note = note_of(table, every, study, labels)
+    note = note_of(table, every, MANY_MODELS, study, labels)
     groups = table.group.nunique()
     if study in FAMILY_OF and groups > MANY_GROUPS:
         table = _foremost(table)
