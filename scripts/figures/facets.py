@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scripts.figures.style import SMALL, WIDTH, wrap
 from scripts.measures import SUMS
 from scripts.protocol import DIRECTIONS
+from scripts.studies.families import table_behind
 from scripts.studies.shown import is_difference, unique
 from scripts.studies.table import is_fraction
 
@@ -60,6 +62,28 @@ class Facet:
             name = labels.measure(measures[0])
             return labels.text(kind, measure=name) if kind else name
         return labels.text(f"some_{kind}")
+
+
+def distinct(table: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Rows of the first model, where there are more than ``most`` to tell apart; else all."""
+    if table.model.nunique() <= most:
+        return table
+    return table[table.model == table.model.iloc[0]].reset_index(drop=True)
+
+
+def note_of(
+    drawn: pd.DataFrame, every: pd.DataFrame, most: int, study: str, labels: Labels
+) -> list[str]:
+    """Lines that say where the other models of ``every`` are, where one alone is drawn."""
+    if drawn.model.nunique() == every.model.nunique():
+        return []
+    many = every.model.nunique() > most
+    told = labels.text(
+        "first_of_many" if many else "first_model",
+        model=drawn.model.iloc[0],
+        table=table_behind(study),
+    )
+    return wrap(told, WIDTH - 0.3, SMALL, 2)
 
 
 def facets_of(table: pd.DataFrame, study: str) -> list[Facet]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from scripts.figures.facets import Facet, count_of, facets_of
+from scripts.figures.facets import Facet, count_of, distinct, facets_of, note_of
 from scripts.figures.panels import (
     DASHES,
     FULL,
@@ -24,7 +24,7 @@ from scripts.figures.panels import (
     panels,
     ticks_at,
 )
-from scripts.figures.style import MUTED, PAPER, drawable
+from scripts.figures.style import MUTED, PALETTE, PAPER, drawable
 from scripts.studies.shown import unique
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ def draw_lines(
     table, study, labels : see ``plot_study``
     settings : form ("lines" or "differences"), log
     """
-    first = ""
+    every, table, first = table, distinct(table, len(PALETTE)), ""
+    note = note_of(table, every, len(PALETTE), study, labels)
     if settings["form"] == "differences":
         shown, first = panels_against_first(table, study), labels.group(study, table.group.iloc[0])
     else:
@@ -158,8 +159,8 @@ def draw_lines(
     columns = min(2, len(shown))
     rows = -(-len(shown) // columns)
     # a quarter that no panel needs has the legend, where it fits
-    spare = len(shown) < rows * columns and len(handles) <= 10
-    height = 2.75 * rows + (0 if spare else height_of(handles))
+    spare = len(shown) < rows * columns and len(handles) <= 10 and not note
+    height = 2.75 * rows + (0 if spare else height_of(handles) + 0.15 * len(note))
     figure, grid = panels(height, rows, columns)
     for axes, (facet, way), own in zip(grid.flat, shown, parts, strict=False):
         told = [
@@ -182,7 +183,7 @@ def draw_lines(
         if spare:
             axes.legend(handles=handles, loc="upper left", handlelength=2.6)
     if not spare:
-        legend(figure, handles)
+        legend(figure, handles, note=note)
     return figure
 
 

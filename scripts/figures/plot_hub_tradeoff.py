@@ -9,13 +9,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from scripts.evaluate.few import few
 from scripts.figures.panels import MARKERS, dots, head, height_of, legend, numbers, panels
-from scripts.figures.style import MUTED, draw, drawable
+from scripts.figures.style import LINE, MUTED, draw, drawable
 from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
-from scripts.studies.shown import read_study, unique
+from scripts.studies.shown import read_study
 from scripts.words import read_words
 
+# runs that are named, and how many are where there are more
+MANY, NAMED = 20, 12
 KEYS = ["model", "prompt", "scorer"]
 COLUMNS = [*KEYS, "direction", "name"]
 COLUMNS += [f"{what}{end}" for what in ("recall", "hubs") for end in ("", "_low", "_high")]
@@ -69,14 +72,17 @@ def changes_of(pairs: pd.DataFrame, geometry: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot_hub_tradeoff(table: pd.DataFrame, language: str) -> Figure:
-    """Draw what ``changes_of`` gives, a panel for each direction."""
+    """Draw what ``changes_of`` gives, a panel for each direction; of many runs, a few are named."""
     words = read_words("figures", language)["hub_tradeoff"]
     # colours come round again before shapes do, and in other pairs
     looks = {
         name: {"color": f"C{place}", "marker": MARKERS[(place + place // 7) % len(MARKERS)]}
-        for place, name in enumerate(unique(table.name))
+        for place, name in enumerate(_named(table))
     }
     handles = [Line2D([], [], ls="", label=drawable(name), **look) for name, look in looks.items()]
+    other = {"color": LINE, "marker": "o"}
+    if len(looks) < table.name.nunique():
+        handles.append(Line2D([], [], ls="", label=words["others"], **other))
     figure, (row,) = panels(3.2 + height_of(handles), sharex=True, sharey=True)
     for axes, way in zip(row, DIRECTIONS, strict=True):
         head(axes, words["directions"][way])
@@ -84,6 +90,9 @@ def plot_hub_tradeoff(table: pd.DataFrame, language: str) -> Figure:
         axes.axvline(0, color=MUTED, lw=0.9, zorder=1)
         for one in table[table.direction == way].itertuples():
             recall, low, high = (100 * x for x in (one.recall, one.recall_low, one.recall_high))
+            if one.name not in looks:
+                dots(axes, one.hubs, recall, ms=4, zorder=1.5, **other)
+                continue
             line = {"color": looks[one.name]["color"], "lw": 1, "alpha": 0.6}
             axes.plot([one.hubs, one.hubs], [low, high], **line)
             axes.plot([one.hubs_low, one.hubs_high], [recall, recall], **line)
@@ -96,6 +105,14 @@ def plot_hub_tradeoff(table: pd.DataFrame, language: str) -> Figure:
         axes.label_outer()
     legend(figure, handles)
     return figure
+
+
+def _named(table: pd.DataFrame) -> list[str]:
+    """The runs that are named: of many, the best and those next to the first."""
+    leads = table.groupby("name", sort=False).recall.mean().to_dict()
+    # the first one, of no name, has no lead over itself
+    named = few({"": 0.0} | leads, "", NAMED + 1) if len(leads) > MANY else list(leads)
+    return [name for name in named if name]
 
 
 def read_differences(path: str) -> pd.DataFrame:

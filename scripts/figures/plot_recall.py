@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from scripts.evaluate.few import few
 from scripts.evaluate.runs import chance, right_answers
 from scripts.figures.panels import DOTTED, dots, head, height_of, keys_of, legend, name_rows, panels
 from scripts.figures.style import LINE, MUTED, PAPER, SMALL, WIDTH, draw, width_of, wrap
@@ -19,6 +20,8 @@ MARKERS = dict(zip(DEPTHS, "osD", strict=True))
 COLOURS = dict(zip(DEPTHS, ("C0", "C1", "C2"), strict=True))
 # inches: the height of what marks an order by lot, and the widest name of a run
 CHANCE, WIDEST = 0.16, 2.1
+# inches of lines that a sheet has room for, and the runs that are drawn where there are more
+TALL, FEW_RUNS = 8.5, 12
 
 
 def with_chance(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -33,7 +36,7 @@ def with_chance(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot_recall(metrics: pd.DataFrame, language: str) -> Figure:
-    """Draw one line per run: its three recalls, joined.
+    """Draw one line per run: its three recalls, joined; of many, of the few that are chosen.
 
     Parameters
     ----------
@@ -42,12 +45,18 @@ def plot_recall(metrics: pd.DataFrame, language: str) -> Figure:
     """
     words, measures = read_words("figures", language)["recall"], read_words("measures", language)
     table = with_chance(metrics)
-    runs = keys_of(table, KEYS)
-    numbered = len(runs) <= 12  # where there is room for numbers
-    heights, bottom = _heights(runs, 0.42 if numbered else 0.21)
+    runs, told = keys_of(table, KEYS), []
+    pitch = 0.42 if len(runs) <= 12 else 0.21
+    if _heights(runs, pitch)[1] > TALL:
+        told = wrap(words["few"].format(runs=len(runs)), WIDTH - 0.3, SMALL, 2)
+        table = _chosen(table, runs)
+        runs, pitch = keys_of(table, KEYS), 0.42
+    numbered = pitch > 0.21  # where there is room for numbers
+    heights, bottom = _heights(runs, pitch)
     names = _names(runs)
     handles = _handles(words, measures)
-    figure, (row,) = panels(bottom + 1.1 + height_of(handles), sharex=True, sharey=True)
+    height = bottom + 1.1 + height_of(handles) + 0.15 * len(told)
+    figure, (row,) = panels(height, sharex=True, sharey=True)
     panel = (WIDTH - 0.6 - max(width_of(name, SMALL + 0.5) for name in names.values())) / 2
     limit = _limit(table)
     for axes, direction in zip(row, DIRECTIONS, strict=True):
@@ -72,8 +81,16 @@ def plot_recall(metrics: pd.DataFrame, language: str) -> Figure:
     for label, one in zip(row[0].get_yticklabels(), names, strict=True):
         label.set_weight("bold" if len(one) == 1 else "normal")
     figure.supxlabel(words["axis"], size=SMALL + 0.5, color=MUTED)
-    legend(figure, handles, "upper")
+    legend(figure, handles, "upper", told)
     return figure
+
+
+def _chosen(table: pd.DataFrame, runs: list[tuple[str, ...]]) -> pd.DataFrame:
+    """The rows of a few runs, by the mean of their recalls."""
+    means = table[[f"recall@{k}" for k in DEPTHS]].mean(axis=1)
+    means = means.groupby([table[key] for key in KEYS]).mean()
+    chosen = few({one: means[one] for one in runs}, runs[0], FEW_RUNS)
+    return table[[key in chosen for key in zip(*(table[key] for key in KEYS), strict=True)]]
 
 
 def _heights(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.lines import Line2D
 
-from scripts.figures.facets import Facet, count_of, facets_of
+from scripts.evaluate.few import few
+from scripts.figures.facets import Facet, count_of, distinct, facets_of, note_of
 from scripts.figures.panels import (
     MARKERS,
     dots,
@@ -29,7 +30,7 @@ from scripts.figures.style import (
     width_of,
     wrap,
 )
-from scripts.studies.families import table_behind
+from scripts.studies.families import FAMILY_OF
 from scripts.studies.shown import unique
 from scripts.words import formats
 
@@ -43,6 +44,10 @@ LABEL = SMALL + 0.5  # points
 WIDEST_LABEL, LABEL_LINES = 2.3, 3
 # a list longer than this, with more marks than that, has those of the first model alone
 LONG, CROWDED = 6, 24
+# groups that a sheet has room for, and how many of a comparison are drawn where there are more
+MANY_GROUPS, FEW_GROUPS = 30, 12
+# models whose marks are told apart by their colour and their order
+MANY_MODELS = 12
 PITCH = 0.092  # inches between marks of a row
 
 
@@ -103,6 +108,7 @@ def block_of(facet: Facet, study: str, labels: Labels) -> Block:
 
 def drawn_points(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of a study's table that are drawn: of a long list, those of the first model."""
+    table = distinct(table, MANY_MODELS)
     names = ["group", "prompt", "scorer", "x"]
     for _, part in table.groupby("direction"):
         if len(part[names].drop_duplicates()) > LONG and len(part) > CROWDED:
@@ -110,13 +116,23 @@ def drawn_points(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def _foremost(table: pd.DataFrame) -> pd.DataFrame:
+    """Leads of the groups that lead by most, and of those next to what they are held against."""
+    leads = table.groupby("group", sort=False).value.mean().to_dict()
+    # the reference, of no name, has no lead over itself
+    chosen = few({"": 0.0} | leads, "", FEW_GROUPS + 1)
+    return table[table.group.isin(chosen)].reset_index(drop=True)
+
+
 def draw_points(table: pd.DataFrame, study: str, labels: Labels) -> Figure:
     """Draw a study's table; models are told by colour, measures by shape."""
-    every, table, told = table.model.nunique(), drawn_points(table), ""
+    every, table = table, drawn_points(table)
+    note = note_of(table, every, MANY_MODELS, study, labels)
+    groups = table.group.nunique()
+    if study in FAMILY_OF and groups > MANY_GROUPS:
+        table = _foremost(table)
+        note += wrap(labels.text("few", count=groups), WIDTH - 0.3, SMALL, 2)
     models, measures = unique(table.model), unique(table.measure)
-    if len(models) < every:
-        told = labels.text("first_model", model=models[0], table=table_behind(study))
-    note = wrap(told, WIDTH - 0.3, SMALL, 2)
     blocks = [block_of(facet, study, labels) for facet in facets_of(table, study)]
     # where no model is told apart by colour, measures are
     by_model = len(models) > 1 and not all(block.named for block in blocks)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from scripts.evaluate.few import few
 from scripts.evaluate.pairs import BOTH, FAMILIES
 from scripts.evaluate.runs import Run, chance, right_answers
 from scripts.protocol import DIRECTIONS
@@ -21,6 +22,8 @@ from scripts.words import formats
 NAMES = ("model", "prompt", "scorer")
 # the report's tables of pairs.csv
 TABLE_OF = {"prompt": "study_prompts", "scorer": "study_scorers", "model": "model_pairs"}
+# comparisons of a family that are told one by one
+FEW_PAIRS = 12
 
 
 @dataclass(frozen=True)
@@ -107,16 +110,38 @@ def effects(pairs: pd.DataFrame, kind: str, model: str) -> list[Finding]:
     kind : "prompt", "scorer" or "model"
     model : that of the run that is looked at closely
 
-    A sentence for each alternative of this model, both directions in it, and a count over all
-    models where there are more comparisons than that.
+    A sentence for each alternative of this model, of many for those of ``told_of``, both directions
+    in it, and a count over all models where there are more comparisons than that.
     """
     if pairs.empty:
         return [Finding(f"{kind}_single")]
-    own = pairs if kind == "model" else _of_model(pairs, model)
+    own = told_of(pairs, kind, model)
+    own = own if kind == "model" else _of_model(own, model)
     found = [effect(part, kind) for _, part in own.groupby(kind, sort=False)]
     if len(pairs) > len(own):
         found.append(Finding("pair_tally", _tally(pairs), TABLE_OF[kind]))
     return found
+
+
+def told_of(pairs: pd.DataFrame, kind: str, model: str) -> pd.DataFrame:
+    """The comparisons of a family that are told one by one; of many, those of one model.
+
+    Parameters
+    ----------
+    pairs : the rows of one family of pairs.csv
+    kind : "prompt", "scorer" or "model"
+    model : that of the run that is looked at closely
+
+    Where that model has many, they are the best and those next to what they are compared with.
+    """
+    if pairs.empty or len(pairs[pairs.direction == BOTH]) <= FEW_PAIRS:
+        return pairs
+    own = pairs if kind == "model" else _of_model(pairs, model)
+    both, reference = own[own.direction == BOTH], own[f"other_{kind}"].iloc[0]
+    if len(both) <= FEW_PAIRS:
+        return own
+    leads = {reference: 0.0} | dict(zip(both[kind], both["mean"], strict=True))
+    return own[own[kind].isin(few(leads, reference, FEW_PAIRS + 1))]
 
 
 def effect(pair: pd.DataFrame, kind: str) -> Finding:

@@ -6,6 +6,7 @@ are told whichever way they go.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -60,10 +61,15 @@ class Gain:
         return [replace(effect(self.pair, self.differs), table="gains"), *self.further]
 
 
-def gains(material: Material) -> list[Gain]:
-    """Every gain, or loss, that this run measures of an optimisation of this workflow."""
-    pairs = material.pairs
-    prompts, scorers = (pairs[pairs.family == family] for family in ("prompt", "scorer"))
+def gains(material: Material, told: Mapping[str, pd.DataFrame]) -> list[Gain]:
+    """Every gain, or loss, that this run measures of an optimisation of this workflow.
+
+    Parameters
+    ----------
+    material : of the report
+    told : "prompt" and "scorer" -> rows of these families of pairs.csv, all or the few of many
+    """
+    prompts, scorers = told["prompt"], told["scorer"]
     together = [name for name, texts in material.templates.items() if len(texts) > 1]
     found = [
         Gain("ensemble", part, "prompt")

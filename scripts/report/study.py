@@ -34,6 +34,7 @@ class Study:
     reference : the run that is looked at closely: the first model, prompt and scorer
     measured : direction -> its row of metrics.csv
     pairs : family -> its rows of pairs.csv
+    told : of them, those that are told one by one
     moves : what runs change in recall and in hubs, by direction
     """
 
@@ -43,9 +44,17 @@ class Study:
     above: list[Finding]
     failures: pd.DataFrame
     pairs: dict[str, pd.DataFrame]
+    told: dict[str, pd.DataFrame]
     gains: list[Gain]
     savings: dict[str, Finding | None]
     moves: pd.DataFrame
+
+    @property
+    def told_moves(self) -> pd.DataFrame:
+        """Of the moves, those of comparisons that are told."""
+        keys = [*findings.NAMES, "direction"]
+        told = pd.concat([self.told[kind][keys] for kind in ("prompt", "scorer")])
+        return self.moves.merge(told)
 
 
 def study(material: Material) -> Study:
@@ -54,17 +63,22 @@ def study(material: Material) -> Study:
     metrics = material.metrics
     own = metrics[(metrics[["model", "prompt", "scorer"]] == list(reference.key)).all(axis=1)]
     measured = {one["direction"]: one for one in own.to_dict("records")}
+    pairs = {
+        family: material.pairs[material.pairs.family == family].reset_index(drop=True)
+        for family in FAMILIES
+    }
+    told = {
+        kind: findings.told_of(pairs[kind], kind, reference.model) for kind in findings.TABLE_OF
+    }
     return Study(
         reference=reference,
         measured=measured,
         gap=analysis.direction_gap(reference, material.rows, material.resampling),
         above=[findings.above_chance(measured[way]) for way in DIRECTIONS],
         failures=analysis.failure_table(reference, material.gallery),
-        pairs={
-            family: material.pairs[material.pairs.family == family].reset_index(drop=True)
-            for family in FAMILIES
-        },
-        gains=optimisations.gains(material),
+        pairs=pairs,
+        told=told,
+        gains=optimisations.gains(material, told),
         savings=optimisations.savings(material),
         moves=links.moves(material.pairs, material.table_of("geometry")),
     )
@@ -100,8 +114,8 @@ def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
         ],
         "outcomes": [*findings.failures(studied.failures), findings.near_misses(studied.failures)],
         "synthesis": [
-            *links.prompts(studied.moves, reference),
-            *links.scorers(studied.moves, reference),
+            *links.prompts(studied.told_moves, reference),
+            *links.scorers(studied.told_moves, reference),
             *links.together(studied.moves),
             *([alone] if alone else []),
             *links.words(material.table_of("robustness"), reference.model),

@@ -27,6 +27,7 @@ class Table:
     grouped : whether the first column becomes a heading over the rows that share it
     left_out : rows that are not here, but in ``file``
     only : the model that the rows are of, where those of others are left out
+    chosen : whether the rows are the best, and those next to what they are held against
     sides : headings over columns with how many each covers, of all that are shown; "" for none
     """
 
@@ -37,6 +38,7 @@ class Table:
     left_out: int = 0
     file: str = ""
     only: str = ""
+    chosen: bool = False
     sides: tuple[tuple[str, int], ...] = ()
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from scripts.evaluate.compare import best_of, shown
+from scripts.evaluate.few import few
 from scripts.evaluate.pairs import BOTH, WAYS
 from scripts.measures import HEADLINE, METRICS, RECALLS, SUMS, mean_hits
 from scripts.protocol import DIRECTIONS
@@ -33,6 +34,10 @@ from scripts.studies.table import P_OF, unit_of
 from scripts.words import formats
 from scripts.words.labels import Labels
 
+# runs that a table has room for, and how many it has where there are more
+MANY_RUNS, FEW_RUNS = 30, 12
+# models whose every measure has a line, of which there is room for one where there are more
+MANY_MODELS = 6
 # what scorers take from val, as the formulas call it
 SYMBOLS = {
     "share": "α",
@@ -53,9 +58,7 @@ def tables_of(
     for one in material.studies:
         if one.name in ("prompts", "scorers"):
             family = one.name.removesuffix("s")
-            studies[f"study_{one.name}"] = _pairs_table(
-                studied.pairs[family], family, words, labels
-            )
+            studies[f"study_{one.name}"] = _pairs_table(studied, family, words, labels)
         elif one.name == "precision":
             studies["study_precision"] = _precision_table(one.table, words, labels)
         else:
@@ -70,7 +73,7 @@ def tables_of(
         "metrics": _metrics_table(material, words, labels),
         "depth": _depth_table(material, words, labels),
         "ways": _ways_table(material, studied, words, labels),
-        "model_pairs": _pairs_table(studied.pairs["model"], "model", words, labels),
+        "model_pairs": _pairs_table(studied, "model", words, labels),
         "failures": _failure_table(studied, words),
         **studies,
         "synthesis": _moves_table(studied, words, labels),
@@ -88,9 +91,11 @@ def _metrics_table(material: Material, words: dict[str, Any], labels: Labels) ->
     # one number for both directions
     sums = _measured(material.metrics, DIRECTIONS[0], SUMS)
     each, none = len(RECALLS), [""] * len(RECALLS)
+    listed = _listed(material)
     rows = [
         [*key, *(cell for way in DIRECTIONS for cell in cells[way].get(key, none)), *sums[key]]
         for key in sums
+        if key in listed
     ]
     heads = [labels.head(name) for name in (*RECALLS * 2, *SUMS)]
     arrows = words["names"]["arrows"]
@@ -99,21 +104,47 @@ def _metrics_table(material: Material, words: dict[str, Any], labels: Labels) ->
         rows,
         set(heads),
         grouped=True,
+        left_out=len(sums) - len(rows),
+        file="tables/metrics.csv",
+        chosen=True,
         sides=(("", 2), *((arrows[way], each) for way in DIRECTIONS), ("", len(SUMS))),
     )
+
+
+def _listed(material: Material) -> list[tuple[str, ...]]:
+    """The runs that have a line in a table of all: of many, a few and the best of each recall."""
+    by_way = {
+        way: part.set_index(list(NAMES)) for way, part in material.metrics.groupby("direction")
+    }
+    sums = by_way[DIRECTIONS[0]][SUMS[0]].to_dict()
+    if len(sums) <= MANY_RUNS:
+        return list(sums)
+    best = {by_way[way][recall].idxmax() for way in DIRECTIONS for recall in RECALLS}
+    listed = {*few(sums, next(iter(sums)), FEW_RUNS), *best}
+    return [key for key in sums if key in listed]
 
 
 def _depth_table(material: Material, words: dict[str, Any], labels: Labels) -> Table:
     """All other measures: what looks at all ranks, or at all right answers."""
     measures = [name for name in METRICS if name not in (*RECALLS, *SUMS)]
+    listed = _listed(material)
     rows = [
         [words["names"]["arrows"][way], *key, *cells]
         for way in DIRECTIONS
         for key, cells in _measured(material.metrics, way, measures).items()
+        if key in listed
     ]
     names = ["direction", "model", "prompt", "scorer"]
     heads = [labels.head(name) for name in measures]
-    return Table([*names, *heads], rows, set(heads), grouped=True)
+    return Table(
+        [*names, *heads],
+        rows,
+        set(heads),
+        grouped=True,
+        left_out=len(material.metrics) - len(rows),
+        file="tables/metrics.csv",
+        chosen=True,
+    )
 
 
 def _measured(
@@ -186,7 +217,8 @@ def _failure_table(studied: Study, words: dict[str, Any]) -> Table:
 
 def _moves_table(studied: Study, words: dict[str, Any], labels: Labels) -> Table:
     """What each run changes in recall and in hubs, and how the two go together over the runs."""
-    moved, arrows, names = studied.moves, words["names"]["arrows"], words["names"]
+    moved, listed = studied.moves, studied.told_moves
+    arrows, names = words["names"]["arrows"], words["names"]
     rows: list[list[Any]] = []
     for way in DIRECTIONS:
         rows += [
@@ -195,7 +227,7 @@ def _moves_table(studied: Study, words: dict[str, Any], labels: Labels) -> Table
                 *(_lead(row, "mean"), names["verdicts"][row["verdict"]]),
                 _change(row, "hubs"),
             ]
-            for row in moved[moved.direction == way].to_dict("records")
+            for row in listed[listed.direction == way].to_dict("records")
         ]
         if known := links.correlation(moved, way):
             rho, p, _ = known
@@ -203,7 +235,12 @@ def _moves_table(studied: Study, words: dict[str, Any], labels: Labels) -> Table
             rows.append([arrows[way], names["rank_correlation"], "", "", told])
     heads = [_mean_difference(labels), f"Δ {labels.measure('skewness')}"]
     return Table(
-        ["direction", "run", heads[0], "verdict", heads[1]], rows, set(heads), grouped=True
+        ["direction", "run", heads[0], "verdict", heads[1]],
+        rows,
+        set(heads),
+        grouped=True,
+        left_out=len(moved) - len(listed),
+        file="tables/pairs.csv",
     )
 
 
@@ -213,8 +250,11 @@ def _change(row: dict[str, Any], name: str) -> Spans:
     return with_interval(form(row[name]), formats.bracket(*bounds, form))
 
 
-def _pairs_table(pairs: pd.DataFrame, family: str, words: dict[str, Any], labels: Labels) -> Table:
-    """Differences of one family of pairs.csv, in percentage points."""
+def _pairs_table(studied: Study, family: str, words: dict[str, Any], labels: Labels) -> Table:
+    """Differences of one family of pairs.csv that are told, in percentage points."""
+    every, pairs = studied.pairs[family], studied.told[family]
+    models = pairs.model.unique()
+    of_one = family != "model" and len(models) < every.model.nunique()
     recalls = [f"Δ\u00a0{labels.short(name)}" for name in RECALLS]
     numeric = [*recalls, _mean_difference(labels), "p_holm"]
     rows = [
@@ -230,7 +270,16 @@ def _pairs_table(pairs: pd.DataFrame, family: str, words: dict[str, Any], labels
         for row in pairs[pairs.direction == way].to_dict("records")
     ]
     names = ["direction", *(["model"] if family != "model" else []), family]
-    return Table([*names, *numeric, "verdict"], rows, set(numeric), grouped=True)
+    return Table(
+        [*names, *numeric, "verdict"],
+        rows,
+        set(numeric),
+        grouped=True,
+        left_out=len(every) - len(pairs),
+        only=models[0] if of_one else "",
+        chosen=True,
+        file="tables/pairs.csv",
+    )
 
 
 def _precision_table(table: pd.DataFrame, words: dict[str, Any], labels: Labels) -> Table:
@@ -253,7 +302,10 @@ def _precision_table(table: pd.DataFrame, words: dict[str, Any], labels: Labels)
             bounds = formats.bracket(row["low"], row["high"], form)
             value = with_interval(form(row["value"]), bounds)
         values.setdefault((row["model"], name, measure), {})[row["direction"]] = value
-    varied = table.model.nunique() > 1
+    whole, model = len(values), table.model.iloc[0] if len(table) else ""
+    if only := table.model.nunique() > MANY_MODELS:
+        values = {key: own for key, own in values.items() if key[0] == model}
+    varied = not only and table.model.nunique() > 1
     numeric = ["difference", "p_holm"]
     return Table(
         [*(["model"] if varied else []), "precision", "measure", *(numeric * len(DIRECTIONS))],
@@ -271,6 +323,9 @@ def _precision_table(table: pd.DataFrame, words: dict[str, Any], labels: Labels)
         ],
         set(numeric),
         grouped=True,
+        left_out=whole - len(values),
+        only=model if only else "",
+        file="tables/precision.csv",
         sides=(
             ("", 1 + varied),
             *((words["names"]["arrows"][way], len(numeric)) for way in DIRECTIONS),

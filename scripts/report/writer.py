@@ -146,8 +146,9 @@ class Writer:
         self.written.add(f"tab_{name}")
         note: Spans = []
         if own.left_out:
+            kind = "_models" if own.only else "_chosen" if own.chosen else ""
             note = self.speaker.text(
-                "names.left_out_models" if own.only else "names.left_out",
+                f"names.left_out{kind}",
                 count=f"{own.left_out:,}",
                 file=own.file,
                 model=own.only,

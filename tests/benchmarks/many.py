@@ -1,6 +1,6 @@
-"""What grows with the number of runs: their comparison, and the explorer of them all.
+"""What grows with the number of runs and of images: comparison, explorer, and every other rule.
 
-Runs are made up: of them, only ranks and lists count here.
+Runs are made up: to comparison and explorer, only their ranks and lists count.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import reported
 from benchmarks.race import Contender, claimed, race
 from benchmarks.sizes import Work
 
@@ -71,7 +72,8 @@ def measure(work: Work) -> tuple[list[dict[str, Any]], list[dict[str, Any]], lis
             what, unit = GOAL_OF[key]
             values = row["seconds"] if key == "median" else [row[key]]
             claims.append(claimed(f"{what}, {name}", row, values, unit, goal, at_most=True))
-    return rows, claims, notes
+    whole = reported.measure(work)
+    return rows + whole[0], claims + whole[1], notes + whole[2]
 
 
 def key_of(run: int) -> tuple[str, str, str]:

@@ -85,8 +85,11 @@ def draw_photos(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def make_model(folder: Path, layers: int) -> Path:
-    """model.json of CLIP ViT-B/32 with random weights, of so many layers, in the files of hubs."""
+def make_model(folder: Path, layers: int, **narrow: int) -> Path:
+    """model.json of CLIP ViT-B/32 with random weights, of so many layers, in the files of hubs.
+
+    ``narrow`` says what both towers have in place of ViT-B/32's: hidden_size and what goes with it.
+    """
     import torch
     from transformers import CLIPConfig, CLIPModel
 
@@ -98,7 +101,7 @@ def make_model(folder: Path, layers: int) -> Path:
     tokenizer.save_pretrained(folder)
     start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
     # where nothing is said, transformers' configuration is that of ViT-B/32
-    deep = {"num_hidden_layers": layers}
+    deep = {"num_hidden_layers": layers, **narrow}
     text = {"bos_token_id": start, "eos_token_id": end} | deep
     config = CLIPConfig(text_config=text, vision_config=deep)
     torch.manual_seed(0)

@@ -40,6 +40,7 @@ SHOWN = (
     "index_mb",
     "page_mb",
     "beside_mb",
+    "jobs",
 )
 CLAIM_HEADS = ["case", "what", "figure", "least to most", "goal"]
 

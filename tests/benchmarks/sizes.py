@@ -7,6 +7,29 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class Shape:
+    """A whole run.
+
+    Attributes
+    ----------
+    images : of train, val and test; of each, five captions
+    models : of which there are features alone
+    prompts, scorers : by their names in the configuration
+    encoder : whether one more model is there that encodes
+    indexes : galleries of the study of indexes, in items
+    studies : of the configuration, where not all of them
+    """
+
+    images: tuple[int, int, int]
+    models: int
+    prompts: tuple[str, ...]
+    scorers: tuple[str, ...]
+    encoder: bool
+    indexes: tuple[int, ...]
+    studies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Size:
     precisions: tuple[str, ...]  # in which texts and images are encoded
     layers: int  # of each tower; ViT-B/32 has 12
@@ -26,7 +49,11 @@ class Size:
     compared_runs: tuple[int, ...]  # runs; the last one is the largest
     explored_images: int  # images of the explorer, with five captions each
     explored_runs: int  # runs of the explorer
+    reported: tuple[Shape, ...]  # whole runs, from a dataset to its report
 
+
+PROMPTS = ("plain", "photo", "picture")
+SCORERS = ("cosine", "centred", "nnn", "inverted-softmax", "adapter")
 
 FULL = Size(
     precisions=("float32", "bfloat16"),
@@ -47,6 +74,11 @@ FULL = Size(
     compared_runs=(9, 40, 130, 600),
     explored_images=5000,
     explored_runs=50,
+    reported=(
+        # COCO's test split, and of the train split as much as Flickr8k's has
+        Shape((6000, 1000, 5000), 1, PROMPTS[:2], SCORERS, True, (10_000, 100_000)),
+        Shape((200, 100, 400), 10, PROMPTS, SCORERS[:3], False, (1000,)),
+    ),
 )
 # so that all of it ends in a few minutes; what it says of speed means nothing
 QUICK = Size(
@@ -68,6 +100,7 @@ QUICK = Size(
     compared_runs=(3, 14),
     explored_images=12,
     explored_runs=14,
+    reported=(Shape((40, 20, 40), 1, PROMPTS[:1], SCORERS[:2], False, (100,), ("gallery",)),),
 )
 
 

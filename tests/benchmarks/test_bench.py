@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import many, page
+from benchmarks import many, page, reported
 from benchmarks.growth import exponent
 from benchmarks.race import ROOT, Contender, claimed, environment, faster, named, race
+from benchmarks.sizes import QUICK, Work
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -110,6 +111,36 @@ def test_made_up_runs_are_compared_and_explored_by_the_rules_own_work(tmp_path):
     facts = many.explorer(str(folder), runs=14)()
     assert facts["page_mb"] > facts["beside_mb"] > 0
     assert len(list(folder.glob("explorer_files/*/*/*.js"))) == 13
+
+
+def test_of_a_whole_run_each_rule_has_its_longest_and_its_largest_job(tmp_path):
+    work = Work(QUICK, tmp_path, tmp_path / "log", 2, False, tmp_path, [], "")
+    rows, claims, (note,) = reported.measure(work)
+    folder = tmp_path / "reported.0"
+    assert (folder / "results/made/report.zh.pdf").is_file()
+    jobs = [json.loads(path.read_text()) for path in folder.glob("results/jobs/**/*.json")]
+    assert {row["contender"] for row in rows} == {job["rule"] for job in jobs}
+    for row in rows:
+        own = [job for job in jobs if job["rule"] == row["contender"]]
+        assert row["median"] == max(job["seconds"] for job in own)
+        assert row["peak_mb"] == max(job["max_rss_mb"] for job in own)
+    facts = {row["contender"]: row["facts"]["jobs"] for row in rows}
+    assert facts["document"] == facts["page"] == facts["paper"] == 2
+    # a model and two scorers
+    assert facts["metrics"] == 2 and "2 runs" in note
+    memory, time = claims
+    assert memory["value"] == max(row["peak_mb"] for row in rows) and memory["unit"] == "MB"
+    assert time["value"] <= max(row["median"] for row in rows) and time["at_most"]
+
+
+def test_what_may_take_long_is_not_held_against_the_time_of_a_step():
+    given = [("encode_texts", 900.0), ("study_indexes", 800.0), ("build_index", 700.0)]
+    jobs = [
+        {"rule": rule, "seconds": s, "max_rss_mb": 10.0} for rule, s in [*given, ("pairs", 9.0)]
+    ]
+    rows = [reported.row_of("toy", rule, own) for rule, own in reported.by_rule(jobs).items()]
+    _, time = reported.claims_of(rows)
+    assert time["claim"].endswith("pairs") and time["value"] == 9.0 and time["met"]
 
 
 def test_the_page_shows_the_figures_that_lie_beside_it_and_no_others():
