@@ -76,7 +76,7 @@ FULL = Size(
     explored_runs=50,
     reported=(
         # COCO's test split, and of the train split as much as Flickr8k's has
-        Shape((6000, 1000, 5000), 1, PROMPTS[:2], SCORERS, True, (10_000, 100_000)),
+        Shape((6000, 1000, 5000), 1, PROMPTS[:2], SCORERS, True, (10_000, 30_000)),
         Shape((200, 100, 400), 10, PROMPTS, SCORERS[:3], False, (1000,)),
     ),
 )
