@@ -202,6 +202,19 @@ def test_no_page_is_left_blank_before_a_figure_while_its_section_has_text(set_of
 
 
 @POPPLER
+@pytest.mark.parametrize("lines", range(16, 30, 3))
+def test_no_page_of_the_appendix_is_left_blank_before_a_figure(set_of, lines: int):
+    drawing = blocks.figure("fig_a", words("Drawn"), "x", "figures/square.en.svg", [])
+    head = [blocks.heading(1, "appendix", words("First")), *[prose(1)] * lines, drawing]
+    after = [blocks.heading(2, "b", words("Second")), *[prose(1)] * 40]
+    pages = [found for _, found in pages_of(set_of([*head, *after]))]
+    ends = [
+        max(bottom for _, _, _, bottom, _ in found[:-3]) for found in pages[1:-1]
+    ]  # after the title's
+    assert len(pages) > 3 and min(ends) > 0.85 * 842
+
+
+@POPPLER
 @pytest.mark.parametrize("lines", range(30, 50, 4))
 def test_headings_and_captions_stay_with_what_follows(set_of, lines: int):
     content = set_of(
