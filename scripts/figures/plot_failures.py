@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from scripts.figures.pictures import Board, leading_of
-from scripts.figures.style import MUTED, SMALL, WIDTH, draw
+from scripts.figures.style import MUTED, SMALL, WIDTH, draw, wrap
 from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.studies.study_errors import KINDS
@@ -79,8 +79,9 @@ def plot_failures(failures: pd.DataFrame, images: Path, language: str) -> Figure
 def _sentence_asks(board: Board, row: Any, x: float, y: float, images: Path, evidence: str) -> None:
     """A sentence, the picture that came first, and the right one, ticked."""
     width, marked = CELL - 2 * (PICTURE + 0.07), row.differing.split("; ")
-    used = board.paragraph((x, y), row.query_text, width, most=LINES, marked=marked)
-    board.paragraph((x, y + used + 0.02), evidence, width, most=1, color=MUTED)
+    most = LINES + 1 - len(wrap(evidence, width, SMALL))
+    used = board.paragraph((x, y), row.query_text, width, most=most, marked=marked)
+    board.paragraph((x, y + used + 0.02), evidence, width, color=MUTED)
     for number, name in enumerate((row.top_image, row.right_image)):
         left = x + width + 0.07 + number * (PICTURE + 0.07)
         board.picture(images / name, left, y, PICTURE, 200)

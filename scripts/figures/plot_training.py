@@ -46,6 +46,8 @@ def plot_training(log: pd.DataFrame, best_epoch: int | None, language: str) -> F
         axes.set_xlabel(words["from_base" if log.epoch.min() == 0 else "x"])
         axes.grid(axis="y")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+        # the margin is a share of all that is drawn, from zero on
+        axes.update_datalim([(log.epoch.min(), 0)])
         for place, column in enumerate(columns):
             if column in log and log[column].notna().any():
                 drawn = log[["epoch", column]].dropna()

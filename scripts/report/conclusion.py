@@ -7,7 +7,7 @@ import pandas as pd
 from scripts.evaluate.pairs import BOTH
 from scripts.protocol import DIRECTIONS
 from scripts.report.findings import TABLE_OF, Finding, Label, best_gain, lead
-from scripts.report.index_findings import COSTS, ENOUGH_FOUND, through
+from scripts.report.index_findings import COSTS, ENOUGH_FOUND, exactly, through
 from scripts.report.material import Material
 from scripts.words import formats
 
@@ -104,11 +104,11 @@ def index_pays(costs: pd.DataFrame) -> list[Finding]:
     sizes = sorted(own["items"].unique())
     for size in sizes:
         here = own[own["items"] == size]
-        exact, fine = here[here["index"] == "exact"], through(here)
+        exact, fine = exactly(here), through(here)
         fine = fine[fine["found@10"] >= ENOUGH_FOUND]
         if exact.empty or fine.empty:
             continue
-        fast, slow = fine.loc[fine.latency_ms.idxmin()], exact.iloc[0]
+        fast, slow = (one.loc[one.latency_ms.idxmin()] for one in (fine, exact))
         if fast.latency_ms < slow.latency_ms:
             numbers = {
                 "items": formats.count(size),

@@ -91,8 +91,8 @@ def document(
         "title": words["title"],
         "kicker": words["subtitle"],
         "meta": [
-            ", ".join(dict.fromkeys(run_.model for run_ in material.runs)),
-            f"{material.dataset} ({words['names']['splits'][material.split]})",
+            words["comma"].join(dict.fromkeys(run_.model for run_ in material.runs)),
+            material.dataset + writer.speaker.in_brackets(held["splits"][material.split]),
             f"{len(rows.images):,} {words['names']['images']}",
             f"{len(rows.captions):,} {words['names']['captions']}",
         ],

@@ -56,6 +56,11 @@ class Gain:
     further: tuple[Finding, ...] = ()
 
     @property
+    def key(self) -> str:
+        """What the configuration calls it."""
+        return str(self.pair[self.differs].iloc[0])
+
+    @property
     def findings(self) -> list[Finding]:
         """What is said of it, the gain first."""
         return [replace(effect(self.pair, self.differs), table="gains"), *self.further]

@@ -52,7 +52,7 @@ def audit_tables(material: Material, words: dict[str, Any]) -> dict[str, Table]:
     columns = ["what", "found", "used", "set_aside", "converted"]
     counts = [
         [
-            words["names"][what],
+            words["columns"][what],
             *(
                 formats.count(audit[what][key]) if key in audit[what] else formats.NOTHING
                 for key in columns[1:]

@@ -24,22 +24,25 @@ PICTURES = {
 
 def optimisations(writer: Writer) -> list[Block]:
     """What this workflow does of its own, each in bold, with its measured effect."""
-    studied = writer.studied
+    studied, words = writer.studied, writer.words["optimisations"]
     found = [writer.head(1, "optimisations"), writer.text("text.optimisations_1")]
     kinds: dict[str, list[Gain]] = {}
     for gain in studied.gains:
         kinds.setdefault(gain.kind, []).append(gain)
     for kind, gains in kinds.items():
-        found.append(_own(writer, kind, [one for gain in gains for one in gain.findings]))
+        keys = writer.words["comma"].join(dict.fromkeys(gain.key for gain in gains))
+        title = words[kind]["name"] + writer.speaker.in_brackets(keys) + writer.words["stop"]
+        effects = [one for gain in gains for one in gain.findings]
+        found.append(_own(writer, kind, title, effects))
     found += writer.table("gains")
     for name, finding in studied.savings.items():
-        found.append(_own(writer, name, [finding] if finding else []))
+        found.append(_own(writer, name, words[name]["title"], [finding] if finding else []))
     return found
 
 
-def _own(writer: Writer, kind: str, effects: list[Finding]) -> Block:
-    title: Spans = [{"kind": "strong", "text": writer.words["optimisations"][kind]["title"]}]
-    told = [title, writer.speaker.text(f"optimisations.{kind}.text")]
+def _own(writer: Writer, kind: str, title: str, effects: list[Finding]) -> Block:
+    strong: Spans = [{"kind": "strong", "text": title}]
+    told = [strong, writer.speaker.text(f"optimisations.{kind}.text")]
     if kind not in DISPLAYED:
         one = blocks.paragraph(writer.speaker.together([*told, *writer.claims(effects)]))
         return blocks.box("own", f"own-{kind}", "", [one])

@@ -76,7 +76,9 @@ def data(writer: Writer) -> list[Block]:
         for one in material.encodings
         if not one["prompt"]
     )
-    prompts = speaker.text("text.templates_1", prompts=_templates(writer))
+    told = [speaker.text("text.templates_1", prompts=_templates(writer))]
+    if len(material.scorers) > 1:
+        told.append(speaker.text("text.scorers_1", scorers=_scorers(writer)))
     unknown = words["values"]["unknown"]
     precisions = ", ".join(
         dict.fromkeys(one.get("precision", unknown) for one in material.encodings)
@@ -93,7 +95,7 @@ def data(writer: Writer) -> list[Block]:
         *writer.table("preprocessing"),
         writer.head(2, "data-features"),
         writer.text("text.features_1", image_shapes=shapes, precisions=precisions),
-        *(blocks.paragraph(one) for one in (*_reasons_for_precisions(writer), prompts)),
+        *map(blocks.paragraph, [*_reasons_for_precisions(writer), speaker.together(told)]),
         *_training(writer),
         writer.head(2, "data-cost"),
         *_machine(writer),
@@ -107,6 +109,20 @@ def _templates(writer: Writer) -> Spans:
     for name, texts in writer.material.templates.items():
         own = writer.speaker.listed([{"kind": "code", "text": text}] for text in texts)
         told.append([{"kind": "strong", "text": name}, plain(before), *own, plain(after)])
+    return writer.speaker.listed(told)
+
+
+def _scorers(writer: Writer) -> Spans:
+    """Scorers in a row, each by its name with its key in brackets."""
+    words = writer.words
+    names = {kind: own["name"] for kind, own in words["optimisations"].items() if "name" in own}
+    names["cosine"] = words["values"]["cosine"]
+    told: list[Spans] = []
+    for key, entry in writer.material.scorers.items():
+        bold: Spans = [{"kind": "strong", "text": key}]
+        before, after = words["in_brackets"].split("{links}")
+        name = names.get(entry["kind"], entry["kind"])
+        told.append([plain(name + before), *bold, plain(after)])
     return writer.speaker.listed(told)
 
 

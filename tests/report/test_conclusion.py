@@ -17,7 +17,9 @@ from scripts.studies.table import COLUMNS, About, row
 TEXT = "text_to_image"
 
 
-def costs(graph: tuple[float, float], codes: tuple[float, float]) -> pd.DataFrame:
+def costs(
+    graph: tuple[float, float], codes: tuple[float, float], flat: float = 2.5
+) -> pd.DataFrame:
     """index_costs.csv where an index takes so many ms and finds so much of many items."""
     columns = ["direction", "index", "kind", "items", "simulated", "found@10", "latency_ms",
                "memory_mb"]  # fmt: skip
@@ -27,7 +29,7 @@ def costs(graph: tuple[float, float], codes: tuple[float, float]) -> pd.DataFram
             (TEXT, "exact", "exact", *few, 1.0, 0.1, 1.0),
             (TEXT, "graph", "hnsw", *few, 1.0, 0.2, 1.5),
             (TEXT, "exact", "exact", *many, 1.0, 1.0, 10.0),
-            (TEXT, "all", "flat", *many, 1.0, 0.01, 10.0),
+            (TEXT, "all", "flat", *many, 1.0, flat, 10.0),
             (TEXT, "graph", "hnsw", *many, graph[1], graph[0], 15.0),
             (TEXT, "codes", "ivf_pq", *many, codes[1], codes[0], 1.25),
         ],
@@ -68,6 +70,14 @@ def test_an_index_pays_from_the_size_on_where_it_is_faster_and_finds_enough(grap
     assert [one.key for one in found] == [f"conclusion_{key}" for key in keys]
     assert found[0].numbers["items"] == "5,000"
     assert conclusion.index_pays(costs(graph, (0.4, 0.7))[:1]) == []
+
+
+def test_no_index_pays_beside_one_that_compares_every_item_sooner():
+    table = costs((0.5, 0.968), (0.4, 0.725), flat=0.1)
+    assert [one.key for one in conclusion.index_pays(table)] == ["conclusion_no_index"]
+    found = index_costs(table)
+    assert [one.key for one in found] == ["index_costs_none", "index_costs_slow"]
+    assert {one.numbers["exact"] for one in found} == {"0.100"}
 
 
 FAILURES = pd.DataFrame({"direction": [TEXT, "image_to_text"], "near": [0.36, 0.4]})

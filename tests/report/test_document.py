@@ -352,14 +352,26 @@ def test_own_optimisations_are_told_with_gain_choice_and_literature(
         base="tiny",
         studies=("prompts", "scorers", "seeds", "reranking"),
     ).sketch()
-    names = {"en": ("Prompt ensemble.", "Centring.", "Nearest-neighbour normalisation.",
-                    "Inverted softmax.", "Residual adapter.", "Fusion of two encoders.",
-                    "A second look at the top.", "Fine-tuning."),
-             "zh": ("提示集成。", "中心化。", "最近邻归一化。", "反向 softmax。", "残差适配器。",
-                    "双编码器融合。", "复查列表前部。", "微调。")}  # fmt: skip
+    scorers = {
+        "en": ("Centring (centred)", "Nearest-neighbour normalisation (nnn)",
+               "Inverted softmax (inverted-softmax)", "Residual adapter (adapter)",
+               "Fusion of two encoders (fusion)", "A second look (cosine+blip+first)"),
+        "zh": ("中心化（centred）", "最近邻归一化（nnn）", "反向 softmax（inverted-softmax）",
+               "残差适配器（adapter）", "双编码器融合（fusion）", "复查（cosine+blip+first）"),
+    }  # fmt: skip
+    others = {
+        "en": ("Prompt ensemble (ensemble)", "Fine-tuning (tuned)"),
+        "zh": ("提示集成（ensemble）", "微调（tuned）"),
+    }
     for lang in LANGUAGES:
-        section = Told(run.document(lang)).section("optimisations")
-        assert set(names[lang]) <= set(section.strong)
+        told = Told(run.document(lang))
+        section, stop = told.section("optimisations"), {"en": ".", "zh": "。"}[lang]
+        names = {f"{name}{stop}" for name in (*scorers[lang], *others[lang])}
+        assert names <= set(section.strong)
+        # and so before the first result
+        first = {"en": "Cosine (cosine)", "zh": "余弦（cosine）"}[lang]
+        used = told.section("data-features").text
+        assert all(name in used for name in (first, *scorers[lang]))
         better, worse = {"en": ("does better than", "does worse than"), "zh": ("优于", "不如")}[
             lang
         ]

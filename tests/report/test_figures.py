@@ -184,6 +184,10 @@ def test_training_for_one_epoch_stands_whole_in_its_panels(first):
         # a mark's half is 0.04 inches at most
         room = 0.04 / 2.4 * (high - low)
         assert low + room <= first and high - room >= 1
+        low, high = axes.get_ylim()
+        assert high - 0.04 / 2 * (high - low) >= max(
+            max(line.get_ydata()) for line in axes.lines[:-1]
+        )
         assert ("0" in axes.get_xlabel()) == (first == 0)
 
 

@@ -115,13 +115,19 @@ def test_every_line_says_where_it_is_met_has_a_gloss_and_what_is_lacking():
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_own_optimisations_are_in_bold_on_the_page_and_on_paper(whole_run, whole, lang):
     words = read_words("report", lang)["optimisations"]
-    titles = {words[kind]["title"] for kind in KINDS | SAVINGS}
-    assert len(titles) == len(words) == len(KINDS | SAVINGS)
+    assert set(words) == KINDS | SAVINGS
     own = [one for one in whole[lang].all("box") if one["role"] == "own"]
     # in bold, each begins its paragraph
     first = [one["blocks"][0]["spans"][0] for one in own]
     assert {one["kind"] for one in first} == {"strong"}
-    assert {one["text"] for one in first} == titles
+    titles = {one["text"] for one in first}
+    # the name of each with what the configuration calls it, before its stop
+    for one, box in zip(first, own, strict=True):
+        kind = box["id"].removeprefix("own-")
+        name = words[kind].get("name")
+        keyed = rf"{name} ?[(（][\w+, 、-]+[)）][.。]"
+        assert re.fullmatch(keyed, one["text"]) if name else one["text"] == words[kind]["title"]
+    assert len(titles) == len(words)
     named = {one["to"] for one in spans_in(own) if one["kind"] == "ref"}
     tables = [one for one in whole[lang].all("table") if one["id"] in named]
     cited = whole[lang].section("references").document["blocks"]

@@ -224,6 +224,7 @@ def test_failures_are_readable_and_fit_on_a_page(images, kinds, examples, langua
     # all that have room, and of the first model alone
     ranked = [line for line in told if line.startswith({"en": "rank ", "zh": "第"}[language])]
     assert len(ranked) == len(shown) and "theirs" not in told
+    assert not [line for line in ranked if "…" in line]
     assert (len(shown) < len(table)) == (examples * len(kinds) > 11)
 
 
