@@ -115,7 +115,7 @@ def with_own(entry: dict[str, Any], home: Path, name: str) -> dict[str, Any]:
         if isinstance(value, dict):
             found[key] = with_own(value, home, f"{name}.{key}")
         elif key in keys and value:
-            there = (home / value).absolute()
+            there = Path(os.path.normpath(home / value))
             link = Path(LINKS, f"{name}.{key}")
             found[key] = str(link / there.name)
             brought = link.exists() and not link.is_symlink()

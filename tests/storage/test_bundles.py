@@ -82,6 +82,12 @@ def test_features_of_the_user_travel_with_the_tables_of_their_rows(home, monkeyp
     assert read_names(part, "texts").captions == ["words"]
 
 
+def test_a_folder_above_is_named_as_it_is_called(home):
+    found = bundles.with_own({"source": "folder", "location": ".."}, home, "mine")
+    assert found["location"] == f"own/mine.location/{home.parent.name}"
+    assert Path(found["location"]).resolve() == home.parent
+
+
 def test_what_is_not_the_user_s_keeps_its_name_in_an_entry(home):
     entry = {"source": "folder", "location": "photos", "images": "train", "order": ["kaggle"]}
     found = bundles.with_own(entry, home, "mine")
