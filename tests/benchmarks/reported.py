@@ -108,7 +108,9 @@ def make_dataset(folder: Path, counts: Sequence[int]) -> tuple[list[str], list[l
         picture.save(folder / "images" / name)
     captions = []
     for image in range(len(names)):
-        own = like_flickr8k(image)
+        # features tell an image's captions apart by their words
+        own = list(dict.fromkeys(like_flickr8k(image)))
+        own += [f"{own[0]}, the {number}th" for number in range(len(own) + 1, PER_IMAGE + 1)]
         if image % ONE_MORE == 0:
             own = [*own, f"{own[0]} and nothing else"]
         captions.append(own)
