@@ -105,7 +105,7 @@ def clone(fresh) -> Project:
 
 ELSEWHERE = ("--profile", "profiles/slurm", "--workflow-profile", "generic")
 ELSEWHERE += ("--shared-fs-usage", "none", "--job-deploy-sources")
-ELSEWHERE += ("--seconds-between-status-checks", "0", "--latency-wait", "5")
+ELSEWHERE += ("--seconds-between-status-checks", "1", "--latency-wait", "5")
 
 
 def recorded(run: Path) -> dict[str, str]:
