@@ -19,6 +19,7 @@ import yaml
 from benchmarks.race import ROOT, claimed, environment, row
 from benchmarks.sizes import Shape, Work
 
+SNAKEMAKE = (str(ROOT / "run"), "snakemake")
 # captions of an image; every so many images have one more, as COCO's test split has 25,010
 PER_IMAGE, ONE_MORE = 5, 500
 # images of one thing: two of them are easily taken for each other
@@ -171,7 +172,7 @@ def make_features(
 
 def ran(folder: Path, work: Work) -> list[dict[str, Any]]:
     """Run the workflow in ``folder``; what each of its jobs said of itself, each once."""
-    command = [str(ROOT / "run"), "snakemake", "--cores", str(work.threads)]
+    command = [*SNAKEMAKE, "--cores", str(work.threads)]
     command += ["--directory", str(folder), "--configfile", str(folder / "run.yaml")]
     with work.log.open("a", encoding="utf-8") as told:
         subprocess.run(command, env=environment(), stdout=told, stderr=told, check=True)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import warm_python
 
 from benchmarks import many, page, reported
 from benchmarks.growth import exponent
@@ -113,7 +114,9 @@ def test_made_up_runs_are_compared_and_explored_by_the_rules_own_work(tmp_path):
     assert len(list(folder.glob("explorer_files/*/*/*.js"))) == 13
 
 
-def test_of_a_whole_run_each_rule_has_its_longest_and_its_largest_job(tmp_path):
+def test_of_a_whole_run_each_rule_has_its_longest_and_its_largest_job(tmp_path, monkeypatch):
+    snakemake = (warm_python.python(), "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"))
+    monkeypatch.setattr(reported, "SNAKEMAKE", snakemake)
     work = Work(QUICK, tmp_path, tmp_path / "log", 2, False, tmp_path, [], "")
     rows, claims, (note,) = reported.measure(work)
     folder = tmp_path / "reported.0"
