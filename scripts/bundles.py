@@ -27,8 +27,9 @@ from scripts.job import BadInput, read_json, whole
 if TYPE_CHECKING:
     from scripts.jobs import Named, Snakemake
 
+# of jobs' records, and of bundles beside them
 FOLDER = "results/jobs"
-# environment variable that names that folder; unset without a storage provider
+# environment variable that names the folder of local copies; unset without a storage provider
 COPIES = "CLIP_RETRIEVAL_COPIES"
 # files that describe the folder in which they are
 MODEL = "model.json"
@@ -58,7 +59,7 @@ def opened(snakemake: Snakemake) -> Snakemake:
     """What Snakemake hands to a script, as without a storage provider, and all of it there.
 
     Bundles among its inputs are unpacked, the working directory becomes the folder of copies, and
-    paths are named from there; those of files of the user's become absolute.
+    paths are named from there; of what is the user's there are links (see ``with_own``).
     """
     if not in_use():
         return snakemake

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 from scripts import bundles, mailbox
 from scripts.job import REFUSED_BY_THE_DISK, BadInput, digest_of_file, log, whole
 
-FOLDER = Path("results/jobs")
+FOLDER = Path(bundles.FOLDER)
 # numbers of the one job of this process
 _measured: dict[str, float] = {}
 # what Python itself took until here is time of the job, too

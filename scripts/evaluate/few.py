@@ -8,7 +8,11 @@ from typing import TypeVar
 Name = TypeVar("Name", bound=Hashable)
 
 
-def few(scores: Mapping[Name, float], first: Name, most: int) -> list[Name]:
+# that are shown where there are more than a figure or a table has room for
+FEW = 12
+
+
+def few(scores: Mapping[Name, float], first: Name, most: int = FEW) -> list[Name]:
     """The best ones, and the first with those that come next to it by score.
 
     Parameters

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from scripts.evaluate.few import few
+from scripts.evaluate.few import FEW, few
 from scripts.figures.panels import MARKERS, dots, head, height_of, legend, numbers, panels
 from scripts.figures.style import LINE, MUTED, draw, drawable
 from scripts.jobs import Snakemake, run
@@ -17,8 +17,8 @@ from scripts.protocol import DIRECTIONS
 from scripts.studies.shown import read_study
 from scripts.words import read_words
 
-# runs that are named, and how many are where there are more
-MANY, NAMED = 20, 12
+# runs that are named, where there are no more
+MANY = 20
 KEYS = ["model", "prompt", "scorer"]
 COLUMNS = [*KEYS, "direction", "name"]
 COLUMNS += [f"{what}{end}" for what in ("recall", "hubs") for end in ("", "_low", "_high")]
@@ -111,7 +111,7 @@ def _named(table: pd.DataFrame) -> list[str]:
     """The runs that are named: of many, the best and those next to the first."""
     leads = table.groupby("name", sort=False).recall.mean().to_dict()
     # the first one, of no name, has no lead over itself
-    named = few({"": 0.0} | leads, "", NAMED + 1) if len(leads) > MANY else list(leads)
+    named = few({"": 0.0} | leads, "", FEW + 1) if len(leads) > MANY else list(leads)
     return [name for name in named if name]
 
 

@@ -20,8 +20,8 @@ MARKERS = dict(zip(DEPTHS, "osD", strict=True))
 COLOURS = dict(zip(DEPTHS, ("C0", "C1", "C2"), strict=True))
 # inches: the height of what marks an order by lot, and the widest name of a run
 CHANCE, WIDEST = 0.16, 2.1
-# inches of lines that a sheet has room for, and the runs that are drawn where there are more
-TALL, FEW_RUNS = 8.5, 12
+# inches of lines that a sheet has room for
+TALL = 8.5
 
 
 def with_chance(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -89,7 +89,7 @@ def _chosen(table: pd.DataFrame, runs: list[tuple[str, ...]]) -> pd.DataFrame:
     """The rows of a few runs, by the mean of their recalls."""
     means = table[[f"recall@{k}" for k in DEPTHS]].mean(axis=1)
     means = means.groupby([table[key] for key in KEYS]).mean()
-    chosen = few({one: means[one] for one in runs}, runs[0], FEW_RUNS)
+    chosen = few({one: means[one] for one in runs}, runs[0])
     return table[[key in chosen for key in zip(*(table[key] for key in KEYS), strict=True)]]
 
 

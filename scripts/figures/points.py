@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.lines import Line2D
 
-from scripts.evaluate.few import few
+from scripts.evaluate.few import FEW, few
 from scripts.figures.facets import Facet, count_of, distinct, facets_of, note_of
 from scripts.figures.panels import (
     MARKERS,
@@ -44,8 +44,8 @@ LABEL = SMALL + 0.5  # points
 WIDEST_LABEL, LABEL_LINES = 2.3, 3
 # a list longer than this, with more marks than that, has those of the first model alone
 LONG, CROWDED = 6, 24
-# groups that a sheet has room for, and how many of a comparison are drawn where there are more
-MANY_GROUPS, FEW_GROUPS = 30, 12
+# groups that a sheet has room for
+MANY_GROUPS = 30
 # models whose marks are told apart by their colour and their order
 MANY_MODELS = 12
 PITCH = 0.092  # inches between marks of a row
@@ -120,7 +120,7 @@ def _foremost(table: pd.DataFrame) -> pd.DataFrame:
     """Leads of the groups that lead by most, and of those next to what they are held against."""
     leads = table.groupby("group", sort=False).value.mean().to_dict()
     # the reference, of no name, has no lead over itself
-    chosen = few({"": 0.0} | leads, "", FEW_GROUPS + 1)
+    chosen = few({"": 0.0} | leads, "", FEW + 1)
     return table[table.group.isin(chosen)].reset_index(drop=True)
 
 

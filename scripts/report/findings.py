@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from scripts.evaluate.few import few
+from scripts.evaluate.few import FEW, few
 from scripts.evaluate.pairs import BOTH, FAMILIES
 from scripts.evaluate.runs import Run, chance, right_answers
 from scripts.protocol import DIRECTIONS
@@ -22,8 +22,6 @@ from scripts.words import formats
 NAMES = ("model", "prompt", "scorer")
 # the report's tables of pairs.csv
 TABLE_OF = {"prompt": "study_prompts", "scorer": "study_scorers", "model": "model_pairs"}
-# comparisons of a family that are told one by one
-FEW_PAIRS = 12
 
 
 @dataclass(frozen=True)
@@ -134,14 +132,14 @@ def told_of(pairs: pd.DataFrame, kind: str, model: str) -> pd.DataFrame:
 
     Where that model has many, they are the best and those next to what they are compared with.
     """
-    if pairs.empty or len(pairs[pairs.direction == BOTH]) <= FEW_PAIRS:
+    if pairs.empty or len(pairs[pairs.direction == BOTH]) <= FEW:
         return pairs
     own = pairs if kind == "model" else _of_model(pairs, model)
     both, reference = own[own.direction == BOTH], own[f"other_{kind}"].iloc[0]
-    if len(both) <= FEW_PAIRS:
+    if len(both) <= FEW:
         return own
     leads = {reference: 0.0} | dict(zip(both[kind], both["mean"], strict=True))
-    return own[own[kind].isin(few(leads, reference, FEW_PAIRS + 1))]
+    return own[own[kind].isin(few(leads, reference, FEW + 1))]
 
 
 def effect(pair: pd.DataFrame, kind: str) -> Finding:

@@ -34,8 +34,8 @@ from scripts.studies.table import P_OF, unit_of
 from scripts.words import formats
 from scripts.words.labels import Labels
 
-# runs that a table has room for, and how many it has where there are more
-MANY_RUNS, FEW_RUNS = 30, 12
+# runs that a table has room for
+MANY_RUNS = 30
 # models whose every measure has a line, of which there is room for one where there are more
 MANY_MODELS = 6
 # what scorers take from val, as the formulas call it
@@ -120,7 +120,7 @@ def _listed(material: Material) -> list[tuple[str, ...]]:
     if len(sums) <= MANY_RUNS:
         return list(sums)
     best = {by_way[way][recall].idxmax() for way in DIRECTIONS for recall in RECALLS}
-    listed = {*few(sums, next(iter(sums)), FEW_RUNS), *best}
+    listed = {*few(sums, next(iter(sums))), *best}
     return [key for key in sums if key in listed]
 
 

@@ -11,16 +11,15 @@ from fake_studies import settings_of, write_studies
 from test_document import assert_claims_name_their_tables
 from told import Told
 
+from scripts.evaluate.few import FEW
 from scripts.evaluate.pairs import WAYS
-from scripts.figures.plot_hub_tradeoff import NAMED, changes_of, plot_hub_tradeoff
-from scripts.figures.plot_recall import FEW_RUNS, plot_recall
+from scripts.figures.plot_hub_tradeoff import changes_of, plot_hub_tradeoff
+from scripts.figures.plot_recall import plot_recall
 from scripts.figures.plot_study import plot_study
-from scripts.figures.points import FEW_GROUPS
 from scripts.figures.style import PALETTE, sheet
 from scripts.protocol import DIRECTIONS
-from scripts.report.findings import FEW_PAIRS, told_of
+from scripts.report.findings import told_of
 from scripts.report.spans import text_of
-from scripts.report.tables import FEW_RUNS as FEW_LINES
 from scripts.studies.shown import read_study
 from scripts.words.labels import read_labels
 
@@ -73,7 +72,7 @@ def test_no_table_of_runs_has_a_line_for_each_and_all_say_where_the_others_are(r
                 assert lines <= MOST_LINES, (name, lines)
         # the reference and the best run have a line, and whoever is best in a column is bold
         shown = [[text_of(cell) for cell in row] for row in lines_of(told, "metrics")]
-        assert len(shown) <= FEW_LINES + 6
+        assert len(shown) <= FEW + 6
         sums = [row[-1].partition("[")[0].strip() for row in shown]
         assert {f"{100 * sum_:.1f}" for sum_ in best_and_first(run)} <= set(sums)
         assert REST[lang].format(50 - len(shown)) in told.block("tab_metrics").text
@@ -83,8 +82,8 @@ def test_a_family_of_few_pairs_is_told_whole_and_of_many_the_best_and_those_near
     few, many = (pairs_with_leads(np.linspace(-0.2, 0.4, count)) for count in (12, 41))
     assert told_of(few, "prompt", "m") is few
     leads = told_of(many, "prompt", "m").drop_duplicates("prompt")["mean"]
-    assert len(leads) == FEW_PAIRS
-    assert set(leads) >= set(sorted(many["mean"])[-FEW_PAIRS // 2 :])
+    assert len(leads) == FEW
+    assert set(leads) >= set(sorted(many["mean"])[-FEW // 2 :])
     assert set(leads) >= {lead for lead in many["mean"] if abs(lead) < 0.04}
     # of several models, those of the one that is looked at
     others = pd.concat([few.assign(model="a"), few.assign(model="m")])
@@ -112,7 +111,7 @@ def test_of_runs_that_no_sheet_holds_the_recall_of_a_few_is_drawn(language):
     assert figure.get_figheight() < A4
     drawn = [word for word in words if word.startswith(("clip-model", "a-prompt"))]
     # in both panels or in one, each run has its prompt's name once
-    assert sum(word.startswith("a-prompt") for word in drawn) == FEW_RUNS
+    assert sum(word.startswith("a-prompt") for word in drawn) == FEW
     assert {"clip-model-0", "clip-model-7"} <= set(drawn)
     assert any("50" in word and "tables/metrics.csv" in word for word in words)
 
@@ -124,7 +123,7 @@ def test_of_many_runs_those_that_gain_most_and_those_next_to_the_first_are_named
         assert_readable(figure)
         names = [word for word in words_of(figure) if word.startswith("prompt number")]
     # each gains more than the one before it
-    near, best = NAMED - NAMED // 2, NAMED // 2
+    near, best = FEW - FEW // 2, FEW // 2
     assert names == [f"prompt number {n}" for n in (*range(near), *range(49 - best, 49))]
 
 
@@ -158,7 +157,7 @@ def test_of_many_prompts_of_a_model_a_few_are_drawn(language):
         figure = plot_study(table, "prompts", settings, labels)
         assert_readable(figure)
         words = words_of(figure)
-    assert sum(word.startswith("p") and word[1:].isdigit() for word in words) == FEW_GROUPS
+    assert sum(word.startswith("p") and word[1:].isdigit() for word in words) == FEW
     assert "p45" in words and any("46" in word and "tables/pairs.csv" in word for word in words)
 
 
