@@ -136,6 +136,19 @@ def test_of_a_whole_run_each_rule_has_its_longest_and_its_largest_job(tmp_path, 
     assert time["value"] <= max(row["median"] for row in rows) and time["at_most"]
 
 
+def test_of_a_whole_run_the_page_lists_the_rules_that_took_longest():
+    other = {"case": "9 runs", "contender": "pairs", "facts": {}, "median": 1.0}
+    rules = [
+        {"case": case, "contender": f"rule {s}", "facts": {"jobs": 1}, "median": float(s)}
+        for case in ("small", "large")
+        for s in range(page.RULES + 3)
+    ]
+    found = page.listed([*rules, other])
+    assert found[0] is other and len(found) == 1 + 2 * page.RULES
+    assert [row["median"] for row in found[1:4]] == [12.0, 11.0, 10.0]
+    assert {row["median"] for row in rules} - {row["median"] for row in found[1:]} == {0, 1, 2}
+
+
 def test_what_may_take_long_is_not_held_against_the_time_of_a_step():
     given = [("encode_texts", 900.0), ("study_indexes", 800.0), ("build_index", 700.0)]
     jobs = [
