@@ -32,6 +32,8 @@ RECORD = "run.json"
 # a run shows every so often that it is alive, and is watched for so long before it counts as dead;
 # only where it may be on another machine, whose locks not every network file system shows here
 BEAT, WATCHED = 15.0, 60.0
+# seconds in which a run that begins says who it is, or one that has ended leaves
+SETTLED = 5.0
 # bytes that must be free for Snakemake's own notes, which it does not tell apart from a bug
 SPACE = 2**20
 # where outputs, and so drafts, are
@@ -85,8 +87,6 @@ def alone(folder: Path, say: Any = print) -> Iterator[None]:
     ``say`` is told what was cleared. Raises ``Told`` where another run is at work, or where nothing
     may be written.
     """
-    import fcntl
-
     path = folder / RECORD
     try:
         folder.mkdir(exist_ok=True)
@@ -97,9 +97,7 @@ def alone(folder: Path, say: Any = print) -> Iterator[None]:
         raise Told(_not_written(path, error)) from None
     with stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Told(_at_work(_read(path), folder.parent)) from None
+            _lock(stream, path)
         except OSError as error:
             say(f"{path} cannot be locked ({error.strerror}): do not start two runs at once here.")
             yield
@@ -133,6 +131,25 @@ def alone(folder: Path, say: Any = print) -> Iterator[None]:
             _end_processes(run)
             _remove_drafts(folder.parent)
             _write(stream, {})
+
+
+def _lock(stream: Any, path: Path) -> None:
+    """Take the lock at once, or raise ``Told`` of the run that has it.
+
+    That run may just have begun, and say who it is in a moment; or just have ended, and leave.
+    """
+    import fcntl
+
+    until = time.monotonic() + SETTLED
+    while True:
+        try:
+            return fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = _read(path)
+            at_work = _may_be_at_work(other)
+            if at_work or time.monotonic() > until:
+                raise Told(_at_work(other if at_work else {}, path.parent.parent)) from None
+        time.sleep(0.05)
 
 
 def _not_written(path: object, error: OSError) -> str:
@@ -182,6 +199,12 @@ def _machine() -> dict[str, str]:
 def _is_this_machine(before: dict[str, Any]) -> bool:
     here = _machine()
     return here["host"] == before["host"] or bool(here["boot"] and here["boot"] == before["boot"])
+
+
+def _may_be_at_work(run: dict[str, Any]) -> bool:
+    import psutil
+
+    return bool(run) and (not _is_this_machine(run) or psutil.pid_exists(run["process"]))
 
 
 def _beat(descriptor: int, ended: threading.Event) -> None:

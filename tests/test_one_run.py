@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -17,6 +18,8 @@ from scripts.job import RUN, BadInput, whole
 from scripts.one_run import RECORD, Told, alone
 
 ELSEWHERE = {"run": "0" * 16, "process": 1, "host": "elsewhere", "boot": "other", "since": "then"}
+# a killed run of this machine; no process has so high a number
+NOBODY = ELSEWHERE | one_run._machine() | {"process": 2**22 + 1}
 
 
 @pytest.fixture
@@ -43,6 +46,38 @@ def test_a_second_run_is_told_who_is_at_work(folder):
     with alone(folder):  # and may begin when that has ended
         pass
     assert (folder / RECORD).read_bytes() == b"" and RUN not in os.environ
+
+
+@pytest.mark.parametrize("word", [b"", json.dumps(NOBODY).encode()], ids=["none", "killed"])
+@pytest.mark.parametrize("ends", [False, True], ids=["begins", "ends"])
+def test_one_that_is_about_to_say_who_it_is_or_to_leave_is_waited_for(folder, ends, word):
+    # the word of a killed run stands until that is cleared
+    own = NOBODY | {"run": "1" * 16, "process": os.getpid()}
+    with (folder / RECORD).open("a+b", buffering=0) as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        first.write(word)
+        if ends:
+            does = threading.Timer(0.3, first.close)
+        else:
+            does = threading.Timer(0.3, one_run._write, (first, own))
+        does.start()
+        if ends:
+            with alone(folder, str):
+                pass
+        else:
+            with pytest.raises(Told, match=f"process {os.getpid()} on "), alone(folder):
+                pass
+        does.join()
+
+
+@pytest.mark.parametrize("word", [b"", json.dumps(NOBODY).encode()], ids=["none", "killed"])
+def test_one_that_never_says_who_it_is_is_told_without_a_name(folder, monkeypatch, word):
+    monkeypatch.setattr(one_run, "SETTLED", 0.2)
+    with (folder / RECORD).open("a+b", buffering=0) as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        first.write(word)
+        with pytest.raises(Told, match="Another run is at work"), alone(folder):
+            pass
 
 
 def test_what_a_killed_run_of_this_machine_left_is_cleared_and_finished_files_stay(folder):
