@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from phrases import NAMES, all_phrases, phrases
 
+from scripts.data import audit
 from scripts.fingerprint import reached
 from scripts.words import FOLDER, LANGUAGES, TERM, read_words
 
@@ -40,6 +41,13 @@ def test_each_phrase_stands_in_both_languages_with_the_same_places_for_numbers()
         # the one that has nothing between sentences
         assert (phrase.strip() and chinese[key].strip()) or key == "report: gap", key
         assert set(PLACE.findall(phrase)) == set(PLACE.findall(chinese[key])), key
+
+
+def test_whatever_an_audit_tells_has_chinese_words():
+    reasons = {text for name, text in vars(audit).items() if name.isupper() and name != "LONGEST"}
+    told = {*audit.Note, *(text for text in reasons if isinstance(text, str))}
+    assert len(told) > 30
+    assert told - read_words("report", "zh")["audit"].keys() == set()
 
 
 def strings_of(tree: ast.AST) -> Iterator[str]:

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from scripts.letters import printable
@@ -19,15 +20,39 @@ NO_IMAGE = "caption without image"
 EMPTY_CAPTION = "empty caption"
 LONG_CAPTION = "overlong caption"
 NO_CAPTION_IN_SPLIT = "in a split, without a caption"
-# notes
-BYTE_IDENTICAL = "byte-identical images"  # all used
-ONE_SPLIT = "names of one split alone, taken for none"
-OTHER_SPLITS = "in a split that is none of train, val and test"
-IN_NO_SPLIT = "images in no split"
 # characters of an item or a detail: twice what two paths have
 LONGEST = 4_000
 # an image that captions or the list of a split name, and that cannot be used
 LOST = (UNREADABLE, OVERSIZED, MISSING, UNSAFE, NO_CAPTION_IN_SPLIT)
+
+
+class Note(StrEnum):
+    """An oddity that sets nothing aside; a report in Chinese says it in other words."""
+
+    NOT_OFFICIAL = "archives of another checksum than the official one"
+    NOT_READ = "what may be meant for captions, and is not read"
+    LITTER = "left by an operating system, not read"
+    OTHER_COLUMNS = "columns and keys that are not read"
+    SHORT_ROWS = "rows that end before the last column"
+    OTHER_MEMBERS = "members of shards that are not read"
+    MISSING_SHARDS = "shards that are missing by their numbers"
+    OTHER_LANGUAGES = "captions of other languages"
+    OTHER_LANGUAGES_FILES = "files of other languages, not read"
+    UNLISTED_IMAGES = "captions of images that the file does not list"
+    WRITTEN_OTHERWISE = "names in captions that are written otherwise than the file's, taken as it"
+    NUMBERED = "names in tables that are no names of files, numbers taken"
+    RENAMED = "renamed: the name was taken, but for its case or accents"
+    TWICE = "captions that an image has more than once, kept"
+    ONE_LETTER = "captions of one letter or none"
+    SPACED = "line ends and control characters within a caption, made spaces"
+    BYTE_IDENTICAL = "byte-identical images"
+    OFFICIAL_LISTS = "lists of the official split, taken"
+    LISTED_OTHERWISE = "names in lists that are written otherwise than the image's, taken as it"
+    LISTED_ONLY = "in a list of the split, but not there"
+    SPLIT_WITHOUT_IMAGES = "splits of which no picture is there, left out"
+    ONE_SPLIT = "names of one split alone, taken for none"
+    OTHER_SPLITS = "in a split that is none of train, val and test"
+    IN_NO_SPLIT = "images in no split"
 
 
 class Unusable(Exception):
@@ -82,11 +107,11 @@ class Findings:
         if split:
             self.split_of[item] = split
 
-    def note(self, text: str, items: Iterable[str]) -> None:
-        """Record an oddity that sets nothing aside, with the first 20 of its items."""
+    def note(self, what: Note, items: Iterable[str]) -> None:
+        """Record an oddity, with the first 20 of its items."""
         items = sorted(map(short, items))
         if items:
-            self.notes.append({"note": text, "count": len(items), "items": items[:20]})
+            self.notes.append({"note": what.value, "count": len(items), "items": items[:20]})
 
     def lost(self) -> list[tuple[str, str, str]]:
         """Those set aside that captions or the list of a split name as images."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.data import hub as hub_files
+from scripts.data.audit import Note
 from scripts.data.files import digest_of_folder, is_file, members_of, why_unsafe
 from scripts.data.hub import HUBS
 from scripts.data.kinds import kinds
@@ -108,11 +109,11 @@ def found_in(
 def with_doubts(about: dict[str, Any], place: Place) -> dict[str, Any]:
     """The same manifest, noting what may have been meant for captions and is not read."""
     if place.entry["source"] == "folder":
-        for error in place.once(kinds).doubts[:MOST_DOUBTS]:
-            where, found, *_ = error.parts
-            name = where.removeprefix(f"{place.root}/")
-            if not place.is_claimed(name):
-                about["notes"].append(f"not read: {name}: {found}")
+        told = (error.parts for error in place.once(kinds).doubts[:MOST_DOUBTS])
+        named = ((where.removeprefix(f"{place.root}/"), found) for where, found, *_ in told)
+        about["notes"][Note.NOT_READ] = [
+            f"{name}: {found}" for name, found in named if not place.is_claimed(name)
+        ]
     return about
 
 
@@ -215,7 +216,7 @@ def manifest(
     """
     root, home = place.root, SOURCES[layout].home
     checked = True if home and home.checked and home.name == source else None
-    files, notes = [], []
+    files, not_official = [], []
     for path in paths:
         if path != "." and (unsafe := why_unsafe(path)):
             raise BadInput(root / path, unsafe, "a name that any system can hold", "rename it")
@@ -235,8 +236,9 @@ def manifest(
             if path in official:
                 file["official"] = file["md5"] == official[path]
         if file["official"] is False:
-            notes.append(f"{path}: MD5 {file['md5']}, not the official {official[path]}")
-            log.warning("%s", notes[-1])
+            told = f"{path}: MD5 {file['md5']}, not the official {official[path]}"
+            not_official.append(told)
+            log.warning("%s", told)
         files.append(file)
     return {
         "source": source,
@@ -245,7 +247,7 @@ def manifest(
         "root": root.as_posix(),
         "options": place.options,
         "files": files,
-        "notes": notes,
+        "notes": {Note.NOT_OFFICIAL: not_official},
     }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 from scripts.data.ahead import map_ahead
-from scripts.data.audit import BYTE_IDENTICAL, IN_NO_SPLIT, Findings, Unusable
+from scripts.data.audit import Findings, Note, Unusable
 from scripts.data.download import read_manifest
 from scripts.data.files import MAX_NAME
 from scripts.data.images import Picture, take_in
@@ -92,8 +92,8 @@ def prepare_images(
     -------
     kept : one entry for each image, sorted by name
     """
-    for note in manifest["notes"]:
-        findings.notes.append({"note": note, "count": 1, "items": []})
+    for what, items in manifest["notes"].items():
+        findings.note(Note(what), items)
     source = SOURCES[manifest["layout"]]
     paths = [file["path"] for file in manifest["files"]]
     place = Place(Path(manifest["root"]), manifest["options"]).within(paths)
@@ -185,7 +185,7 @@ def _stored(
                 record.split,
                 record.captions,
             )
-    findings.note("renamed: the name was taken, but for its case or accents", renamed)
+    findings.note(Note.RENAMED, renamed)
 
 
 def _take_in(
@@ -201,9 +201,11 @@ def _note_oddities(kept: list[Kept], findings: Findings) -> None:
     twins: dict[str, list[str]] = {}
     for one in kept:
         twins.setdefault(one.sha256, []).append(one.image)
-    findings.note(BYTE_IDENTICAL, (" = ".join(same) for same in twins.values() if len(same) > 1))
     findings.note(
-        "captions of one letter or none",
+        Note.BYTE_IDENTICAL, (" = ".join(same) for same in twins.values() if len(same) > 1)
+    )
+    findings.note(
+        Note.ONE_LETTER,
         (
             f"{one.image}: {caption}"
             for one in kept
@@ -211,8 +213,8 @@ def _note_oddities(kept: list[Kept], findings: Findings) -> None:
             if sum(map(str.isalnum, caption)) < 2
         ),
     )
-    findings.note("line ends and control characters within a caption, made spaces", findings.spaced)
-    findings.note(IN_NO_SPLIT, (one.image for one in kept if one.split == "none"))
+    findings.note(Note.SPACED, findings.spaced)
+    findings.note(Note.IN_NO_SPLIT, (one.image for one in kept if one.split == "none"))
 
 
 def _folded(name: str) -> str:

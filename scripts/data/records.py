@@ -6,7 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.data.audit import MISSING, NO_CAPTION, NO_CAPTION_IN_SPLIT, NO_IMAGE, UNSAFE, Findings
+from scripts.data.audit import (
+    MISSING,
+    NO_CAPTION,
+    NO_CAPTION_IN_SPLIT,
+    NO_IMAGE,
+    UNSAFE,
+    Findings,
+    Note,
+)
 from scripts.data.files import Read, why_unsafe
 from scripts.data.names import matched, nearest, same_text
 from scripts.data.rows import read_splits
@@ -60,7 +68,7 @@ def paired(
     """
     findings.images_found += len(images)
     found, doubts = _as_there(captions, images)
-    note = "names in captions that are written otherwise than the file's, taken as it"
+    note = Note.WRITTEN_OTHERWISE
     findings.note(note, _otherwise(found))
     # an image has the name of its file or, where only the accents differ, the one that was typed:
     # systems store these in their own way, and a split is drawn by name
@@ -76,7 +84,7 @@ def paired(
     if split_of is not None:
         captioned = [image for image in images if captions_of.get(image)]
         found, doubts = _as_there(split_of, images.keys() | captions_of.keys(), captioned)
-        note = "names in lists that are written otherwise than the image's, taken as it"
+        note = Note.LISTED_OTHERWISE
         findings.note(note, _otherwise(found))
         for name, split in split_of.items():
             if name in found:
@@ -85,7 +93,7 @@ def paired(
                 told = f"in the list of {split}, but not there{doubts.get(name, '')}"
                 findings.set_aside(name, MISSING, told, split)
         strangers = (name for name in split_of if found.get(name) not in images)
-        findings.note("in a list of the split, but not there", strangers)
+        findings.note(Note.LISTED_ONLY, strangers)
     records = []
     for image in sorted(images.keys() | captions_of.keys()):
         texts, split = captions_of.get(image, []), split_of_image.get(image, "")

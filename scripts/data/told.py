@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
-from scripts.data.audit import NO_IMAGE, ONE_SPLIT, OTHER_SPLITS, Findings
+from scripts.data.audit import NO_IMAGE, Findings, Note
 from scripts.data.caption_files import usable
 from scripts.data.columns import (
     Columns,
@@ -50,7 +50,7 @@ class Told:
     split_of : image -> split, "none" where its own is no split; of those of which one is told
     parts : image -> its split as it is written: of COCO, restval lies elsewhere than train
     by_files : whether the names of the files that tell the captions tell the splits
-    beside : what was not read, in words -> how often
+    beside : what was not read -> how often
     """
 
     findings: Findings
@@ -58,7 +58,7 @@ class Told:
     split_of: dict[str, str] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
     by_files: bool = False
-    beside: dict[str, Counter[str]] = field(default_factory=dict)
+    beside: dict[Note, Counter[str]] = field(default_factory=dict)
 
     def add(self, image: str, captions: Iterable[str], where: str, split: object = None) -> None:
         """Take captions of an image, beside those that it has already."""
@@ -67,7 +67,7 @@ class Told:
         if split is not None and str(split).strip():
             known = split_named(split)
             if known is None:
-                self.pass_over(OTHER_SPLITS, f"{split!s:.80}")
+                self.pass_over(Note.OTHER_SPLITS, f"{split!s:.80}")
             before = self.split_of.setdefault(image, known or "none")
             self.parts.setdefault(image, str(split))
             if before != (known or "none"):
@@ -78,7 +78,7 @@ class Told:
                     TWO_SPLITS,
                 )
 
-    def pass_over(self, what: str, item: str, times: int = 1) -> None:
+    def pass_over(self, what: Note, item: str, times: int = 1) -> None:
         """Count what is not read."""
         self.beside.setdefault(what, Counter())[item] += times
 
@@ -92,7 +92,7 @@ class Told:
             if columns.language is not None:
                 own = str(row.values.get(columns.language) or "").strip()
                 if language and own.casefold() != language.casefold():
-                    self.pass_over("captions of other languages", own or "of none")
+                    self.pass_over(Note.OTHER_LANGUAGES, own or "of none")
                     continue
                 languages.add(own)
                 if len(languages) > 1:
@@ -110,7 +110,7 @@ class Told:
                 continue
             split = row.values.get(columns.split) if columns.split else None
             if row.short:
-                self.pass_over("rows that end before the last column", row.where)
+                self.pass_over(Note.SHORT_ROWS, row.where)
             told_of |= columns.language is not None
             values = [row.values.get(name) for name in columns.captions]
             told_of |= any(is_by_language(value, language) for value in values)
@@ -126,12 +126,12 @@ class Told:
             texts = [text for value in values for text in texts_of(value, row.where)]
             self.add(image, texts, row.where, split)
         if language and not told_of:
-            others = sorted(self.beside.get("captions of other languages", {}))
+            others = sorted(self.beside.get(Note.OTHER_LANGUAGES, {}))
             raise _no_language(language, ", ".join(others) or "no language that is told")
 
     def _note_others(self, columns: Columns) -> None:
         for name in columns.others:
-            items = self.beside.setdefault("columns and keys that are not read", Counter())
+            items = self.beside.setdefault(Note.OTHER_COLUMNS, Counter())
             items[name or "(without a name)"] = 1
 
     def note_beside(self) -> None:
@@ -220,7 +220,7 @@ def records_of(
     by_folders : whether the pictures' folders tell the split where nothing else does
     """
     findings = told.findings
-    findings.note("left by an operating system, not read", place.litter)
+    findings.note(Note.LITTER, place.litter)
     captions, names = _resolved(told.captions, pictures, captions_in)
     _leave_out_absent(
         captions, {names[n]: part for n, part in told.parts.items()}, pictures, findings
@@ -240,7 +240,7 @@ def records_of(
         split_of = split_by_names({n: split for n, split in of_names.items() if split}, findings)
     told.note_beside()
     twice = (f"{name}: {text}" for name, own in captions.items() for text in _twice(own))
-    findings.note("captions that an image has more than once, kept", twice)
+    findings.note(Note.TWICE, twice)
     total, records = paired(dict(pictures.files), captions, split_of, findings)
     return total, records if pictures.named else called(records)
 
@@ -346,7 +346,7 @@ def _leave_out_absent(
     absent = Counter(part for part in parts.values() if part not in there)
     if not any(map(split_named, there)):
         return
-    note = "splits of which no picture is there, left out"
+    note = Note.SPLIT_WITHOUT_IMAGES
     findings.note(note, (f"{part} ({count:,} images)" for part, count in absent.items()))
     for name in [name for name in captions if parts.get(name) in absent]:
         del captions[name]
@@ -413,7 +413,7 @@ def split_by_names(told: Mapping[str, str], findings: Findings) -> dict[str, str
     A train or val alone is none: there is nothing beside it that it could be told from.
     """
     if len(set(told.values())) == 1 and "test" not in told.values():
-        findings.note(ONE_SPLIT, set(told.values()))
+        findings.note(Note.ONE_SPLIT, set(told.values()))
         return None
     return dict(told) or None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.data.audit import ONE_SPLIT, OTHER_SPLITS, Findings
+from scripts.data.audit import Findings, Note
 from scripts.data.download import found_in, sources_of
 from scripts.data.place import Place
 from scripts.data.rows import SPLITS
@@ -100,7 +100,9 @@ def _said(images: Mapping[str, int], stands_for: Mapping[str, str], findings: Fi
     """What splits there are, in words, and which images are in none of them."""
     there = [split for split in SPLITS if images.get(split)]
     said = f"{'splits' if there[1:] else 'split'} {'/'.join(there)}" if there else "no splits"
-    alone = [name for note in findings.notes if note["note"] == ONE_SPLIT for name in note["items"]]
+    alone = [
+        name for note in findings.notes if note["note"] == Note.ONE_SPLIT for name in note["items"]
+    ]
     if stands_for.get("val") == "test":
         said += " (no test: val is measured)"
     elif stands_for or alone:
@@ -109,7 +111,7 @@ def _said(images: Mapping[str, int], stands_for: Mapping[str, str], findings: Fi
         others = [
             other
             for note in findings.notes
-            if note["note"] == OTHER_SPLITS
+            if note["note"] == Note.OTHER_SPLITS
             for other in note["items"]
         ]
         called = f", as in {', '.join(others[:5])}" if others else ""

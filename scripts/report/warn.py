@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.data.audit import BYTE_IDENTICAL, IN_NO_SPLIT, ONE_SPLIT, OTHER_SPLITS
+from scripts.data.audit import Note
 from scripts.data.rows import read_splits
 from scripts.data.split import meant, read_official
 from scripts.evaluate.pairs import BOTH, SIGNIFICANT
@@ -160,15 +160,15 @@ def of_audit(audit: Mapping[str, Any], official: bool = False) -> Warned:
     """
     notes = {note["note"]: note for note in audit["notes"]}
     found: Warned = []
-    if twins := notes.get(BYTE_IDENTICAL):
+    if twins := notes.get(Note.BYTE_IDENTICAL):
         numbers = {"groups": twins["count"], "example": twins["items"][0]}
         found.append({"kind": "duplicates", "numbers": numbers})
-    if (alone := notes.get(IN_NO_SPLIT)) and not official:
+    if (alone := notes.get(Note.IN_NO_SPLIT)) and not official:
         numbers = {"images": alone["count"], "example": alone["items"][0]}
-        others = notes.get(OTHER_SPLITS, {"items": []})["items"]
+        others = notes.get(Note.OTHER_SPLITS, {"items": []})["items"]
         kind = "in_other_split" if others else "in_no_split"
         found.append({"kind": kind, "numbers": numbers | ({"names": others} if others else {})})
-    if one := notes.get(ONE_SPLIT):
+    if one := notes.get(Note.ONE_SPLIT):
         found.append({"kind": "one_split", "numbers": {"split": one["items"][0]}})
     return found
 

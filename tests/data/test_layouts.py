@@ -22,6 +22,7 @@ from small_photos import (
     table,
 )
 
+from scripts.data.audit import Note
 from scripts.job import BadInput
 
 
@@ -220,8 +221,8 @@ def test_what_is_not_read_is_counted_and_named(taken, tmp_path, photos):
     assert notes["columns and keys that are not read"] == ["comment_number"]
     (short,) = notes["rows that end before the last column"]
     assert short.endswith("results.csv, line 12")
-    (told,) = manifest["notes"]
-    assert told.startswith("not read: notes.csv: the columns a, b, none of which is known")
+    (told,) = manifest["notes"][Note.NOT_READ]
+    assert told.startswith("notes.csv: the columns a, b, none of which is known")
 
 
 def test_two_layouts_or_two_files_of_one_are_told_with_the_key_that_decides(

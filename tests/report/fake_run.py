@@ -218,7 +218,7 @@ class FakeRun:
                 "source": "folder",
                 "layout": "folder",
                 "root": "x",
-                "notes": [],
+                "notes": {},
                 "files": [{"path": "captions.json", "bytes": 10, "sha256": "ab" * 32}],
             },
         )

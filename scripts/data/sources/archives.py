@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.data import web
-from scripts.data.audit import Findings
+from scripts.data.audit import Findings, Note
 from scripts.data.caption_files import token_captions
 from scripts.data.files import Read, images_folder, in_folder, open_files, text_of
 from scripts.data.place import Place
@@ -46,7 +46,7 @@ def read(place: Place, paths: list[str], findings: Findings) -> tuple[int, Itera
     """Flickr8k as its authors published it: photos, ``name#0..4<TAB>caption`` and three lists."""
     root = place.root
     files, litter = open_files(root, paths)
-    findings.note("left by an operating system, not read", litter)
+    findings.note(Note.LITTER, litter)
     folders = ("Flicker8k_Dataset", "Flickr8k_Dataset", "images")
     images = next(filter(None, (in_folder(files, folder) for folder in folders)), {})
     captions = token_captions(*text_of(files, TOKENS, root), findings)

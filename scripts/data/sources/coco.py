@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from scripts.data.audit import Findings
+from scripts.data.audit import Findings, Note
 from scripts.data.columns import split_of_name, texts_of
 from scripts.data.kinds import files_of
 from scripts.data.place import Place
@@ -41,7 +41,7 @@ def read(place: Place, paths: list[str], findings: Findings) -> tuple[int, Itera
             place_there = f"{where}, annotation {number}"
             image_id = _id(annotation, "image_id", place_there)
             if image_id not in image_of:
-                told.pass_over("captions of images that the file does not list", str(image_id))
+                told.pass_over(Note.UNLISTED_IMAGES, str(image_id))
                 continue
             captions = texts_of(annotation.get("caption"), place_there)
             told.add(image_of[image_id], captions, place_there)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.data import web
-from scripts.data.audit import Findings
+from scripts.data.audit import Findings, Note
 from scripts.data.caption_files import table_captions
 from scripts.data.files import (
     check_archive,
@@ -73,7 +73,7 @@ def read(place: Place, paths: list[str], findings: Findings) -> tuple[int, Itera
     """
     root = place.root
     files, litter = open_files(root, paths)
-    findings.note("left by an operating system, not read", litter)
+    findings.note(Note.LITTER, litter)
     captions = table_captions(*text_of(files, KAGGLE_CAPTIONS, root), findings)
     lists = [name for name in LISTS.values() if named(files, name)]
     own = OWN_SPLIT in paths
@@ -89,7 +89,7 @@ def read(place: Place, paths: list[str], findings: Findings) -> tuple[int, Itera
         split_of = own_split(root)
     elif lists:
         split_of = official_split(files, root)
-        findings.note("lists of the official split, taken", lists)
+        findings.note(Note.OFFICIAL_LISTS, lists)
     return paired(in_folder(files, "images"), captions, split_of, findings)
 
 

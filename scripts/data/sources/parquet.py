@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.data import hub
-from scripts.data.audit import MISSING, NO_CAPTION, OVERSIZED, Findings
+from scripts.data.audit import MISSING, NO_CAPTION, OVERSIZED, Findings, Note
 from scripts.data.caption_files import usable
 from scripts.data.columns import IMAGES, NUMBERED, Columns, plain, split_of_name
 from scripts.data.files import MAX_BYTES, is_litter, why_unsafe
@@ -101,7 +101,7 @@ def _shards(place: Place, files: list[str], findings: Findings) -> list[_Shard]:
     of_language = [name for name in files if _is_of_language(place, name)]
     if of_language:
         others = [name for name in files if name not in of_language]
-        findings.note("files of other languages, not read", others)
+        findings.note(Note.OTHER_LANGUAGES_FILES, others)
         files = of_language
     columns = {name: columns_in(place, name) for name in files}
     for name in files:
@@ -187,7 +187,7 @@ def _keys(place: Place, shards: list[_Shard], findings: Findings) -> list[str]:
     """A name for the image of each row, in the order of the files: its file's, or a number."""
     names = [name for shard in shards for name in _names_of(place, shard)]
     unsafe = [name for name in names if name and why_unsafe(name)]
-    findings.note("names in tables that are no names of files, numbers taken", unsafe)
+    findings.note(Note.NUMBERED, unsafe)
     alone = all(_is_alone(place, shard) for shard in shards)
     if not all(names) or unsafe:
         return [key for shard in shards for key in _numbers(place, shard, alone)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from scripts.data.audit import MISSING, Findings
+from scripts.data.audit import MISSING, Findings, Note
 from scripts.data.files import Read
 from scripts.data.kinds import in_tar, shards
 from scripts.data.names import SUFFIX
@@ -31,13 +31,13 @@ def find(place: Place) -> list[str] | None:
 def read(place: Place, paths: list[str], findings: Findings) -> tuple[int, Iterable[Record]]:
     """Pictures and captions of one key in one shard; shards, or their folders, tell the split."""
     packed, told = place.once(shards), Told(findings)
-    findings.note("shards that are missing by their numbers", _missing(packed))
+    findings.note(Note.MISSING_SHARDS, _missing(packed))
     pictures: dict[str, Read] = {}
     for key, members in _samples(place, packed).items():
         image = _image(place, key, members)
         texts = {end: name for end, name in members.items() if end.split(".")[-1] in TEXTS}
         for end in members.keys() - texts.keys() - {image}:
-            told.pass_over("members of shards that are not read", end)
+            told.pass_over(Note.OTHER_MEMBERS, end)
         if image is None and texts:
             findings.set_aside(key, MISSING, f"captions, and no picture ({', '.join(members)})")
         elif image is not None:
