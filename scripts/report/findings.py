@@ -38,13 +38,22 @@ class Label:
 
 
 @dataclass(frozen=True)
+class ScorerName:
+    """A scorer by what its kind is called, with its own name in brackets."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Finding:
     """A sentence to be: which one, and what stands in it.
 
     Attributes
     ----------
     key : name of the sentence in the words of each language
-    numbers : what its placeholders stand for, ready to print, or a ``Label``
+    numbers : what its placeholders stand for, ready to print, or a ``Label`` or
+        ``ScorerName``
     table : the report's table that holds them, by its name there; of one in parts, the first
     """
 
@@ -240,7 +249,7 @@ def near_misses(table: pd.DataFrame) -> Finding:
 def abstract(
     runs: list[Run],
     recall: list[Finding],
-    pairs: pd.DataFrame,
+    gain: Finding,
     failed: pd.DataFrame,
     alone: Finding | None,
     about: dict[str, Any],
@@ -251,7 +260,7 @@ def abstract(
     ----------
     runs : all of them, the first of which is the reference
     recall : from ``above_chance`` for each direction, and from ``easier_direction``
-    pairs : of pairs.csv
+    gain : from ``gain``
     failed : where the failures of the reference run lie
     alone : whether both directions are equally hard with one caption for each image, if it is known
     about : dataset, images, captions
@@ -270,19 +279,28 @@ def abstract(
     return [
         Finding("abstract_models" if models > 1 else "abstract_model", base),
         Finding("abstract_recall", numbers),
-        _abstract_gain(runs, pairs),
+        gain,
         Finding("abstract_alone_alike" if levelled else f"abstract_{easier.key}"),
         Finding(f"abstract_near{'' if near > 0 else '_none'}", {"near": formats.percent(near)}),
     ]
 
 
-def _abstract_gain(runs: list[Run], pairs: pd.DataFrame) -> Finding:
-    """What was gained over the reference by what is clearly better, by most."""
+def gain(runs: list[Run], pairs: pd.DataFrame, kinds: dict[str, str]) -> Finding:
+    """What was gained over the reference by what is clearly better, by most.
+
+    Parameters
+    ----------
+    runs : all of them, the first of which is the reference
+    pairs : of pairs.csv
+    kinds : scorer -> its kind
+    """
     best = best_gain(pairs, runs[0].key)
     if best is None:
         return Finding("abstract_gain_only" if len(runs) == 1 else "abstract_gain_none")
     row = best[best.direction == BOTH].iloc[0]
-    numbers = {"name": row[row.family], "difference": lead(row, formats.share)}
+    name = row[row.family]
+    told = ScorerName(kinds[name], name) if row.family == "scorer" else name
+    numbers = {"name": told, "difference": lead(row, formats.share)}
     return Finding(f"abstract_gain_{row.family}", numbers, TABLE_OF[row.family])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from scripts.report.blocks import Spans, plain
-from scripts.report.findings import Finding, Label
+from scripts.report.findings import Finding, Label, ScorerName
 from scripts.report.spans import joined, spans_of
 from scripts.words.labels import Labels
 
@@ -39,6 +39,11 @@ class Speaker:
         """Text in the brackets of the language, as it follows a name."""
         return str(self.words["in_brackets"].format(links=told))
 
+    def kind_of_scorer(self, kind: str) -> str:
+        """What a kind of scorers is called."""
+        known = {"cosine": self.words["values"]["cosine"]}
+        return str(known.get(kind) or self.words["optimisations"].get(kind, {}).get("name", kind))
+
     def with_source(self, sentence: Spans, links: list[Spans]) -> Spans:
         """A sentence with links in brackets, before the stop at its end."""
         if not links:
@@ -66,7 +71,7 @@ class Speaker:
     def _named(self, values: dict[str, Any]) -> dict[str, Any]:
         """Values with what each language calls otherwise called by its name."""
         named: dict[str, Any] = {
-            key: self._label(value) if isinstance(value, Label) else value
+            key: self._label(value) if isinstance(value, Label | ScorerName) else value
             for key, value in values.items()
         }
         if isinstance(named.get("names"), list):
@@ -79,7 +84,9 @@ class Speaker:
             named["direction"] = self.words["names"]["directions"][named["direction"]]
         return named
 
-    def _label(self, label: Label) -> str:
+    def _label(self, label: Label | ScorerName) -> str:
+        if isinstance(label, ScorerName):
+            return self.kind_of_scorer(label.kind) + self.in_brackets(label.name)
         if label.study:
             return self.labels.group(label.study, label.name)
         return self.labels.measure(label.name)

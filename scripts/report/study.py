@@ -100,12 +100,12 @@ def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
         told["study_indexes"] += index_findings.index_costs(material.index_costs)
     # what reads pairs.csv; scorers are told with the optimisations that they are
     told["study_prompts"] = findings.effects(pairs["prompt"], "prompt", reference.model)
+    kinds = {name: entry["kind"] for name, entry in material.scorers.items()}
+    gain = findings.gain(material.runs, material.pairs, kinds)
     recall = [*studied.above, findings.easier_direction(studied.gap)]
     alone = links.alone(material.table_of("captions"), reference.model, studied.gap)
     return told | {
-        "abstract": findings.abstract(
-            material.runs, recall, material.pairs, studied.failures, alone, about
-        ),
+        "abstract": findings.abstract(material.runs, recall, gain, studied.failures, alone, about),
         "recall": [findings.subject(material.runs), *recall],
         "differences": [
             *findings.tallies(material.pairs),

@@ -114,14 +114,11 @@ def _templates(writer: Writer) -> Spans:
 
 def _scorers(writer: Writer) -> Spans:
     """Scorers in a row, each by its name with its key in brackets."""
-    words = writer.words
-    names = {kind: own["name"] for kind, own in words["optimisations"].items() if "name" in own}
-    names["cosine"] = words["values"]["cosine"]
+    before, after = writer.words["in_brackets"].split("{links}")
     told: list[Spans] = []
     for key, entry in writer.material.scorers.items():
         bold: Spans = [{"kind": "strong", "text": key}]
-        before, after = words["in_brackets"].split("{links}")
-        name = names.get(entry["kind"], entry["kind"])
+        name = writer.speaker.kind_of_scorer(entry["kind"])
         told.append([plain(name + before), *bold, plain(after)])
     return writer.speaker.listed(told)
 
