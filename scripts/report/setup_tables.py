@@ -118,9 +118,10 @@ def _speeds(cost: dict[str, Any]) -> dict[str, str]:
 def _by_model(
     material: Material, words: dict[str, Any], facts: Callable[[dict[str, Any]], dict[str, str]]
 ) -> Table:
-    """A column for each model, a row for each of its facts."""
+    """A column for each model, a row for each fact that one of them has."""
     columns = [facts(model) for model in material.models]
-    rows = [[words["columns"][key], *(column[key] for column in columns)] for key in columns[0]]
+    known = [key for key in columns[0] if {one[key] for one in columns} != {formats.NOTHING}]
+    rows = [[words["columns"][key], *(column[key] for column in columns)] for key in known]
     return Table(["", *(model["model"] for model in material.models)], rows)
 
 

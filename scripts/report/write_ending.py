@@ -113,8 +113,12 @@ def appendix(writer: Writer, commands: list[str], code: str) -> list[Block]:
 
 def _curves(writer: Writer) -> list[Block]:
     names = [name for name in writer.drawings if name.startswith("training-")]
+    if not names:
+        return []
+    links = writer.speaker.listed([{"kind": "ref", "text": f"fig_{name}"}] for name in names)
+    told = blocks.paragraph(writer.speaker.text("text.curves_1", figures=links))
     curves = [block for name in names for block in writer.figure(name)]
-    return [writer.head(2, "appendix-curves"), *curves] if curves else []
+    return [writer.head(2, "appendix-curves"), told, *curves]
 
 
 def _audit(writer: Writer) -> list[Block]:

@@ -28,7 +28,7 @@ MOST_LINES = 42
 A4 = 11.7  # inches
 RECALLS = [f"recall@{k}{end}" for k in (1, 5, 10) for end in ("", "_low", "_high")]
 REST = {
-    "en": "{} more rows stand in tables/metrics.csv",
+    "en": "More rows ({}) stand in tables/metrics.csv",
     "zh": "其余 {} 行见 tables/metrics.csv",
 }
 SHAPES = {
