@@ -115,6 +115,9 @@ def _import(program: Path, kind: str) -> None:
     else:
         import snakemake.cli  # noqa: F401
 
+        # in a Snakemake of each job, where a storage carries the files
+        with contextlib.suppress(ImportError):
+            import snakemake_storage_plugin_s3  # noqa: F401
         sys.executable = str(program)
     gc.freeze()
 
