@@ -169,7 +169,7 @@ def _study_block(study: str, block: Block, labels: Labels) -> Table:
         if way in named:
             heading += labels.words["between"].get(": ", ": ") + labels.group(study, named[way])
         if told:
-            heading += f" ({labels.text('n', n=there.pop())})"
+            heading = labels.text("of_so_many", what=heading, n=there.pop())
         columns += [*([] if told else ["n"]), *numeric]
         sides.append((heading, len(numeric) + (not told)))
     return Table(
@@ -321,7 +321,7 @@ def _relevance_lists(
         for row in duplicates.head(FEW_CAPTIONS).to_dict("records")
     ]
     sides = [
-        (f"{words['names']['arrows'][way]} (n = {formats.count(counts[way])})", 4)
+        (labels.text("of_so_many", what=labels.direction(way), n=formats.count(counts[way])), 4)
         for way in DIRECTIONS
         if way in counts
     ]

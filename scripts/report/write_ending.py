@@ -65,7 +65,7 @@ def references(writer: Writer, works: dict[str, dict[str, Any]]) -> list[Block]:
             "id": f"ref_{key}",
             "number": "",
             "spans": [
-                plain(f"{authors(work['authors'])}. {work['title']}. "),
+                plain(f"{authors(work['authors']).removesuffix('.')}. {work['title']}. "),
                 {"kind": "emphasis", "text": work["where"]},
                 plain(f", {work['year']}."),
             ],

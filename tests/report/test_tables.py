@@ -251,7 +251,7 @@ def test_runs_without_a_tie_have_no_line_among_the_ties(tmp_path: Path):
 def test_as_many_queries_on_every_line_are_told_once(documents):
     for document in documents.values():
         told = Told(document)
-        assert all(re.search(r"n = [\d,]+\)$", side) for side in sides_of(told, "study_gallery"))
+        assert all(re.search(r"n = [\d,]+[)）]$", side) for side in sides_of(told, "study_gallery"))
         assert "n" not in heads_of(told, "study_gallery")
         assert heads_of(told, "study_categories").count("n") == 2
         assert not any("n = " in side for side in sides_of(told, "study_categories"))
