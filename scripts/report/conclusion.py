@@ -6,7 +6,7 @@ import pandas as pd
 
 from scripts.evaluate.pairs import BOTH
 from scripts.protocol import DIRECTIONS
-from scripts.report.findings import TABLE_OF, Finding, Label, best_gain, lead
+from scripts.report.findings import NAMES, TABLE_OF, Finding, Label, best_gain, lead
 from scripts.report.index_findings import COSTS, ENOUGH_FOUND, exactly, through
 from scripts.report.material import Material
 from scripts.words import formats
@@ -26,6 +26,7 @@ def findings_of(material: Material, failures: pd.DataFrame) -> list[Finding]:
     best = best_gain(material.pairs, material.runs[0].key)
     return [
         _setting(material, best),
+        *(_as_good(material, best) if best is not None else []),
         *_costs(material, best),
         *_next(material, failures),
         Finding("conclusion_limits", {"images": formats.count(len(material.rows.images))}),
@@ -43,6 +44,25 @@ def _setting(material: Material, best: pd.DataFrame | None) -> Finding:
     own = {name: row[name] for name in reference}
     numbers = {"difference": lead(row, formats.share), "p": formats.p_is(row.p_holm)}
     return Finding("conclusion_use_gain", {**own, **numbers}, TABLE_OF[row.family])
+
+
+def _as_good(material: Material, best: pd.DataFrame) -> list[Finding]:
+    """Settings that are clearly better than the reference, too, and not clearly below ``best``."""
+    pairs = material.pairs[material.pairs.direction == BOTH]
+    first, chosen = material.runs[0].key, tuple(best.iloc[0][list(NAMES)])
+    better, alike = set(), set()
+    for row in pairs.to_dict("records"):
+        one, other = (tuple(row[f"{of}{name}"] for name in NAMES) for of in ("", "other_"))
+        if row["verdict"] == "better" and other == first and row["family"] != "other":
+            better.add(one)
+        elif row["verdict"] == "alike" and chosen in (one, other):
+            alike |= {one, other}
+    names = [" · ".join(run.key) for run in material.runs if run.key in (better & alike) - {chosen}]
+    return (
+        [Finding("conclusion_use_alike", {"others": names}, TABLE_OF[best.iloc[0].family])]
+        if names
+        else []
+    )
 
 
 def _costs(material: Material, best: pd.DataFrame | None) -> list[Finding]:

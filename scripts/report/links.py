@@ -6,6 +6,8 @@ they bear out the opposite, and none where they say neither.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -124,7 +126,8 @@ def correlation(moved: pd.DataFrame, way: str) -> tuple[float, float, int] | Non
     """Spearman's rank correlation of recall against hubs over the runs, its p, and their number.
 
     None where there are fewer than ``ENOUGH_RUNS``, or where either is the same in all. p is the
-    share of ``DRAWS`` orders drawn at random that are correlated as much, either way.
+    share of all orders that are correlated as much, either way, or of ``DRAWS`` drawn at random
+    where there are more than that.
     """
     from scipy.stats import rankdata
 
@@ -134,10 +137,13 @@ def correlation(moved: pd.DataFrame, way: str) -> tuple[float, float, int] | Non
     ranks = [rankdata(own[name].round(9)) for name in ("mean", "hubs")]
     recall, skewness = ((one - one.mean()) / np.linalg.norm(one - one.mean()) for one in ranks)
     rho = float(recall @ skewness)
-    lot = np.random.default_rng(0)
-    drawn = lot.permuted(np.tile(skewness, (DRAWS, 1)), axis=1) @ recall
-    p = (1 + int((np.abs(drawn) >= abs(rho) - 1e-9).sum())) / (1 + DRAWS)
-    return rho, p, len(own)
+    if every := math.factorial(len(own)) <= DRAWS:
+        orders = np.array(list(itertools.permutations(skewness)))
+    else:
+        orders = np.random.default_rng(0).permuted(np.tile(skewness, (DRAWS, 1)), axis=1)
+    as_much = int((np.abs(orders @ recall) >= abs(rho) - 1e-9).sum())
+    # all orders hold the one that was found
+    return rho, as_much / len(orders) if every else (1 + as_much) / (1 + DRAWS), len(own)
 
 
 def together(moved: pd.DataFrame) -> list[Finding]:

@@ -74,6 +74,10 @@ class Speaker:
             key: self._label(value) if isinstance(value, Label | ScorerName) else value
             for key, value in values.items()
         }
+        for key, value in values.items():
+            if isinstance(value, list) and all(isinstance(one, Label | str) for one in value):
+                shown = (self._label(one) if isinstance(one, Label) else one for one in value)
+                named[key] = self.words["comma"].join(shown)
         if isinstance(named.get("names"), list):
             moved = self.words["moved"].format
             named["names"] = self.words["comma"].join(

@@ -279,9 +279,13 @@ def errors(table: pd.DataFrame) -> list[Finding]:
                 "base": told(base),
                 "excess": told(most),
             }
-            found.append(
-                Finding(f"errors_{'beyond' if verdict(most) == 'higher' else 'as_right'}", numbers)
-            )
+            # kinds of which nobody can say that they are less
+            close = [name for name in beyond.group[beyond.high >= most.low] if name != most.group]
+            key = "beyond" if verdict(most) == "higher" else "as_right"
+            if close and key == "beyond":
+                key = "beyond_close"
+                numbers["others"] = [Label("errors", name) for name in close]
+            found.append(Finding(f"errors_{key}", numbers))
         excused = shares[shares.index.isin(EXCUSED)].queries
         if excused.empty:
             continue
@@ -305,6 +309,8 @@ def leakage(table: pd.DataFrame) -> list[Finding]:
     counts = [row.value for name in names if (row := pick(table, measure=name)) is not None]
     if len(counts) == len(names):
         key = "leakage_some" if any(counts) else "leakage_none"
+        if any(counts) and not counts[0]:
+            key = "leakage_captions_only"
         shown = map(formats.count, counts)
         found.append(Finding(key, dict(zip(names, shown, strict=True))))
         if not any(counts):

@@ -77,6 +77,7 @@ QUESTIONS = {
             "judgments_",
             "leakage_none",
             "leakage_some",
+            "leakage_captions_only",
             "leakage_images",
             "categories_",
         ),

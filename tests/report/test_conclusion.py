@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -125,6 +126,26 @@ def test_the_setting_to_use_is_the_clearest_gain_with_what_it_costs(kind, name, 
     assert keys_of(found) == ["use_gain", "cost", f"cost_{cost}", "limits"]
     assert found[0].numbers[kind] == name
     assert found[0].numbers["difference"] == "5.0 [3.0, 7.0]"
+
+
+@pytest.mark.parametrize(
+    ("other", "verdict", "told"),
+    [(0.04, "alike", ["m · plain · nnn"]), (0.04, "worse", []), (0.0, "alike", [])],
+)
+def test_what_does_as_well_and_is_better_too_is_named_beside_the_setting(other, verdict, told):
+    best, second = (
+        pair(gain, 0.01, "scorer", name) for gain, name in ((0.05, "b"), (other, "nnn"))
+    )
+    between = pair(0.0, 0.01, "scorer", "nnn").assign(
+        family="other", other_scorer="b", verdict=verdict
+    )
+    run = material(pd.concat([best, second, between]))
+    run.runs = [replace(REFERENCE, scorer=name) for name in ("cosine", "b", "nnn")]
+    run.scorers |= {"b": {"kind": "nnn"}}
+    found = conclusion.findings_of(run, FAILURES)
+    named = [one.numbers["others"] for one in found if one.key == "conclusion_use_alike"]
+    assert named == ([told] if told else [])
+    keys_of(found)
 
 
 @pytest.mark.parametrize(("difference", "error"), [(0.05, 0.1), (-0.05, 0.01)])

@@ -279,11 +279,20 @@ def test_failures_that_are_no_mistake_are_counted_or_said_not_to_be(counts, key,
 
 
 @pytest.mark.parametrize(
-    ("excess", "key"), [(0.15, "beyond"), (0.01, "as_right"), (-0.2, "as_right")]
+    ("excess", "other", "key"),
+    [
+        (0.15, -0.3, "beyond"),
+        (0.15, 0.149, "beyond_close"),
+        (0.01, -0.3, "as_right"),
+        (0.01, 0.009, "as_right"),
+        (-0.2, -0.3, "as_right"),
+    ],
 )
-def test_a_kind_of_failure_is_a_cause_only_beyond_what_right_pairs_show(excess, key, tmp_path):
+def test_a_kind_of_failure_is_a_cause_only_beyond_what_right_pairs_show(
+    excess, other, key, tmp_path
+):
     rows = []
-    for kind, share, own in (("action", 0.4, -0.3), ("colour", 0.3, excess), ("far", 0.3, None)):
+    for kind, share, own in (("action", 0.4, other), ("colour", 0.3, excess), ("far", 0.3, None)):
         about = About(KEY, TEXT, kind)
         rows.append(row(about, "share", share, 30, near(share)))
         if own is not None:
@@ -293,6 +302,10 @@ def test_a_kind_of_failure_is_a_cause_only_beyond_what_right_pairs_show(excess, 
     (found,) = findings_of("errors", read_study(tmp_path / "study.csv", "errors"))
     # the largest excess, and not the largest share
     assert found.numbers["kind"].name == "colour"
+    # those with as much, as far as can be told
+    assert [one.name for one in found.numbers.get("others", [])] == ["action"] * (key[-1] == "e")
+    for language in LANGUAGES:
+        assert "[Label" not in str(speaker(language).say(found))
 
 
 @pytest.mark.parametrize(
@@ -370,6 +383,14 @@ def test_recall_falls_rises_or_stays_without_what_splits_share_or_is_not_judged(
     else:
         rows.append(row(about, "recall@1_change", change, 46, near(change, width)))
     assert told("leakage", rows, tmp_path) == ["leakage_some", f"leakage_{name}_{key}"]
+
+
+def test_where_only_captions_are_shared_no_count_of_images_is_told(tmp_path):
+    rows = [
+        row(About(KEY, IMAGE, "all queries"), "near_duplicates", 0, 50),
+        row(About(KEY, TEXT, "all queries"), "shared_captions", 3, 50),
+    ]
+    assert told("leakage", rows, tmp_path) == ["leakage_captions_only"]
 
 
 def test_where_splits_share_nothing_that_is_all_there_is_to_say(tmp_path):
