@@ -163,5 +163,5 @@ def _about(finding: Finding) -> tuple[str, dict[str, object]]:
     return finding.key, {
         key: value
         for key, value in finding.numbers.items()
-        if isinstance(value, Label) or key in named
+        if isinstance(value, Label | list) or key in named
     }
