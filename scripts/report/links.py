@@ -18,7 +18,7 @@ from scripts.evaluate.pairs import SIGNIFICANT
 from scripts.evaluate.runs import Run
 from scripts.protocol import DIRECTIONS
 from scripts.report.findings import NAMES, Finding, lead
-from scripts.report.study_rows import pick, told
+from scripts.report.study_rows import of_most, pick, told
 from scripts.words import formats
 
 # runs below which a rank correlation of them says nothing
@@ -178,7 +178,7 @@ def alone(captions: pd.DataFrame, model: str, gap: Mapping[str, Any]) -> Finding
     own = captions[(captions.model == model) & (captions.measure == "recall@10")]
     image = pick(own, group="captions per image", x=1)
     text = pick(own, group="captions together", x=1)
-    most = own[own.group == "captions per image"].x.max()
+    most = of_most(own[own.group == "captions per image"]).x.max()
     if gap["verdict"] != "better" or image is None or text is None or not most > 1:
         return None
     key = {"higher": "easier", "lower": "harder"}.get(beyond(image, text), "alike")

@@ -16,7 +16,7 @@ import pandas as pd
 from scripts.evaluate.pairs import SIGNIFICANT
 from scripts.protocol import DIRECTIONS
 from scripts.report.findings import Finding, Label
-from scripts.report.study_rows import pick, rows_of, same, told, verdict
+from scripts.report.study_rows import of_most, pick, rows_of, same, told, verdict
 from scripts.studies.shown import unique
 from scripts.studies.table import CHANGE, P_OF, P_RANGE
 from scripts.words import formats
@@ -168,7 +168,7 @@ def captions(table: pd.DataFrame) -> list[Finding]:
             )
         )
     for group, key in (("captions together", "together"), ("captions per image", "per_image")):
-        own = rows_of(table, group=group, measure="recall@10").sort_values("x")
+        own = of_most(rows_of(table, group=group, measure="recall@10").sort_values("x"))
         if len(own) < 2:
             continue
         first, last = own.iloc[0], own.iloc[-1]

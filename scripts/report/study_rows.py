@@ -40,3 +40,11 @@ def verdict(change: pd.Series | None) -> str:
 def same(one: pd.Series, other: pd.Series) -> bool:
     """Whether two shares are printed alike, so that neither can be called the higher one."""
     return formats.share(one.value) == formats.share(other.value)
+
+
+def of_most(own: pd.DataFrame) -> pd.DataFrame:
+    """Rows of at least half as many queries as the one with most has.
+
+    Where a single image has one caption more than all others, nothing is told of it alone.
+    """
+    return own[2 * own.queries >= own.queries.max()]

@@ -231,7 +231,9 @@ def of_left_out(left_out: Mapping[str, Mapping[str, Sequence[str]]]) -> Warned:
     ----------
     left_out : ``run.left_out`` of the config
     """
-    of_models = left_out.get("model", {})
+    of_models: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for model, names in left_out.get("model", {}).items():
+        of_models[tuple(names)].append(model)
     return [
         *(
             {
@@ -242,8 +244,8 @@ def of_left_out(left_out: Mapping[str, Mapping[str, Sequence[str]]]) -> Warned:
             if why != "model"
         ),
         *(
-            {"kind": "left_out_model", "numbers": {"model": model, "names": list(names)}}
-            for model, names in of_models.items()
+            {"kind": "left_out_model", "numbers": {"models": models, "names": list(names)}}
+            for names, models in of_models.items()
         ),
     ]
 

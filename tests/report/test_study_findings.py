@@ -199,6 +199,17 @@ def test_the_number_of_captions_helps_hurts_or_does_nothing(group, name, last, k
     assert told("captions", rows, tmp_path) == [f"captions_{name}_{key}"]
 
 
+def test_nothing_is_told_of_a_single_image_that_has_more_captions(tmp_path):
+    about = [About(KEY, TEXT, "captions together", x) for x in (1, 5, 6)]
+    rows = [
+        row(one, "recall@10", 0.6, n, near(0.6)) for one, n in zip(about, (9, 9, 1), strict=True)
+    ]
+    rows += [row(one, "recall@10_change", 0.3, 9, near(0.3)) for one in about[1:]]
+    assert told("captions", rows, tmp_path) == ["captions_together_higher"]
+    (found,) = findings_of("captions", read_study(tmp_path / "study.csv", "captions"))
+    assert (found.numbers["most"], found.numbers["images"]) == ("5", "9")
+
+
 @pytest.mark.parametrize(("p", "key"), [(0.049, "apart"), (0.05, "alike")])
 def test_length_is_judged_by_its_range_and_told_by_the_best_part_and_the_worst(p, key, tmp_path):
     rows = [

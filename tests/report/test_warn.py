@@ -201,9 +201,12 @@ def test_what_was_left_out_is_named_with_why():
     assert kinds(found) == ["left_out_split", "left_out_images"]
     assert [one.split(": ")[1] for one in sentences(found, "en")] == ["nnn, leakage.", "x."]
     assert "nnn、leakage" in sentences(found, "zh")[0]
-    found = warn.of_left_out({"model": {"api": ["photo"], "b": ["x"]}})
+    found = warn.of_left_out({"model": {"api": ["photo"], "b": ["x"], "c": ["photo"]}})
+    # once for all that lack the same
     assert kinds(found) == ["left_out_model"] * 2
-    assert "api, of which there are features and no model here: photo." in sentences(found, "en")[0]
+    assert (
+        "api, c, of which there are features and no model here: photo." in sentences(found, "en")[0]
+    )
 
 
 def test_what_is_not_known_to_have_been_cut_is_not_warned_of():
