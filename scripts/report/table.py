@@ -12,6 +12,8 @@ from scripts.report.blocks import Block, Spans, plain
 from scripts.report.spans import text_of
 from scripts.words import formats
 
+# a unit in brackets of either script, at the end of a heading
+UNIT = re.compile(r" \([^()]*\)$|\uff08[^\uff08\uff09]*\uff09$")
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 
@@ -46,6 +48,13 @@ class Table:
         """Columns before which a heading over several begins or ends."""
         ends = accumulate((span for _, span in self.sides), initial=int(self.grouped))
         return set(ends) - {int(self.grouped), len(self.columns)}
+
+    @property
+    def measures(self) -> list[str]:
+        """What the columns under ``sides`` hold, each once, without its unit."""
+        first = self.sides[0][1] if self.sides else len(self.columns)
+        named = (UNIT.sub("", one) for one in self.columns[first:] if one != "n")
+        return list(dict.fromkeys(named))
 
     @property
     def numbers(self) -> set[str]:

@@ -16,7 +16,7 @@ from scripts.report.speaker import Speaker
 from scripts.report.study import Study, sentences
 from scripts.report.table import NUMBER, Table
 from scripts.studies.families import table_behind
-from scripts.studies.shown import CURVES, form_of
+from scripts.studies.shown import CURVES, form_of, unique
 
 # where the numbers of figures stand, beside those of studies and trainings
 NUMBERS = {
@@ -196,4 +196,10 @@ class Writer:
         key = f"{kind}.study{'_lines' if lines else ''}"
         counted = self.words["names"]["counted"]
         n = counted.get(study, counted["queries"])
-        return text(key, title=self.title_of(study), n=n)
+        if kind == "tables":
+            shown = self.tables[name].measures
+        else:
+            measures = asked.settings["figure"].get("measures") or unique(asked.shown.measure)
+            shown = [self.speaker.labels.measure(one) for one in measures]
+        told = self.words["comma"].join(shown) or self.words["names"]["each_value"]
+        return text(key, title=self.title_of(study), measures=told, n=n)
