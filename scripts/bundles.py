@@ -165,22 +165,32 @@ def unpack(bundle: Path) -> None:
     Jobs of one machine unpack side by side what they have in common: what is there is left alone,
     and so is what is the user's own, where it is.
     """
-    with tarfile.open(bundle) as tar:
-        for member in tar:
-            path = Path(member.name)
-            if path.is_absolute() or ".." in path.parts:
-                todo = f"delete {bundle} in the storage and run again: the workflow makes it anew"
-                expected = "a path below the run's folder"
-                raise BadInput(f"{bundle}, {member.name}", "a path out of it", expected, todo)
-            is_own = Path(*path.parts[:2]).is_symlink()
-            if is_own or not member.isfile() or _is_there(path, member):
-                continue
-            content = tar.extractfile(member)
-            with whole(path) as draft, draft.open("wb") as out:
-                while block := content.read(2**20) if content else b"":
-                    out.write(block)
-                out.flush()
-                os.utime(draft, (member.mtime, member.mtime))
+    todo = f"delete {bundle} in the storage and run again: the workflow makes it anew"
+    try:
+        with bundle.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+            for member in tar:
+                path = Path(member.name)
+                if path.is_absolute() or ".." in path.parts or not path.parts:
+                    expected = "a path below the run's folder"
+                    raise BadInput(f"{bundle}, {member.name}", "a path out of it", expected, todo)
+                is_own = Path(*path.parts[:2]).is_symlink()
+                if not is_own and member.isfile() and not _is_there(path, member):
+                    _put(path, tar, member)
+            # where a header is damaged or cut off, the members would only seem to end
+            stream.seek(tar.offset)
+            if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise tarfile.ReadError(f"no end of a tar at byte {tar.offset:,}")
+    except tarfile.TarError as error:
+        raise BadInput(bundle, str(error), "a whole bundle", todo) from None
+
+
+def _put(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    content = tar.extractfile(member)
+    with whole(path) as draft, draft.open("wb") as out:
+        while block := content.read(2**20) if content else b"":
+            out.write(block)
+        out.flush()
+        os.utime(draft, (member.mtime, member.mtime))
 
 
 def _is_there(path: Path, member: tarfile.TarInfo) -> bool:

@@ -14,7 +14,7 @@ from scripts.models.elsewhere import parts_of, read_names
 from scripts.models.find_features import find_features
 
 
-@pytest.mark.parametrize("name", ["../outside", "/outside"])
+@pytest.mark.parametrize("name", ["../outside", "/outside", "."])
 def test_a_bundle_puts_nothing_outside_of_its_folder(name, tmp_path, monkeypatch):
     here = tmp_path / "here"
     here.mkdir()
@@ -24,6 +24,24 @@ def test_a_bundle_puts_nothing_outside_of_its_folder(name, tmp_path, monkeypatch
     with pytest.raises(BadInput, match="a path out of it"):
         bundles.unpack(Path("bundle.tar"))
     assert sorted(tmp_path.rglob("*")) == [here, here / "bundle.tar"]
+
+
+def test_a_damaged_bundle_is_told_wherever_the_damage_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        Path(name).write_bytes(b"1" * 600)
+    bundles.pack("whole.tar", [Path("a"), Path("b")])
+    bundles.unpack(Path("whole.tar"))
+    content = Path("whole.tar").read_bytes()
+    with tarfile.open("whole.tar") as tar:
+        *_, last = tar
+    # behind its two blocks of content stands one that ends the tar
+    cut_off = [content[:size] for size in range(0, last.offset_data + 3 * 512, 100)]
+    other_header = content[: last.offset] + b"?" + content[last.offset + 1 :]
+    for spoilt in (*cut_off, other_header, b"no tar" * 100):
+        Path("spoilt.tar").write_bytes(spoilt)
+        with pytest.raises(BadInput, match=r"^spoilt.tar\n.*\n  expected: a whole bundle\n"):
+            bundles.unpack(Path("spoilt.tar"))
 
 
 def test_a_bundle_brings_files_and_folders_and_leaves_alone_what_is_there(tmp_path, monkeypatch):
