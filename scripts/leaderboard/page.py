@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ class Page:
             font_faces(letters),
             language=self._language,
             say=say,
-            about=self._about(),
+            about=self._about([column.dataset for column in self._board.columns]),
             datasets=datasets,
             measures=[self._labels.measure(name) for name in MEASURED],
             groups=groups,
@@ -90,9 +91,10 @@ class Page:
             for line in self._board.lines
         ]
         table = [heads, ["--:", ":--", ":--", ":--", *["--:"] * (len(heads) - 4)], *rows]
+        about = self._about([plain(column.dataset) for column in self._board.columns])
         parts = [
             f"# {self._say['title']}",
-            "\n".join([self._about(), "", *(f"- {plain(one)}" for one in self._datasets())]),
+            "\n".join([about, "", *(f"- {plain(one)}" for one in self._datasets())]),
             "\n".join(f"| {' | '.join(line)} |" for line in table),
             self._reading("**●**"),
         ]
@@ -147,10 +149,11 @@ class Page:
     def _names(self) -> list[str]:
         return [self._say[name] for name in ("mean_place", "model", "prompt", "scorer")]
 
-    def _about(self) -> str:
+    def _about(self, names: Sequence[str]) -> str:
+        """How much stands here, with the ``names`` of datasets as the page spells them."""
         models = {line.first.names[0] for line in self._board.lines}
         between = self._labels.words["between"].get(", ", ", ")
-        datasets = between.join(column.dataset for column in self._board.columns)
+        datasets = between.join(names)
         counts = {"runs": count(len(self._board.lines)), "models": count(len(models))}
         return self._say["about"].format(datasets=datasets, **counts)
 

@@ -158,6 +158,8 @@ def test_names_from_elsewhere_are_text_in_markdown_and_pages(copied, tmp_path):
     shutil.copytree(folder / "bad", folder / "<b>|*x")
     metrics = folder / "<b>|*x/cosine/metrics.json"
     metrics.write_text(metrics.read_text().replace('"bad"', '"<b>|*x"'))
+    for one in (copied / "results/other").rglob("metrics.json"):
+        one.write_text(one.read_text().replace('"dataset": "other"', '"dataset": "<b>|*x"'))
     board(copied / "results", to=tmp_path)
     assert "<b>|" not in (tmp_path / "leaderboard.md").read_text("utf-8")
     page = (tmp_path / "leaderboard.zh.html").read_text("utf-8")
