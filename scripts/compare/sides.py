@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,7 +57,7 @@ class Side:
     @property
     def names(self) -> dict[str, str]:
         """Dataset, model, prompt and scorer, as the run itself has them."""
-        return {part: str(self.about.get(part)) for part in PARTS}
+        return {part: self.about[part] for part in PARTS}
 
     @property
     def results(self) -> Path:
@@ -84,19 +85,42 @@ def read_side(typed: Path) -> Side:
         below = (
             folder.glob("/".join(["*"] * deep + ["metrics.json"])) for deep in range(len(PARTS) + 2)
         )
-        first = next((str(path.parent) for found in below for path in sorted(found)), None)
-        todo = f"name one run, such as {first}" if first else "correct the path, or make the run"
+        first = next((path.parent for found in below for path in sorted(found)), None)
+        # a link to a run lies elsewhere than the run
+        first = first.resolve() if first == folder else first
+        todo = "correct the path, or make the run"
+        if first not in (None, folder):
+            todo = f"name one run, such as {first}"
         expected = "results/<dataset>/<model>/<prompt>/<scorer>, with metrics.json in it"
         raise BadInput(typed, "no finished run", expected, todo)
     about = read_json(metrics)
-    if not isinstance(about, dict) or about.get("split") not in SPLITS:
-        expected = f"the metrics of a run, with a split of {', '.join(SPLITS)}"
-        raise BadInput(metrics, f"{about!r:.80}", expected, made_anew(metrics))
+    if odd := _odd_in(about):
+        raise BadInput(metrics, *odd, made_anew(metrics))
     rankings = folder / "rankings.npz"
     digest = read_arrays(rankings, "rankings", only={"rows"}).get("rows")
     if digest is None:
         raise BadInput(rankings, "no array rows", "the rankings of a run", made_anew(rankings))
     return Side(printable(str(typed)), folder, about, str(digest))
+
+
+def _odd_in(about: Any) -> tuple[str, str] | None:
+    """What metrics.json has that no run's has, and what a run's would have; None if nothing.
+
+    Its measures are held later, against those of its ranks.
+    """
+    if not isinstance(about, dict):
+        return f"{about!r:.80}", "the metrics of a run"
+    names = {key: about.get(key) for key in PARTS}
+    numbers = {key: about.get(key) for key in ("images", "captions")}
+    numbers |= {f"{way}, queries": get_of(about.get(way), "queries") for way in DIRECTIONS}
+    for held, kind, expected in ((names, str, "a name"), (numbers, int, "a number")):
+        for key, value in held.items():
+            if not isinstance(value, kind):
+                return f"{key}: {value!r:.80}", f"the metrics of a run, with {expected} there"
+    if about.get("split") not in SPLITS:
+        split = f"split: {about.get('split')!r:.80}"
+        return split, f"the metrics of a run, with a split of {', '.join(SPLITS)}"
+    return None
 
 
 def read_both(first: Path, second: Path) -> tuple[Side, Side]:
@@ -217,6 +241,7 @@ def _told(side: Side, values: Values, way: str, name: str) -> tuple[str | None, 
     # one that has been added since
     if stored is None:
         return None, True
-    numbers = isinstance(stored, int | float)
+    # JSON may write whole numbers that no float holds
+    numbers = isinstance(stored, int | float) and abs(stored) <= sys.float_info.max
     same = numbers and math.isclose(stored, now, rel_tol=CLOSE, abs_tol=CLOSE)
     return f"{stored}" if same else f"{stored!s:.20} ≠ {now:.6g}", same

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from scripts.data.rows import Rows
 from scripts.job import BadInput, read_json
 from scripts.leaderboard.standings import MEASURED
 from scripts.protocol import DIRECTIONS
+from scripts.retrieve.arrays import made_anew
 
 COSTS = ("parameters", "embedding_dim", "images_per_second", "texts_per_second", "max_rss_mb")
 # why a run stands apart
@@ -103,7 +105,7 @@ def read_entry(folder: Path) -> Entry:
         same=(
             *(side.names[part] for part in ("model", "prompt", "scorer")),
             str(images.get("model", "")),
-            *map(str, texts.get("templates", [])),
+            str(texts.get("templates", "")),
         ),
         costs=_costs(side),
     )
@@ -118,11 +120,21 @@ def _costs(side: Side) -> dict[str, float | None]:
     path = side.folder.parents[2] / "tables" / "costs.csv"
     found: dict[str, float | None] = dict.fromkeys(COSTS)
     if path.is_file():
-        with path.open(newline="", encoding="utf-8") as stream:
-            for row in csv.DictReader(stream):
-                if row.get("model") == side.names["model"]:
-                    found = {name: float(row[name]) if row.get(name) else None for name in COSTS}
+        try:
+            with path.open(newline="", encoding="utf-8") as stream:
+                for row in csv.DictReader(stream):
+                    if row.get("model") == side.names["model"]:
+                        found = {name: _number(row.get(name)) for name in COSTS}
+        except (ValueError, csv.Error) as error:
+            raise BadInput(path, str(error), "the table of costs", made_anew(path)) from None
     return found
+
+
+def _number(text: str | None) -> float | None:
+    number = float(text) if text else None
+    if number is not None and not math.isfinite(number):
+        raise ValueError(f"no number: {text!r}")
+    return number
 
 
 def columns_of(entries: Iterable[Entry]) -> list[Column]:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -198,13 +199,14 @@ def test_one_dataset_under_two_names_is_one(home, tmp_path):
 def test_numbers_of_another_version_of_the_measures_are_not_compared(copied, capsys):
     metrics = Path(run_of(copied, "worse"), "metrics.json")
     about = json.loads(metrics.read_text("utf-8"))
-    for odd in (0.123456, float("nan"), "many"):
+    # the last is more than a float can be
+    for odd in (0.123456, float("nan"), "many", 10**400):
         about["image_to_text"]["mrr"] = odd
         metrics.write_text(json.dumps(about), "utf-8")
         found = differing(refused(capsys, run_of(copied), run_of(copied, "worse")))
         assert list(found) == ["image_to_text: mrr"]
         # which of the two it is, and what its ranks give
-        assert re.fullmatch(rf"{odd} ≠ 0\.\d+", found["image_to_text: mrr"][1])
+        assert re.fullmatch(rf"{odd!s:.20} ≠ 0\.\d+", found["image_to_text: mrr"][1])
         assert re.fullmatch(r"0\.\d+", found["image_to_text: mrr"][0])
 
 
@@ -254,6 +256,10 @@ SPOILT = {
     ),
     "no JSON": (lambda f: (f / "metrics.json").write_text("{"), "metrics.json, line 1"),
     "no metrics of a run": (lambda f: write_json(f / "metrics.json", [1]), "[1]"),
+    "of no model": (lambda f: edit(f, model=["clip"]), "model: ['clip']"),
+    "of no split": (lambda f: edit(f, split="all"), "split: 'all'"),
+    "of so many": (lambda f: edit(f, images="many"), "images: 'many'"),
+    "one way": (lambda f: edit(f, image_to_text=[1]), "image_to_text, queries: None"),
     "cut off": (lambda f: cut(f / "rankings.npz"), "rankings.npz"),
     "no rows": (lambda f: spoil(f, rows=None), "no array rows"),
     "no ranks": (lambda f: spoil(f, text_to_image_rank=None), "rankings.npz"),
@@ -263,6 +269,11 @@ SPOILT = {
     "too far": (lambda f: spoil(f, text_to_image_rank=np.full(250, 51)), "from 1 to 50"),
     "too few": (lambda f: spoil(f, text_to_image_rank=np.ones(9, int)), "int64 [9]"),
 }  # fmt: skip
+
+
+def edit(folder: Path, **changed: object) -> None:
+    metrics = folder / "metrics.json"
+    write_json(metrics, json.loads(metrics.read_text("utf-8")) | changed)
 
 
 def cut(path: Path) -> None:
@@ -295,6 +306,20 @@ def test_what_is_no_run_is_told_with_one_that_is(home, tmp_path, capsys):
         assert "no finished run" in told or "too long" in told
     for place in ("/metrics.json", str(home / "data/toy/captions.json")):
         assert "no finished run" in refused(capsys, place, run_of(home))
+
+
+def test_what_is_refused_is_not_what_to_name(home, capsys):
+    folder = Path(run_of(home))
+    # not as deep as results
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        link = Path(short, "link")
+        link.symlink_to(folder)
+        assert f"name one run, such as {folder}\n" in refused(capsys, str(link), run_of(home))
+        shutil.copy(folder / "metrics.json", short)
+        Path(short, "nothing").symlink_to(home / "data")
+        for odd in (short, f"{short}/nothing"):
+            told = refused(capsys, odd, run_of(home))
+            assert "to do:    correct the path, or make the run" in told
 
 
 def test_what_is_typed_is_read_before_anything_heavy_is_loaded():

@@ -166,6 +166,29 @@ def test_names_from_elsewhere_are_text_in_markdown_and_pages(copied, tmp_path):
     assert "<b>|" not in page and "&lt;b&gt;|*x" in page
 
 
+@pytest.mark.parametrize("odd", [b"clip,many", b"clip,nan", b"clip,inf", b"clip,\xff"])
+def test_costs_that_are_no_numbers_are_told(copied, tmp_path, capsys, odd):
+    costs = copied / "results/toy/tables/costs.csv"
+    costs.write_bytes(b"model,parameters\n" + odd)
+    assert main([str(copied / "results"), "--to", str(tmp_path / "board")]) == 1
+    assert f"ERROR in {costs}\n  found:    " in capsys.readouterr().err
+
+
+def test_a_run_without_what_all_runs_have_is_told(copied, tmp_path, capsys):
+    metrics = copied / "results/toy/clip/equal/cosine/metrics.json"
+    about = json.loads(metrics.read_text())
+    for key in ("dataset", "captions", "text_to_image"):
+        write_json(metrics, {name: own for name, own in about.items() if name != key})
+        assert main([str(copied / "results"), "--to", str(tmp_path / "board")]) == 1
+        told = capsys.readouterr().err
+        assert f"ERROR in {metrics}\n  found:    {key}" in told and ": None\n" in told
+
+
+def test_templates_that_are_no_list_are_no_error(copied, tmp_path):
+    write_json(copied / "results/toy/clip/test/texts.plain.json", {"templates": None})
+    assert len(board(copied / "results", to=tmp_path / "board")) == 8
+
+
 def test_a_folder_without_runs_is_told(tmp_path, capsys):
     assert main([str(tmp_path)]) == 1
     told = capsys.readouterr().err
