@@ -62,11 +62,10 @@ def comparison_of(
     names = list(dict.fromkeys([metric, *HEADLINE]))
     gains = gains_of(*values, names, rows)
     decides = gains[metric][BOTH]
-    if MEASURES[metric].unit == "share":
-        margin /= 100
-    if gate and margin >= decides.most:
-        most = decides.most * (100 if MEASURES[metric].unit == "share" else 1)
-        raise BadInput("--margin", "all that can be", f"less than {most:g}", "take a smaller one")
+    points = 100 if MEASURES[metric].unit == "share" else 1
+    if gate and margin / points >= decides.most:
+        expected = f"less than {decides.most * points:g}, which is all that can be"
+        raise BadInput("--margin", f"{margin:g}", expected, "take a smaller one")
     return {
         "a": {"folder": a.shown, **a.names},
         "b": {"folder": b.shown, **b.names},
@@ -76,7 +75,7 @@ def comparison_of(
         "rows": rows.digest,
         "metric": metric,
         "verdict": _verdict(decides, *rankings),
-        "gate": gate and _gate(gate, decides, margin, rows),
+        "gate": gate and _gate(gate, decides, margin / points, rows),
         "measures": [
             _measured(name, way, values, gain)
             for name, of_ways in gains.items()

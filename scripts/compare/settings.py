@@ -66,7 +66,9 @@ def _flat(value: Any, above: str = "") -> Iterator[tuple[str, str]]:
         for key, own in value.items():
             yield from _flat(own, f"{above}.{key}" if above else str(key))
     elif value is not None:
-        yield above, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        # YAML has kinds that JSON has not, such as dates
+        told = json.dumps(value, ensure_ascii=False, default=str)
+        yield above, value if isinstance(value, str) else told
 
 
 def versions_of(side: Side) -> dict[str, str]:

@@ -143,8 +143,8 @@ class Text:
     def _amount(self, number: float, unit: str) -> str:
         """A margin or a bound, with more digits than tables have: it decides."""
         shown = quantity(100 * number if unit == "share" else number)
-        # so that nobody has to say "1 points"
-        shown += "" if "." in shown else ".0"
+        # so that nobody has to say "1 points"; but of 1e−06 that would be no number
+        shown += "" if {".", "e"} & set(shown) else ".0"
         return self._words["units"].get(unit, "{}").format(shown)
 
     def _measure(self, row: dict[str, Any]) -> tuple[str, str]:

@@ -353,8 +353,9 @@ def test_what_is_typed_wrong_ends_in_status_2(home, typed, said, capsys):
 
 
 def test_a_margin_that_nothing_could_exceed_is_refused(home, capsys):
-    assert main([run_of(home), run_of(home, "worse"), *GATE, "--margin", "100"]) == 2
-    assert "ERROR in --margin" in capsys.readouterr().err
+    assert main([run_of(home), run_of(home, "worse"), *GATE, "--margin", "250"]) == 2
+    told = capsys.readouterr().err
+    assert "ERROR in --margin\n  found:    250\n  expected: less than 100," in told
 
 
 def test_what_cannot_be_written_or_goes_wrong_is_no_answer(home, tmp_path, capsys, monkeypatch):
@@ -380,11 +381,12 @@ def test_an_answer_of_before_does_not_stay_where_there_is_none_now(home, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_least_margin_has_a_size_of_data_too(home, tmp_path):
+def test_the_least_margin_has_a_size_of_data_too(home, tmp_path, capsys):
     typed = (*PROOF, "1e-6", "--to", str(tmp_path))
     assert main([run_of(home), run_of(home, "worse"), *typed]) == 1
     needed = json.loads((tmp_path / "compare.json").read_text("utf-8"))["gate"]["needed"]
     assert needed["images"] > 1e12
+    assert "no more than 1e−06 points worse" in capsys.readouterr().err
 
 
 # --- what else differs
@@ -398,7 +400,7 @@ def test_settings_and_versions_that_differ_are_listed_and_what_is_not_known_is_t
         toy = home / "results/toy"
         (toy / "config.yaml").write_text(
             f"prompts: {{plain: ['{templates}']}}\nmodels: {{clip: {{source: local}}}}\n"
-            "scorers: {cosine: {kind: cosine}}\nencode: {precision: float32}\n"
+            "scorers: {cosine: {kind: cosine, when: 2026-01-31}}\nencode: {precision: float32}\n"
         )
         (toy / "clip/test").mkdir()
         precision = "float16" if home == other else "float32"
