@@ -6,6 +6,7 @@ import csv
 import math
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,17 +76,21 @@ def get_of(value: Any, key: str) -> Any:
     return value.get(key) if isinstance(value, dict) else None
 
 
+def runs_below(folder: Path) -> Iterator[Path]:
+    """Folders with metrics in a folder, and behind links in it: the least deep first."""
+    # no deeper than where results lie: somebody may name the whole disk
+    for deep in range(len(PARTS) + 2):
+        found = folder.glob("/".join(["*"] * deep + ["metrics.json"]))
+        yield from (path.parent for path in sorted(found))
+
+
 def read_side(typed: Path) -> Side:
     """The run in a folder; ``BadInput`` where none is."""
     # by its own name: behind a link may be another's
     folder = Path(os.path.abspath(typed))  # noqa: PTH100
     metrics = folder / "metrics.json"
     if not metrics.is_file() or len(folder.parts) < len(PARTS) + 2:
-        # no deeper than where results lie: somebody may name the whole disk
-        below = (
-            folder.glob("/".join(["*"] * deep + ["metrics.json"])) for deep in range(len(PARTS) + 2)
-        )
-        first = next((path.parent for found in below for path in sorted(found)), None)
+        first = next(runs_below(folder), None)
         # a link to a run lies elsewhere than the run
         first = first.resolve() if first == folder else first
         todo = "correct the path, or make the run"

@@ -19,6 +19,7 @@ from scripts.compare.sides import (
     read_ranks,
     read_side,
     rows_of,
+    runs_below,
     values_of_ranks,
 )
 from scripts.data.rows import Rows
@@ -81,11 +82,13 @@ class Column:
 
 def runs_in(results: Path) -> list[Path]:
     """Folders of the finished runs in a folder of results, or in that of one dataset, or a run."""
-    found = sorted(path.parent for path in results.glob("**/metrics.json"))
+    found = list(runs_below(results))
     if not found:
         expected = "results/<dataset>/<model>/<prompt>/<scorer>/metrics.json below it"
         raise BadInput(results, "no finished run", expected, "correct the path, or make the run")
-    return found
+    # of two paths to one run, the first is taken: one behind a link may be no path of results
+    real = results.resolve()
+    return sorted(found, key=lambda path: path.resolve() != real / path.relative_to(results))
 
 
 def read_entry(folder: Path) -> Entry:

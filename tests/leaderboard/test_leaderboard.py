@@ -105,6 +105,17 @@ def test_a_run_made_elsewhere_joins_and_folders_may_be_named_twice(home, copied,
     assert {row["mean_place"] for row in plain} == {"1.25"}
 
 
+def test_runs_of_a_dataset_that_lies_behind_a_link_join(copied, tmp_path):
+    there = shutil.move(copied / "results/toy", tmp_path / "disk")
+    (copied / "results/toy").symlink_to(there)
+    # and none is found a second time, through itself or by a shorter path
+    (copied / "results/again").symlink_to(copied / "results")
+    (copied / "results/best").symlink_to(copied / "results/other/clip/plain/cosine")
+    rows = board(copied / "results", to=tmp_path / "board")
+    folders = {Path(row["folder"]).relative_to(copied / "results").parts[0] for row in rows}
+    assert folders == {"toy", "other"} and len(rows) == 8
+
+
 def apart(copied: Path, to: Path) -> str:
     """What the board says of runs that it does not compare."""
     board(copied / "results", to=to)
