@@ -27,6 +27,15 @@ if Path(scripts.__path__[0]).resolve() != (ROOT / "scripts").resolve():
         "  to do:    call your own otherwise; of this workflow, use one version in one Snakefile"
     )
 
+if any(
+    workflow.modifier.path_modifier.replace_prefix(path) != path for path in ("data/d", "results/d")
+):
+    raise WorkflowError(
+        "The module of these rules has a prefix or replace_prefix, and jobs look for what others left below data/ and "
+        "results/.\n"
+        "  to do:    leave it out, and run in a folder of its own: snakemake --directory FOLDER"
+    )
+
 from scripts.bundles import bundle_of
 from scripts.config import TOWERS, ConfigError, checked, datasets_of, defaults, over_defaults
 from scripts.fingerprint import fingerprint

@@ -93,6 +93,14 @@ def test_a_module_is_told_what_is_wrong_with_its_settings(workflow):
     assert "did you mean 'clip-tiny'?" in snakemake("-n", cwd=workflow, ok=False)
 
 
+@pytest.mark.parametrize("moved", ['prefix: "theirs"', 'replace_prefix: {"results/": "theirs/"}'])
+def test_a_module_that_moves_the_files_of_the_rules_is_refused_in_words(workflow, moved):
+    snakefile = workflow / "Snakefile"
+    text = snakefile.read_text().replace("    config:\n", f"    {moved}\n    config:\n")
+    snakefile.write_text(text)
+    assert "to do:    leave it out" in snakemake("-n", cwd=workflow, ok=False)
+
+
 # as snakedeploy writes it
 DEPLOYED = """
 configfile: "config/config.yaml"
