@@ -151,6 +151,8 @@ class Page:
 
     def _about(self, names: Sequence[str]) -> str:
         """How much stands here, with the ``names`` of datasets as the page spells them."""
+        if not names:
+            return str(self._say["about_none"])
         models = {line.first.names[0] for line in self._board.lines}
         between = self._labels.words["between"].get(", ", ", ")
         datasets = between.join(names)

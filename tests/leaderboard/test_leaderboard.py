@@ -164,6 +164,19 @@ def test_a_run_that_another_version_measured_stands_apart(copied, tmp_path):
     assert "toy: clip · equal · cosine: measured by another version" in told
 
 
+def test_where_no_run_can_be_compared_the_page_says_so_first(copied, tmp_path):
+    shutil.rmtree(copied / "results/toy")
+    metrics = copied / "results/other/clip/plain/cosine/metrics.json"
+    about = json.loads(metrics.read_text())
+    about["text_to_image"]["recall@1"] += 0.01
+    write_json(metrics, about)
+    assert "other: clip · plain · cosine: measured by" in apart(copied, tmp_path)
+    for page in ("leaderboard.md", "leaderboard.en.html"):
+        text = (tmp_path / page).read_text("utf-8")
+        assert "None of the runs can be compared; why, stands below" in text
+        assert "0 runs of 0 models" not in text
+
+
 def test_names_from_elsewhere_are_text_in_markdown_and_pages(copied, tmp_path):
     folder = copied / "results/toy/clip"
     shutil.copytree(folder / "bad", folder / "<b>|*x")
