@@ -181,6 +181,7 @@ def _study_block(study: str, block: Block, labels: Labels) -> Table:
         only=model if only else "",
         file=f"tables/{study}.csv",
         sides=_over(sides, grouped) if any(ways) else (),
+        measures=tuple(map(labels.measure, block.measures)),
     ).lean()
 
 
@@ -260,6 +261,7 @@ def _study_list(study: str, table: pd.DataFrame, labels: Labels) -> Table:
         {"n", "value"},
         left_out=len(table) - len(rows),
         file=f"tables/{study}.csv",
+        measures=tuple(map(labels.measure, unique(table.measure))),
     )
 
 

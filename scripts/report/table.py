@@ -12,8 +12,6 @@ from scripts.report.blocks import Block, Spans, plain
 from scripts.report.spans import text_of
 from scripts.words import formats
 
-# a unit in brackets of either script, at the end of a heading
-UNIT = re.compile(r" \([^()]*\)$|\uff08[^\uff08\uff09]*\uff09$")
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 
@@ -31,6 +29,7 @@ class Table:
     only : the model that the rows are of, where those of others are left out
     chosen : whether the rows are the best, and those next to what they are held against
     sides : headings over columns with how many each covers, of all that are shown; "" for none
+    measures : what a study's table holds, by name
     """
 
     columns: list[str]
@@ -42,19 +41,13 @@ class Table:
     only: str = ""
     chosen: bool = False
     sides: tuple[tuple[str, int], ...] = ()
+    measures: tuple[str, ...] = ()
 
     @property
     def starts(self) -> set[int]:
         """Columns before which a heading over several begins or ends."""
         ends = accumulate((span for _, span in self.sides), initial=int(self.grouped))
         return set(ends) - {int(self.grouped), len(self.columns)}
-
-    @property
-    def measures(self) -> list[str]:
-        """What the columns under ``sides`` hold, each once, without its unit."""
-        first = self.sides[0][1] if self.sides else len(self.columns)
-        named = (UNIT.sub("", one) for one in self.columns[first:] if one != "n")
-        return list(dict.fromkeys(named))
 
     @property
     def numbers(self) -> set[str]:

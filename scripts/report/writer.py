@@ -196,10 +196,8 @@ class Writer:
         key = f"{kind}.study{'_lines' if lines else ''}"
         counted = self.words["names"]["counted"]
         n = counted.get(study, counted["queries"])
-        if kind == "tables":
-            shown = self.tables[name].measures
-        else:
-            measures = asked.settings["figure"].get("measures") or unique(asked.shown.measure)
-            shown = [self.speaker.labels.measure(one) for one in measures]
-        told = self.words["comma"].join(shown) or self.words["names"]["each_value"]
+        drawn = asked.settings["figure"].get("measures") or unique(asked.shown.measure)
+        measures = map(self.speaker.labels.measure, drawn)
+        shown = self.tables[name].measures if kind == "tables" else measures
+        told = self.words["comma"].join(shown)
         return text(key, title=self.title_of(study), measures=told, n=n)
