@@ -204,7 +204,8 @@ def _is_this_machine(before: dict[str, Any]) -> bool:
 def _may_be_at_work(run: dict[str, Any]) -> bool:
     import psutil
 
-    return bool(run) and (not _is_this_machine(run) or psutil.pid_exists(run["process"]))
+    # of another host, or another container, processes are not seen
+    return bool(run) and (run["host"] != platform.node() or psutil.pid_exists(run["process"]))
 
 
 def _beat(descriptor: int, ended: threading.Event) -> None:

@@ -80,6 +80,16 @@ def test_one_that_never_says_who_it_is_is_told_without_a_name(folder, monkeypatc
             pass
 
 
+def test_one_of_another_container_is_told_by_its_name_at_once(folder):
+    with (folder / RECORD).open("a+b", buffering=0) as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        first.write(json.dumps(NOBODY | {"host": "elsewhere"}).encode())
+        began = time.monotonic()
+        with pytest.raises(Told, match="on elsewhere"), alone(folder):
+            pass
+        assert time.monotonic() - began < one_run.SETTLED
+
+
 def test_what_a_killed_run_of_this_machine_left_is_cleared_and_finished_files_stay(folder):
     left(folder, **one_run._machine())
     draft = folder.parent / "results/set/.images.12-0a1b2c.draft.npy"

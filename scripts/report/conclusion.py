@@ -58,11 +58,9 @@ def _as_good(material: Material, best: pd.DataFrame) -> list[Finding]:
         elif row["verdict"] == "alike" and chosen in (one, other):
             alike |= {one, other}
     names = [" · ".join(run.key) for run in material.runs if run.key in (better & alike) - {chosen}]
-    return (
-        [Finding("conclusion_use_alike", {"others": names}, TABLE_OF[best.iloc[0].family])]
-        if names
-        else []
-    )
+    if not names:
+        return []
+    return [Finding("conclusion_use_alike", {"others": names}, TABLE_OF[best.iloc[0].family])]
 
 
 def _costs(material: Material, best: pd.DataFrame | None) -> list[Finding]:
