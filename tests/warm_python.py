@@ -38,6 +38,8 @@ LIBRARIES = ("snakemake.iocontainers", "scipy.sparse", "scipy.special", "scipy.s
 LIBRARIES += ("sklearn.cluster", "faiss", "threadpoolctl", "jinja2", "typst", "fontTools.subset")
 LIBRARIES += ("matplotlib.figure", "matplotlib.backends.backend_agg")
 LIBRARIES += ("matplotlib.backends.backend_svg",)
+# what a plan imports only when it comes to it
+PLANNING = ("jsonschema", "requests", "smart_open")
 CLIENT = f"""#!{sys.executable} -IS
 import json, os, socket, sys
 python, folder = {sys.executable!r}, FOLDER
@@ -113,11 +115,12 @@ def _import(program: Path, kind: str) -> None:
         for name in LIBRARIES:
             importlib.import_module(name)
     else:
-        import snakemake.cli  # noqa: F401
+        import snakemake.cli
 
-        # in a Snakemake of each job, where a storage carries the files
-        with contextlib.suppress(ImportError):
-            import snakemake_storage_plugin_s3  # noqa: F401
+        # which imports all plugins
+        snakemake.cli.get_argument_parser()
+        for name in PLANNING:
+            importlib.import_module(name)
         sys.executable = str(program)
     gc.freeze()
 
@@ -135,13 +138,14 @@ def _answer(client: socket.socket) -> NoReturn:
         client.close()
         os.close(ended)
         _run(about, streams)
+    os.setpgid(work, work)
     os.close(runs)
     # the pipe closes when the work ends, the socket when whoever waits for it is killed
     closed = select.poll()
     closed.register(ended)
     closed.register(client, 0)
     if client.fileno() in dict(closed.poll()):
-        os.kill(work, signal.SIGKILL)
+        os.killpg(work, signal.SIGKILL)  # with the clients that it waits for itself
     status = os.waitstatus_to_exitcode(os.waitpid(work, 0)[1])
     with contextlib.suppress(BrokenPipeError):
         client.sendall(str(status % 256).encode())

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import one_node
 import pytest
+import warm_python
 from small_runs import FEW, RUN, assert_part_of
 
 # small jobs: look more often; and one core each, where the local run has two
@@ -108,15 +109,23 @@ class Cluster:
         assert old in text
         path.write_text(text.replace(old, new), "utf-8")
 
-    def start(self, *options: str) -> subprocess.Popen[str]:
-        """Snakemake, on its way; what it says goes to a file."""
+    def start(self, *options: str, warm: bool = False) -> subprocess.Popen[str]:
+        """Snakemake, on its way; what it says goes to a file.
+
+        Where jobs may be ``warm``, their Snakemake has imported already, and is no process of
+        Slurm's job: neither its memory nor a signal is Slurm's.
+        """
+        python = ["-m", "snakemake"]
+        if warm:
+            python = ["-c", warm_python.SNAKEMAKE, warm_python.python()]
+        about = {"PYTHONPATH": "", "CUDA_VISIBLE_DEVICES": "", "WARM": "snakemake libraries"}
         with (self.folder / "said.log").open("a") as said:
             return subprocess.Popen(
-                [sys.executable, "-m", "snakemake", *FEW, *ON_NODES, *options],
+                [sys.executable, *python, *FEW, *ON_NODES, *options],
                 cwd=self.folder,
                 stdout=said,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {"PYTHONPATH": "", "CUDA_VISIBLE_DEVICES": ""},
+                env=os.environ | about,
                 start_new_session=True,
             )
 
@@ -171,13 +180,13 @@ def cluster(finished_run, tmp_path_factory):
             cluster.unlocked = wait_for(lambda: not of("", "RUNNING"), 20)
             cluster.jobs_before = len(jobs())
             cluster.set("mem_mb: 60 + 8000 * (attempt - 1)", "mem_mb: 8000 * attempt")
-            process = cluster.start("--until", *ENCODING)
+            process = cluster.start("--until", *ENCODING, warm=True)
             cluster.cancelled = cluster.wait_for(
                 lambda: of("rule_encode_images", "RUNNING"), process
             )[0]
             told("scancel", cluster.cancelled["JobId"])
             assert process.wait(600) == 0, cluster.said()
-            rest = f"{shlex.quote(sys.executable)} -m snakemake --cores 2 {shlex.join(FEW)}"
+            rest = f"{shlex.quote(warm_python.python())} -m snakemake --cores 2 {shlex.join(FEW)}"
             rest = f"{rest} -- {shlex.join(TABLES)}"
             log = folder / "rest.log"
             asked = ("--cpus-per-task=2", "--mem=4000", "--comment=rest", f"--output={log}")
@@ -185,7 +194,7 @@ def cluster(finished_run, tmp_path_factory):
             wait_for(lambda: of("rest")[0]["JobState"] not in ("PENDING", "RUNNING"), 900)
             assert of("rest", "COMPLETED"), log.read_text("utf-8")
             later = ("study_gallery", "plot_recall")
-            process = cluster.start("--forcerun", *later, "--", *LATER)
+            process = cluster.start("--forcerun", *later, "--", *LATER, warm=True)
             assert process.wait(600) == 0, cluster.said()
             cluster.jobs = jobs()
             yield cluster
