@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from functools import reduce
+from itertools import takewhile
 from operator import getitem
 from pathlib import Path
 
@@ -73,10 +74,11 @@ except ConfigError as error:
 
 def setting(path: str):
     """What the configuration holds at ``path``; where that names wildcards, a function of them."""
-    if "{" in path:
-        return lookup(path, within=config)
-    # `lookup` would go through all of the configuration each time
-    return reduce(getitem, path.split("/"), config)
+    keys = path.split("/")
+    known = list(takewhile(lambda key: "{" not in key, keys))
+    section = reduce(getitem, known, config)
+    # `lookup` goes through all that it is given each time
+    return section if known == keys else lookup("/".join(keys[len(known) :]), within=section)
 
 
 def settings(section: str, *keys: str) -> dict:

@@ -86,7 +86,7 @@ rule split:
         learns=has_to_learn,
         searched=is_searched_alone,
         whole=lambda wildcards: not is_own(wildcards.dataset),
-        told=lookup("datasets/{dataset}/splits", within=config, default=None),
+        told=lookup("{dataset}/splits", within=config["datasets"], default=None),
     script:
         "../scripts/data/split.py"
 

@@ -34,21 +34,20 @@ def fingerprint(*files: str, root: Path = ROOT) -> str:
     root : the repository
     """
     together = hashlib.sha256()
-    for path in sorted(reached(files, root)):
-        digest = _content(path, root).digest
-        together.update(f"{path.relative_to(root).as_posix()} {digest}\n".encode())
+    for file in sorted(reached(files, root), key=lambda file: file.split("/")):
+        together.update(f"{file} {_content(file, root).digest}\n".encode())
     return together.hexdigest()[:16]
 
 
-def reached(files: tuple[str, ...], root: Path = ROOT) -> set[Path]:
-    """``files`` and every local module that they import, directly or not."""
-    found: set[Path] = set()
-    waiting = [root / file for file in files]
+def reached(files: tuple[str, ...], root: Path = ROOT) -> set[str]:
+    """``files`` and every local module that they import, directly or not, relative to ``root``."""
+    found: set[str] = set()
+    waiting = list(files)
     while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting.extend(root / module for module in _content(path, root).imports)
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting.extend(_content(file, root).imports)
     return found
 
 
@@ -60,10 +59,10 @@ class _Content(NamedTuple):
 
 
 @functools.cache
-def _content(path: Path, root: Path) -> _Content:
+def _content(file: str, root: Path) -> _Content:
     """What a file says, but for comments, docstrings and layout; each is looked at once a run."""
-    content = path.read_bytes()
-    if path.suffix != ".py":
+    content = (root / file).read_bytes()
+    if not file.endswith(".py"):
         return _Content(hashlib.sha256(content).hexdigest(), frozenset())
     digest, names = _kept(content) or _meant(content)
     stems = [name.replace(".", "/") for name in names if name.startswith("scripts.")]

@@ -185,10 +185,10 @@ def test_the_fingerprint_of_a_step_counts_the_words_that_its_script_reads():
                 rest += re.search(rf"^{name} = (\[.*?\]$)", every, re.M | re.S)[1]
             counted = re.findall(r"words_of\(([^)]*)", rest)
             counted = {name for one in counted for name in re.findall(r'"(\w+)"', one)}
-            modules = reached((script,)) - {FOLDER / "__init__.py"}
-            read = {name for path in modules for name in words_read(path)}
+            modules = reached((script,)) - {"scripts/words/__init__.py"}
+            read = {name for file in modules for name in words_read(ROOT / file)}
             takes = {name for name in read if TERM in (FOLDER / f"{name}.en.yaml").read_text()}
             assert counted == read | ({"labels"} if takes else set()), script
-            assert not read or ROOT / "scripts/words/__init__.py" in reached((script,))
+            assert not read or "scripts/words/__init__.py" in reached((script,))
             found += bool(read)
     assert found >= 12

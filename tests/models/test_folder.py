@@ -72,5 +72,5 @@ def test_a_file_that_would_change_the_encoder_unrecorded_is_refused(clip, tmp_pa
     "script", ["encode/encode_images", "encode/encode_texts", "models/train_model"]
 )
 def test_what_encodes_or_trains_does_not_hang_on_how_a_model_is_fetched(script):
-    names = {path.name for path in reached((f"scripts/{script}.py",))}
+    names = {Path(file).name for file in reached((f"scripts/{script}.py",))}
     assert "folder.py" in names and not {"fetch_model.py", "hubs.py"} & names
