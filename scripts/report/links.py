@@ -18,7 +18,7 @@ from scripts.evaluate.pairs import SIGNIFICANT
 from scripts.evaluate.runs import Run
 from scripts.protocol import DIRECTIONS
 from scripts.report.findings import NAMES, Finding, lead
-from scripts.report.study_rows import of_most, pick, told
+from scripts.report.study_rows import apart, of_most, pick, told
 from scripts.words import formats
 
 # runs below which a rank correlation of them says nothing
@@ -184,6 +184,31 @@ def alone(captions: pd.DataFrame, model: str, gap: Mapping[str, Any]) -> Finding
     key = {"higher": "easier", "lower": "harder"}.get(beyond(image, text), "alike")
     numbers = {"text": told(text), "image": told(image), "most": formats.count(most)}
     return Finding(f"alone_{key}", numbers, "study_captions")
+
+
+def agreement(captions: pd.DataFrame, model: str) -> list[Finding]:
+    """Whether captions are found that say what the other captions of their image say.
+
+    Parameters
+    ----------
+    captions : of captions.csv
+    model : that of the run that is looked at closely
+    """
+    own = captions[(captions.model == model) & (captions.group == "agreement")]
+    if not (parts := apart(own)):
+        return []
+    best, worst, p = parts
+    xs = own.x.dropna()
+    ends = (worst.x, best.x) == (xs.min(), xs.max())
+    key = "alike" if p >= SIGNIFICANT else "more" if ends else "apart"
+    numbers = {
+        "best": formats.quantity(best.x),
+        "best_recall": told(best),
+        "worst": formats.quantity(worst.x),
+        "worst_recall": told(worst),
+        "p": formats.p_equals(p),
+    }
+    return [Finding(f"agreement_{key}", numbers, "study_captions")]
 
 
 def beyond(one: pd.Series, other: pd.Series) -> str:

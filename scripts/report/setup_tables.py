@@ -120,7 +120,8 @@ def _by_model(
 ) -> Table:
     """A column for each model, a row for each fact that one of them has."""
     columns = [facts(model) for model in material.models]
-    known = [key for key in columns[0] if {one[key] for one in columns} != {formats.NOTHING}]
+    untold = {formats.NOTHING, words["values"]["unknown"]}
+    known = [key for key in columns[0] if {one[key] for one in columns} - untold]
     rows = [[words["columns"][key], *(column[key] for column in columns)] for key in known]
     return Table(["", *(model["model"] for model in material.models)], rows)
 

@@ -112,7 +112,11 @@ def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
             *(Finding(f"{kind}_single") for kind in ("prompt", "scorer") if pairs[kind].empty),
             *findings.effects(pairs["model"], "model", reference.model),
         ],
-        "outcomes": [*findings.failures(studied.failures), findings.near_misses(studied.failures)],
+        "outcomes": [
+            *findings.failures(studied.failures),
+            findings.near_misses(studied.failures),
+            *links.agreement(material.table_of("captions"), reference.model),
+        ],
         "synthesis": [
             *links.prompts(studied.told_moves, reference),
             *links.scorers(studied.told_moves, reference),

@@ -16,7 +16,7 @@ import pandas as pd
 from scripts.evaluate.pairs import SIGNIFICANT
 from scripts.protocol import DIRECTIONS
 from scripts.report.findings import Finding, Label
-from scripts.report.study_rows import of_most, pick, rows_of, same, told, verdict
+from scripts.report.study_rows import apart, of_most, pick, rows_of, same, told, verdict
 from scripts.studies.shown import unique
 from scripts.studies.table import CHANGE, P_OF, P_RANGE
 from scripts.words import formats
@@ -151,19 +151,17 @@ def gallery(table: pd.DataFrame) -> list[Finding]:
 def captions(table: pd.DataFrame) -> list[Finding]:
     """What the length of captions does, and how many of them are used."""
     found = []
-    length = rows_of(table, group="length")
-    parts, p = rows_of(length, measure="recall@10"), pick(length, measure=P_RANGE)
-    if p is not None:
-        best, worst = parts.loc[parts.value.idxmax()], parts.loc[parts.value.idxmin()]
+    if parts := apart(table, group="length"):
+        best, worst, p = parts
         found.append(
             Finding(
-                f"captions_length_{'apart' if p.value < SIGNIFICANT else 'alike'}",
+                f"captions_length_{'apart' if p < SIGNIFICANT else 'alike'}",
                 {
                     "best": formats.quantity(best.x),
                     "best_recall": told(best),
                     "worst": formats.quantity(worst.x),
                     "worst_recall": told(worst),
-                    "p": formats.p_equals(p.value),
+                    "p": formats.p_equals(p),
                 },
             )
         )
@@ -193,21 +191,19 @@ def categories(table: pd.DataFrame) -> list[Finding]:
     """Which category is found best and which worst, and whether that is more than chance."""
     found = []
     for way in DIRECTIONS:
-        p = pick(table, direction=way, measure=P_RANGE)
-        if p is None:
+        if not (parts := apart(table, direction=way)):
             continue
-        own = rows_of(table, direction=way, measure="recall@10")
-        best, worst = own.loc[own.value.idxmax()], own.loc[own.value.idxmin()]
+        best, worst, p = parts
         found.append(
             Finding(
-                f"categories_{'apart' if p.value < SIGNIFICANT else 'alike'}",
+                f"categories_{'apart' if p < SIGNIFICANT else 'alike'}",
                 {
                     "direction": way,
                     "best": Label("categories", best.group),
                     "best_recall": told(best),
                     "worst": Label("categories", worst.group),
                     "worst_recall": told(worst),
-                    "p": formats.p_equals(p.value),
+                    "p": formats.p_equals(p),
                 },
             )
         )

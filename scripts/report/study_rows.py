@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from scripts.studies.shown import printed
-from scripts.studies.table import is_share
+from scripts.studies.table import P_RANGE, is_share
 from scripts.words import formats
 
 
@@ -28,6 +28,18 @@ def pick(table: pd.DataFrame, **keys: Any) -> pd.Series | None:
     """The first row with these values, or nothing."""
     rows = rows_of(table, **keys)
     return None if rows.empty else rows.iloc[0]
+
+
+def apart(table: pd.DataFrame, **keys: Any) -> tuple[pd.Series, pd.Series, float] | None:
+    """Of parts of the queries the best and the worst, Recall@10, and how often chance has them so.
+
+    Nothing where there are no parts to be held against each other.
+    """
+    own = rows_of(table, **keys)
+    parts, p = rows_of(own, measure="recall@10"), pick(own, measure=P_RANGE)
+    if p is None:
+        return None
+    return parts.loc[parts.value.idxmax()], parts.loc[parts.value.idxmin()], p.value
 
 
 def verdict(change: pd.Series | None) -> str:

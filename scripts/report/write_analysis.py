@@ -37,6 +37,7 @@ QUESTIONS = {
         (
             "failures_",
             "near_misses",
+            "agreement_",
             "confidence_warns",
             "confidence_silent",
             "confidence_misleads",

@@ -10,6 +10,7 @@ from scripts.report.blocks import Block, Spans, plain
 from scripts.report.findings import Finding
 from scripts.report.optimisations import Gain
 from scripts.report.write_analysis import QUESTIONS, TOLD_THERE, studies_of
+from scripts.report.write_results import further_examples
 from scripts.report.writer import Writer
 
 # optimisations whose formula is displayed
@@ -145,6 +146,7 @@ def all_studies(writer: Writer) -> list[Block]:
         *writer.figure("recall"),
         *writer.table("depth"),
         *_of_subject(writer),
+        *further_examples(writer),
     ]
     for name in _in_order(writer):
         title = [plain(writer.title_of(name))]

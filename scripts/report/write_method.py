@@ -90,7 +90,7 @@ def data(writer: Writer) -> list[Block]:
         *writer.table("dataset"),
         writer.text("text.audit"),
         writer.head(2, "data-models"),
-        writer.text("text.models_1"),
+        writer.text("text.models_1" if "preprocessing" in writer.tables else "text.models_none"),
         *writer.table("models"),
         *writer.table("preprocessing"),
         writer.head(2, "data-features"),

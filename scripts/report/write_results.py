@@ -37,8 +37,8 @@ def results(writer: Writer) -> list[Block]:
 
 def examples(writer: Writer) -> list[Block]:
     """What the reference run found for queries that a seeded rule chose, both ways."""
-    galleries = [table for table in writer.material.galleries if len(table)]
-    most = max((int(table.top_k.iloc[0]) for table in galleries), default=0)
+    tables = _galleries(writer)
+    most = max((int(table.top_k.iloc[0]) for table in tables), default=0)
     found = [
         writer.head(1, "examples"),
         writer.text("text.examples_1", top_k=most),
@@ -46,14 +46,39 @@ def examples(writer: Writer) -> list[Block]:
     ]
     for way in DIRECTIONS:
         found.append(writer.head(2, f"examples-{way}"))
-        for table in galleries:
-            if table.direction.iloc[0] == way:
-                found.append(_gallery(writer, table, way))
+        # one of each outcome
+        shown = [table[table["query"] == _first_of_outcome(table)] for table in tables]
+        found += [_gallery(writer, one, f"gallery_{way}") for one in shown if _way(one) == way]
     return found
 
 
-def _gallery(writer: Writer, table: pd.DataFrame, way: str) -> Block:
-    first = table.iloc[0]
+def further_examples(writer: Writer) -> list[Block]:
+    """The other queries that the same rule drew; nothing where there are none."""
+    tables = [table[table["query"] != _first_of_outcome(table)] for table in _galleries(writer)]
+    shown = {_way(table): table for table in tables if len(table)}
+    if not shown:
+        return []
+    found = [writer.head(2, "studies-examples_further"), writer.text("text.further_1")]
+    for way, table in shown.items():
+        found.append(writer.head(3, f"studies-{way}"))
+        found.append(_gallery(writer, table, f"gallery_further_{way}"))
+    return found
+
+
+def _galleries(writer: Writer) -> list[pd.DataFrame]:
+    return [table for table in writer.material.galleries if len(table)]
+
+
+def _way(table: pd.DataFrame) -> str:
+    return table.direction.iloc[0]
+
+
+def _first_of_outcome(table: pd.DataFrame) -> pd.Series:
+    return table.groupby("outcome", sort=False)["query"].transform("first")
+
+
+def _gallery(writer: Writer, table: pd.DataFrame, id_: str) -> Block:
+    first, way = table.iloc[0], _way(table)
     caption = writer.speaker.together(
         [
             writer.speaker.text(
@@ -64,22 +89,17 @@ def _gallery(writer: Writer, table: pd.DataFrame, way: str) -> Block:
             ),
         ]
     )
-    # one of each outcome: the explorer has all of them
-    first_of = table.groupby("outcome", sort=False)["query"].transform("first")
-    shown = table[table["query"] == first_of]
-    queries = [
-        _query(writer, part, outcome) for outcome, part in shown.groupby("outcome", sort=False)
-    ]
-    return blocks.gallery(f"gallery_{first.model}_{way}", caption, queries)
+    queries = [_query(writer, part) for _, part in table.groupby("query", sort=False)]
+    return blocks.gallery(id_, caption, queries)
 
 
-def _query(writer: Writer, part: pd.DataFrame, outcome: str) -> dict[str, Any]:
+def _query(writer: Writer, part: pd.DataFrame) -> dict[str, Any]:
     """A query of a gallery and what was found for it, as ``blocks.gallery`` has it."""
     names, first = writer.words["names"], part.iloc[0]
     by_text = first.direction == "text_to_image"
     return {
-        "outcome": outcome,
-        "chip": names["outcomes"][outcome],
+        "outcome": first.outcome,
+        "chip": names["outcomes"][first.outcome],
         "where": names["rank"].format(rank=formats.count(int(first["rank"]))),
         "text": first.text if by_text else None,
         "image": None if by_text else first.image,

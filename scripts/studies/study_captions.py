@@ -1,7 +1,9 @@
-"""Recall by the length of captions, and by how many of an image's captions are used.
+"""Recall by the length of captions, by what they share, and by how many of an image's are used.
 
 Length: captions are divided into parts of about equal size by their number of words, each Chinese,
-Japanese or Korean character counting as one. How many: in text to image, "captions together", a
+Japanese or Korean character counting as one. Agreement: likewise by how many of their words, those
+that tell what an image shows, another caption of the same image says, too, in percent; captions
+that are alone with their image are left out. How many: in text to image, "captions together", a
 query is the normalised mean of k of an image's captions, as in a prompt ensemble, and images with
 fewer are left out; in image to text, "captions per image", the gallery holds k captions of each
 image, or all where there are fewer, and any of its own is right.
@@ -10,9 +12,9 @@ Both are means over choices of captions, for each image: over all choices where 
 over draws. So an image counts once, however many captions it has, and "captions together" at k = 1
 is the run's own recall where all images have equally many. Intervals are over images.
 
-Rows of the parts by length end with "range", Recall@10 of the best part less that of the worst, and
-"p_range", how often captions dealt to the parts anew are as far apart. "recall@10_change" is what k
-captions do beside one, on the same images: those that have as many.
+Rows of the parts by length and by agreement end with "range", Recall@10 of the best part less that
+of the worst, and "p_range", how often captions dealt to the parts anew are as far apart.
+"recall@10_change" is what k captions do beside one, on the same images: those that have as many.
 """
 
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from math import comb
 
 import numpy as np
 
+from scripts.data.rows import Rows
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.ranges import range_of_parts
 from scripts.evaluate.runs import first_captions
@@ -40,7 +43,7 @@ from scripts.studies.table import (
     recall_rows,
     write_rows,
 )
-from scripts.studies.words import words_in
+from scripts.studies.words import share_said, words_in
 
 # every number of captions up to here; beyond, where an image has so many, twice the one before
 EVERY = 10
@@ -50,41 +53,73 @@ SAID, DEPTH = "recall@10", 10
 QUERIES_MB = 64
 
 
-def parts_by_length(lengths: np.ndarray, parts: int) -> np.ndarray:
-    """Which part each caption is in, by length.
+def parts_by_value(values: np.ndarray, parts: int) -> np.ndarray:
+    """Which part each caption is in, by its value.
 
-    Captions of one length stay together; each cut lies where the number of shorter captions is
-    nearest to an equal share. Fewer parts come out where there are few lengths.
+    Captions of one value stay together; each cut lies where the number of lesser ones is nearest to
+    an equal share. Fewer parts come out where there are few values.
 
     Parameters
     ----------
-    lengths : (m,) words
+    values : (m,)
     parts : parts wanted
 
     Returns
     -------
-    (m,) integers from 0, shortest captions first
+    (m,) integers from 0, least values first
     """
-    values, counts = np.unique(lengths, return_counts=True)
-    shorter = np.cumsum(counts)[:-1]
-    if not len(shorter):
-        return np.zeros(len(lengths), dtype=np.int64)
-    wanted = np.arange(1, parts) * len(lengths) / parts
-    cuts = np.unique(np.abs(shorter[None, :] - wanted[:, None]).argmin(axis=1))
-    return np.searchsorted(values[cuts + 1], lengths, side="right")
+    each, counts = np.unique(values, return_counts=True)
+    lesser = np.cumsum(counts)[:-1]
+    if not len(lesser):
+        return np.zeros(len(values), dtype=np.int64)
+    wanted = np.arange(1, parts) * len(values) / parts
+    cuts = np.unique(np.abs(lesser[None, :] - wanted[:, None]).argmin(axis=1))
+    return np.searchsorted(each[cuts + 1], values, side="right")
 
 
-def length_rows(reference: Reference, parts: int, resampling: Resampling) -> list[Row]:
-    """Recall of captions of each length, where x is the mean number of words, and its range."""
-    rows = reference.rows
-    lengths = np.array([words_in(text) for text in rows.captions])
-    part_of = parts_by_length(lengths, parts)
-    ranks = reference.run.ranks["text_to_image"]
+def lengths_of(rows: Rows) -> np.ndarray:
+    """(m,) words of each caption."""
+    return np.array([words_in(text) for text in rows.captions], dtype=np.float64)
+
+
+def agreement_of(rows: Rows) -> np.ndarray:
+    """(m,) percent of each caption's words that another caption of its image says, too.
+
+    NaN for captions that are alone with their image, and for those that tell nothing.
+    """
+    found = np.full(len(rows.captions), np.nan)
+    for image in range(len(rows.images)):
+        own = rows.captions_of(image)
+        for place, row in enumerate(np.flatnonzero(rows.image_of_caption == image)):
+            if len(own) > 1:
+                found[row] = 100 * share_said(own[place], own[:place] + own[place + 1 :])
+    return found
+
+
+def part_rows(
+    reference: Reference, group: str, values: np.ndarray, parts: int, resampling: Resampling
+) -> list[Row]:
+    """Recall of captions in parts by a value of theirs, and its range.
+
+    Parameters
+    ----------
+    reference : the run
+    group : what its rows are called
+    values : (m,) of the captions, NaN for those that are left out; x is their mean
+    parts : parts wanted
+    resampling : for intervals and the range
+    """
+    rows, ranks = reference.rows, reference.run.ranks["text_to_image"]
+    known = ~np.isnan(values)
+    if not known.any():
+        return []
+    part_of = np.full(len(values), -1)
+    part_of[known] = parts_by_value(values[known], parts)
     found = []
     for part in range(part_of.max() + 1):
         own = part_of == part
         found += recall_rows(
-            About(reference.run, "text_to_image", "length", round(float(lengths[own].mean()), 2)),
+            About(reference.run, "text_to_image", group, round(float(values[own].mean()), 2)),
             ranks[own],
             rows.image_of_caption[own],
             resampling,
@@ -92,8 +127,7 @@ def length_rows(reference: Reference, parts: int, resampling: Resampling) -> lis
     if part_of.max():
         belongs = part_of[:, None] == np.arange(part_of.max() + 1)
         tested = range_of_parts(hits(ranks, DEPTH), belongs, rows.image_of_caption, resampling)
-        about = About(reference.run, "text_to_image", "length")
-        found += range_rows(about, tested, len(ranks))
+        found += range_rows(About(reference.run, "text_to_image", group), tested, int(known.sum()))
     return found
 
 
@@ -262,8 +296,10 @@ def main(snakemake: Snakemake) -> None:
     resampling = Resampling(params.resamples, params.seed)
     found: list[Row] = []
     for reference in read_references(snakemake.input, params.split):
-        log.info("%s: length and number of captions", reference.run.model)
-        found += length_rows(reference, params.parts, resampling)
+        log.info("%s: length, agreement and number of captions", reference.run.model)
+        for group, values_of in (("length", lengths_of), ("agreement", agreement_of)):
+            values = values_of(reference.rows)
+            found += part_rows(reference, group, values, params.parts, resampling)
         found += number_rows(reference, params.draws, resampling)
     write_rows(snakemake.output.table, found)
 

@@ -56,7 +56,7 @@ def unsaid(text: str, captions: Iterable[str]) -> list[str]:
     -------
     words as ``text`` has them, each once
     """
-    said = {root for caption in captions for word in words_of(caption) for root in _roots(word)}
+    said = _said(captions)
     spans: list[tuple[int, int]] = []
     for match in _WORD.finditer(text):
         if _roots(match[0].casefold()) <= said:
@@ -69,6 +69,22 @@ def unsaid(text: str, captions: Iterable[str]) -> list[str]:
     for start, stop in spans:
         words.setdefault(text[start:stop].casefold(), text[start:stop])
     return list(words.values())
+
+
+def share_said(text: str, captions: Iterable[str]) -> float:
+    """Of the words of ``text`` that tell what an image shows, the share that ``captions`` say, too.
+
+    Words are compared as by ``unsaid``; each Chinese, Japanese or Korean character is one. NaN for
+    a text that has none.
+    """
+    said = _said(captions)
+    telling = [roots for word in words_of(text) if (roots := _roots(word))]
+    return sum(roots <= said for roots in telling) / len(telling) if telling else float("nan")
+
+
+def _said(captions: Iterable[str]) -> set[str]:
+    """Roots of all words of some captions."""
+    return {root for caption in captions for word in words_of(caption) for root in _roots(word)}
 
 
 def pattern_of(words: Iterable[str]) -> re.Pattern[str]:

@@ -340,8 +340,8 @@ class FakeRun:
             "table": str(folder / f"{stem}.csv"),
         }
 
-    def draw(self, examples: int = 2) -> FakeRun:
-        """Every figure, by the rules' own ``main``; ``examples`` of each outcome in galleries."""
+    def draw(self) -> FakeRun:
+        """Every figure, by the rules' own ``main``."""
         params = {"languages": list(LANGUAGES), "style": {"dpi": 60}, "split": "test", **STATISTICS}
         rows = {"captions": self.data / "captions.json", "splits": self.data / "splits.json"}
         plot_recall.main(job({"metrics": self.metrics}, self.figure("recall"), params))
@@ -378,9 +378,9 @@ class FakeRun:
                 counts = {
                     "direction": way,
                     "top_k": 5,
-                    "successes": examples,
-                    "near_misses": examples,
-                    "failures": examples,
+                    "successes": 2,
+                    "near_misses": 2,
+                    "failures": 2,
                     "seed": 1,
                 }
                 plot_gallery.main(job(inputs, self.figure("gallery", model, way), params | counts))
@@ -391,7 +391,7 @@ class FakeRun:
         with ExitStack() as patched:
             for script in PLOTS:
                 patched.enter_context(mock.patch.object(script, "draw", sketched))
-            return self.draw(examples=1)
+            return self.draw()
 
     def warned_of(self) -> dict[str, Any]:
         """Inputs of the rule that looks for what to warn of."""

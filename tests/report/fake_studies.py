@@ -129,6 +129,9 @@ def captions(key, queries: int, lot) -> Iterator[Row]:
     for x in (8.21, 11.4, 15.02, 31.7):
         yield from recalls(key, WAYS[0], "length", 0.4 + x / 100, queries // 4, x)
     yield from ranged(About(key, WAYS[0], "length"), 0.2349, queries)
+    for x in (31.7, 55.02, 93.4):
+        yield from recalls(key, WAYS[0], "agreement", 0.3 + x / 200, queries // 4, x)
+    yield from ranged(About(key, WAYS[0], "agreement"), 0.3, queries)
     for way, group in zip(WAYS, ("captions together", "captions per image"), strict=True):
         for x in (1, 2, 3):
             yield from recalls(key, way, group, 0.4 + 0.1 * x, queries, x)

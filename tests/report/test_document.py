@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from fake_run import LANGUAGES, SCORERS, FakeRun
 from fake_studies import STUDIES
@@ -36,7 +37,10 @@ SECTIONS = {
     "references": (),
     "appendix": ("definitions", "code", "commands", "versions", "audit", "curves"),
     # the run has one scorer, so there is none to compare
-    "studies": tuple(name for name in STUDIES if name != "scorers"),
+    "studies": (
+        *("examples_further", "text_to_image", "image_to_text"),
+        *(name for name in STUDIES if name != "scorers"),
+    ),
 }
 # what says nothing of numbers in a table: which run it is, what follows, what was not compared
 NO_CLAIM = re.compile(
@@ -121,13 +125,15 @@ def test_text_of_data_stays_what_it_is(fake_run: FakeRun, documents):
 def test_galleries_show_what_their_tables_hold(fake_run: FakeRun, documents, way):
     table = read_gallery(fake_run, way)
     for document in documents.values():
-        gallery = Told(document).block(f"gallery_tiny_{way}").all("gallery")[0]
-        shown = [query["outcome"] for query in gallery["queries"]]
-        assert shown == ["success", "near_miss", "failure"]
-        items = [item for query in gallery["queries"] for item in query["items"]]
-        first = table[table["query"] == table.groupby("outcome")["query"].transform("first")]
-        assert len(table) > len(first)
-        for item, row in zip(items, first.itertuples(), strict=True):
+        told = Told(document)
+        names = (f"gallery_{way}", f"gallery_further_{way}")
+        queries, further = (told.block(name).all("gallery")[0]["queries"] for name in names)
+        assert [one["outcome"] for one in queries] == ["success", "near_miss", "failure"]
+        items = [item for query in [*queries, *further] for item in query["items"]]
+        first = table["query"] == table.groupby("outcome")["query"].transform("first")
+        rows = pd.concat([table[first], table[~first]])
+        assert len(rows) > first.sum()
+        for item, row in zip(items, rows.itertuples(), strict=True):
             unsaid = [word for word in row.unsaid.split("; ") if word]
             assert (item["place"], item["right"]) == (str(row.place), bool(row.right))
             if way == "text_to_image":

@@ -15,7 +15,8 @@ from test_study_findings import speaker
 from scripts.evaluate.pairs import WAYS
 from scripts.protocol import DIRECTIONS
 from scripts.report import links
-from scripts.studies.table import COLUMNS, About, row
+from scripts.studies.table import COLUMNS, About, range_rows, row
+from scripts.words import formats
 
 TEXT, IMAGE = DIRECTIONS
 VERDICTS = {-1: "worse", 0: "alike", 1: "better"}
@@ -173,6 +174,36 @@ def test_where_image_to_text_is_not_easier_or_has_one_caption_nothing_is_explain
     assert links.alone(captions(0.5, 0.5), "m", {"verdict": "alike"}) is None
     assert links.alone(captions(0.5, 0.5, most=1), "m", EASIER) is None
     assert links.alone(captions(0.5, 0.5), "another", EASIER) is None
+
+
+def agreeing(values: list[float], p: float) -> pd.DataFrame:
+    """Recall@10 of captions that share more and more words with others of their image."""
+    about = About(REFERENCE, TEXT, "agreement")
+    parts = [About(REFERENCE, TEXT, "agreement", 30.5 + 20 * part) for part in range(len(values))]
+    rows = [
+        row(part, "recall@10", value, 9, (value - 0.02, value + 0.02))
+        for part, value in zip(parts, values, strict=True)
+    ]
+    return pd.DataFrame([*rows, *range_rows(about, (max(values) - min(values), p), 9)])
+
+
+@pytest.mark.parametrize(
+    ("values", "p", "key"),
+    [
+        ([0.45, 0.5, 0.58], 0.01, "more"),
+        ([0.58, 0.5, 0.45], 0.01, "apart"),
+        ([0.45, 0.58, 0.5], 0.01, "apart"),
+        ([0.45, 0.5, 0.58], 0.2, "alike"),
+    ],
+)
+def test_what_captions_share_is_told_by_its_best_and_its_worst_part(values, p, key):
+    (finding,) = links.agreement(agreeing(values, p), "m")
+    assert finding.key == f"agreement_{key}" and finding.table == "study_captions"
+    at = {name: values.index(of(values)) for name, of in (("best", max), ("worst", min))}
+    assert {name: finding.numbers[name] for name in at} == {
+        name: formats.quantity(30.5 + 20 * place) for name, place in at.items()
+    }
+    assert links.agreement(agreeing(values, p), "another") == []
 
 
 def losses(shuffle: float, typos: float) -> pd.DataFrame:

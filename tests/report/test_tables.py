@@ -178,15 +178,15 @@ def test_intervals_in_the_tables_hold_their_values(documents):
 
 def test_what_has_another_x_has_a_table_of_its_own(documents):
     for lang, names in {
-        "en": ("words per caption", "captions used"),
-        "zh": ("每条描述的词数", "所用描述数"),
+        "en": ("words per caption", "shared words (%)", "captions used"),
+        "zh": ("每条描述的词数", "共用词的比例（%）", "所用描述数"),
     }.items():
         told = Told(documents[lang]).section("studies-captions")
         tables = [table["id"].removeprefix("tab_") for table in told.all("table")]
-        # between them stands whether lengths are apart
-        assert tables == ["study_captions", "study_captions_2", "study_captions_3"]
-        for name, own, other in zip(tables[::2], names, names[::-1], strict=True):
-            assert own in heads_of(told, name) and other not in heads_of(told, name)
+        # between them stands whether parts are apart
+        assert tables == ["study_captions", *(f"study_captions_{part}" for part in range(2, 6))]
+        for name, own in zip(tables[::2], names, strict=True):
+            assert [one for one in names if one in heads_of(told, name)] == [own]
 
 
 def test_both_directions_stand_side_by_side(documents):
@@ -200,7 +200,7 @@ def test_both_directions_stand_side_by_side(documents):
             assert len(sides) == 2, name
             assert all(side.startswith(way) for side, way in zip(sides, ways[lang], strict=True))
         # each direction has captions used in a way of its own, which its heading tells
-        together, each = sides_of(told, "study_captions_3")
+        together, each = sides_of(told, "study_captions_5")
         assert together.split(" (n")[0] != ways[lang][0] and each.split(" (n")[0] != ways[lang][1]
 
 

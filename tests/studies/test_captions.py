@@ -26,12 +26,14 @@ from scripts.protocol import DEPTHS
 from scripts.studies import study_captions
 from scripts.studies.ahead import ahead_of, ranks_of_one
 from scripts.studies.study_captions import (
+    agreement_of,
     choices,
     drawn_captions,
-    length_rows,
+    lengths_of,
     number_rows,
     numbers_used,
-    parts_by_length,
+    part_rows,
+    parts_by_value,
     per_image_values,
     together_values,
 )
@@ -109,7 +111,7 @@ def test_a_word_is_found_whole_in_any_case_and_a_chinese_one_anywhere():
 
 def test_lengths_are_divided_into_parts_of_about_equal_size():
     lengths = np.random.default_rng(0).permutation(np.repeat([3, 4, 5, 6, 7, 8, 9, 30], 25))
-    parts = parts_by_length(lengths, 4)
+    parts = parts_by_value(lengths, 4)
     assert np.bincount(parts).tolist() == [50, 50, 50, 50]
     assert [set(lengths[parts == part].tolist()) for part in range(4)] == [
         {3, 4}, {5, 6}, {7, 8}, {9, 30},
@@ -117,16 +119,17 @@ def test_lengths_are_divided_into_parts_of_about_equal_size():
 
 
 def test_captions_of_one_length_stay_together_though_parts_get_uneven_or_fewer():
-    assert parts_by_length(np.array([5, 5, 5, 5, 5, 2]), 4).tolist() == [1, 1, 1, 1, 1, 0]
-    assert parts_by_length(np.array([5, 5, 5]), 4).tolist() == [0, 0, 0]
-    assert parts_by_length(np.array([9]), 2).tolist() == [0]
+    assert parts_by_value(np.array([5, 5, 5, 5, 5, 2]), 4).tolist() == [1, 1, 1, 1, 1, 0]
+    assert parts_by_value(np.array([5, 5, 5]), 4).tolist() == [0, 0, 0]
+    assert parts_by_value(np.array([9]), 2).tolist() == [0]
 
 
 def test_recall_by_length_is_that_of_the_captions_of_that_length():
     rows, images, texts = collection([4] * 10, seed=1, noise=2)
     spoken = [[" ".join(["word"] * k) for k in (2, 2, 7, 11)] for _ in range(10)]
     reference = reference_of(rows_of(rows.images, spoken), images, texts)
-    found = [row for row in length_rows(reference, 3, RESAMPLING) if row["measure"] == "recall@5"]
+    table = part_rows(reference, "length", lengths_of(reference.rows), 3, RESAMPLING)
+    found = [row for row in table if row["measure"] == "recall@5"]
     ranks = reference.run.ranks["text_to_image"].reshape(10, 4)
     assert [row["x"] for row in found] == [2, 7, 11]
     assert [row["queries"] for row in found] == [20, 10, 10]
@@ -312,11 +315,42 @@ def test_parts_by_length_have_a_range_and_one_part_has_none():
     # of each image, what is second in length is never found
     ranks = {"text_to_image": np.tile([1, 99, 1, 1], 30)}
     reference = replace(reference, run=replace(reference.run, ranks=ranks))
-    table = length_rows(reference, 4, RESAMPLING)
+    lengths = lengths_of(reference.rows)
+    table = part_rows(reference, "length", lengths, 4, RESAMPLING)
     assert [(one["measure"], one["value"]) for one in table[-2:]] == [
         ("range", 1), ("p_range", pytest.approx(1 / 101))
     ]  # fmt: skip
-    assert {one["measure"] for one in length_rows(reference, 1, RESAMPLING)} == set(HEADLINE)
+    alone = part_rows(reference, "length", lengths, 1, RESAMPLING)
+    assert {one["measure"] for one in alone} == set(HEADLINE)
+
+
+def test_agreement_is_the_share_of_a_caption_s_words_that_others_of_its_image_say():
+    spoken = [
+        ["A dog runs on the beach", "Two dogs ran", "the cat"],
+        ["alone with a cat"],
+        ["一只狗在跑", "狗跑了", "of the"],
+    ]
+    found = agreement_of(rows_of(["a", "b", "c"], spoken))
+    # of dog, run, beach one is said by the second, of two, dog, ran one by the first; none of cat,
+    # which only the other image has; both of \u72d7 and \u8dd1; function words are no words
+    expected = [100 / 3, 100 / 3, 0, np.nan, 100, 100, np.nan]
+    assert found == pytest.approx(expected, nan_ok=True)
+
+
+def test_captions_that_are_alone_with_their_image_are_in_no_part_by_agreement():
+    rows, images, texts = collection([1, 1, *[2] * 20], seed=1, noise=2)
+    spoken = [["sand"], ["snow"], *[["dog", "dog"]] * 10, *[["dog", "cat"]] * 10]
+    reference = reference_of(rows_of(rows.images, spoken), images, texts)
+    table = part_rows(reference, "agreement", agreement_of(reference.rows), 2, RESAMPLING)
+    found = [row for row in table if row["measure"] == "recall@5"]
+    ranks = reference.run.ranks["text_to_image"]
+    assert [(row["x"], row["queries"]) for row in found] == [(0, 20), (100, 20)]
+    assert [row["value"] for row in found] == pytest.approx(
+        [(ranks[22:] <= 5).mean(), (ranks[2:22] <= 5).mean()]
+    )
+    assert table[-1]["measure"] == "p_range" and table[-1]["queries"] == 40
+    none = part_rows(reference, "agreement", np.full(42, np.nan), 2, RESAMPLING)
+    assert none == []
 
 
 def test_the_same_job_writes_the_same_bytes(tmp_path):
@@ -328,4 +362,4 @@ def test_the_same_job_writes_the_same_bytes(tmp_path):
         written.append((tmp_path / place / "table.csv").read_bytes())
     assert written[0] == written[1]
     groups = {row["group"] for row in read_table(job.output.table)}
-    assert groups == {"length", "captions together", "captions per image"}
+    assert groups == {"length", "agreement", "captions together", "captions per image"}
