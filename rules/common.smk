@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from functools import reduce
+from functools import cache, reduce
 from itertools import takewhile
 from operator import getitem
 from pathlib import Path
@@ -39,7 +39,7 @@ if any(
 
 from scripts.bundles import bundle_of
 from scripts.config import TOWERS, ConfigError, checked, datasets_of, defaults, over_defaults
-from scripts.fingerprint import fingerprint
+from scripts.fingerprint import fingerprint as found_fingerprint
 from scripts.one_run import guard
 from scripts.protocol import DIRECTIONS
 from scripts.provenance.privacy import told
@@ -79,6 +79,12 @@ def setting(path: str):
     section = reduce(getitem, known, config)
     # `lookup` goes through all that it is given each time
     return section if known == keys else lookup("/".join(keys[len(known) :]), within=section)
+
+
+def fingerprint(*files: str):
+    """The ``code`` of a rule, found when a job of it is planned: one job alone needs no other rule's."""
+    found = cache(lambda: found_fingerprint(*files))
+    return lambda wildcards: found()
 
 
 def settings(section: str, *keys: str) -> dict:

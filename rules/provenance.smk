@@ -25,7 +25,11 @@ rule record:
     params:
         code=fingerprint("scripts/provenance/record.py"),
         # what a job ran is in its own record; one that ran anew and made the same bytes is recorded anew, too
-        codes={one.name: one.params.code for one in workflow.rules if "code" in one.params.keys()},
+        codes=lambda wildcards: {
+            one.name: one.params.code(wildcards)
+            for one in workflow.rules
+            if "code" in one.params.keys()
+        },
         settings=settings_in_force,
     script:
         "../scripts/provenance/record.py"

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import warm_python
 
+from scripts.fingerprint import KEPT
+
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
 PARTS += ("run", "requirements.lock", "requirements-tests.lock", "pyproject.toml")
@@ -62,8 +64,10 @@ class Project:
 
     def copy(self, folder: Path, made: bool = True) -> Project:
         """All of it elsewhere, time stamps kept; or without what its runs ``made``."""
-        kept = None if made else _what_was_made
-        return Project(shutil.copytree(self.folder, folder, symlinks=True, ignore=kept))
+        if made:
+            return Project(shutil.copytree(self.folder, folder, symlinks=True))
+        shutil.copytree(self.folder, folder, symlinks=True, ignore=_what_was_made)
+        return _with_meanings(folder)
 
     def snakemake(self, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake as a user does; fail the test with its words unless it ends as expected."""
@@ -110,6 +114,14 @@ def copy_of_the_repository(folder: Path) -> Project:
         else:
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, folder / part)
+    return _with_meanings(folder)
+
+
+def _with_meanings(folder: Path) -> Project:
+    """A copy that knows what scripts mean as all others do: it takes a second to find out."""
+    (ROOT / KEPT).mkdir(parents=True, exist_ok=True)
+    (folder / KEPT).parent.mkdir()
+    (folder / KEPT).symlink_to(ROOT / KEPT)
     return Project(folder)
 
 

@@ -62,7 +62,8 @@ class Labels:
         if group in known:
             return known[group]
         parts = BETWEEN.split(group)
-        told = [self.words["between"].get(part, _told(part, known)) for part in parts]
+        between = self.words["between"] | self._of(study).get("between", {})
+        told = [between.get(part, _told(part, known)) for part in parts]
         # what is not known at all keeps its own punctuation
         return "".join(told) if told[::2] != parts[::2] else group
 

@@ -303,7 +303,7 @@ def test_labels_that_no_language_knows_stand_as_they_are(tmp_path):
     assert labels.group("robustness", "drop, loss") == "删词，损失"
     assert labels.group("seeds", "my-adapter, seed 12") == "my-adapter，种子 12"
     # a word of a caption is no name of a category
-    assert labels.group("categories", "cluster: water, beach") == "聚类：water，beach"
+    assert labels.group("categories", "cluster: water, beach") == "聚类：water、beach"
     assert labels.group("categories", "lexicon: water") == "词：水"
 
 
