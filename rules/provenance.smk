@@ -26,7 +26,7 @@ rule record:
         code=fingerprint("scripts/provenance/record.py"),
         # what a job ran is in its own record; one that ran anew and made the same bytes is recorded anew, too
         codes=lambda wildcards: {
-            one.name: one.params.code(wildcards)
+            one.name: code(wildcards) if callable(code := one.params.code) else code
             for one in workflow.rules
             if "code" in one.params.keys()
         },

@@ -307,7 +307,7 @@ def test_the_container_has_what_a_run_needs_and_runs_as_nobody_special(fresh, tm
     # what is installed hangs on the lock, and not on code that changes every day
     assert installed == {"run", "requirements.lock"}
     parts = {path.name for path in fresh.folder.iterdir()}
-    assert sorted(copied) == sorted(parts - {"requirements-tests.lock"})
+    assert sorted(copied) == sorted(parts - {"requirements-tests.lock", ".snakemake"})
     (image / "run").write_text('#!/bin/sh\necho "$1 ${UV_TORCH_BACKEND-}"\n')
     for torch, told in (("cpu", "install cpu\n"), ("cuda", "install \n")):
         plain = {"PATH": os.environ["PATH"], "TORCH": torch}

@@ -101,6 +101,8 @@ def facets_of(table: pd.DataFrame, study: str) -> list[Facet]:
 
 
 def count_of(queries: pd.Series) -> str:
-    """How many queries are behind some rows."""
-    low, high = int(queries.min()), int(queries.max())
-    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+    """How many queries are behind some rows, each number once; of more than two, the ends."""
+    counts = [int(count) for count in dict.fromkeys(queries)]
+    if len(counts) > 2:
+        return f"{min(counts):,}–{max(counts):,}"
+    return " / ".join(f"{count:,}" for count in counts)

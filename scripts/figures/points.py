@@ -153,10 +153,12 @@ def draw_points(table: pd.DataFrame, study: str, labels: Labels) -> Figure:
         facet, ways = block.facet, block.facet.ways
         for axes, way in zip(row, ways, strict=False):
             own = facet.table[facet.table.direction == way]
-            head(axes, labels.direction(way), labels.text("n", n=count_of(own.queries)))
+            counts = own.groupby("middle").queries.agg(count_of)
+            alike = labels.text("n", n=counts.iloc[0]) if counts.nunique() == 1 else ""
+            head(axes, labels.direction(way), alike)
             axes.set(xlim=facet.limits, ylim=(body, 0), xlabel=facet.axis(labels))
             numbers(axes.xaxis, 7 if columns == 1 else 5)
-            _rows(axes, block, own)
+            _rows(axes, block, {} if alike else counts.to_dict())
             for (model, measure), part in own.groupby(["model", "measure"], sort=False):
                 colour = hues[model if by_model else measure]
                 low, value, high = (facet.scale * part[end] for end in ("low", "value", "high"))
@@ -172,18 +174,17 @@ def _mark(marker: str, colour: str, name: str) -> Line2D:
     return Line2D([], [], marker=marker, ls="", color=colour, mec=PAPER, label=drawable(name))
 
 
-def _rows(axes: Any, block: Block, own: pd.DataFrame) -> None:
-    """The names of a panel's rows, what keeps them apart, and their counts where they differ."""
+def _rows(axes: Any, block: Block, counts: dict[float, str]) -> None:
+    """The names of a panel's rows, what keeps them apart, and their counts, by their middles."""
     across = axes.get_yaxis_transform()
     name_rows(axes, unique(block.facet.table.middle), block.names)
     axes.hlines(block.edges[1:-1], 0, 1, color=LINE, lw=0.4, zorder=0, transform=across)
     mark_cut(axes, "x")
     if block.facet.difference:
         axes.axvline(0, color=MUTED, lw=0.9, zorder=1)
-    counts = own.groupby("middle").queries.agg(count_of)
-    if counts.nunique() > 1:
-        right = 8 + 72 * max(width_of(count, SMALL) for count in counts)  # points
-        for y, text in ({-0.1: "n"} | counts.to_dict()).items():
+    if counts:
+        right = 8 + 72 * max(width_of(count, SMALL) for count in counts.values())  # points
+        for y, text in ({-0.1: "n"} | counts).items():
             axes.annotate(
                 text, (1, y), xycoords=across, xytext=(right, 0), textcoords="offset points",
                 ha="right", va="center", size=SMALL, color=MUTED,

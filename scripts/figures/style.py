@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib
 import pandas as pd
@@ -201,16 +201,16 @@ def _with_jpegs(svg: str) -> str:
         picture = Image.open(io.BytesIO(base64.b64decode(match[1])))
         if picture.mode == "RGBA" and picture.getextrema()[3][0] < 255:
             return match[0]
-        return '"' + jpeg(picture.convert("RGB")) + '"'
+        return '"' + inlined(picture.convert("RGB"), "JPEG", 82) + '"'
 
     return re.sub(r'"data:image/png;base64,([^"]+)"', smaller, svg)
 
 
-def jpeg(picture: Image.Image, quality: int = 82) -> str:
+def inlined(picture: Image.Image, kind: Literal["JPEG", "WEBP"], quality: int) -> str:
     """A picture as a ``data:`` address."""
     stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=quality, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+    picture.save(stream, kind, quality=quality, optimize=True, method=6)
+    return f"data:image/{kind.lower()};base64," + base64.b64encode(stream.getvalue()).decode()
 
 
 def thumbnail(path: Path, side: int) -> Image.Image:

@@ -7,7 +7,7 @@ import pandas as pd
 from scripts.evaluate.pairs import BOTH
 from scripts.protocol import DIRECTIONS
 from scripts.report.findings import NAMES, TABLE_OF, Finding, Label, best_gain, lead
-from scripts.report.index_findings import COSTS, ENOUGH_FOUND, exactly, through
+from scripts.report.index_findings import COSTS, ENOUGH_FOUND, exactly, repaid_after, through
 from scripts.report.material import Material
 from scripts.words import formats
 
@@ -135,6 +135,7 @@ def index_pays(costs: pd.DataFrame) -> list[Finding]:
                 "found": formats.percent(fast["found@10"]),
                 "latency": formats.decimal(fast.latency_ms, 3),
                 "exact": formats.decimal(slow.latency_ms, 3),
+                "repaid": repaid_after(fast, slow),
             }
             return [Finding("conclusion_index", numbers, COSTS)]
     if through(own).empty:

@@ -17,7 +17,6 @@ from scripts.report.blocks import walk
 FOLDER = Path(__file__).resolve().parent
 COLOURS = FOLDER / "colours.json"
 FOUND, ASKED = 208, 416  # pixels: twice what a screen shows
-QUALITY = 80  # of a thumbnail
 
 
 def drawings_of(document: dict[str, Any], drawn: Iterable[str], where: object) -> dict[str, Path]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from scripts.protocol import DIRECTIONS
@@ -23,6 +26,19 @@ def through(costs: pd.DataFrame) -> pd.DataFrame:
 def exactly(costs: pd.DataFrame) -> pd.DataFrame:
     """The rows of what compares every item: the ranking, and an index that is flat."""
     return costs[costs.kind.isin(EXACT)]
+
+
+def repaid_after(row: Mapping[str, Any], exact: Mapping[str, Any]) -> str:
+    """Queries that repay the building of an index, to two digits; none where exact is as fast.
+
+    Parameters
+    ----------
+    row, exact : rows of index_costs.csv: of the index, and of the fastest exact search there
+    """
+    gained = exact["latency_ms"] - row["latency_ms"]
+    if not gained > 0:
+        return formats.NOTHING
+    return formats.count(int(float(f"{1000 * row['build_s'] / gained:.2g}")))
 
 
 def index_costs(costs: pd.DataFrame) -> list[Finding]:

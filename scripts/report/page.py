@@ -18,13 +18,13 @@ from scripts.report.faces import (
     COLOURS,
     FOLDER,
     FOUND,
-    QUALITY,
     coloured,
     drawings_of,
     pictures_of,
 )
 from scripts.templates import environment
 
+QUALITY = 75  # of a thumbnail
 # what a drawing is made of -> what the page calls it, so that figures follow light and dark
 INKS = {
     style.INK: "ink",
@@ -78,7 +78,7 @@ def render(document: dict[str, Any], drawn: list[str], images: Path, where: obje
     drawings = drawings_of(document, drawn, where)
     equations, sheet = mathml(equations_of(document), where)
     pictures = {
-        (name, side): Markup(style.jpeg(style.thumbnail(images / name, side), QUALITY))  # noqa: S704
+        (name, side): Markup(style.inlined(style.thumbnail(images / name, side), "WEBP", QUALITY))  # noqa: S704
         for name, side in pictures_of(document, images, where)
     }
     page = (

@@ -17,7 +17,6 @@ from scripts.report.faces import (
     COLOURS,
     FOLDER,
     FOUND,
-    QUALITY,
     coloured,
     drawings_of,
     pictures_of,
@@ -27,6 +26,7 @@ from scripts.report.pdf_fonts import drawable, folders
 TEMPLATE = FOLDER / "paper.typ"
 # PDF/UA-1: tagged for readers who hear it, and a character without a glyph is an error
 STANDARD = "ua-1"
+QUALITY = 80  # of a thumbnail
 LONG = 40  # letters without a place to break, above which a break may come anywhere
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from scripts.protocol import DIRECTIONS
 from scripts.report.blocks import Spans
+from scripts.report.index_findings import exactly, repaid_after
 from scripts.report.material import Material, StudyTable
 from scripts.report.table import Table, with_interval
 from scripts.studies.shown import is_measure, printed, unique
@@ -181,8 +182,14 @@ def _study_block(study: str, block: Block, labels: Labels) -> Table:
         only=model if only else "",
         file=f"tables/{study}.csv",
         sides=_over(sides, grouped) if any(ways) else (),
-        measures=tuple(map(labels.measure, block.measures)),
+        holds=(*_only_group(study, block, labels), *map(labels.measure, block.measures)),
     ).lean()
+
+
+def _only_group(study: str, block: Block, labels: Labels) -> tuple[str, ...]:
+    """The label of the group of which all lines are, which no cell says."""
+    groups = {key[GROUP] for key in block.lines}
+    return (labels.group(study, *groups),) if len(groups) == 1 and any(groups) else ()
 
 
 def _over(sides: list[tuple[str, int]], grouped: bool) -> tuple[tuple[str, int], ...]:
@@ -261,7 +268,7 @@ def _study_list(study: str, table: pd.DataFrame, labels: Labels) -> Table:
         {"n", "value"},
         left_out=len(table) - len(rows),
         file=f"tables/{study}.csv",
-        measures=tuple(map(labels.measure, unique(table.measure))),
+        holds=tuple(map(labels.measure, unique(table.measure))),
     )
 
 
@@ -362,7 +369,9 @@ def _relevance_lists(
 def _costs_of_indexes(costs: pd.DataFrame, labels: Labels) -> dict[str, Table]:
     """What each index finds and costs in each gallery, each way."""
     found = _heading("found@10", labels)
-    numeric = ["items", "simulated", found, "latency", "memory_mb", "build"]
+    numeric = ["items", "simulated", found, "latency", "memory_mb", "build", "repaid"]
+    exact = exactly(costs).sort_values("latency_ms").drop_duplicates(["direction", "items"])
+    exact = exact.set_index(["direction", "items"])
     rows = [
         [
             labels.direction(row["direction"]),
@@ -373,6 +382,9 @@ def _costs_of_indexes(costs: pd.DataFrame, labels: Labels) -> dict[str, Table]:
             formats.decimal(row["latency_ms"], 3),
             formats.decimal(row["memory_mb"]),
             formats.duration(row["build_s"]) if row["index"] != EXACT else formats.NOTHING,
+            repaid_after(row, exact.loc[(row["direction"], row["items"])])
+            if (row["direction"], row["items"]) in exact.index
+            else formats.NOTHING,
         ]
         for row in costs.to_dict("records")
     ]

@@ -29,7 +29,7 @@ class Table:
     only : the model that the rows are of, where those of others are left out
     chosen : whether the rows are the best, and those next to what they are held against
     sides : headings over columns with how many each covers, of all that are shown; "" for none
-    measures : what a study's table holds, by name
+    holds : what a study's table holds, by name
     """
 
     columns: list[str]
@@ -41,7 +41,13 @@ class Table:
     only: str = ""
     chosen: bool = False
     sides: tuple[tuple[str, int], ...] = ()
-    measures: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any cell has one."""
+        spans = (span for row in self.rows for cell in row for span in spans_of_cell(cell))
+        return any(span["kind"] == "interval" for span in spans)
 
     @property
     def starts(self) -> set[int]:

@@ -146,7 +146,6 @@ def all_studies(writer: Writer) -> list[Block]:
         *writer.figure("recall"),
         *writer.table("depth"),
         *_of_subject(writer),
-        *further_examples(writer),
     ]
     for name in _in_order(writer):
         title = [plain(writer.title_of(name))]
@@ -160,6 +159,7 @@ def all_studies(writer: Writer) -> list[Block]:
             found += writer.figure(figure)
         for table in writer.of_study(name):
             found += writer.table(table)
+    found += further_examples(writer)
     empty = [one.name for one in writer.material.studies if one.table.empty]
     if empty:
         titles = [words_of(writer, name) for name in empty]

@@ -193,11 +193,12 @@ class Writer:
         study = max((one for one in self.studies if name.startswith(f"study_{one}")), key=len)
         asked = self.studies[study]
         lines = kind == "figures" and form_of(asked.shown, asked.settings["figure"]) in CURVES
-        key = f"{kind}.study{'_lines' if lines else ''}"
+        plain_ = kind == "tables" and not self.tables[name].has_intervals
+        key = f"{kind}.study{'_lines' if lines else '_plain' if plain_ else ''}"
         counted = self.words["names"]["counted"]
         n = counted.get(study, counted["queries"])
         drawn = asked.settings["figure"].get("measures") or unique(asked.shown.measure)
         measures = map(self.speaker.labels.measure, drawn)
-        shown = self.tables[name].measures if kind == "tables" else measures
+        shown = self.tables[name].holds if kind == "tables" else measures
         told = self.words["comma"].join(shown)
         return text(key, title=self.title_of(study), measures=told, n=n)

@@ -105,7 +105,8 @@ def part_rows(
     ----------
     reference : the run
     group : what its rows are called
-    values : (m,) of the captions, NaN for those that are left out; x is their mean
+    values : (m,) of the captions, NaN for those that are left out; x is their mean, to
+        three digits
     parts : parts wanted
     resampling : for intervals and the range
     """
@@ -119,7 +120,7 @@ def part_rows(
     for part in range(part_of.max() + 1):
         own = part_of == part
         found += recall_rows(
-            About(reference.run, "text_to_image", group, round(float(values[own].mean()), 2)),
+            About(reference.run, "text_to_image", group, float(f"{values[own].mean():.3g}")),
             ranks[own],
             rows.image_of_caption[own],
             resampling,
@@ -295,11 +296,16 @@ def main(snakemake: Snakemake) -> None:
     params = snakemake.params
     resampling = Resampling(params.resamples, params.seed)
     found: list[Row] = []
+    values: dict[str, np.ndarray] = {}
     for reference in read_references(snakemake.input, params.split):
         log.info("%s: length, agreement and number of captions", reference.run.model)
-        for group, values_of in (("length", lengths_of), ("agreement", agreement_of)):
-            values = values_of(reference.rows)
-            found += part_rows(reference, group, values, params.parts, resampling)
+        # of captions alone, whatever the model
+        values = values or {
+            "length": lengths_of(reference.rows),
+            "agreement": agreement_of(reference.rows),
+        }
+        for group, own in values.items():
+            found += part_rows(reference, group, own, params.parts, resampling)
         found += number_rows(reference, params.draws, resampling)
     write_rows(snakemake.output.table, found)
 

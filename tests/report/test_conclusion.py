@@ -12,7 +12,7 @@ from test_findings import REFERENCE, pair
 from test_study_findings import speaker
 
 from scripts.report import conclusion
-from scripts.report.index_findings import index_costs
+from scripts.report.index_findings import index_costs, repaid_after
 from scripts.studies.table import COLUMNS, About, row
 
 TEXT = "text_to_image"
@@ -23,16 +23,16 @@ def costs(
 ) -> pd.DataFrame:
     """index_costs.csv where an index takes so many ms and finds so much of many items."""
     columns = ["direction", "index", "kind", "items", "simulated", "found@10", "latency_ms",
-               "memory_mb"]  # fmt: skip
+               "memory_mb", "build_s"]  # fmt: skip
     few, many = (100, 0), (5000, 4900)
     return pd.DataFrame(
         [
-            (TEXT, "exact", "exact", *few, 1.0, 0.1, 1.0),
-            (TEXT, "graph", "hnsw", *few, 1.0, 0.2, 1.5),
-            (TEXT, "exact", "exact", *many, 1.0, 1.0, 10.0),
-            (TEXT, "all", "flat", *many, 1.0, flat, 10.0),
-            (TEXT, "graph", "hnsw", *many, graph[1], graph[0], 15.0),
-            (TEXT, "codes", "ivf_pq", *many, codes[1], codes[0], 1.25),
+            (TEXT, "exact", "exact", *few, 1.0, 0.1, 1.0, 0.0),
+            (TEXT, "graph", "hnsw", *few, 1.0, 0.2, 1.5, 0.1),
+            (TEXT, "exact", "exact", *many, 1.0, 1.0, 10.0, 0.0),
+            (TEXT, "all", "flat", *many, 1.0, flat, 10.0, 0.0),
+            (TEXT, "graph", "hnsw", *many, graph[1], graph[0], 15.0, 4.2),
+            (TEXT, "codes", "ivf_pq", *many, codes[1], codes[0], 1.25, 2.0),
         ],
         columns=columns,
     )
@@ -71,6 +71,23 @@ def test_an_index_pays_from_the_size_on_where_it_is_faster_and_finds_enough(grap
     assert [one.key for one in found] == [f"conclusion_{key}" for key in keys]
     assert found[0].numbers["items"] == "5,000"
     assert conclusion.index_pays(costs(graph, (0.4, 0.7))[:1]) == []
+
+
+@pytest.mark.parametrize(
+    ("build_s", "latency_ms", "told"),
+    [
+        (4.2, 0.339, "5,500"),
+        (0.0, 0.5, "0"),
+        (4.2, 1.099, "–"),
+        (4.2, 2.0, "–"),
+        (0.01, 1.0, "100"),
+    ],
+)
+def test_an_index_is_repaid_after_as_many_queries_as_save_the_time_of_its_building(
+    build_s, latency_ms, told
+):
+    row = {"build_s": build_s, "latency_ms": latency_ms}
+    assert repaid_after(row, {"latency_ms": 1.099}) == told
 
 
 def test_no_index_pays_beside_one_that_compares_every_item_sooner():

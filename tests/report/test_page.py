@@ -64,7 +64,7 @@ def test_it_asks_nothing_of_anyone_and_says_its_language(laid_out):
     page = Document(html)
     assert page.all("a", "skip")[0]["attrs"]["href"] == "#text"
     assert not {"script", "link", "iframe"} & {one["tag"] for one in page.elements}
-    assert all(one["attrs"]["src"].startswith("data:image/jpeg") for one in page.all("img"))
+    assert all(one["attrs"]["src"].startswith("data:image/webp") for one in page.all("img"))
     assert "Report Han" in html.split("@font-face")[1]
 
 
