@@ -159,7 +159,6 @@ def all_studies(writer: Writer) -> list[Block]:
             found += writer.figure(figure)
         for table in writer.of_study(name):
             found += writer.table(table)
-    found += further_examples(writer)
     empty = [one.name for one in writer.material.studies if one.table.empty]
     if empty:
         titles = [words_of(writer, name) for name in empty]
@@ -171,7 +170,7 @@ def all_studies(writer: Writer) -> list[Block]:
                 small=True,
             )
         )
-    return found
+    return found + further_examples(writer)
 
 
 def words_of(writer: Writer, study: str) -> str:
