@@ -10,7 +10,7 @@ tests of hypotheses", Springer, chapters 3 and 6.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -41,6 +41,20 @@ def range_of_parts(
     -------
     the largest mean less the smallest, and (1 + draws whose range is no smaller) / (1 + draws)
     """
+    return ranges_of_parts(values, [belongs], image_of_query, drawing)[0]
+
+
+def ranges_of_parts(
+    values: np.ndarray,
+    divisions: Sequence[np.ndarray],
+    image_of_query: np.ndarray,
+    drawing: Resampling,
+) -> list[tuple[float, float]]:
+    """``range_of_parts`` of several divisions of the same queries, by the same draws."""
+    if not divisions:
+        return []
+    ends = np.cumsum([belongs.shape[1] for belongs in divisions])[:-1]
+    belongs = np.hstack(divisions)
     image = np.unique(image_of_query, return_inverse=True)[1]
     counts = np.bincount(image)
     by_image = np.split(np.argsort(image, kind="stable"), np.cumsum(counts)[:-1])
@@ -49,17 +63,21 @@ def range_of_parts(
         for count in np.unique(counts)
     ]
     sizes = belongs.sum(axis=0)
-    observed = float(np.ptp(values @ belongs / sizes))
+    observed = [float(np.ptp(one)) for one in np.split(values @ belongs / sizes, ends)]
     rng = np.random.default_rng(drawing.seed)
-    as_far = 0
+    as_far = np.zeros(len(divisions), dtype=np.int64)
     for draws in _blocks(drawing.resamples, len(values)):
         sums = np.zeros((draws, belongs.shape[1]))
         for queries in alike:
             order = rng.permuted(np.tile(np.arange(len(queries)), (draws, 1)), axis=1)
             dealt = rng.permuted(values[queries][order], axis=2).reshape(draws, -1)
             sums += dealt @ belongs[queries.ravel()].astype(np.float64)
-        as_far += int((np.ptp(sums / sizes, axis=1) >= observed - SLACK).sum())
-    return observed, (1 + as_far) / (1 + drawing.resamples)
+        ranges = [np.ptp(one, axis=1) for one in np.split(sums / sizes, ends, axis=1)]
+        as_far += [(own >= one - SLACK).sum() for own, one in zip(ranges, observed, strict=True)]
+    return [
+        (one, (1 + int(count)) / (1 + drawing.resamples))
+        for one, count in zip(observed, as_far, strict=True)
+    ]
 
 
 def paired_range(

@@ -25,7 +25,7 @@ import numpy as np
 
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import Resampling
-from scripts.evaluate.ranges import range_of_parts
+from scripts.evaluate.ranges import ranges_of_parts
 from scripts.evaluate.runs import first_captions
 from scripts.job import log
 from scripts.jobs import Snakemake, run
@@ -97,38 +97,37 @@ def agreement_of(rows: Rows) -> np.ndarray:
 
 
 def part_rows(
-    reference: Reference, group: str, values: np.ndarray, parts: int, resampling: Resampling
+    reference: Reference, values: dict[str, np.ndarray], parts: int, resampling: Resampling
 ) -> list[Row]:
     """Recall of captions in parts by a value of theirs, and its range.
 
     Parameters
     ----------
     reference : the run
-    group : what its rows are called
-    values : (m,) of the captions, NaN for those that are left out; x is their mean, to
+    values : group -> (m,) of the captions, NaN for those that are left out; x is their mean, to
         three digits
     parts : parts wanted
     resampling : for intervals and the range
     """
     rows, ranks = reference.rows, reference.run.ranks["text_to_image"]
-    known = ~np.isnan(values)
-    if not known.any():
-        return []
-    part_of = np.full(len(values), -1)
-    part_of[known] = parts_by_value(values[known], parts)
+    divisions: dict[str, np.ndarray] = {}
+    for group, own in values.items():
+        known = ~np.isnan(own)
+        if known.any():
+            part_of = np.full(len(own), -1)
+            part_of[known] = parts_by_value(own[known], parts)
+            divisions[group] = part_of[:, None] == np.arange(part_of.max() + 1)
+    right, image_of = hits(ranks, DEPTH), rows.image_of_caption
+    tested = ranges_of_parts(right, list(divisions.values()), image_of, resampling)
     found = []
-    for part in range(part_of.max() + 1):
-        own = part_of == part
-        found += recall_rows(
-            About(reference.run, "text_to_image", group, float(f"{values[own].mean():.3g}")),
-            ranks[own],
-            rows.image_of_caption[own],
-            resampling,
-        )
-    if part_of.max():
-        belongs = part_of[:, None] == np.arange(part_of.max() + 1)
-        tested = range_of_parts(hits(ranks, DEPTH), belongs, rows.image_of_caption, resampling)
-        found += range_rows(About(reference.run, "text_to_image", group), tested, int(known.sum()))
+    for (group, belongs), ends in zip(divisions.items(), tested, strict=True):
+        for own in belongs.T:
+            x = float(f"{values[group][own].mean():.3g}")
+            about = About(reference.run, "text_to_image", group, x)
+            found += recall_rows(about, ranks[own], image_of[own], resampling)
+        if belongs.shape[1] > 1:
+            about = About(reference.run, "text_to_image", group)
+            found += range_rows(about, ends, int(belongs.sum()))
     return found
 
 
@@ -304,8 +303,7 @@ def main(snakemake: Snakemake) -> None:
             "length": lengths_of(reference.rows),
             "agreement": agreement_of(reference.rows),
         }
-        for group, own in values.items():
-            found += part_rows(reference, group, own, params.parts, resampling)
+        found += part_rows(reference, values, params.parts, resampling)
         found += number_rows(reference, params.draws, resampling)
     write_rows(snakemake.output.table, found)
 

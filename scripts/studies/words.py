@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
@@ -41,9 +42,10 @@ def _root(word: str) -> str:
     return re.sub(r"i$", "y", root) or word
 
 
-def _roots(word: str) -> set[str]:
+@functools.lru_cache(2**16)
+def _roots(word: str) -> frozenset[str]:
     """Roots of what a word is made of: "black-and-white" says "black", too."""
-    return {_root(part) for part in re.split("-", word) if part not in _EMPTY}
+    return frozenset(_root(part) for part in re.split("-", word) if part not in _EMPTY)
 
 
 def unsaid(text: str, captions: Iterable[str]) -> list[str]:

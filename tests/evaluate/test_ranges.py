@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scripts.evaluate.intervals import Resampling
-from scripts.evaluate.ranges import paired_range, range_of_parts
+from scripts.evaluate.ranges import paired_range, range_of_parts, ranges_of_parts
 
 
 def range_of(values, belongs) -> float:
@@ -88,3 +88,15 @@ def test_the_same_seed_gives_the_same_p_and_many_draws_are_made_in_blocks(monkey
     monkeypatch.setattr("scripts.evaluate.ranges.AT_ONCE", 600)
     in_blocks = range_of_parts(values, belongs, of, Resampling(500, 1))
     assert in_blocks[0] == whole[0] and in_blocks[1] == pytest.approx(whole[1], abs=0.1)
+
+
+def test_several_divisions_of_the_same_queries_are_tested_as_each_alone():
+    random = np.random.default_rng(3)
+    of = np.repeat(np.arange(30), random.integers(1, 4, 30))
+    values = random.integers(0, 2, len(of)).astype(np.float64)
+    part_of = [random.integers(-1, parts, len(of)) for parts in (2, 5)]
+    divisions = [own[:, None] == np.arange(own.max() + 1) for own in part_of]
+    drawing = Resampling(300, 2)
+    alone = [range_of_parts(values, belongs, of, drawing) for belongs in divisions]
+    assert ranges_of_parts(values, divisions, of, drawing) == alone
+    assert alone[0] != alone[1] and ranges_of_parts(values, [], of, drawing) == []

@@ -128,7 +128,7 @@ def test_recall_by_length_is_that_of_the_captions_of_that_length():
     rows, images, texts = collection([4] * 10, seed=1, noise=2)
     spoken = [[" ".join(["word"] * k) for k in (2, 2, 7, 11)] for _ in range(10)]
     reference = reference_of(rows_of(rows.images, spoken), images, texts)
-    table = part_rows(reference, "length", lengths_of(reference.rows), 3, RESAMPLING)
+    table = part_rows(reference, {"length": lengths_of(reference.rows)}, 3, RESAMPLING)
     found = [row for row in table if row["measure"] == "recall@5"]
     ranks = reference.run.ranks["text_to_image"].reshape(10, 4)
     assert [row["x"] for row in found] == [2, 7, 11]
@@ -315,12 +315,12 @@ def test_parts_by_length_have_a_range_and_one_part_has_none():
     # of each image, what is second in length is never found
     ranks = {"text_to_image": np.tile([1, 99, 1, 1], 30)}
     reference = replace(reference, run=replace(reference.run, ranks=ranks))
-    lengths = lengths_of(reference.rows)
-    table = part_rows(reference, "length", lengths, 4, RESAMPLING)
+    lengths = {"length": lengths_of(reference.rows)}
+    table = part_rows(reference, lengths, 4, RESAMPLING)
     assert [(one["measure"], one["value"]) for one in table[-2:]] == [
         ("range", 1), ("p_range", pytest.approx(1 / 101))
     ]  # fmt: skip
-    alone = part_rows(reference, "length", lengths, 1, RESAMPLING)
+    alone = part_rows(reference, lengths, 1, RESAMPLING)
     assert {one["measure"] for one in alone} == set(HEADLINE)
 
 
@@ -341,7 +341,7 @@ def test_captions_that_are_alone_with_their_image_are_in_no_part_by_agreement():
     rows, images, texts = collection([1, 1, *[2] * 20], seed=1, noise=2)
     spoken = [["sand"], ["snow"], *[["dog", "dog"]] * 10, *[["dog", "cat"]] * 10]
     reference = reference_of(rows_of(rows.images, spoken), images, texts)
-    table = part_rows(reference, "agreement", agreement_of(reference.rows), 2, RESAMPLING)
+    table = part_rows(reference, {"agreement": agreement_of(reference.rows)}, 2, RESAMPLING)
     found = [row for row in table if row["measure"] == "recall@5"]
     ranks = reference.run.ranks["text_to_image"]
     assert [(row["x"], row["queries"]) for row in found] == [(0, 20), (100, 20)]
@@ -349,8 +349,7 @@ def test_captions_that_are_alone_with_their_image_are_in_no_part_by_agreement():
         [(ranks[22:] <= 5).mean(), (ranks[2:22] <= 5).mean()]
     )
     assert table[-1]["measure"] == "p_range" and table[-1]["queries"] == 40
-    none = part_rows(reference, "agreement", np.full(42, np.nan), 2, RESAMPLING)
-    assert none == []
+    assert part_rows(reference, {"agreement": np.full(42, np.nan)}, 2, RESAMPLING) == []
 
 
 def test_the_same_job_writes_the_same_bytes(tmp_path):
