@@ -39,7 +39,7 @@ if any(
 
 from scripts.bundles import bundle_of
 from scripts.config import TOWERS, ConfigError, checked, datasets_of, defaults, over_defaults
-from scripts.fingerprint import fingerprint as found_fingerprint
+from scripts.fingerprint import fingerprint as fingerprint_of
 from scripts.one_run import guard
 from scripts.protocol import DIRECTIONS
 from scripts.provenance.privacy import told
@@ -83,7 +83,7 @@ def setting(path: str):
 
 def fingerprint(*files: str):
     """The ``code`` of a rule, found when a job of it is planned: one job alone needs no other rule's."""
-    found = cache(lambda: found_fingerprint(*files))
+    found = cache(lambda: fingerprint_of(*files))
     return lambda wildcards: found()
 
 

@@ -193,8 +193,8 @@ class Writer:
         study = max((one for one in self.studies if name.startswith(f"study_{one}")), key=len)
         asked = self.studies[study]
         lines = kind == "figures" and form_of(asked.shown, asked.settings["figure"]) in CURVES
-        plain_ = kind == "tables" and not self.tables[name].has_intervals
-        key = f"{kind}.study{'_lines' if lines else '_plain' if plain_ else ''}"
+        bare = kind == "tables" and not self.tables[name].has_intervals
+        key = f"{kind}.study{'_lines' if lines else '_plain' if bare else ''}"
         counted = self.words["names"]["counted"]
         n = counted.get(study, counted["queries"])
         drawn = asked.settings["figure"].get("measures") or unique(asked.shown.measure)

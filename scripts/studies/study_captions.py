@@ -87,13 +87,15 @@ def agreement_of(rows: Rows) -> np.ndarray:
 
     NaN for captions that are alone with their image, and for those that tell nothing.
     """
-    found = np.full(len(rows.captions), np.nan)
+    found: list[float] = []
     for image in range(len(rows.images)):
         own = rows.captions_of(image)
-        for place, row in enumerate(np.flatnonzero(rows.image_of_caption == image)):
-            if len(own) > 1:
-                found[row] = 100 * share_said(own[place], own[:place] + own[place + 1 :])
-    return found
+        others = [own[:place] + own[place + 1 :] for place in range(len(own))]
+        found += [
+            100 * share_said(text, rest) if rest else np.nan
+            for text, rest in zip(own, others, strict=True)
+        ]
+    return np.array(found)
 
 
 def part_rows(
