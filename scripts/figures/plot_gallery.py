@@ -28,7 +28,7 @@ from scripts.figures.style import (
     write_table,
 )
 from scripts.jobs import Snakemake, run
-from scripts.studies.words import unsaid
+from scripts.studies.words import shared, unsaid
 from scripts.words import read_words
 
 OUTCOMES = ("success", "near_miss", "failure")
@@ -72,7 +72,8 @@ def gallery_table(
 
     Columns: model, prompt, scorer, direction, outcome, query (row), image (of the query), text (of
     the query), rank (of the right answer), top_k, place, item (row), item_image, item_text, score,
-    right, unsaid (of a wrong pair, the words of its sentence that no caption of its image says).
+    right, unsaid and shared (of a wrong pair, the words of its sentence that no caption of its
+    image says, and those that one does).
     Where no right answer is among the top ``top_k``, a last row holds it, at its own place.
     """
     records = []
@@ -98,7 +99,7 @@ def gallery_table(
         for place, item, score in found:
             right = bool(image_of_item[item] == image)
             sentence, shown = (query, item) if by_text else (item, image)
-            words = [] if right else unsaid(rows.captions[sentence], rows.captions_of(shown))
+            between = (rows.captions[sentence], rows.captions_of(shown))
             records.append(
                 own
                 | {
@@ -108,12 +109,13 @@ def gallery_table(
                     "item_text": "" if by_text else rows.captions[item],
                     "score": round(score, 4),
                     "right": right,
-                    "unsaid": "; ".join(words),
+                    "unsaid": "" if right else "; ".join(unsaid(*between)),
+                    "shared": "" if right else "; ".join(shared(*between)),
                 }
             )
     columns = (
         "model prompt scorer direction outcome query image text rank top_k place item item_image "
-        "item_text score right unsaid"
+        "item_text score right unsaid shared"
     )
     return pd.DataFrame(records, columns=columns.split())
 

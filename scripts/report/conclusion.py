@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from scripts.evaluate.pairs import BOTH
@@ -9,23 +11,26 @@ from scripts.protocol import DIRECTIONS
 from scripts.report.findings import NAMES, TABLE_OF, Finding, Label, best_gain, lead
 from scripts.report.index_findings import COSTS, ENOUGH_FOUND, exactly, repaid_after, through
 from scripts.report.material import Material
+from scripts.report.optimisations import Gain
 from scripts.words import formats
 
 # scorers that are one inner product of mapped features
 MAPS = ("centring", "nnn", "inverted_softmax", "adapter")
 
 
-def findings_of(material: Material, failures: pd.DataFrame) -> list[Finding]:
+def findings_of(material: Material, failures: pd.DataFrame, gains: Sequence[Gain]) -> list[Finding]:
     """The sentences of the conclusion, in order.
 
     Parameters
     ----------
     material : of the report
     failures : from ``analysis.failure_table``, of the reference run
+    gains : of the optimisations
     """
     best = best_gain(material.pairs, material.runs[0].key)
     return [
         _setting(material, best),
+        *(_on_val(best.iloc[0], gains) if best is not None else []),
         *(_as_good(material, best) if best is not None else []),
         *_costs(material, best),
         *_next(material, failures),
@@ -44,6 +49,24 @@ def _setting(material: Material, best: pd.DataFrame | None) -> Finding:
     own = {name: row[name] for name in reference}
     numbers = {"difference": lead(row, formats.share), "p": formats.p_is(row.p_holm)}
     return Finding("conclusion_use_gain", {**own, **numbers}, TABLE_OF[row.family])
+
+
+def _on_val(best: pd.Series, gains: Sequence[Gain]) -> list[Finding]:
+    """Whether val, which chose no setting, prefers the one that test recommends."""
+    key = tuple(best[["model", "prompt"]])
+    found = {
+        gain.key: gain.val
+        for gain in gains
+        if gain.val is not None and tuple(gain.pair[["model", "prompt"]].iloc[0]) == key
+    }
+    own = found.pop(best.scorer, None)
+    if own is None or not found:
+        return []
+    other = max(found, key=lambda name: found[name])
+    numbers = {"own": formats.percent(own), "name": other, "other": formats.percent(found[other])}
+    same = numbers["own"] == numbers["other"]
+    verdict = "alike" if same else "agrees" if own > found[other] else "differs"
+    return [Finding(f"conclusion_val_{verdict}", numbers, "gains")]
 
 
 def _as_good(material: Material, best: pd.DataFrame) -> list[Finding]:

@@ -46,6 +46,8 @@ class Gain:
     pair : rows of pairs.csv, one for both directions and one for each
     differs : "model", "prompt" or "scorer": what the two runs differ in
     chosen : what val chose, by direction and name, ready to print
+    val : mean recall of both directions on all of val, with what was chosen there; None where
+        nothing was
     further : more that this run shows of it
     """
 
@@ -54,6 +56,7 @@ class Gain:
     differs: str
     chosen: dict[str, str] = field(default_factory=dict)
     further: tuple[Finding, ...] = ()
+    val: float | None = None
 
     @property
     def key(self) -> str:
@@ -84,7 +87,8 @@ def gains(material: Material, told: Mapping[str, pd.DataFrame]) -> list[Gain]:
         names = [name for name, entry in material.scorers.items() if entry["kind"] == kind]
         for key, part in _each(scorers[scorers.scorer.isin(names)], "scorer"):
             further = _of_studies(material, kind, key)
-            found.append(Gain(kind, part, "scorer", chosen(kind, material.fitted[key]), further))
+            own = material.fitted[key]
+            found.append(Gain(kind, part, "scorer", chosen(kind, own), further, on_val(kind, own)))
     return found + [Gain("tuning", part, "model") for part in _tuned(material)]
 
 
@@ -160,6 +164,14 @@ def chosen(kind: str, arrays: dict[str, np.ndarray]) -> dict[str, str]:
     if kind == "fusion":
         numbers["with"] = str(arrays["with"])
     return numbers
+
+
+def on_val(kind: str, arrays: dict[str, np.ndarray]) -> float | None:
+    """Mean recall on val of a fitted scorer; None where it was found on no val, or on a part."""
+    found = arrays.get("val_recall")
+    if found is None or kind == "reranked":
+        return None
+    return float(found[arrays["place"]] if "place" in arrays else found.mean())
 
 
 def savings(material: Material) -> dict[str, Finding | None]:

@@ -124,5 +124,5 @@ def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
             *([alone] if alone else []),
             *links.words(material.table_of("robustness"), reference.model),
         ],
-        "conclusion": conclusion.findings_of(material, studied.failures),
+        "conclusion": conclusion.findings_of(material, studied.failures, studied.gains),
     }

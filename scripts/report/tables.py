@@ -350,6 +350,7 @@ def _gains_table(studied: Study, words: dict[str, Any], labels: Labels) -> Table
                 words["optimisations"][gain.kind]["name"],
                 f"{both[gain.differs]} − {both[f'other_{gain.differs}']}",
                 *(_lead(both, "mean"), formats.p_value(both["p_holm"])),
+                formats.NOTHING if gain.val is None else formats.share(gain.val),
                 *(
                     cell
                     for way in DIRECTIONS
@@ -358,11 +359,11 @@ def _gains_table(studied: Study, words: dict[str, Any], labels: Labels) -> Table
             ]
         )
     difference = _mean_difference(labels)
-    sides = ((arrows[BOTH], 2), *((arrows[way], 2) for way in DIRECTIONS))
+    sides = ((arrows[BOTH], 3), *((arrows[way], 2) for way in DIRECTIONS))
     return Table(
-        ["optimisation", "compared", difference, "p_holm", *(difference, "chosen") * 2],
+        ["optimisation", "compared", difference, "p_holm", "on_val", *(difference, "chosen") * 2],
         rows,
-        {difference, "p_holm"},
+        {difference, "p_holm", "on_val"},
         sides=(("", 2), *sides),
     )
 

@@ -9,12 +9,13 @@ import pandas as pd
 
 from scripts.protocol import DIRECTIONS
 from scripts.report import blocks
-from scripts.report.blocks import Block
+from scripts.report.blocks import Block, Spans
 from scripts.report.writer import Writer
 from scripts.studies.words import split_at
 from scripts.words import formats
 
 UNSAID = 3  # words that are listed under a picture: on paper, two lines
+TOLD = 4  # words that are listed in a sentence
 
 
 def results(writer: Writer) -> list[Block]:
@@ -46,10 +47,54 @@ def examples(writer: Writer) -> list[Block]:
     ]
     for way in DIRECTIONS:
         found.append(writer.head(2, f"examples-{way}"))
-        # one of each outcome
-        shown = [table[table["query"] == _first_of_outcome(table)] for table in tables]
-        found += [_gallery(writer, one, f"gallery_{way}") for one in shown if _way(one) == way]
+        for table in (one for one in tables if _way(one) == way):
+            # one of each outcome
+            shown = table[table["query"] == _first_of_outcome(table)]
+            found.append(_discussed(writer, shown, table))
+            found.append(_gallery(writer, shown, f"gallery_{way}"))
     return found
+
+
+def _discussed(writer: Writer, shown: pd.DataFrame, drawn: pd.DataFrame) -> Block:
+    """What the examples of a direction have in common with their first wrong answers."""
+    firsts = drawn[(drawn.place == 1) & ~drawn.right]
+    told = [told_of_example(writer, part) for _, part in shown.groupby("query", sort=False)]
+    if len(firsts):
+        numbers = {
+            "wrong": formats.count(len(firsts)),
+            "sharing": formats.count(int((firsts.shared != "").sum())),
+        }
+        told.append(writer.speaker.text(f"text.examples_common_{_way(drawn)}", **numbers))
+    return blocks.paragraph(writer.speaker.together(told))
+
+
+def told_of_example(writer: Writer, part: pd.DataFrame) -> Spans:
+    """A query's right answer beside its first wrong one, and the words that tell the two apart."""
+    own = part.sort_values("place")
+    right, wrong = own[own.right].iloc[0], own[~own.right]
+    outcome = writer.words["names"]["outcomes"][right.outcome]
+    if wrong.empty:
+        return writer.speaker.text("text.examples_right", outcome=outcome)
+    other = wrong.iloc[0]
+    gap = abs(right.score - other.score)
+    place = "ahead" if right.outcome == "success" else "beyond" if np.isnan(gap) else "behind"
+    lists = {name: _listed(writer, other[name]) for name in ("shared", "unsaid")}
+    kind = "both" if all(lists.values()) else "all" if lists["shared"] else "none"
+    words = writer.words["text"][f"examples_{kind}_{right.direction}"].format(**lists)
+    return writer.speaker.text(
+        f"text.examples_{place}",
+        outcome=outcome,
+        rank=formats.count(int(right["rank"])),
+        gap=formats.score(gap),
+        words=words if any(lists.values()) else "",
+    )
+
+
+def _listed(writer: Writer, words: str) -> str:
+    """Words of a column of a gallery in a row, of many the first."""
+    own = [word for word in words.split("; ") if word]
+    told: str = writer.words["comma"].join(own[:TOLD])
+    return told + "…" * (len(own) > TOLD)
 
 
 def further_examples(writer: Writer) -> list[Block]:

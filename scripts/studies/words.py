@@ -73,6 +73,21 @@ def unsaid(text: str, captions: Iterable[str]) -> list[str]:
     return list(words.values())
 
 
+def shared(text: str, captions: Iterable[str]) -> list[str]:
+    """The words of ``text`` that tell what an image shows, and that ``captions`` say, too.
+
+    As ``unsaid`` has its words: as ``text`` has them, each once, and any form of a word is it;
+    characters of Chinese, Japanese or Korean stand alone.
+    """
+    said = _said(captions)
+    words: dict[str, str] = {}
+    for match in _WORD.finditer(text):
+        roots = _roots(match[0].casefold())
+        if roots and roots <= said:
+            words.setdefault(match[0].casefold(), match[0])
+    return list(words.values())
+
+
 def share_said(text: str, captions: Iterable[str]) -> float:
     """Of the words of ``text`` that tell what an image shows, the share that ``captions`` say, too.
 

@@ -13,6 +13,7 @@ from test_study_findings import speaker
 
 from scripts.report import conclusion
 from scripts.report.index_findings import index_costs, repaid_after
+from scripts.report.optimisations import Gain
 from scripts.studies.table import COLUMNS, About, row
 
 TEXT = "text_to_image"
@@ -139,7 +140,7 @@ def test_the_setting_to_use_is_the_clearest_gain_with_what_it_costs(kind, name, 
     looks = [row(about, "pairs", 128, 9), row(about, "seconds", 0.25, 9)]
     run = material(pair(0.05, 0.01, kind, name), looks)
     run.scorers |= SCORERS
-    found = conclusion.findings_of(run, FAILURES)
+    found = conclusion.findings_of(run, FAILURES, ())
     assert keys_of(found) == ["use_gain", "cost", f"cost_{cost}", "limits"]
     assert found[0].numbers[kind] == name
     assert found[0].numbers["difference"] == "5.0 [3.0, 7.0]"
@@ -159,15 +160,49 @@ def test_what_does_as_well_and_is_better_too_is_named_beside_the_setting(other, 
     run = material(pd.concat([best, second, between]))
     run.runs = [replace(REFERENCE, scorer=name) for name in ("cosine", "b", "nnn")]
     run.scorers |= {"b": {"kind": "nnn"}}
-    found = conclusion.findings_of(run, FAILURES)
+    found = conclusion.findings_of(run, FAILURES, ())
     named = [one.numbers["others"] for one in found if one.key == "conclusion_use_alike"]
     assert named == ([told] if told else [])
     keys_of(found)
 
 
+@pytest.mark.parametrize(
+    ("own", "other", "told"),
+    [
+        (0.52, 0.51, {"own": "52.0%", "name": "b", "other": "51.0%", "verdict": "agrees"}),
+        (0.51, 0.52, {"own": "51.0%", "name": "b", "other": "52.0%", "verdict": "differs"}),
+        # what looks the same is not said to be higher
+        (0.5201, 0.5199, {"own": "52.0%", "name": "b", "other": "52.0%", "verdict": "alike"}),
+        (0.52, None, None),
+        (None, 0.52, None),
+    ],
+)
+def test_what_val_prefers_stands_beside_the_setting_that_test_recommends(own, other, told):
+    values = {"nnn": own, "b": other, "c": None}
+    gains = [
+        Gain("nnn", pair(0.05, 0.01, "scorer", name), "scorer", val=val)
+        for name, val in values.items()
+    ]
+    # of another prompt, it says nothing about this one
+    elsewhere = pair(0.05, 0.01, "scorer", "d").assign(prompt="photo")
+    gains.append(Gain("nnn", elsewhere, "scorer", val=0.9))
+    run = material(gains[0].pair)
+    run.scorers |= {name: {"kind": "nnn"} for name in "bcd"} | SCORERS
+    found = conclusion.findings_of(run, FAILURES, gains)
+    said = [one for one in found if one.key.startswith("conclusion_val")]
+    keys_of(found)
+    if told is None:
+        assert said == []
+        return
+    verdict = told.pop("verdict")
+    assert [(one.key, one.numbers, one.table) for one in said] == [
+        (f"conclusion_val_{verdict}", told, "gains")
+    ]
+
+
 @pytest.mark.parametrize(("difference", "error"), [(0.05, 0.1), (-0.05, 0.01)])
 def test_without_a_clear_gain_the_reference_is_to_be_used(difference, error):
-    found = conclusion.findings_of(material(pair(difference, error)), FAILURES)
+    found = conclusion.findings_of(material(pair(difference, error)), FAILURES, ())
     assert keys_of(found) == ["use_reference", "cost", "rerank", "limits"]
     assert found[0].numbers == {"model": "m", "prompt": "plain", "scorer": "cosine"}
     assert found[2].numbers == {"text": "36.0", "image": "40.0"}
@@ -177,4 +212,4 @@ def test_what_was_not_compared_measured_or_missed_is_not_spoken_of():
     run = material(pair(0, 0)[:0], runs=1)
     run.steps = run.steps[:1]
     nothing = FAILURES.assign(near=0.0)
-    assert keys_of(conclusion.findings_of(run, nothing)) == ["use_only", "limits"]
+    assert keys_of(conclusion.findings_of(run, nothing, ())) == ["use_only", "limits"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -19,11 +20,12 @@ from scripts.report.blocks import spans_in
 from scripts.report.spans import text_of
 from scripts.report.speaker import Speaker
 from scripts.report.write_analysis import QUESTIONS
-from scripts.report.write_results import UNSAID
+from scripts.report.write_results import TOLD, UNSAID, told_of_example
 from scripts.studies.study_published import TOLERANCE
 from scripts.studies.words import split_at
 from scripts.version import version_of_workflow
 from scripts.words import read_words
+from scripts.words.labels import read_labels
 
 SECTIONS = {
     "question": (),
@@ -142,6 +144,57 @@ def test_galleries_show_what_their_tables_hold(fake_run: FakeRun, documents, way
             else:
                 expected = split_at(row.item_text, unsaid)
                 assert [(one["text"], one["marked"]) for one in item["pieces"]] == expected
+
+
+@pytest.mark.parametrize("way", ["text_to_image", "image_to_text"])
+def test_examples_are_discussed_by_what_their_tables_hold(fake_run: FakeRun, documents, way):
+    table = read_gallery(fake_run, way)
+    first = table["query"] == table.groupby("outcome")["query"].transform("first")
+    wrong = table[(table.place == 1) & ~table.right]
+    for document in documents.values():
+        told = Told(document)
+        place = [one.get("id") for one in told.blocks].index(f"examples-{way}")
+        text = Told({**document, "blocks": told.blocks[place + 1 : place + 2]}).text
+        for _, part in table[first].groupby("query"):
+            right, others = part[part.right].iloc[0], part[~part.right]
+            if len(others):
+                other = others.loc[others.place.idxmin()]
+                gap = abs(right.score - other.score)
+                assert f"{gap:.3f}" in text or pd.isna(gap)
+                for words in (other.shared, other.unsaid):
+                    assert all(word in text for word in words.split("; ")[:TOLD])
+        numbers = [int(number) for number in re.findall(r"\d+", text)]
+        assert {len(wrong), (wrong.shared != "").sum()} <= {*numbers}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("way", ["text_to_image", "image_to_text"])
+def test_opposite_examples_are_told_in_opposite_words(language, way):
+    words, labels = read_words("report", language), read_labels(language)
+    writer = SimpleNamespace(words=words, speaker=Speaker(words, labels))
+
+    def told(outcome: str, scores: list[float], unsaid: str, shared: str) -> str:
+        own = {"direction": way, "outcome": outcome, "unsaid": unsaid, "shared": shared}
+        place = 1 if outcome == "success" else 2
+        rows = [
+            {**own, "place": 1 + at, "score": score, "right": 1 + at == place, "rank": place}
+            for at, score in enumerate(scores)
+        ]
+        return text_of(told_of_example(writer, pd.DataFrame(rows)))
+
+    found = [
+        told("success", [0.5], "", ""),
+        told("success", [0.5, 0.25], "red", "dog"),
+        told("near_miss", [0.5, 0.25], "red", "dog"),
+        told("near_miss", [0.5, 0.25], "", "dog"),
+        told("near_miss", [0.5, 0.25], "red", ""),
+        told("near_miss", [0.5, 0.25], "", ""),
+        told("failure", [0.5, float("nan")], "<b>; b; c; d; e", "dog"),
+    ]
+    assert len({*found}) == len(found)
+    assert ["0.250" in one for one in found] == [False, *[True] * 5, False]
+    assert "nan" not in found[-1] and "<b>" in found[-1] and "d…" in found[-1]
+    assert not any(re.search(r"[{}]", one) for one in found)
 
 
 def test_every_figure_that_shows_data_names_the_tables_of_its_numbers(told: Told, fake_run):

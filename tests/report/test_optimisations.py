@@ -13,7 +13,7 @@ from told import speaker
 
 from scripts.evaluate.pairs import COLUMNS, WAYS
 from scripts.report import optimisations
-from scripts.report.optimisations import Gain, chosen, gains, savings, turned
+from scripts.report.optimisations import Gain, chosen, gains, on_val, savings, turned
 
 KINDS = ["ensemble", *optimisations.SCORERS, "tuning"]
 
@@ -97,6 +97,14 @@ def test_what_val_chose_is_told_for_each_direction():
     assert chosen("adapter", LEARNT["adapter"]) == {"epochs": "3, 0"}
     assert chosen("fusion", LEARNT["fusion"])["with"] == "another"
     assert chosen("centring", {}) == {}
+
+
+def test_recall_on_val_is_that_of_both_directions_or_of_the_seed_that_is_used():
+    both = {"val_recall": np.array([0.25, 0.75])}
+    seeds = {"val_recall": np.array([0.25, 0.5, 0.75]), "place": np.array(2)}
+    assert (on_val("nnn", both), on_val("adapter", seeds)) == (0.5, 0.75)
+    # the first K of a part of val's queries are no mean over val
+    assert on_val("reranked", both) is None and on_val("cosine", {}) is None
 
 
 def test_a_run_without_them_claims_no_optimisation():

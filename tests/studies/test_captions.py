@@ -37,7 +37,7 @@ from scripts.studies.study_captions import (
     per_image_values,
     together_values,
 )
-from scripts.studies.words import pattern_of, split_at, unsaid, words_in, words_of
+from scripts.studies.words import pattern_of, shared, split_at, unsaid, words_in, words_of
 
 RESAMPLING = Resampling(100, 0)
 MANY = 10_000
@@ -87,6 +87,22 @@ def test_words_are_counted_with_spaces_and_without(text, words):
 )
 def test_words_that_differ_are_those_that_no_caption_of_the_image_says(text, captions, words):
     assert unsaid(text, captions) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "captions", "words"),
+    [
+        ("Two pink dogs run", ["a dog runs", "it is black"], ["dogs", "run"]),
+        ("a picture of the thing on it", ["a thing on it"], ["thing"]),
+        ("Red ball, red ball .", ["red"], ["Red"]),
+        ("一只粉色的小狗在滑雪", ["一只黑色的狗在雪地里"], ["色", "狗", "雪"]),
+        ("the of it", ["the of it"], []),
+        ("a dog", [], []),
+    ],
+)
+def test_words_that_are_shared_tell_something_and_are_said_in_any_form(text, captions, words):
+    assert shared(text, captions) == words
+    assert not {*words} & {*unsaid(text, captions)}
 
 
 def test_a_text_is_split_at_words_and_loses_nothing():
