@@ -23,6 +23,9 @@ EXPERIMENTAL = "html export is under active development"
 LETTER = re.compile(r"<mi>(.)</mi>")
 # accents that would be set on the letter before them, as marks of their own
 ACCENTS = {"\u0302": "^", "\u0303": "~", "\u0304": "¯"}
+# brackets around what is one line high; without type for maths, they would grow for an index
+LOW = re.compile(r"<mo>\(</mo>((?:(?!<mfrac|<munder|<mo>[()]</mo>).)*)<mo>\)</mo>")
+FIXED = r'<mo stretchy="false">(</mo>\1<mo stretchy="false">)</mo>'
 
 Key = tuple[str, bool]
 
@@ -88,9 +91,13 @@ def _set(keys: list[Key]) -> tuple[str, str]:
 
 
 def _plain(element: str) -> str:
-    """Single letters as such: a browser slants them itself, in whatever type it has for maths."""
+    """Single letters as such: a browser slants them itself, in whatever type it has for maths.
+
+    Brackets around one line stay as high as it is.
+    """
     for combining, own in ACCENTS.items():
         element = element.replace(f"<mo>{combining}</mo>", f"<mo>{own}</mo>")
+    element = LOW.sub(FIXED, element)
     return LETTER.sub(lambda match: f"<mi>{_letter(match[1])}</mi>", element)
 
 

@@ -26,6 +26,16 @@ def test_every_equation_is_mathml_in_its_place_and_spoken():
     assert "mfrac" in sheet and "<" not in sheet
 
 
+def test_only_brackets_around_what_is_high_grow():
+    high = ("log (1 / 2 sum_(b in B) exp(beta s(b, g_i)))", True)
+    (element,) = mathml({high: "?"}, "document.json")[0].values()
+    fixed = [
+        one.get("stretchy") for one in ElementTree.fromstring(element).iter("mo")
+        if one.text == "("
+    ]  # fmt: skip
+    assert fixed == [None, None, "false"]
+
+
 def test_equations_within_text_count_as_those_apart():
     document = {
         "blocks": [
