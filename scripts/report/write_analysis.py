@@ -85,6 +85,15 @@ QUESTIONS = {
         ("study_relevance", "study_categories"),
     ),
 }
+# what of a finding is told again where it holds in the other direction as well
+AGAIN = {
+    "failures": ("share", "median"),
+    "relevance": ("change",),
+    "gallery": ("small_recall", "full_recall"),
+    "index": ("name", "latency", "exact"),
+    "confidence": ("gain",),
+    "link": ("rho", "p"),
+}
 MOST = 2  # sentences of an answer, and of each kind of evidence: one for each direction
 # studies whose findings are told with the optimisations that they are of
 TOLD_THERE = ("scorers", "seeds", "reranking")
@@ -148,14 +157,23 @@ def picked(found: Sequence[Finding], begin: str) -> list[Finding]:
     """The first findings whose keys begin so.
 
     What is found in the other direction as well is not said twice: in its place stands that it is
-    the same there.
+    the same there, and how much.
     """
     said: list[Finding] = []
     for one in [one for one in found if one.key.startswith(begin)][:MOST]:
         way = one.numbers.get("direction")
         alike = said and _about(said[0]) == _about(one) and said[0].numbers.get("direction") != way
-        said.append(Finding("same_way", {"direction": way}, one.table) if alike else one)
+        said.append(_again(one) if alike else one)
     return said
+
+
+def _again(finding: Finding) -> Finding:
+    """That a finding holds in its direction, too, with what differs most there."""
+    kind = finding.key.split("_")[0]
+    told = {name: finding.numbers[name] for name in AGAIN.get(kind, ()) if name in finding.numbers}
+    whole = kind in AGAIN and len(told) == len(AGAIN[kind])
+    way = {"direction": finding.numbers["direction"]}
+    return Finding(f"same_{kind}", way | told, finding.table) if whole else Finding("same_way", way)
 
 
 def _about(finding: Finding) -> tuple[str, dict[str, object]]:

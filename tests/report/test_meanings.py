@@ -8,7 +8,7 @@ from told import speaker
 
 from scripts.report.findings import Finding
 from scripts.report.meanings import MEANINGS, meanings
-from scripts.report.write_analysis import QUESTIONS
+from scripts.report.write_analysis import AGAIN, QUESTIONS, picked
 from scripts.words import read_words
 
 
@@ -68,3 +68,29 @@ def test_each_question_has_meanings_each_of_which_some_finding_earns():
         assert earning <= set(words)
         # numbers stand in the sentences that it follows from
         assert not any("{" in words[f"means_{name}"] for name in named)
+
+
+@pytest.mark.parametrize("kind", AGAIN)
+def test_what_holds_both_ways_is_told_once_and_then_by_its_numbers(kind: str):
+    def of(way: str, verdict: str = "same") -> Finding:
+        numbers = {name: f"{name} {way}" for name in ("direction", "name", "more", *AGAIN[kind])}
+        # a name in the table is no number, and another name is another finding
+        numbers |= {"direction": way, "name": "hnsw"}
+        return Finding(f"{kind}_{verdict}", numbers, "a_table")
+
+    one, other = of("text_to_image"), of("image_to_text")
+    first, again = picked([one, other], kind)
+    assert first is one and (again.key, again.table) == (f"same_{kind}", "a_table")
+    assert again.numbers == {name: other.numbers[name] for name in ("direction", *AGAIN[kind])}
+    for language in LANGUAGES:
+        text = speaker(language).say(again)
+        assert all(other.numbers[name] in text for name in AGAIN[kind])
+    # what differs is told whole, and so is what the same direction shows of something else
+    apart = of("image_to_text", "otherwise")
+    assert picked([one, apart], kind) == [one, apart]
+    assert picked([one, one], kind) == [one, one]
+
+
+def test_what_holds_both_ways_without_numbers_is_said_to_be_the_same():
+    ways = [Finding("failures_none", {"direction": way}, "failures") for way in ("a", "b")]
+    assert [one.key for one in picked(ways, "failures")] == ["failures_none", "same_way"]
