@@ -62,10 +62,12 @@ def _on_val(best: pd.Series, gains: Sequence[Gain]) -> list[Finding]:
     own = found.pop(best.scorer, None)
     if own is None or not found:
         return []
-    other = max(found, key=lambda name: found[name])
-    numbers = {"own": formats.percent(own), "name": other, "other": formats.percent(found[other])}
-    same = numbers["own"] == numbers["other"]
-    verdict = "alike" if same else "agrees" if own > found[other] else "differs"
+    other = max(found.values())
+    told = formats.percent(other)
+    # what is printed alike is not ranked
+    names = [name for name, value in found.items() if formats.percent(value) == told]
+    numbers = {"own": formats.percent(own), "name": names, "other": told}
+    verdict = "alike" if numbers["own"] == told else "agrees" if own > other else "differs"
     return [Finding(f"conclusion_val_{verdict}", numbers, "gains")]
 
 
