@@ -276,11 +276,12 @@ def errors(table: pd.DataFrame) -> list[Finding]:
                 "excess": told(most),
             }
             # kinds of which nobody can say that they are less
-            close = [name for name in beyond.group[beyond.high >= most.low] if name != most.group]
+            close = beyond[(beyond.high >= most.low) & (beyond.group != most.group)]
             key = "beyond" if verdict(most) == "higher" else "as_right"
-            if close and key == "beyond":
+            if len(close) and key == "beyond":
                 key = "beyond_close"
-                numbers["others"] = [Label("errors", name) for name in close]
+                numbers["others"] = [Label("errors", name) for name in close.group]
+                numbers["others_excess"] = [told(row) for _, row in close.iterrows()]
             found.append(Finding(f"errors_{key}", numbers))
         excused = shares[shares.index.isin(EXCUSED)].queries
         if excused.empty:

@@ -178,9 +178,9 @@ def _again(finding: Finding) -> Finding:
 
 def _about(finding: Finding) -> tuple[str, dict[str, object]]:
     """What a finding says, but for its direction and its numbers."""
-    named = ("name", "names")
+    named = ("name", "names", "others")
     return finding.key, {
         key: value
         for key, value in finding.numbers.items()
-        if isinstance(value, Label | list) or key in named
+        if isinstance(value, Label) or key in named
     }
