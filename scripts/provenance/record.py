@@ -131,8 +131,14 @@ def main(snakemake: Snakemake) -> None:
     write_settings(Path(snakemake.output.config), settings)
     jobs = list(jobs_behind(snakemake.input))
     seen = Seen(job.seen for job in jobs if not job.rule.endswith("_shard"))
-    # shards of features are gone, once they have been gathered
     maker = {path: job.rule for job in jobs for path in job.outputs if seen.is_there(path)}
+    # shards of features are gone, once they have been gathered
+    lasting = {path for job in jobs if not job.rule.endswith("_shard") for path in job.outputs}
+    if gone := sorted(lasting - maker.keys()):
+        log.warning(
+            "%d files that the run made are gone, and are not recorded; the run's command with "
+            "their paths behind -- at its end makes them anew: %s", len(gone), ", ".join(gone[:10]),
+        )  # fmt: skip
     results = [path for path in maker if Path(path).is_relative_to(folder)]
     checked(results)
     made = {Path(path).relative_to(folder).as_posix() for path in results} | {CONFIG}

@@ -20,14 +20,14 @@ from scripts.job import BadInput, digest_of_file, ended
 from scripts.provenance.crate import EMPTY, MARK, NAME, Recorded, all_below, described, read_crate
 
 TO_DO = {
-    "changed": "put back what was recorded, from a copy; or delete it, and it can be made anew",
+    "changed": "put back what was recorded, from a copy; or delete it, and have it made anew",
     "missing": "put it back, from a copy; or have it made anew",
     "unreadable": "see that it can be read, and verify again",
     "new": "move it elsewhere, if the run did not make it",
 }
 ANEW = [
-    "To make anew what is missing, and to record the run as it then is, repeat its command with",
-    "--forcerun record at the end: ./run snakemake --cores 8 --configfile ... --forcerun record",
+    "What is missing is made anew where its path (of pictures, that of their folder) stands behind",
+    "-- at the end of the run's command: ./run snakemake --cores 8 --configfile ... -- PATH",
 ]
 NOTHING = hashlib.sha256().hexdigest()
 

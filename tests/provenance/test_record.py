@@ -156,6 +156,15 @@ def test_what_is_no_plain_file_is_told_and_does_not_stop_the_record(recording, c
         assert word in caplog.text
 
 
+def test_what_the_run_made_and_is_gone_is_told(recording, caplog):
+    recording.record()
+    assert "are gone" not in caplog.text
+    (recording.results / "report.en.html").unlink()
+    assert "report.en.html" not in entities(recording.record())
+    assert "1 files that the run made are gone" in caplog.text
+    assert "results/toy/report.en.html" in caplog.text
+
+
 def test_what_a_person_put_beside_data_and_models_is_recorded_with_them(recording):
     recording.write("data/toy/notes.txt", b"mine")
     recording.write("data/models/tiny/card/README.md", b"mine")
