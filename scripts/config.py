@@ -94,7 +94,7 @@ def read_own(path: Path) -> dict[str, Any]:
         found = " ".join(str(error).split())
         raise BadInput(path, found, "a configuration in YAML", "correct the file") from None
     if not isinstance(content, dict):
-        found = f"a {type(content).__name__}"
+        found = "nothing" if content is None else f"a {type(content).__name__}"
         raise BadInput(path, found, "a configuration in YAML: run, datasets, ...", "correct it")
     return content
 

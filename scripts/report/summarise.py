@@ -119,7 +119,7 @@ def _against(key: Key, first: Key, pairs: Rows) -> Iterable[str]:
             way = "both ways" if row["direction"] == BOTH else labels.direction(row["direction"])
             said.append(f"{way} {gain} ({SAID[row['verdict']]})")
     if said:
-        yield from _wrapped(f"against the first: {', '.join(said)}", "  ")
+        yield from _wrapped(f"against the first, in mean recall: {', '.join(said)}", "  ")
 
 
 def _by_chance(metrics: Rows) -> Iterable[str]:

@@ -77,8 +77,8 @@ def test_other_runs_say_how_far_they_are_from_the_first_and_whether_that_is_nois
         *pairs_of(third, other, -0.2, "worse"),
     ]
     text = summary("mine", metrics_of({FIRST: 0.5, other: 0.6, third: 0.4}), pairs, [])
-    assert text.count("against the first") == 2
-    assert "both ways +2.3 (better), Text → image +2.3 (better)" in text
+    assert text.count("against the first, in mean recall") == 2
+    assert "both ways +2.3 (better), Text → image +2.3 (better)" in " ".join(text.split())
     assert "Image → text −1.0 (no clear difference)" in " ".join(text.split())
     assert "worse" not in text and "Before you read" not in text
 
