@@ -9,11 +9,15 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
 model_folder, dataset, split = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-from_disk = {"local_files_only": True, "trust_remote_code": False}
-model = AutoModel.from_pretrained(model_folder, **from_disk).eval()
-prepare = AutoImageProcessor.from_pretrained(model_folder, backend="pil", **from_disk)
-tokenize = AutoTokenizer.from_pretrained(model_folder, **from_disk)
-
+model = AutoModel.from_pretrained(
+    model_folder, local_files_only=True, trust_remote_code=False
+).eval()
+prepare = AutoImageProcessor.from_pretrained(
+    model_folder, backend="pil", local_files_only=True, trust_remote_code=False
+)
+tokenize = AutoTokenizer.from_pretrained(
+    model_folder, local_files_only=True, trust_remote_code=False
+)
 chosen = set(json.loads((dataset / "splits.json").read_text("utf-8"))[split])
 listed = json.loads((dataset / "captions.json").read_text("utf-8"))
 records = [record for record in listed if record["image"] in chosen]
