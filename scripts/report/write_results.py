@@ -50,12 +50,12 @@ def examples(writer: Writer) -> list[Block]:
         for table in (one for one in tables if _way(one) == way):
             # one of each outcome
             shown = table[table["query"] == _first_of_outcome(table)]
-            found.append(_discussed(writer, shown, table))
+            found.append(discussed(writer, shown, table))
             found.append(_gallery(writer, shown, f"gallery_{way}"))
     return found
 
 
-def _discussed(writer: Writer, shown: pd.DataFrame, drawn: pd.DataFrame) -> Block:
+def discussed(writer: Writer, shown: pd.DataFrame, drawn: pd.DataFrame) -> Block:
     """What the examples of a direction have in common with their first wrong answers."""
     firsts = drawn[(drawn.place == 1) & ~drawn.right]
     told = [told_of_example(writer, part) for _, part in shown.groupby("query", sort=False)]
@@ -63,6 +63,7 @@ def _discussed(writer: Writer, shown: pd.DataFrame, drawn: pd.DataFrame) -> Bloc
         numbers = {
             "wrong": formats.count(len(firsts)),
             "sharing": formats.count(int((firsts.shared != "").sum())),
+            "rest": writer.words["text"]["examples_rest"] if len(drawn) > len(shown) else "",
         }
         told.append(writer.speaker.text(f"text.examples_common_{_way(drawn)}", **numbers))
     return blocks.paragraph(writer.speaker.together(told))

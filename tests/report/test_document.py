@@ -20,7 +20,7 @@ from scripts.report.blocks import spans_in
 from scripts.report.spans import text_of
 from scripts.report.speaker import Speaker
 from scripts.report.write_analysis import QUESTIONS
-from scripts.report.write_results import TOLD, UNSAID, told_of_example
+from scripts.report.write_results import TOLD, UNSAID, discussed, told_of_example
 from scripts.studies.study_published import TOLERANCE
 from scripts.studies.words import split_at
 from scripts.version import version_of_workflow
@@ -165,6 +165,9 @@ def test_examples_are_discussed_by_what_their_tables_hold(fake_run: FakeRun, doc
                     assert all(word in text for word in words.split("; ")[:TOLD])
         numbers = [int(number) for number in re.findall(r"\d+", text)]
         assert {len(wrong), (wrong.shared != "").sum()} <= {*numbers}
+        # of where the others stand no more is said than that there are some
+        rest = read_words("report", document["lang"])["text"]["examples_rest"]
+        assert (rest in text) == (not first.all())
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -195,6 +198,23 @@ def test_opposite_examples_are_told_in_opposite_words(language, way):
     assert ["0.250" in one for one in found] == [False, *[True] * 5, False]
     assert "nan" not in found[-1] and "<b>" in found[-1] and "d…" in found[-1]
     assert not any(re.search(r"[{}]", one) for one in found)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_other_examples_are_spoken_of_where_there_are_some(language):
+    words = read_words("report", language)
+    writer = SimpleNamespace(words=words, speaker=Speaker(words, read_labels(language)))
+    own = {"query": 1, "direction": "text_to_image", "outcome": "failure", "rank": 2, "score": 0.5}
+    shown = pd.DataFrame(
+        [
+            {**own, "place": 1, "right": False, "unsaid": "red", "shared": ""},
+            {**own, "place": 2, "right": True, "unsaid": "", "shared": ""},
+        ]
+    )
+    more = pd.concat([shown, shown.assign(query=2)])
+    rest = words["text"]["examples_rest"]
+    told = [text_of(discussed(writer, shown, drawn)["spans"]) for drawn in (shown, more)]
+    assert [rest in text for text in told] == [False, True]
 
 
 def test_every_figure_that_shows_data_names_the_tables_of_its_numbers(told: Told, fake_run):
