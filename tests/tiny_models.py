@@ -47,21 +47,27 @@ def save(model, folder: Path, **extra_tensors) -> None:
     model.config.save_pretrained(folder)
 
 
-def make_clip(folder: Path, eos_token_id: int | None = None, context_length: int = 16) -> None:
+def make_clip(
+    folder: Path,
+    eos_token_id: int | None = None,
+    context_length: int = 16,
+    activation: str = "quick_gelu",
+) -> None:
     """CLIP as save_pretrained writes it; ``eos_token_id`` other than the tokenizer's on request."""
     import torch
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
     vocab, merges = clip_vocabulary()
     end = vocab["<|endoftext|>"]
-    text = TOWER | {
+    both = TOWER | {"hidden_act": activation}
+    text = both | {
         "vocab_size": len(vocab),
         "max_position_embeddings": context_length,
         "bos_token_id": end - 1,
         "eos_token_id": end if eos_token_id is None else eos_token_id,
         "pad_token_id": end,
     }
-    vision = TOWER | {"image_size": SIDE, "patch_size": 8}
+    vision = both | {"image_size": SIDE, "patch_size": 8}
     torch.manual_seed(0)
     save(CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=24)), folder)
     CLIPTokenizer(vocab=vocab, merges=merges).save_pretrained(folder)

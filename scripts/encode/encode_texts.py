@@ -20,10 +20,6 @@ from scripts.job import BadInput, log, progress
 from scripts.jobs import Snakemake, run
 from scripts.models.encoders import Encoder
 
-# a CPU gains nothing from more at once where each text is computed whole, and pads less: with 64,
-# ViT-B/32 takes a tenth longer
-TEXTS_AT_ONCE_ON_CPU = 16
-
 
 def encode_prompt(
     encoder: Encoder,
@@ -94,8 +90,6 @@ def encode_texts(
     ``lengths`` (m,) are their tokens, ``blocks`` (m,) non-decreasing; ``what`` names the progress
     bar.
     """
-    if encoder.device.type == "cpu" and not encoder.shares_beginnings:
-        batch_size = min(batch_size, TEXTS_AT_ONCE_ON_CPU)
     features = np.empty((len(texts), encoder.dim), dtype=np.float32)
     # longest first: a batch too large for the device's memory fails early
     order = np.lexsort((-lengths, blocks))

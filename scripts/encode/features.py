@@ -25,6 +25,9 @@ Item = TypeVar("Item")
 # where encode.batch_size is "auto": images whose captions may share a batch, and what shards are
 # multiples of, whatever the device has room for
 BLOCK = 64
+# then a CPU, which gains nothing from more at once and whose caches hold no more; only texts that
+# share their beginnings gain
+AT_ONCE_ON_CPU = 16
 
 
 def open_encoder(provenance: Path, device: str, precision: str, threads: int) -> Encoder:
@@ -114,11 +117,12 @@ def encoded(encoder: Encoder, side: Side, inputs: Iterable[Any]) -> Iterator[np.
 
 
 def batch_of(encoder: Encoder, side: Side, setting: int | Literal["auto"]) -> int:
-    """Items at once: ``setting``, or for "auto" what a GPU has room for, elsewhere ``BLOCK``."""
+    """Items at once: ``setting``, or for "auto" what a GPU has room for, or a CPU is quick with."""
     if isinstance(setting, int):
         return setting
     if encoder.device.type != "cuda":
-        return BLOCK
+        shared = side == "texts" and encoder.shares_beginnings
+        return AT_ONCE_ON_CPU if encoder.device.type == "cpu" and not shared else BLOCK
     probe = encoder.largest(side, PROBE)
     if side == "texts":
         probe = encoder.plan_texts(probe)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import torch
     from transformers import CLIPModel, PreTrainedModel
 
+# of quick_gelu, CLIP's activation
+SLOPE = 1.702
+
 
 def distinct_beginnings(input_ids: torch.Tensor, eos_token_id: int) -> dict[str, torch.Tensor]:
     """What ``text_features`` computes for token ids (b, length), padded behind each text's end.
@@ -101,7 +104,11 @@ def image_features(model: CLIPModel, pixels: torch.Tensor) -> torch.Tensor:
     tower = model.vision_model
     states = tower.pre_layrnorm(tower.embeddings(pixels))
     for layer in tower.encoder.layers[:-1]:
-        states = layer(states, None)
+        attention, normed = layer.self_attn, layer.layer_norm1(states)
+        mixed = _attended(
+            attention, attention.q_proj(normed), attention.k_proj(normed), attention.v_proj(normed)
+        )
+        states = _rest_of_layer(layer, states, mixed)
     count, length, _ = states.shape
     # the class token comes first
     first = torch.arange(0, count * length, length, device=states.device)
@@ -156,4 +163,20 @@ def _rest_of_layer(
     layer: torch.nn.Module, states: torch.Tensor, mixed: torch.Tensor
 ) -> torch.Tensor:
     states = states + layer.self_attn.out_proj(mixed)
-    return states + layer.mlp(layer.layer_norm2(states))
+    return states + _of_mlp(layer.mlp, layer.layer_norm2(states))
+
+
+def _of_mlp(mlp: torch.nn.Module, normed: torch.Tensor) -> torch.Tensor:
+    """As ``mlp(normed)``, with one pass over the hidden rows, the widest of all, in place of three.
+
+    CLIP's x sigmoid(1.702 x) is SiLU(1.702 x) / 1.702, and products take factors for nothing.
+    """
+    import torch
+
+    if mlp.config.hidden_act != "quick_gelu":
+        return mlp(normed)
+    rows, first, second = normed.flatten(0, -2), mlp.fc1, mlp.fc2
+    hidden = torch.addmm(first.bias, rows, first.weight.t(), alpha=SLOPE, beta=SLOPE)
+    torch.nn.functional.silu(hidden, inplace=True)
+    rows = torch.addmm(second.bias, hidden, second.weight.t(), alpha=1 / SLOPE)
+    return rows.view(normed.shape)

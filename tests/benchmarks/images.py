@@ -17,13 +17,14 @@ BATCH = 64
 
 def ours(model: str, photos: list[str], precision: str, threads: int) -> Callable[[], np.ndarray]:
     from scripts.encode.encode_images import encode_images
-    from scripts.encode.features import open_encoder
+    from scripts.encode.features import batch_of, open_encoder
 
     encoder = open_encoder(Path(model), "cpu", precision, threads)
+    batch = batch_of(encoder, "images", "auto")
     paths = [Path(photo) for photo in photos]
     sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-    encode_images(encoder, paths[:16], sums[:16], BATCH, threads)
-    return lambda: encode_images(encoder, paths, sums, BATCH, threads)
+    encode_images(encoder, paths[:16], sums[:16], batch, threads)
+    return lambda: encode_images(encoder, paths, sums, batch, threads)
 
 
 def tower(

@@ -34,6 +34,13 @@ def test_every_resample_draws_as_many_images_as_there_are():
     assert len(np.unique(counts, axis=0)) > 40
 
 
+@pytest.mark.parametrize("at_once", [1, 7, 100, 2**20])
+def test_resamples_are_the_same_however_many_are_drawn_at_a_time(at_once, monkeypatch):
+    expected = np.concatenate(list(resample_counts(7, Resampling(50, 1))))
+    monkeypatch.setattr("scripts.evaluate.intervals.AT_ONCE", at_once)
+    assert (np.concatenate(list(resample_counts(7, Resampling(50, 1)))) == expected).all()
+
+
 def test_each_image_is_drawn_alike_often():
     counts = np.concatenate(list(resample_counts(5, Resampling(20_000, 0))))
     assert counts.mean(axis=0) == pytest.approx(1, abs=0.03)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,9 +22,16 @@ def loaded(request, tmp_path_factory):
     return load_encoder(folder, "cpu")
 
 
-encoder = pytest.fixture(scope="module", params=[make_clip, make_openai_clip])(loaded)
+make_gelu_clip = partial(make_clip, activation="gelu")
+encoder = pytest.fixture(
+    scope="module",
+    params=[make_clip, make_openai_clip, make_gelu_clip],
+    ids=["clip", "openai", "gelu"],
+)(loaded)
 text_encoder = pytest.fixture(
-    scope="module", params=[make_clip, make_openai_clip, make_clip_text_dual_encoder]
+    scope="module",
+    params=[make_clip, make_openai_clip, make_gelu_clip, make_clip_text_dual_encoder],
+    ids=["clip", "openai", "gelu", "dual"],
 )(loaded)
 
 
@@ -103,10 +111,11 @@ def test_image_features_are_those_of_transformers(encoder):
 def rows_of_layers(tower, compute) -> list[int]:
     """Rows that go through each layer's second half."""
     rows = []
-    hooks = [
-        layer.mlp.register_forward_hook(lambda *call: rows.append(call[2].shape[:-1].numel()))
-        for layer in tower.encoder.layers
-    ]
+
+    def count(*call) -> None:
+        rows.append(call[2].shape[:-1].numel())
+
+    hooks = [layer.layer_norm2.register_forward_hook(count) for layer in tower.encoder.layers]
     compute()
     for hook in hooks:
         hook.remove()
