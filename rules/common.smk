@@ -69,7 +69,8 @@ try:
     checked(config, workflow.configfiles)
     leave_out(config, asked)
 except ConfigError as error:
-    raise WorkflowError(str(error)) from None
+    files = ", ".join(map(str, workflow.configfiles))
+    raise WorkflowError(f"{error}\n  It was read from {files}.") from None
 
 
 def setting(path: str):

@@ -9,12 +9,14 @@ from typing import Any
 
 import yaml
 
+from scripts.data.files import sums_of_folder
 from scripts.fingerprint import ROOT
-from scripts.job import log, whole, write_json
+from scripts.job import BadInput, log, whole, write_json
 from scripts.jobs import Snakemake, checked, jobs_behind, run
-from scripts.provenance.crate import CONFIG, NAME, Recorded, Run, all_below, crate, described
+from scripts.provenance.crate import CONFIG, MARK, NAME, Recorded, Run, all_below, crate, described
 from scripts.provenance.privacy import secrets, told
 from scripts.provenance.seen import Seen
+from scripts.provenance.verify import changed_images
 from scripts.version import code_version
 
 # beginnings of the names of rules that make features, each with a sidecar
@@ -110,6 +112,20 @@ def dataset_facts(name: str, seen: Seen, here: Path, hidden: list[str]) -> dict[
     }
 
 
+def check_pictures(folder: Path) -> None:
+    """Raise ``BadInput`` where the prepared pictures of a dataset are not those of its table."""
+    sums = {name: sha256 for name, (_, sha256) in sums_of_folder(folder).items() if name != MARK}
+    for what, name, found, expected in changed_images(folder.parent / "images.csv", "", sums):
+        if what == "new":  # what a person or a system put there is recorded with the folder
+            continue
+        raise BadInput(
+            folder / name,
+            f"{what} after the workflow prepared it: {found}",
+            f"{expected}, as in images.csv",
+            f"put it back as it was, or delete {folder} and run again: it is then prepared anew",
+        )
+
+
 def write_settings(path: Path, settings: dict[str, Any]) -> None:
     """Write the configuration in force so that Snakemake can be given it."""
     file = f"results/{settings['run']['dataset']}/{CONFIG}"
@@ -140,7 +156,12 @@ def main(snakemake: Snakemake) -> None:
             "their paths behind -- at its end makes them anew: %s", len(gone), ", ".join(gone[:10]),
         )  # fmt: skip
     results = [path for path in maker if Path(path).is_relative_to(folder)]
-    checked(results)
+    checked(maker)
+    for path in maker:
+        # pictures of a run without a shared disk are not here, and their table alone may be gone
+        pictures = Path(path).match("data/*/images") and Path(path).is_dir()
+        if pictures and Path(path).with_name("images.csv").is_file():
+            check_pictures(Path(path))
     made = {Path(path).relative_to(folder).as_posix() for path in results} | {CONFIG}
     there = all_below(folder, but=NAME)
     beside = [name for name in there.files if name not in made]

@@ -203,12 +203,12 @@ def _compared_folder(
         return
     csv_file = path.parent / "images.csv"
     known = name == "images/" and table and digest_of_file(csv_file) == table.sha256
-    named = list(_changed_images(csv_file, name, sums)) if known else []
+    named = list(changed_images(csv_file, name, sums)) if known else []
     found = Recorded(expected.path, size, ways[0])
     yield from named or [("changed", name, _told(found), _told(expected))]
 
 
-def _changed_images(csv_file: Path, name: str, sums: dict[str, str]) -> Iterator[Difference]:
+def changed_images(csv_file: Path, name: str, sums: dict[str, str]) -> Iterator[Difference]:
     """Which of a dataset's images are not those of its table."""
     try:
         with csv_file.open(encoding="utf-8", newline="") as stream:

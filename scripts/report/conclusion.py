@@ -63,10 +63,10 @@ def _on_val(best: pd.Series, gains: Sequence[Gain]) -> list[Finding]:
     if own is None or not found:
         return []
     other = max(found.values())
-    told = formats.percent(other)
+    told = formats.points(other)
     # what is printed alike is not ranked
-    names = [name for name, value in found.items() if formats.percent(value) == told]
-    numbers = {"own": formats.percent(own), "name": names, "other": told}
+    names = [name for name, value in found.items() if formats.points(value) == told]
+    numbers = {"own": formats.points(own), "name": names, "other": told}
     verdict = "alike" if numbers["own"] == told else "agrees" if own > other else "differs"
     return [Finding(f"conclusion_val_{verdict}", numbers, "gains")]
 

@@ -46,8 +46,8 @@ class Gain:
     pair : rows of pairs.csv, one for both directions and one for each
     differs : "model", "prompt" or "scorer": what the two runs differ in
     chosen : what val chose, by direction and name, ready to print
-    val : mean recall of both directions on all of val, with what was chosen there; None where
-        nothing was
+    val : what it gains on val over cosine, in mean recall of both directions, with what was chosen
+        there; None where nothing was
     further : more that this run shows of it
     """
 
@@ -167,11 +167,12 @@ def chosen(kind: str, arrays: dict[str, np.ndarray]) -> dict[str, str]:
 
 
 def on_val(kind: str, arrays: dict[str, np.ndarray]) -> float | None:
-    """Mean recall on val of a fitted scorer; None where it was found on no val, or on a part."""
+    """What a fitted scorer gains in mean recall on val; None where that was no val, or a part."""
     found = arrays.get("val_recall")
     if found is None or kind == "reranked":
         return None
-    return float(found[arrays["place"]] if "place" in arrays else found.mean())
+    own = found[arrays["place"]] if "place" in arrays else found.mean()
+    return float(own - arrays["val_cosine"].mean())
 
 
 def savings(material: Material) -> dict[str, Finding | None]:

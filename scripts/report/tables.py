@@ -350,7 +350,7 @@ def _gains_table(studied: Study, words: dict[str, Any], labels: Labels) -> Table
                 words["optimisations"][gain.kind]["name"],
                 f"{both[gain.differs]} − {both[f'other_{gain.differs}']}",
                 *(_lead(both, "mean"), formats.p_value(both["p_holm"])),
-                formats.NOTHING if gain.val is None else formats.share(gain.val),
+                formats.NOTHING if gain.val is None else formats.points(gain.val),
                 *(
                     cell
                     for way in DIRECTIONS

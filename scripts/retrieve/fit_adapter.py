@@ -17,7 +17,7 @@ from scripts.protocol import DIRECTIONS
 from scripts.retrieve.adapter import adapted
 from scripts.retrieve.arrays import Arrays
 from scripts.retrieve.banks import Banks, read_banks
-from scripts.retrieve.choose import mean_recalls
+from scripts.retrieve.choose import cosine_on_val, mean_recalls
 from scripts.retrieve.scorers import save_scorer
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def fit_adapter(params: Mapping[str, Any], banks: Banks, workers: int = 1) -> Ar
     Returns
     -------
     kind; seeds (s,) int64; images_maps, texts_maps (s, d, d) float32; val_recall (s,) float64, mean
-    recall on val; epochs (s,) int64, after which it was reached, 0 for cosine itself; place, which
-    of the seeds is used
+    recall on val; val_cosine (2,), that of cosine by direction; epochs (s,) int64, after which it
+    was reached, 0 for cosine itself; place, which of the seeds is used
     """
     with ThreadPoolExecutor(workers) as pool:
         trained = list(pool.map(lambda seed: train(params, banks, seed), params["seeds"]))
@@ -57,6 +57,7 @@ def fit_adapter(params: Mapping[str, Any], banks: Banks, workers: int = 1) -> Ar
             for side in ("images", "texts")
         },
         "val_recall": np.array(val_recall).round(9),
+        "val_cosine": cosine_on_val(banks),
         "epochs": np.array(epochs),
         "place": np.array(0),
     }

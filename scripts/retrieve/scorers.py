@@ -23,6 +23,7 @@ from scripts.protocol import DIRECTIONS
 from scripts.retrieve.adapter import ADAPTER
 from scripts.retrieve.arrays import Arrays, read_arrays, write_arrays
 from scripts.retrieve.banks import Banks
+from scripts.retrieve.choose import cosine_on_val
 from scripts.retrieve.fusion import FUSION
 from scripts.retrieve.hubness import CENTRING, INVERTED_SOFTMAX, NNN
 from scripts.retrieve.kinds import Kind
@@ -49,6 +50,8 @@ KINDS: dict[str, Kind] = {
 def fit(kind: str, params: Mapping[str, Any], banks: Banks) -> Arrays:
     """Fit a scorer; what comes back is all that ``transform`` needs, and goes to scorer.npz.
 
+    Beside the val_recall of what val chose stands val_cosine (2,), that of cosine by direction.
+
     Parameters
     ----------
     kind : a key of ``KINDS``; not one that a rule of its own fits, as the adapter
@@ -60,7 +63,10 @@ def fit(kind: str, params: Mapping[str, Any], banks: Banks) -> Arrays:
     known = _known(kind, "the scorer's config")
     if known.fit is None:
         raise ValueError(f"{kind} is fitted by a rule of its own")
-    return {"kind": np.array(kind), **known.fit(params, banks)}
+    arrays = known.fit(params, banks)
+    if "val_recall" in arrays:
+        arrays["val_cosine"] = cosine_on_val(banks)
+    return {"kind": np.array(kind), **arrays}
 
 
 def transform(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scripts.job import BadInput
 from scripts.provenance.crate import read_crate
 from scripts.provenance.privacy import secrets, told
 from scripts.provenance.record import date_of, packages, seeds_in
@@ -163,6 +164,34 @@ def test_what_the_run_made_and_is_gone_is_told(recording, caplog):
     assert "report.en.html" not in entities(recording.record())
     assert "1 files that the run made are gone" in caplog.text
     assert "results/toy/report.en.html" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"another", None])
+def test_a_picture_that_is_not_the_prepared_one_is_named_and_nothing_is_recorded(
+    recording, content
+):
+    recording.run()
+    picture = recording.folder / "data/toy/images/a.png"
+    picture.unlink()
+    if content:
+        picture.write_bytes(content)
+    told = r"images/a\.png.* after the workflow prepared it"
+    with pytest.raises(BadInput, match=rf"(?s){told}") as error:
+        recording.record(again=True)
+    assert "delete data/toy/images and run again" in str(error.value)
+    assert not recording.crate.exists()
+    picture.write_bytes(b"a picture")
+    recording.write("data/toy/images/.DS_Store", b"litter")
+    recording.record(again=True)
+
+
+@pytest.mark.parametrize("name", ["data/toy/captions.json", "results/toy/tables/metrics.csv"])
+def test_a_file_that_is_not_as_its_job_made_it_is_named_and_nothing_is_recorded(recording, name):
+    recording.run()
+    recording.write(name, b"by hand")
+    with pytest.raises(BadInput, match=rf"(?s){name}.*changed after the workflow made it"):
+        recording.record(again=True)
+    assert not recording.crate.exists()
 
 
 def test_what_a_person_put_beside_data_and_models_is_recorded_with_them(recording):

@@ -169,17 +169,17 @@ def test_what_does_as_well_and_is_better_too_is_named_beside_the_setting(other, 
 @pytest.mark.parametrize(
     ("own", "other", "told"),
     [
-        (0.52, 0.51, {"own": "52.0%", "name": ["b"], "other": "51.0%", "verdict": "agrees"}),
-        (0.51, 0.52, {"own": "51.0%", "name": ["b"], "other": "52.0%", "verdict": "differs"}),
+        (0.02, 0.01, {"own": "+2.0", "name": ["b"], "other": "+1.0", "verdict": "agrees"}),
+        (-0.01, 0.02, {"own": "−1.0", "name": ["b"], "other": "+2.0", "verdict": "differs"}),
         # what looks the same is not said to be higher
-        (0.5201, 0.5199, {"own": "52.0%", "name": ["b"], "other": "52.0%", "verdict": "alike"}),
-        (0.52, 0.5101, {"own": "52.0%", "name": ["b", "c"], "other": "51.0%", "verdict": "agrees"}),
-        (0.52, None, None),
-        (None, 0.52, None),
+        (0.0201, 0.0199, {"own": "+2.0", "name": ["b"], "other": "+2.0", "verdict": "alike"}),
+        (0.02, 0.0101, {"own": "+2.0", "name": ["b", "c"], "other": "+1.0", "verdict": "agrees"}),
+        (0.02, None, None),
+        (None, 0.02, None),
     ],
 )
 def test_what_val_prefers_stands_beside_the_setting_that_test_recommends(own, other, told):
-    values = {"nnn": own, "b": other, "c": 0.5099 if other == 0.5101 else None}
+    values = {"nnn": own, "b": other, "c": 0.0099 if other == 0.0101 else None}
     gains = [
         Gain("nnn", pair(0.05, 0.01, "scorer", name), "scorer", val=val)
         for name, val in values.items()

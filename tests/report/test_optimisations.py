@@ -99,10 +99,11 @@ def test_what_val_chose_is_told_for_each_direction():
     assert chosen("centring", {}) == {}
 
 
-def test_recall_on_val_is_that_of_both_directions_or_of_the_seed_that_is_used():
-    both = {"val_recall": np.array([0.25, 0.75])}
-    seeds = {"val_recall": np.array([0.25, 0.5, 0.75]), "place": np.array(2)}
-    assert (on_val("nnn", both), on_val("adapter", seeds)) == (0.5, 0.75)
+def test_the_gain_on_val_is_that_of_both_directions_or_of_the_seed_that_is_used():
+    cosine = {"val_cosine": np.array([0.125, 0.375])}
+    both = {"val_recall": np.array([0.25, 0.75]), **cosine}
+    seeds = {"val_recall": np.array([0.25, 0.5, 0.75]), "place": np.array(2), **cosine}
+    assert (on_val("nnn", both), on_val("adapter", seeds)) == (0.25, 0.5)
     # the first K of a part of val's queries are no mean over val
     assert on_val("reranked", both) is None and on_val("cosine", {}) is None
 

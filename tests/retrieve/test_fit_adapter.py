@@ -28,7 +28,7 @@ def turned_banks(train: int = 200, val: int = 60):
     """Images that lie as their captions do, but turned: a linear map mends it, and cosine fails."""
     lot = np.random.default_rng(0)
     turn = np.linalg.qr(lot.normal(size=(8, 8)))[0]
-    banks = {}
+    banks = {"widths": np.array([8])}
     for split, count in (("train", train), ("val", val)):
         texts = lot.normal(size=(count, 8))
         banks[f"{split}_images"] = unit_rows(texts + 0.7 * texts @ turn)
@@ -126,6 +126,7 @@ def test_without_a_step_it_is_cosine_to_the_last_bit(direction):
     scorer = fit_adapter.fit_adapter(PARAMS | {"epochs": 0}, banks)
     assert not scorer["images_maps"].any() and scorer["epochs"].tolist() == [0, 0]
     assert scorer["val_recall"] == pytest.approx(plain_recall(banks))
+    assert scorer["val_cosine"].mean() == pytest.approx(plain_recall(banks))
     sides = {"images": banks["val_images"], "texts": banks["val_texts"]}
     found = transform(scorer, *sides.values(), direction)
     expected = ("texts", "images") if direction == "text_to_image" else ("images", "texts")

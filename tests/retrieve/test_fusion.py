@@ -44,6 +44,7 @@ def test_val_chooses_the_weight_that_is_best_by_loops_over_every_weight(seed):
         ]
         best = max(range(len(options)), key=lambda option: (recalls[option], -option))
         assert scorer["weight"][place] == options[best]
+        assert scorer["val_cosine"][place] == pytest.approx(recalls[options.index(1)], abs=1e-9)
         assert scorer["val_recall"][place] == pytest.approx(recalls[best], abs=1e-9)
     assert str(scorer["with"]) == "other" and int(scorer["width"]) == 8
 

@@ -99,6 +99,8 @@ def test_val_chooses_the_setting_that_is_best_by_loops_over_every_option(kind, s
             recalls.append(mean_recall(ranks_by_loops(np.stack([scores] * 2), own, TIE)[place]))
         best = max(range(len(options)), key=lambda option: (recalls[option], -option))
         assert setting_of(kind, scorer, place) == options[best]
+        assert not options[0] or not options[0][0]  # cosine
+        assert scorer["val_cosine"][place] == pytest.approx(recalls[0], abs=1e-9)
         assert scorer["val_recall"][place] == pytest.approx(recalls[best], abs=1e-9)
 
 
@@ -160,6 +162,7 @@ def test_a_hub_loses_its_place_where_it_does_not_belong(kind):
         for name, count in (("train", 300), ("val", 60))
         for key, value in split(count).items()
     }
+    banks["widths"] = np.array([16])
     scorer = fit(kind, PARAMS[kind] | ({} if kind == "centring" else {"bank": 300}), banks)
     test = split(100)
 
