@@ -358,7 +358,7 @@ def _gains_table(studied: Study, words: dict[str, Any], labels: Labels) -> Table
                 ),
             ]
         )
-    difference = _mean_difference(labels)
+    difference = "difference"
     sides = ((arrows[BOTH], 3), *((arrows[way], 2) for way in DIRECTIONS))
     return Table(
         ["optimisation", "compared", difference, "p_holm", "on_val", *(difference, "chosen") * 2],
@@ -379,4 +379,5 @@ def _chosen(gain: Gain, way: str) -> str:
         for name, value in gain.chosen.items()
         if name.startswith(way) or name in ("epochs", "with")
     ]
-    return ", ".join(f"{SYMBOLS[name]} = {value}" for name, value in own) or formats.NOTHING
+    told = (f"{SYMBOLS[name]}\u00a0=\u00a0{value}" for name, value in own)
+    return ", ".join(told) or formats.NOTHING

@@ -56,6 +56,14 @@ def _named(writer: Writer, architecture: str) -> str:
     )
 
 
+def _audit(writer: Writer) -> list[Spans]:
+    """That all was looked at, and how much is left out where something is."""
+    aside = {kind: writer.material.audit[kind]["set_aside"] for kind in ("images", "captions")}
+    counts = {kind: formats.count(count) for kind, count in aside.items()}
+    some = [writer.speaker.text("text.aside", **counts)] if any(aside.values()) else []
+    return [writer.speaker.text("text.audit"), *some]
+
+
 def data(writer: Writer) -> list[Block]:
     """Dataset, models and preprocessing, features, training, machine and cost."""
     material, words, speaker = writer.material, writer.words, writer.speaker
@@ -88,7 +96,7 @@ def data(writer: Writer) -> list[Block]:
         writer.head(2, "data-dataset"),
         blocks.paragraph(speaker.together([*(known or []), about])),
         *writer.table("dataset"),
-        writer.text("text.audit"),
+        blocks.paragraph(speaker.together(_audit(writer))),
         writer.head(2, "data-models"),
         writer.text("text.models_1" if "preprocessing" in writer.tables else "text.models_none"),
         *writer.table("models"),

@@ -256,6 +256,19 @@ def test_what_training_did_to_its_base_is_told_whichever_way_it_went(before, sai
         assert Told(run.document(lang)).text.count(words) == 1
 
 
+@pytest.mark.parametrize("aside", [(2, 5), (0, 5), (0, 0)])
+def test_why_a_split_may_hold_fewer_than_its_list_names_is_told_where_it_does(aside, tmp_path):
+    run = FakeRun(tmp_path, {("m", "plain", "cosine"): 0.2}, images=24, studies=()).sketch()
+    about = read_json(run.results / "audit.json")
+    for kind, count in zip(("images", "captions"), aside, strict=True):
+        about[kind]["set_aside"] = count
+    write_json(run.results / "audit.json", about)
+    said = ("Set aside: images {}, captions {};", "图像 {} 张、描述 {} 条，")
+    for lang, words in zip(LANGUAGES, said, strict=True):
+        own = Told(run.document(lang)).section("data-dataset").text
+        assert (words.format(*aside) in own) == any(aside)
+
+
 def test_the_report_says_with_what_and_on_what_it_was_made(told: Told):
     versions = told.block("tab_versions").cells
     assert versions[0] == "clip-retrieval" and versions[1].startswith(version_of_workflow())
@@ -459,8 +472,9 @@ def test_own_optimisations_are_told_with_gain_choice_and_literature(
         assert "30.3" in section.text and "34.8" in section.text
         # of what there was to gain
         of = {"en": "of what a perfect second look would gain", "zh": "理想复查可得增益的"}[lang]
-        assert of in section.text and "γ = 0.5" in section.text
-        assert "w = 0.5, k = 4" in section.text and "w = 0.25, k = 16" in section.text
+        text = section.text.replace("\u00a0", " ")
+        assert of in text and "γ = 0.5" in text
+        assert "w = 0.5, k = 4" in text and "w = 0.25, k = 16" in text
     assert_claims_name_their_tables(run, monkeypatch)
 
 
