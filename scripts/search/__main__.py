@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SHEETS = (".png", ".jpg", ".jpeg", ".webp")
+FOREIGN = "If the model does not read its language, the order means nothing"
 COLUMNS = ("line", "id", "query", "rank", "score", "image", "split", "caption")
 
 
@@ -232,6 +233,8 @@ def _answer(
         hits = engine.best(features, "texts", options.top_k, find, options.index)
         if cut:
             print("The query is longer than the model reads: its end was left out", file=sys.stderr)
+        if engine.in_other_letters(query):
+            print(f"No caption has a letter of the query. {FOREIGN}", file=sys.stderr)
         asked, title = {"text": query}, query
     if options.save:
         save_sheet(options.save, title, engine, hits, photo)
@@ -249,11 +252,12 @@ def _answers(
     table = csv.writer(Lines(), lineterminator="")
     if options.csv:
         yield table.writerow(COLUMNS)
-    cuts = []
+    cuts, foreign = [], []
     for query in queries:
         features, cut = engine.encode_text(query.text)
         hits = engine.best(features, "texts", options.top_k, find, options.index)
         cuts += [str(query.line)] if cut else []
+        foreign += [str(query.line)] if engine.in_other_letters(query.text) else []
         if options.csv:
             yield from (table.writerow(row) for row in as_rows(query, hits))
         else:
@@ -264,6 +268,11 @@ def _answers(
         print(
             f"Queries longer than the model reads, their ends left out: lines {', '.join(cuts)}",
             file=sys.stderr,
+        )
+    if foreign:
+        lines = ", ".join(foreign)
+        print(
+            f"Queries of which no caption has a letter: lines {lines}. {FOREIGN}", file=sys.stderr
         )
 
 

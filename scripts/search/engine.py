@@ -148,6 +148,12 @@ class Search:
             cuts += cut
         return np.concatenate(features, axis=1), cuts > 0
 
+    def in_other_letters(self, query: str) -> bool:
+        """Whether ``query`` has letters, and no caption that can be found has any of them."""
+        letters = {one for one in query.lower() + query.upper() if one.isalpha()}
+        texts = (caption for rows in self.rows.values() for caption in rows.captions)
+        return bool(letters) and all(map(letters.isdisjoint, texts))
+
     def encode_image(self, photo: Image.Image) -> np.ndarray:
         """Features (1, d) of a photo; raises ``BadInput`` as ``encode_text`` does.
 

@@ -301,7 +301,8 @@ function summary(answer) {
     ...(answer.index ? [through(answer)] : []),
     say("took", { encode: ms(answer.encode_ms), search: ms(answer.search_ms) }),
   ];
-  return parts.join(" · ") + (answer.cut ? ` · ${say("cut")}` : "");
+  const warned = ["cut", "foreign"].filter((what) => answer[what]).map((what) => say(what));
+  return [...parts, ...warned].join(" · ");
 }
 
 function through(answer) {

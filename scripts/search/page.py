@@ -224,7 +224,8 @@ class Page:
         with self._asked() as engine:
             begin = time.perf_counter()
             features, cut = engine.encode_text(query)
-            return {"cut": cut} | answer(engine, features, "texts", k, find, begin)
+            told = {"cut": cut, "foreign": engine.in_other_letters(query)}
+            return told | answer(engine, features, "texts", k, find, begin)
 
     def by_picture(self) -> dict[str, Any]:
         """Answers to the picture in the request."""

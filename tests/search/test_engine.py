@@ -391,6 +391,17 @@ def test_a_query_that_the_model_cuts_is_told(project, encoder, capsys):
     assert "its end was left out" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("query", "foreign"),
+    [("雪地", True), ("снег", True), ("red", False), ("RED", False), ("雪地 red", False),
+     ("42 !", False)],
+)  # fmt: skip
+def test_a_query_in_letters_that_no_caption_has_is_told(project, encoder, capsys, query, foreign):
+    assert engine_of(project).in_other_letters(query) == foreign
+    assert main([query, *folders(project)]) == 0
+    assert ("No caption has a letter of the query" in capsys.readouterr().err) == foreign
+
+
 def test_a_photo_is_turned_upright():
     photo = Image.new("RGB", (20, 10))
     exif = photo.getexif()

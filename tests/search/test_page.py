@@ -92,6 +92,11 @@ def test_a_query_that_the_model_cuts_is_told(client):
     assert sentence(client, "red " * 78).get_json()["cut"]
 
 
+def test_a_query_in_letters_that_no_caption_has_is_told(client):
+    assert sentence(client, "雪地").get_json()["foreign"]
+    assert not sentence(client, "red").get_json()["foreign"]
+
+
 def test_a_run_tells_what_it_holds_and_gives_captions_of_it_as_examples(client):
     told = client.get("/api/run", query_string={"run": RUN}, headers=OWN).get_json()
     assert (told["images"], told["captions"], told["splits"]) == (4, 6, ["test"])

@@ -97,6 +97,15 @@ def test_queries_that_the_model_cuts_are_told_by_their_lines(project, encoder, c
     assert "their ends left out: lines 2, 4" in capsys.readouterr().err
 
 
+def test_queries_in_letters_that_no_caption_has_are_told_by_their_lines(project, encoder, capsys):
+    file = written(project, "q.txt", "red\n雪地\nblue\nснег")
+    assert main(["--queries", str(file), *folders(project)]) == 0
+    assert (
+        "No caption has a letter of the queries of lines 2, 4. If the model"
+        in capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize(
     "arguments", [["--queries", "q.txt", "red"], ["--queries", "q.txt", "--save", "x.png"],
                   ["--queries", "q.txt", "--csv", "--json"], ["red", "--csv"],
