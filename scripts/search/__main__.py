@@ -272,7 +272,7 @@ def _answers(
     if foreign:
         lines = ", ".join(foreign)
         print(
-            f"Queries of which no caption has a letter: lines {lines}. {FOREIGN}", file=sys.stderr
+            f"No caption has a letter of the queries of lines {lines}. {FOREIGN}", file=sys.stderr
         )
 
 
