@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -379,5 +380,6 @@ def _chosen(gain: Gain, way: str) -> str:
         for name, value in gain.chosen.items()
         if name.startswith(way) or name in ("epochs", "with")
     ]
-    told = (f"{SYMBOLS[name]}\u00a0=\u00a0{value}" for name, value in own)
-    return ", ".join(told) or formats.NOTHING
+    # a number stays on the line of its letter; the name of a model may be long
+    told = (f"{SYMBOLS[name]} = {value}" for name, value in own)
+    return ", ".join(re.sub(r" = (?=\d)", "\u00a0=\u00a0", one) for one in told) or formats.NOTHING
