@@ -61,7 +61,7 @@ rule prepare_images:
         "results/logs/prepare_images/{dataset}.log",
     conda:
         "../envs/data.yaml"
-    threads: 8
+    threads: all_but_one
     params:
         **settings("prepare", "max_aspect", "max_lost", "max_pixels"),
         code=fingerprint("scripts/data/prepare_images.py"),

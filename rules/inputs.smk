@@ -271,6 +271,11 @@ def every_core(wildcards) -> int:
     return workflow.cores if workflow.local_exec else 1
 
 
+def all_but_one(wildcards) -> int:
+    """Eight cores, of a small machine all but one: what a model is fetched with, at the same time."""
+    return max(1, min(8, workflow.cores - 1)) if workflow.local_exec else 8
+
+
 def rows_of_study(wildcards) -> str:
     """The table that holds the rows of a study."""
     return f"results/{wildcards.dataset}/tables/{table_behind(wildcards.study)}.csv"

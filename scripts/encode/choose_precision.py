@@ -7,6 +7,7 @@ compared on a sample, and what was found is written beside the choice.
 
 import math
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -128,9 +129,12 @@ def cosines_of(
             encode_captions(encoders[place], captions, ["{}"], sizes["texts"])[0],
         ]
 
-    expected = features(1)
+    # side by side: so few make no more than a batch, which is a thread's
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(features, place) for place in (0, 1)]
+    expected = asked[1].result()
     try:
-        found = features(0)
+        found = asked[0].result()
     except BadInput:
         # all else that is wrong with the files or the model has been told above
         return {side: np.full(len(captions), np.nan) for side in SIDES}

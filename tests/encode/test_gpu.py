@@ -67,7 +67,7 @@ def test_the_memory_of_an_item_is_measured_with_a_few(encoder, memory):
 @pytest.mark.parametrize("side", ["images", "texts"])
 def test_a_number_is_taken_as_it_is_and_auto_measures_on_a_gpu_only(encoder, side, monkeypatch):
     assert features.batch_of(encoder, side, 7) == 7
-    assert features.batch_of(encoder, side, "auto") == {"images": 16, "texts": 64}[side]
+    assert features.batch_of(encoder, side, "auto") == {"images": 16, "texts": 160}[side]
 
     def measured(_, forward, probe):
         with torch.inference_mode():
