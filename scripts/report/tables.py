@@ -78,7 +78,7 @@ def tables_of(
         "failures": _failure_table(studied, words),
         **studies,
         "synthesis": _moves_table(studied, words, labels),
-        "gains": _gains_table(studied, words, labels),
+        "gains": _gains_table(studied, words),
         "statistics": statistics_table(material, words),
         "versions": versions_table(material, words),
         "checksums": checksum_table(material),
@@ -339,7 +339,7 @@ def _lead(row: dict[str, Any], measure: str) -> Spans:
     return with_interval(formats.points(row[measure]), formats.bracket(*bounds, formats.points))
 
 
-def _gains_table(studied: Study, words: dict[str, Any], labels: Labels) -> Table:
+def _gains_table(studied: Study, words: dict[str, Any]) -> Table:
     """What each optimisation gains, or loses, in mean recall."""
     arrows = words["names"]["arrows"]
     rows = []
