@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import warm_python
+from patience import LONG
 
 from scripts.fingerprint import KEPT
 
@@ -76,7 +77,7 @@ class Project:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=LONG,
             env=os.environ | {"PYTHONPATH": "", "CUDA_VISIBLE_DEVICES": ""},
         )
         told = f"{done.stdout}\n{done.stderr}"

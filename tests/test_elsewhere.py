@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import warm_python
 import yaml
+from patience import LONG
 
 from scripts.version import code_version
 
@@ -59,7 +60,7 @@ def snakemake(*arguments: str, cwd: Path, ok: bool = True) -> str:
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=LONG,
         env=os.environ | {"PYTHONPATH": "", "CUDA_VISIBLE_DEVICES": ""},
     )
     told = done.stdout + done.stderr

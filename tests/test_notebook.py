@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from patience import LONG
 from small_runs import RUN, SMALL
 
 ROOT = Path(__file__).parent.parent
@@ -36,7 +37,7 @@ def test_the_notebook_makes_the_demo_and_shows_its_picture_its_report_and_that_a
     cells = [cell for cell in notebook.cells if "clone" not in cell.metadata.get("tags", [])]
     assert len(cells) == len(notebook.cells) - 1
     notebook.cells = cells
-    NotebookClient(notebook, resources={"metadata": {"path": set_up}}, timeout=300).execute()
+    NotebookClient(notebook, resources={"metadata": {"path": set_up}}, timeout=LONG).execute()
     run, picture, page, verified = (c.outputs for c in notebook.cells if c.cell_type == "code")
     assert "Report     results/scenes/report.en.html" in told(run)
     drawn = set_up / RUN / "figures/gallery.clip-tiny.text_to_image.en.png"

@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from patience import LONG
 from snakemake.persistence.file import FilePersistence
 
 from scripts import one_run
@@ -100,12 +101,12 @@ def test_what_a_killed_run_of_this_machine_left_is_cleared_and_finished_files_st
     for path in (draft, kept, folder_draft / "a.jpg"):
         path.write_bytes(b"x")
     orphan = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(60)"],
+        [sys.executable, "-c", "import time; time.sleep(3600)"],
         env=os.environ | {RUN: f"{ELSEWHERE['run']}@{folder / RECORD}"},
     )
     said = []
     with alone(folder, said.append):
-        assert orphan.wait(5) is not None
+        assert orphan.wait(LONG) is not None
         assert not list((folder.parent).rglob("*.lock"))
         assert kept.exists() and not draft.exists() and not folder_draft.exists()
     assert "was killed. 1 process(es)" in said[0]
@@ -135,7 +136,7 @@ def test_what_a_killed_run_was_at_is_made_again_also_behind_a_checkpoint(folder,
 def test_a_killed_run_leaves_the_processes_of_others_alone(folder):
     left(folder, **one_run._machine())
     other = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(60)"],
+        [sys.executable, "-c", "import time; time.sleep(3600)"],
         env=os.environ | {RUN: f"{'1' * 16}@{folder / RECORD}"},
     )
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import warm_python
 import yaml
+from patience import LONG
 
 from scripts.version import version_of_workflow
 
@@ -21,7 +22,7 @@ ENVS = sorted((ROOT / "envs").glob("*.yaml"))
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LONG)
 
 
 @pytest.mark.parametrize(

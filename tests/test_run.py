@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import LONG
 
 ROOT = Path(__file__).parent.parent
 
@@ -39,7 +40,7 @@ def call(clone: Path, *arguments: str, cwd: Path | None = None, path: str | None
         env=os.environ | ({"PATH": path} if path else {}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONG,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import warm_python
+from patience import LONG
 
 from benchmarks import many, page, reported
 from benchmarks.growth import exponent
@@ -23,7 +24,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=LONG,
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from channel import build_channel, find_interpreter
 from packaging.requirements import Requirement
+from patience import LONG
 from stand_in import ask_index, install_stand_in, pip_command
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +37,7 @@ class Launcher:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=LONG,
         )
         told = f"{done.stdout}\n{done.stderr}"
         assert (done.returncode == 0) == ok, told
@@ -45,7 +46,11 @@ class Launcher:
     def conda(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Call the stand-in itself."""
         return subprocess.run(
-            ["conda", *arguments], env=self.environment, capture_output=True, text=True, timeout=300
+            ["conda", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=LONG,
         )
 
 

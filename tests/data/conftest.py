@@ -73,12 +73,13 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Type": "application/octet-stream", **headers}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if not body:
-            return
         cuts = site.cuts.get(path)
-        self.wfile.write(content[: cuts.pop(0)] if cuts else content)
-        self.close_connection = cuts is not None
+        if cuts is not None:
+            # announced: a client may else ask the next thing on a line that is being closed
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if body:
+            self.wfile.write(content[: cuts.pop(0)] if cuts else content)
 
     def answer(self, status: int, kind: str, content: bytes, headers: dict | None = None):
         self.send_response(status)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 import warm_python
+from patience import LONG
 
 ROOT = Path(__file__).parent.parent.parent
 PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
@@ -226,7 +227,7 @@ class Begun:
             self.process.kill()
         self.process.wait()
 
-    def wait(self, code: int, seconds: float = 300) -> str:
+    def wait(self, code: int, seconds: float = LONG) -> str:
         """Let it end by itself, with this exit status; what it said."""
         self.process.wait(seconds)
         assert self.process.returncode == code, self.told
@@ -247,7 +248,7 @@ def assert_same(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
     assert not others, others
 
 
-def wait_until(condition, seconds: float = 60) -> bool:
+def wait_until(condition, seconds: float = LONG) -> bool:
     """Whether it came true in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

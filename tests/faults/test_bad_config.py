@@ -16,6 +16,7 @@ import yaml
 from bad_input import Case, ids, within_limits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from patience import LONG
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
@@ -297,7 +298,8 @@ def planned(clone: Path, text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [warm_python.python(), "-m", "snakemake", "-n", "--quiet", "rules",
          "--configfile", "my.yaml", "--", "prepare"],
-        cwd=clone, capture_output=True, text=True, timeout=60, env=os.environ | {"PYTHONPATH": ""},
+        cwd=clone, capture_output=True, text=True, timeout=LONG,
+        env=os.environ | {"PYTHONPATH": ""},
     )  # fmt: skip
 
 

@@ -6,13 +6,14 @@ import os
 import signal
 
 from harness import RUN, assert_same, check_words, wait_until
+from patience import LONG
 
 
 def test_of_two_runs_started_at_once_one_works_and_the_other_says_so(finished):
     expected = finished.outcome()
     (finished.folder / RUN / "clip-tiny/plain/cosine/rankings.npz").unlink()
     begun = [finished.start(), finished.start()]
-    codes = [one.process.wait(120) for one in begun]
+    codes = [one.process.wait(LONG) for one in begun]
     assert sorted(codes) == [0, 1], begun[0].told + begun[1].told
     told = begun[codes.index(1)].told
     check_words(told)
@@ -48,7 +49,7 @@ def test_a_run_that_was_interrupted_with_ctrl_c_goes_on(finished):
     begun = finished.start()
     assert wait_until(lambda: any(rule.startswith("encode") for _, rule in finished.jobs()))
     os.killpg(begun.process.pid, signal.SIGINT)
-    assert begun.process.wait(60) != 0
-    assert wait_until(lambda: not finished.processes(), 5)
+    assert begun.process.wait(LONG) != 0
+    assert wait_until(lambda: not finished.processes(), 20)
     finished.finish()
     assert_same(finished.outcome(), expected)

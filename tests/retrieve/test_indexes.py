@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import faiss
 import numpy as np
 import pytest
+from patience import LONG
 from toy_features import Named, unit_rows
 
 from scripts.data.rows import rows_of
@@ -367,6 +368,6 @@ def test_faiss_and_torch_work_in_one_process_and_leave_each_others_threads_alone
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LONG,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "well", "")

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from asking import OWN, RUN, client_of, error_of, images, picture, png, sentence
 from colour_run import CAPTIONS, build_indexes, folders, make_run
+from patience import LONG
 from PIL import Image
 
 from scripts.job import BadInput
@@ -473,13 +474,13 @@ def test_the_command_serves_the_page_and_ends_quietly_with_ctrl_c(project, netwo
     try:
         line = process.stdout.readline()
         address = re.search(r"http://([^/]+):(\d+)/", line)
-        with urllib.request.urlopen(f"http://127.0.0.1:{address[2]}/", timeout=30) as reply:
+        with urllib.request.urlopen(f"http://127.0.0.1:{address[2]}/", timeout=LONG) as reply:
             assert "squares" in reply.read().decode()
             # the server does not tell what it is made of
             assert "waitress" not in str(reply.headers).lower()
     finally:
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=LONG)
     assert process.returncode == 0
     if network:
         assert errors.startswith("WARNING: whoever reaches") and errors.count("\n") == 1

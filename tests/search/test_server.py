@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 
 import pytest
+from patience import LONG
 from waitress import wasyncore
 
 from scripts.search import addresses, page, server
@@ -51,7 +52,7 @@ def head(port: int, *lines: str, start: str = "POST / HTTP/1.1") -> bytes:
 
 def answer(port: int, sent: bytes) -> tuple[int, http.client.HTTPMessage, bytes]:
     """What comes back, before anything else is sent."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as one:
+    with socket.create_connection(("127.0.0.1", port), timeout=LONG) as one:
         one.sendall(sent)
         reply = http.client.HTTPResponse(one)
         reply.begin()
@@ -129,7 +130,7 @@ UNFINISHED = {
 def test_connections_that_wait_leave_room_for_others(port, sent):
     with ExitStack() as stack:
         for _ in range(110):
-            one = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=LONG))
             one.sendall(sent(port))
         for _ in range(3):
             assert answer(port, head(port, start="GET / HTTP/1.1"))[2] == b"the page"
@@ -140,7 +141,7 @@ def test_connections_that_wait_leave_room_for_others(port, sent):
 )
 def test_a_request_that_does_not_come_to_its_end_is_cut_off(port, monkeypatch, sent):
     monkeypatch.setattr(server, "REQUEST_TIME", 0.0)
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as one:
+    with socket.create_connection(("127.0.0.1", port), timeout=LONG) as one:
         one.sendall(sent(port))
         assert b"".join(iter(partial(one.recv, 100), b"")) in (
             b"",
@@ -149,7 +150,7 @@ def test_a_request_that_does_not_come_to_its_end_is_cut_off(port, monkeypatch, s
 
 
 def test_a_request_is_given_its_time_from_its_own_beginning(port, monkeypatch):
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as one:
+    with socket.create_connection(("127.0.0.1", port), timeout=LONG) as one:
         for _ in range(2):
             one.sendall(head(port, start="GET / HTTP/1.1"))
             reply = http.client.HTTPResponse(one)

@@ -201,7 +201,7 @@ def _start_daemons() -> None:
             stdin=subprocess.DEVNULL,
             stdout=(FOLDER / "start.log").open("a"),
             stderr=subprocess.STDOUT,
-            timeout=30,
+            timeout=300,
         )
         if done.returncode:
             raise Unavailable(f"{command[0]} does not start:\n{_end_of_logs()}")
@@ -227,7 +227,7 @@ def _path() -> str:
 def _told(*command: str, patient: bool = True) -> str:
     """What a command of Slurm's says; where it may fail, what it says before."""
     with contextlib.suppress(subprocess.TimeoutExpired):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=15)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         if patient and done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
         return done.stdout

@@ -13,6 +13,7 @@ from pathlib import Path
 import one_node
 import pytest
 import warm_python
+from patience import LONG
 from small_runs import FEW, RUN, assert_part_of
 
 # small jobs: look more often; and one core each, where the local run has two
@@ -30,7 +31,7 @@ ENCODING = (
 
 
 def told(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=LONG).stdout
 
 
 def jobs() -> list[dict[str, str]]:
@@ -44,7 +45,7 @@ def jobs() -> list[dict[str, str]]:
     return sorted(found, key=lambda job: int(job["JobId"]))
 
 
-def wait_for(what, seconds: float = 120):
+def wait_for(what, seconds: float = LONG):
     """The first value of ``what()`` that holds."""
     until = time.monotonic() + seconds
     while not (value := what()):
@@ -80,7 +81,7 @@ def test_a_node_is_stopped_with_its_jobs_also_when_a_test_fails(nothing_left):
     try:
         with one_node.running():
             told("sbatch", "--output=/dev/null", "--wrap", "sleep 600")
-            wait_for(lambda: of("", "RUNNING"), 20)
+            wait_for(lambda: of("", "RUNNING"))
             raise ZeroDivisionError
     except one_node.Unavailable as reason:
         pytest.skip(str(reason))
@@ -145,7 +146,7 @@ class Cluster:
             return False
         return log.stat().st_mtime > datetime.fromisoformat(running[0]["StartTime"]).timestamp()
 
-    def wait_for(self, what, process: subprocess.Popen, seconds: float = 120):
+    def wait_for(self, what, process: subprocess.Popen, seconds: float = LONG):
         """``wait_for``, while Snakemake runs."""
         value = wait_for(lambda: what() or process.poll() is not None, seconds)
         assert process.poll() is None, self.said()
@@ -181,8 +182,8 @@ def cluster(finished_run, tmp_path_factory):
             process = cluster.start("--until", *ENCODING)
             cluster.wait_for(cluster.second_training_has_begun, process)
             os.killpg(process.pid, signal.SIGINT)
-            cluster.interrupted = process.wait(60)
-            cluster.unlocked = wait_for(all_ended, 20)
+            cluster.interrupted = process.wait(LONG)
+            cluster.unlocked = wait_for(all_ended)
             cluster.jobs_before = len(jobs())
             cluster.set("mem_mb: 60 + 8000 * (attempt - 1)", "mem_mb: 8000 * attempt")
             process = cluster.start("--until", *ENCODING, warm=True)
@@ -190,18 +191,18 @@ def cluster(finished_run, tmp_path_factory):
                 lambda: of("rule_encode_images", "RUNNING"), process
             )[0]
             told("scancel", cluster.cancelled["JobId"])
-            assert process.wait(600) == 0, cluster.said()
+            assert process.wait(LONG) == 0, cluster.said()
             rest = f"{shlex.quote(warm_python.python())} -m snakemake --cores 2 {shlex.join(FEW)}"
             rest = f"{rest} -- {shlex.join(TABLES)}"
             log = folder / "rest.log"
             asked = ("--cpus-per-task=2", "--mem=4000", "--comment=rest", f"--output={log}")
             told("sbatch", *asked, f"--chdir={folder}", "--wrap", f"PYTHONPATH= {rest}")
-            wait_for(all_ended, 900)
+            wait_for(all_ended)
             assert of("rest", "COMPLETED"), log.read_text("utf-8")
             later = ("study_gallery", "plot_recall")
             process = cluster.start("--forcerun", *later, "--", *LATER, warm=True)
-            assert process.wait(600) == 0, cluster.said()
-            wait_for(all_ended, 20)
+            assert process.wait(LONG) == 0, cluster.said()
+            wait_for(all_ended)
             cluster.jobs = jobs()
             yield cluster
     except one_node.Unavailable as reason:
@@ -265,5 +266,5 @@ def test_a_cancelled_job_is_submitted_again(cluster):
 
 def test_a_finished_run_has_nothing_to_do(cluster):
     command = [sys.executable, "-m", "snakemake", "-n", *FEW, *ON_NODES, "--", *TABLES, *LATER]
-    done = subprocess.run(command, cwd=cluster.folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=cluster.folder, capture_output=True, text=True, timeout=LONG)
     assert "Nothing to be done" in done.stdout + done.stderr
