@@ -21,9 +21,9 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from scripts.job import BadInput
 from scripts.letters import printable
+from scripts.quick_yaml import LOADER, read_yaml
 
 # of the two that build nothing but plain values, the fast one where it is there
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 CONFIG = Path(__file__).resolve().parent.parent / "config"
 SCHEMA = CONFIG / "schema.yaml"
 # entries within an entry of a model whose towers were published apart
@@ -59,7 +59,7 @@ def checked(
     Raises ``ConfigError`` naming each faulty key, what it holds, what it should, and the nearest
     valid name where a name is unknown.
     """
-    rules = _read(schema)
+    rules = read_yaml(schema)
     problems = [*(twice for file in files for twice in _keys_twice(file)), *_unusable(config)]
     if not problems:
         errors = _validator(rules).iter_errors(config)
@@ -89,7 +89,7 @@ def over_defaults(*configs: dict[str, Any]) -> dict[str, Any]:
 def read_own(path: Path) -> dict[str, Any]:
     """A configuration in YAML; ``BadInput`` where it is none."""
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = read_yaml(path)
     except (OSError, ValueError, yaml.YAMLError) as error:
         found = " ".join(str(error).split())
         raise BadInput(path, found, "a configuration in YAML", "correct the file") from None
@@ -101,16 +101,7 @@ def read_own(path: Path) -> dict[str, Any]:
 
 def defaults() -> dict[str, Any]:
     """config/config.yaml, as it stands in the repository."""
-    return _read(CONFIG / "config.yaml")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    # as yaml.safe_load does, by whichever of its loaders is there
-    loader = LOADER(path.read_text("utf-8"))
-    try:
-        content: dict[str, Any] = loader.get_single_data()
-    finally:
-        loader.dispose()
+    content: dict[str, Any] = read_yaml(CONFIG / "config.yaml")
     return content
 
 

@@ -7,11 +7,10 @@ parts are written one after another. How it looks is for ``page`` and ``paper`` 
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scripts.fingerprint import ROOT
 from scripts.job import write_json
 from scripts.jobs import Snakemake, run
+from scripts.quick_yaml import read_yaml
 from scripts.report.blocks import NAMES, Block, numbered
 from scripts.report.material import Material, read_material
 from scripts.report.speaker import Speaker
@@ -103,7 +102,7 @@ def document(
 
 def _own(name: str) -> dict[str, Any]:
     """What stands in a file beside this one."""
-    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text("utf-8"))
+    return read_yaml(FOLDER / f"{name}.yaml")
 
 
 def named(figures: list[str], language: str) -> dict[str, str]:

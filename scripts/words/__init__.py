@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
+from scripts.quick_yaml import read_yaml
 
 LANGUAGES = ("en", "zh")
 FOLDER = Path(__file__).resolve().parent
@@ -18,9 +18,8 @@ TERM = "from labels"
 
 def read_words(name: str, language: str) -> dict[str, Any]:
     """The words of one name ("report") in one language, with the labels that they take."""
-    text = (FOLDER / f"{name}.{language}.yaml").read_text("utf-8")
-    words = yaml.safe_load(text)
-    return _with_labels(words, read_words("labels", language)) if TERM in text else words
+    words = read_yaml(FOLDER / f"{name}.{language}.yaml")
+    return words if name == "labels" else _with_labels(words, read_words("labels", language))
 
 
 def _with_labels(value: Any, labels: dict[str, Any]) -> Any:
