@@ -34,8 +34,15 @@ def findings_of(material: Material, failures: pd.DataFrame, gains: Sequence[Gain
         *(_as_good(material, best) if best is not None else []),
         *_costs(material, best),
         *_next(material, failures),
-        Finding("conclusion_limits", {"images": formats.count(len(material.rows.images))}),
+        *_limits(material),
     ]
+
+
+def _limits(material: Material) -> list[Finding]:
+    """What the run cannot tell."""
+    found = [Finding("conclusion_limits", {"images": formats.count(len(material.rows.images))})]
+    one = len({run.model for run in material.runs}) == 1
+    return [*found, Finding("conclusion_limits_model")] if one else found
 
 
 def _setting(material: Material, best: pd.DataFrame | None) -> Finding:

@@ -24,7 +24,7 @@ from scripts.words import formats
 # runs below which a rank correlation of them says nothing
 ENOUGH_RUNS = 5
 DRAWS = 9999
-# what shuffled words may cost, of what typos cost, for a text to be nearly a bag of words
+# what shuffled words may cost, of what missing words cost, for a text to be nearly a bag of words
 LITTLE = 0.25
 
 
@@ -225,7 +225,7 @@ def beyond(one: pd.Series, other: pd.Series) -> str:
 
 
 def words(robustness: pd.DataFrame, model: str) -> list[Finding]:
-    """Whether the order of words counts, beside their spelling, from text to image.
+    """Whether the order of words counts, beside the words themselves, from text to image.
 
     Parameters
     ----------
@@ -233,27 +233,25 @@ def words(robustness: pd.DataFrame, model: str) -> list[Finding]:
     model : that of the run that is looked at closely
     """
     own = robustness[(robustness.model == model) & (robustness.direction == DIRECTIONS[0])]
-    shuffled, misspelt = (_strongest(own, f"{kind}, loss") for kind in ("shuffle", "typos"))
-    if shuffled is None or misspelt is None:
+    # both strengths are shares of the words
+    shuffled, dropped = (own[own.group == f"{kind}, loss"] for kind in ("shuffle", "drop"))
+    both = shuffled[shuffled.x.isin(dropped.x)]
+    if both.empty:
         return []
-    if misspelt.low > 0 and shuffled.high < LITTLE * misspelt.low:
+    shuffle = both.loc[both.x.idxmax()]
+    drop = dropped[dropped.x == shuffle.x].iloc[0]
+    if drop.low > 0 and shuffle.high < LITTLE * drop.low:
         key = "words_bag"
-    elif shuffled.low > 0 and beyond(misspelt, shuffled) != "higher":
+    elif shuffle.low > 0 and beyond(drop, shuffle) != "higher":
         key = "words_order"
     else:
         return []
     numbers = {
-        "shuffle": _lost(shuffled),
-        "typos": _lost(misspelt),
-        "shuffle_strength": formats.quantity(shuffled.x),
-        "typos_strength": formats.quantity(misspelt.x),
+        "shuffle": _lost(shuffle),
+        "drop": _lost(drop),
+        "strength": formats.quantity(shuffle.x),
     }
     return [Finding(key, numbers, "study_robustness")]
-
-
-def _strongest(robustness: pd.DataFrame, group: str) -> pd.Series | None:
-    own = robustness[robustness.group == group]
-    return None if own.empty else own.loc[own.x.idxmax()]
 
 
 def _lost(row: pd.Series) -> str:

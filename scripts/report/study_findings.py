@@ -47,17 +47,19 @@ def relevance(table: pd.DataFrame) -> list[Finding]:
                 table, direction=way, group=wide.group, measure=f"recall@1{CHANGE}"
             ).iloc[0]
             key = "clear" if verdict(change) == "higher" else "slight"
-            found.append(
-                Finding(
-                    f"relevance_{name}_{'none' if same(strict, wide) else key}",
-                    {
-                        "direction": way,
-                        "strict": told(strict),
-                        "wide": told(wide),
-                        "change": told(change),
-                    },
+            numbers = {
+                "direction": way,
+                "strict": told(strict),
+                "wide": told(wide),
+                "change": told(change),
+            }
+            if name == "people":
+                wholly = pick(
+                    table, group=f"people strict / {of}", direction=way, measure=change.measure
                 )
-            )
+                numbers["strictly"] = told(wholly)
+            verdict_ = "none" if same(strict, wide) else key
+            found.append(Finding(f"relevance_{name}_{verdict_}", numbers))
     return found
 
 
@@ -282,6 +284,7 @@ def errors(table: pd.DataFrame) -> list[Finding]:
                 key = "beyond_close"
                 numbers["others"] = [Label("errors", name) for name in close.group]
                 numbers["others_excess"] = [told(row) for _, row in close.iterrows()]
+                numbers["others_share"] = [told(shares.loc[name]) for name in close.group]
             found.append(Finding(f"errors_{key}", numbers))
         excused = shares[shares.index.isin(EXCUSED)].queries
         if excused.empty:

@@ -14,7 +14,7 @@ from scripts.report.write_results import further_examples
 from scripts.report.writer import Writer
 
 # optimisations whose formula is displayed
-DISPLAYED = {"ensemble": "ensemble"}
+DISPLAYED = {kind: kind for kind in ("ensemble", "nnn", "inverted_softmax")}
 # figures of their own kind that belong to a study
 PICTURES = {
     "geometry": ("clouds", "hub_tradeoff", "hubs"),

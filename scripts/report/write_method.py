@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from scripts.data.audit import MISSING
 from scripts.report import blocks
 from scripts.report.blocks import Block, Spans, plain
 from scripts.report.writer import Writer
@@ -58,7 +59,10 @@ def _named(writer: Writer, architecture: str) -> str:
 
 def _audit(writer: Writer) -> list[Spans]:
     """That all was looked at, and how much is left out where something is."""
-    aside = {kind: writer.material.audit[kind]["set_aside"] for kind in ("images", "captions")}
+    audit = writer.material.audit
+    aside = {kind: audit[kind]["set_aside"] for kind in ("images", "captions")}
+    # which are none of the images that were found
+    aside["missing"] = sum(item["reason"] == MISSING for item in audit["set_aside"])
     counts = {kind: formats.count(count) for kind, count in aside.items()}
     some = [writer.speaker.text("text.aside", **counts)] if any(aside.values()) else []
     return [writer.speaker.text("text.audit"), *some]

@@ -56,16 +56,10 @@ def examples(writer: Writer) -> list[Block]:
 
 
 def discussed(writer: Writer, shown: pd.DataFrame, drawn: pd.DataFrame) -> Block:
-    """What the examples of a direction have in common with their first wrong answers."""
-    firsts = drawn[(drawn.place == 1) & ~drawn.right]
+    """What tells the examples of a direction from their first wrong answers."""
     told = [told_of_example(writer, part) for _, part in shown.groupby("query", sort=False)]
-    if len(firsts):
-        numbers = {
-            "wrong": formats.count(len(firsts)),
-            "sharing": formats.count(int((firsts.shared != "").sum())),
-            "rest": writer.words["text"]["examples_rest"] if len(drawn) > len(shown) else "",
-        }
-        told.append(writer.speaker.text(f"text.examples_common_{_way(drawn)}", **numbers))
+    if len(drawn) > len(shown):
+        told.append(writer.speaker.text("text.examples_rest"))
     return blocks.paragraph(writer.speaker.together(told))
 
 

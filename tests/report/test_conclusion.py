@@ -140,8 +140,17 @@ def test_the_setting_to_use_is_the_clearest_gain_with_what_it_costs(kind, name, 
     looks = [row(about, "pairs", 128, 9), row(about, "seconds", 0.25, 9)]
     run = material(pair(0.05, 0.01, kind, name), looks)
     run.scorers |= SCORERS
+    one_model = kind != "model"
+    if not one_model:
+        run.runs = [REFERENCE, SimpleNamespace(model=name, key=(name, "plain", "cosine"))]
     found = conclusion.findings_of(run, FAILURES, ())
-    assert keys_of(found) == ["use_gain", "cost", f"cost_{cost}", "limits"]
+    assert keys_of(found) == [
+        "use_gain",
+        "cost",
+        f"cost_{cost}",
+        "limits",
+        *["limits_model"] * one_model,
+    ]
     assert found[0].numbers[kind] == name
     assert found[0].numbers["difference"] == "5.0 [3.0, 7.0]"
 
@@ -204,7 +213,7 @@ def test_what_val_prefers_stands_beside_the_setting_that_test_recommends(own, ot
 @pytest.mark.parametrize(("difference", "error"), [(0.05, 0.1), (-0.05, 0.01)])
 def test_without_a_clear_gain_the_reference_is_to_be_used(difference, error):
     found = conclusion.findings_of(material(pair(difference, error)), FAILURES, ())
-    assert keys_of(found) == ["use_reference", "cost", "rerank", "limits"]
+    assert keys_of(found) == ["use_reference", "cost", "rerank", "limits", "limits_model"]
     assert found[0].numbers == {"model": "m", "prompt": "plain", "scorer": "cosine"}
     assert found[2].numbers == {"text": "36.0", "image": "40.0"}
 
@@ -213,4 +222,8 @@ def test_what_was_not_compared_measured_or_missed_is_not_spoken_of():
     run = material(pair(0, 0)[:0], runs=1)
     run.steps = run.steps[:1]
     nothing = FAILURES.assign(near=0.0)
-    assert keys_of(conclusion.findings_of(run, nothing, ())) == ["use_only", "limits"]
+    assert keys_of(conclusion.findings_of(run, nothing, ())) == [
+        "use_only",
+        "limits",
+        "limits_model",
+    ]

@@ -47,7 +47,7 @@ SECTIONS = {
 # what says nothing of numbers in a table: which run it is, what follows, what was not compared
 NO_CLAIM = re.compile(
     r"(abstract|means)_\w+|(one|reference)_run|\w+_single|tally_(other|none)"
-    r"|conclusion_(limits|use_(reference|only)|cost_(same|templates|fusion|model))"
+    r"|conclusion_(limits(_model)?|use_(reference|only)|cost_(same|templates|fusion|model))"
 )
 # counts of what a reader sees in the tables' rows, and so in no cell of them
 COUNTS = {"runs", "models", "prompts", "total", "clear", "apart", "better", "worse", "alike"}
@@ -150,7 +150,6 @@ def test_galleries_show_what_their_tables_hold(fake_run: FakeRun, documents, way
 def test_examples_are_discussed_by_what_their_tables_hold(fake_run: FakeRun, documents, way):
     table = read_gallery(fake_run, way)
     first = table["query"] == table.groupby("outcome")["query"].transform("first")
-    wrong = table[(table.place == 1) & ~table.right]
     for document in documents.values():
         told = Told(document)
         place = [one.get("id") for one in told.blocks].index(f"examples-{way}")
@@ -163,8 +162,6 @@ def test_examples_are_discussed_by_what_their_tables_hold(fake_run: FakeRun, doc
                 assert f"{gap:.3f}" in text or pd.isna(gap)
                 for words in (other.shared, other.unsaid):
                     assert all(word in text for word in words.split("; ")[:TOLD])
-        numbers = [int(number) for number in re.findall(r"\d+", text)]
-        assert {len(wrong), (wrong.shared != "").sum()} <= {*numbers}
         # of where the others stand no more is said than that there are some
         rest = read_words("report", document["lang"])["text"]["examples_rest"]
         assert (rest in text) == (not first.all())

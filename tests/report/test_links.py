@@ -206,35 +206,40 @@ def test_what_captions_share_is_told_by_its_best_and_its_worst_part(values, p, k
     assert links.agreement(agreeing(values, p), "another") == []
 
 
-def losses(shuffle: float, typos: float) -> pd.DataFrame:
+def losses(shuffle: float, drop: float) -> pd.DataFrame:
     rows = [
         row(About(REFERENCE, TEXT, f"{kind}, loss", x), "mean", loss * x, 9,
             (loss * x - 0.007, loss * x + 0.007))
-        for kind, loss in (("shuffle", shuffle), ("typos", typos))
+        for kind, loss in (("shuffle", shuffle), ("drop", drop))
         for x in (0.5, 1.0)
     ]  # fmt: skip
     return pd.DataFrame(rows)
 
 
 @pytest.mark.parametrize(
-    ("shuffle", "typos", "keys"),
+    ("shuffle", "drop", "keys"),
     [
         (0.015, 0.287, ["words_bag"]),
         (0.0, 0.1, ["words_bag"]),
         (0.2, 0.2, ["words_order"]),
         (0.3, 0.1, ["words_order"]),
-        # it counts, and less than spelling does
+        # it counts, and less than the words do
         (0.1, 0.287, []),
         (0.0, 0.0, []),
     ],
 )
-def test_a_text_is_a_bag_of_words_only_where_shuffling_costs_little_of_what_typos_do(
-    shuffle, typos, keys
+def test_a_text_is_a_bag_of_words_only_where_shuffling_costs_little_of_what_missing_words_do(
+    shuffle, drop, keys
 ):
-    found = links.words(losses(shuffle, typos), "m")
+    table = losses(shuffle, drop)
+    # at the greatest strength that both have
+    more = table[table.group == "shuffle, loss"].tail(1).assign(x=2.0)
+    found = links.words(pd.concat([table, more]), "m")
     assert keys_of(found) == keys
     if found:
-        assert found[0].numbers["shuffle_strength"] == "1"
+        assert found[0].numbers["strength"] == "1"
+        assert found[0].numbers["shuffle"].startswith(f"{100 * shuffle:.1f}")
+    assert links.words(table[table.group != "drop, loss"], "m") == []
 
 
 def test_without_the_studies_nothing_is_linked():

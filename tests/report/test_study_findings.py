@@ -121,10 +121,13 @@ def test_further_right_answers_add_clearly_too_little_or_nothing(wide, change, k
         for name, of, value in (
             ("own", "all queries", 0.3), ("duplicates", "all queries", wide),
             ("own", "judged queries", 0.3), ("people", "judged queries", wide),
+            ("people strict", "judged queries", wide),
         )
     ]  # fmt: skip
     for group in ("duplicates / all queries", "people / judged queries"):
         rows.append(changed(About(KEY, TEXT, group), "recall@1", change))
+    strict = About(KEY, TEXT, "people strict / judged queries")
+    rows.append(changed(strict, "recall@1", change / 2))
     assert told("relevance", rows, tmp_path) == [
         f"relevance_duplicates_{key}", f"relevance_people_{key}"
     ]  # fmt: skip
