@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # of quick_gelu, CLIP's activation
 SLOPE = 1.702
+# torch's attention works on so many places of a text at once: 31 take it twice as long as 32
+TILE = 16
 
 
 def distinct_beginnings(input_ids: torch.Tensor, eos_token_id: int) -> dict[str, torch.Tensor]:
@@ -27,7 +29,7 @@ def distinct_beginnings(input_ids: torch.Tensor, eos_token_id: int) -> dict[str,
     Returns
     -------
     tokens, positions : (n,) the last token of each distinct beginning, and its place in a text
-    rows : (b, length) which of the n each token of each text is; any behind a text's end
+    rows : (b, length or a few more) which of the n each token of each text is; any behind its end
     firsts : (n,) a place in ``rows``, flattened, where each of the n stands
     ends : (b,) place of each text's last token
     """
@@ -36,7 +38,8 @@ def distinct_beginnings(input_ids: torch.Tensor, eos_token_id: int) -> dict[str,
     ids = input_ids.numpy()
     # to transformers, 2 means the highest id: old files have it, whatever their tokenizer's is
     ends = ids.argmax(axis=1) if eos_token_id == 2 else (ids == eos_token_id).argmax(axis=1)
-    ids = ids[:, : ends.max() + 1]
+    length = ends.max() + 1
+    ids = ids[:, :length]
     places = np.arange(ids.shape[1])
     # in this order, whoever begins as another text does stands right behind one that does
     order = np.lexsort(ids.T[::-1])
@@ -47,13 +50,16 @@ def distinct_beginnings(input_ids: torch.Tensor, eos_token_id: int) -> dict[str,
     rows = np.zeros(ids.shape, dtype=np.int64)
     rows[new] = np.arange(new.sum())
     rows[order] = np.maximum.accumulate(rows, axis=0)
+    missing = -length % TILE
+    if missing <= TILE // 2:
+        rows = np.pad(rows, ((0, 0), (0, missing)))
     text, position = np.nonzero(new)
     text = order[text]
     found = {
         "tokens": ids[text, position],
         "positions": position,
         "rows": rows,
-        "firsts": text * len(places) + position,
+        "firsts": text * rows.shape[1] + position,
         "ends": ends,
     }
     return {name: torch.from_numpy(np.ascontiguousarray(some)) for name, some in found.items()}
