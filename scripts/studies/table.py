@@ -39,7 +39,7 @@ P_OF = "p_holm:"
 # what studies of this repository have beside the measures: fractions, and so printed in percent
 SHARES = (
     *("share", "base", "found@10", "published", "antihubs", "bound", "gain_found"),
-    *("risk", "area", "area_random", "area_gain"),
+    *("risk", "area", "area_random", "area_gain", "mean_unshifted"),
 )
 # and differences of fractions, which are printed in points
 POINTS = ("loss", "excess", "range", "difference", "gain@1", "gain@5", "gain@10")
