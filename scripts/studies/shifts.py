@@ -30,10 +30,8 @@ from scripts.retrieve.similarity import right_captions
 from scripts.studies.ahead import ranks_of_one
 from scripts.studies.jackknife import jackknife_interval, means_without
 from scripts.studies.reference import Reference
-from scripts.studies.table import About, Row, change_rows, mean_rows, row
+from scripts.studies.table import SHIFT, About, Row, change_rows, mean_rows, row
 
-# what sets these rows apart from the study's others
-SHIFT = "shift"
 TEXT_TO_IMAGE, IMAGE_TO_TEXT = DIRECTIONS
 
 

@@ -45,6 +45,8 @@ SHARES = (
 POINTS = ("loss", "excess", "range", "difference", "gain@1", "gain@5", "gain@10")
 # after the name of a measure: its paired difference from what the study names
 CHANGE = "_change"
+# the group of rows on what prompts do to all captions alike, beside those on runs
+SHIFT = "shift"
 # the p-value of a measure "range", between the best part and the worst
 P_RANGE = "p_range"
 

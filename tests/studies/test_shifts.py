@@ -10,7 +10,8 @@ from small_run import write_features_of as write_features
 from scripts.data.rows import Rows
 from scripts.evaluate.intervals import Resampling
 from scripts.studies import study_geometry
-from scripts.studies.shifts import SHIFT, shift_rows, unshifted
+from scripts.studies.shifts import shift_rows, unshifted
+from scripts.studies.table import SHIFT
 
 RESAMPLING = Resampling(300, 0)
 TEXT, IMAGE = "text_to_image", "image_to_text"
