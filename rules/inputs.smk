@@ -220,6 +220,29 @@ def references(models=RUN["models"]) -> dict:
     }
 
 
+def further_prompts(model: str) -> list[str]:
+    """Prompts of a model's runs beyond the first, and those whose mean one of them is."""
+    found = []
+    for prompt in [prompt for one, prompt in ENCODED if one == model]:
+        known = encodes(config, model)
+        behind = AVERAGED.get(prompt, []) if known else prompts_behind(config, model, prompt)
+        found += [prompt, *behind]
+    return [prompt for prompt in dict.fromkeys(found) if prompt != FIRST_PROMPT]
+
+
+# models and further prompts, in the order in which a study reads their features
+PROMPTED = [(model, prompt) for model in RUN["models"] for prompt in further_prompts(model)]
+
+
+def texts_under_prompts() -> dict[str, list[str]]:
+    """Captions of the test split under each of these prompts, and their sidecars."""
+    texts = [f"results/{{dataset}}/{model}/test/texts.{prompt}" for model, prompt in PROMPTED]
+    return {
+        "prompted": [f"{path}.npy" for path in texts],
+        "prompted_sidecars": [f"{path}.json" for path in texts],
+    }
+
+
 def encoded_again(study: str, name: str, files: str, **wildcards) -> dict[str, list[str]]:
     """Features that a study has of its own, and their sidecars, of each model that it looks at."""
     models = looks_at(config, study)

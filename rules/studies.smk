@@ -166,9 +166,10 @@ rule study_robustness:
 
 
 rule study_geometry:
-    """How far apart the two clouds lie, and which items stand in too many lists."""
+    """How far apart the two clouds lie, which items stand in too many lists, and how prompts move captions."""
     input:
         **references(),
+        **texts_under_prompts(),
         runs=RANKINGS,
     output:
         table=table_of("geometry", "modality gap and hubness"),
@@ -181,6 +182,7 @@ rule study_geometry:
         **ON_TEST,
         **settings("studies/geometry", "neighbours", "hubs"),
         code=fingerprint("scripts/studies/study_geometry.py"),
+        prompts=PROMPTED,
     script:
         "../scripts/studies/study_geometry.py"
 

@@ -6,8 +6,6 @@ they bear out the opposite, and none where they say neither.
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,13 +16,13 @@ from scripts.evaluate.pairs import SIGNIFICANT
 from scripts.evaluate.runs import Run
 from scripts.protocol import DIRECTIONS
 from scripts.report.findings import NAMES, Finding, lead
-from scripts.report.study_rows import apart, of_most, pick, told
+from scripts.report.study_rows import apart, of_most, pick, rows_of, told
+from scripts.studies.table import SHIFT
 from scripts.words import formats
 
-# runs below which a rank correlation of them says nothing
-ENOUGH_RUNS = 5
+# of what a prompt loses, what its common shift costs where that is most of it
+MOST_OF_IT = 0.5
 DRAWS = 9999
-# what shuffled words may cost, of what missing words cost, for a text to be nearly a bag of words
 LITTLE = 0.25
 
 
@@ -122,47 +120,38 @@ def scorers(moved: pd.DataFrame, reference: Run) -> list[Finding]:
     return found
 
 
-def correlation(moved: pd.DataFrame, way: str) -> tuple[float, float, int] | None:
-    """Spearman's rank correlation of recall against hubs over the runs, its p, and their number.
+def shifts(pairs: pd.DataFrame, geometry: pd.DataFrame, reference: Run) -> list[Finding]:
+    """Of what prompts lose from text to image, whether the common shift of captions is the cause.
 
-    None where there are fewer than ``ENOUGH_RUNS``, or where either is the same in all. p is the
-    share of all orders that are correlated as much, either way, or of ``DRAWS`` drawn at random
-    where there are more than that.
+    Parameters
+    ----------
+    pairs : of pairs.csv; only prompts that are told
+    geometry : of geometry.csv
+    reference : the run that is looked at closely; prompts of other models are not told
+
+    How a shift costs recall is told once, before the first prompt that lost any.
     """
-    from scipy.stats import rankdata
-
-    own = moved[moved.direction == way]
-    if len(own) < ENOUGH_RUNS or min(own["mean"].nunique(), own.hubs.nunique()) < 2:
-        return None
-    ranks = [rankdata(own[name].round(9)) for name in ("mean", "hubs")]
-    recall, skewness = ((one - one.mean()) / np.linalg.norm(one - one.mean()) for one in ranks)
-    rho = float(recall @ skewness)
-    if every := math.factorial(len(own)) <= DRAWS:
-        orders = np.array(list(itertools.permutations(skewness)))
-    else:
-        orders = np.random.default_rng(0).permuted(np.tile(skewness, (DRAWS, 1)), axis=1)
-    as_much = int((np.abs(orders @ recall) >= abs(rho) - 1e-9).sum())
-    # all orders hold the one that was found
-    return rho, as_much / len(orders) if every else (1 + as_much) / (1 + DRAWS), len(own)
-
-
-def together(moved: pd.DataFrame) -> list[Finding]:
-    """Whether recall goes with hubs over the runs, for each direction."""
+    own = rows_of(pairs, direction=DIRECTIONS[0], verdict="worse", other_prompt=reference.prompt)
+    own = rows_of(own, model=reference.model, scorer=reference.scorer)
+    moved = rows_of(geometry, group=SHIFT, model=reference.model)
     found = []
-    for way in DIRECTIONS:
-        known = correlation(moved, way)
-        if known is None:
+    for _, pair in own.iterrows():
+        at = {row.measure: row for _, row in rows_of(moved, prompt=pair.prompt).iterrows()}
+        # what does not move has no direction
+        if not {"shift", "shift_alike", "mean_unshifted_change"} <= set(at):
             continue
-        rho, p, runs = known
-        key = "unrelated" if p >= SIGNIFICANT else "against" if rho < 0 else "along"
+        won = at["mean_unshifted_change"]
+        most = won.value >= MOST_OF_IT * -pair["mean"]
+        key = "none" if not won.low > 0 else "most" if most else "part"
         numbers = {
-            "direction": way,
-            "rho": formats.decimal(rho, 2),
-            "p": formats.p_is(p),
-            "runs": formats.count(runs),
+            "name": pair.prompt,
+            "shift": told(at["shift"]),
+            "alike": told(at["shift_alike"]),
+            "lost": lead(pair),
+            "won": told(won),
         }
-        found.append(Finding(f"link_{key}", numbers, "synthesis"))
-    return found
+        found.append(Finding(f"shift_{key}", numbers, "shifts"))
+    return [Finding("shift_how", table="shifts"), *found] if found else []
 
 
 def alone(captions: pd.DataFrame, model: str, gap: Mapping[str, Any]) -> Finding | None:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from scripts.report.findings import Finding
 
 _WARNS, _SILENT = {"confidence_warns"}, {"confidence_silent", "confidence_misleads"}
-_BY_HUBS = {"prompt_hubs", "prompt_hubs_more", "link_fall_gain", "link_against"}
-_NOT_BY_HUBS = {"prompt_no_hubs", "prompt_hubs_harmless", "link_fall_nothing", "link_along"}
+_BY_HUBS = {"prompt_hubs", "prompt_hubs_more", "link_fall_gain"}
+_NOT_BY_HUBS = {"prompt_no_hubs", "prompt_hubs_harmless", "link_fall_nothing"}
 _MORE_RIGHT = {"relevance_people_clear", "relevance_duplicates_clear"}
 _AS_RIGHT = {
     f"relevance_{of}_{how}" for of in ("people", "duplicates") for how in ("slight", "none")
@@ -34,6 +34,7 @@ MEANINGS: dict[str, tuple[dict[str, tuple[set[str], ...]], ...]] = {
             "hubs": (_BY_HUBS,),
             "no_hubs": (_NOT_BY_HUBS,),
         },
+        {"unshift": ({"shift_most", "shift_part"},), "no_unshift": ({"shift_none"},)},
     ),
     "language": (
         {"bag": ({"words_bag"},), "order": ({"words_order"},)},

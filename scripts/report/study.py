@@ -118,9 +118,9 @@ def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
             *links.agreement(material.table_of("captions"), reference.model),
         ],
         "synthesis": [
+            *links.shifts(studied.told["prompt"], material.table_of("geometry"), reference),
             *links.prompts(studied.told_moves, reference),
             *links.scorers(studied.told_moves, reference),
-            *links.together(studied.moves),
             *([alone] if alone else []),
             *links.words(material.table_of("robustness"), reference.model),
         ],

@@ -12,9 +12,9 @@ from scripts.protocol import DIRECTIONS
 from scripts.report.blocks import Spans
 from scripts.report.index_findings import exactly, repaid_after
 from scripts.report.material import Material, StudyTable
-from scripts.report.table import Table, with_interval
+from scripts.report.table import Table, in_points, with_interval
 from scripts.studies.shown import is_measure, printed, unique
-from scripts.studies.table import P_RANGE, unit_of
+from scripts.studies.table import P_RANGE, SHIFT, unit_of
 from scripts.words import formats
 from scripts.words.labels import Labels
 
@@ -81,6 +81,8 @@ def study_tables(study: StudyTable, labels: Labels) -> dict[str, Table]:
     measured of others has a table of its own.
     """
     table = study.table[study.table.value.notna() & is_measure(study.table.measure)]
+    # what prompts do to captions has a table by prompt
+    table = table[(table.group != SHIFT) | (study.name != "geometry")]
     measures = study.settings["figure"]["measures"]
     beside, apart = BESIDE.get(study.name, ()), APART.get(study.name, ())
     shown = table.measure.isin([*measures, *beside]) if measures else ~table.measure.isin(apart)
@@ -279,9 +281,50 @@ def lists_beside(
     ties, duplicates, costs = material.ties, material.duplicates, material.index_costs
     if study == "relevance" and ties is not None and duplicates is not None:
         return _relevance_lists(ties, duplicates, words, labels)
+    if study == "geometry":
+        return _shifts_of_prompts(material, labels)
     if study == "reranking":
         return _costs_of_looks(next(one for one in material.studies if one.name == study), labels)
     return _costs_of_indexes(costs, labels) if study == "indexes" and costs is not None else {}
+
+
+def _shifts_of_prompts(material: Material, labels: Labels) -> dict[str, Table]:
+    """Recall under each prompt of the first model, how far it shifts captions, and what that costs.
+
+    What it loses is that of pairs.csv, which has no template that is no run.
+    """
+    table, first = material.table_of("geometry"), material.runs[0]
+    table = table[table.group == SHIFT]
+    own, pairs = table[table.model == first.model], material.pairs
+    pairs = pairs[(pairs.family == "prompt") & (pairs.other_prompt == first.prompt)]
+    pairs = pairs[(pairs.model == first.model) & (pairs.scorer == first.scorer)]
+    lost = pairs[pairs.direction == DIRECTIONS[0]].set_index("prompt").to_dict("index")
+    prompts = unique(own.prompt) if (own.measure == "shift").any() else []
+    at = {(row["prompt"], row["measure"], row["direction"]): row for row in own.to_dict("records")}
+    text, image = DIRECTIONS
+    columns = [("mean", text), ("mean_unshifted", text), ("mean_unshifted_change", text)]
+    columns += [("mean", image), ("shift", ""), ("shift_alike", "")]
+    rows = [
+        [prompt, *(_study_value(at.get((prompt, *column))) for column in columns)]
+        for prompt in prompts[:LONG]
+    ]
+    for row in rows:
+        pair = lost.get(row[0])
+        row.insert(2, in_points(pair, "mean") if pair else formats.NOTHING)
+    heads = [_heading(measure, labels) for measure, _ in columns]
+    heads.insert(1, f"Δ {labels.measure('mean')}")
+    counted = len(table.drop_duplicates(["model", "prompt"])) if prompts else 0
+    return {
+        "shifts": Table(
+            ["prompt", *heads],
+            rows,
+            set(heads),
+            left_out=counted - len(rows),
+            only=first.model if table.model.nunique() > 1 else "",
+            file="tables/geometry.csv",
+            sides=(("", 1), (labels.direction(text), 4), (labels.direction(image), 1), ("", 2)),
+        )
+    }
 
 
 def _costs_of_looks(study: StudyTable, labels: Labels) -> dict[str, Table]:

@@ -113,3 +113,9 @@ def with_interval(value: str, interval: str, strong: bool = False) -> Spans:
     """A value and its interval, which a face may set small below it."""
     told: Spans = [{"kind": "strong" if strong else "plain", "text": value}]
     return [*told, {"kind": "interval", "text": interval}] if interval else told
+
+
+def in_points(pair: dict[str, Any], measure: str) -> Spans:
+    """A difference of pairs.csv in some measure, in points."""
+    bounds = pair[f"{measure}_low"], pair[f"{measure}_high"]
+    return with_interval(formats.points(pair[measure]), formats.bracket(*bounds, formats.points))

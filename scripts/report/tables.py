@@ -13,7 +13,6 @@ from scripts.evaluate.few import few
 from scripts.evaluate.pairs import BOTH, WAYS
 from scripts.measures import HEADLINE, METRICS, RECALLS, SUMS, mean_hits
 from scripts.protocol import DIRECTIONS
-from scripts.report import links
 from scripts.report.blocks import Spans
 from scripts.report.findings import NAMES
 from scripts.report.material import Material
@@ -30,7 +29,7 @@ from scripts.report.setup_tables import (
 )
 from scripts.report.study import Study
 from scripts.report.study_tables import lists_beside, study_tables
-from scripts.report.table import Table, with_interval
+from scripts.report.table import Table, in_points, with_interval
 from scripts.studies.table import P_OF, unit_of
 from scripts.words import formats
 from scripts.words.labels import Labels
@@ -217,7 +216,7 @@ def _failure_table(studied: Study, words: dict[str, Any]) -> Table:
 
 
 def _moves_table(studied: Study, words: dict[str, Any], labels: Labels) -> Table:
-    """What each run changes in recall and in hubs, and how the two go together over the runs."""
+    """What each run changes in recall and in hubs."""
     moved, listed = studied.moves, studied.told_moves
     arrows, names = words["names"]["arrows"], words["names"]
     rows: list[list[Any]] = []
@@ -225,15 +224,11 @@ def _moves_table(studied: Study, words: dict[str, Any], labels: Labels) -> Table
         rows += [
             [
                 *(arrows[way], " · ".join(row[name] for name in NAMES)),
-                *(_lead(row, "mean"), names["verdicts"][row["verdict"]]),
+                *(in_points(row, "mean"), names["verdicts"][row["verdict"]]),
                 _change(row, "hubs"),
             ]
             for row in listed[listed.direction == way].to_dict("records")
         ]
-        if known := links.correlation(moved, way):
-            rho, p, _ = known
-            told = f"ρ = {formats.decimal(rho, 2)} ({formats.p_is(p)})"
-            rows.append([arrows[way], names["rank_correlation"], "", "", told])
     heads = [_mean_difference(labels), f"Δ {labels.measure('skewness')}"]
     return Table(
         ["direction", "run", heads[0], "verdict", heads[1]],
@@ -263,7 +258,7 @@ def _pairs_table(studied: Study, family: str, words: dict[str, Any], labels: Lab
             words["names"]["arrows"][row["direction"]],
             *([row["model"]] if family != "model" else []),
             f"{row[family]} − {row[f'other_{family}']}",
-            *(_lead(row, name) for name in HEADLINE),
+            *(in_points(row, name) for name in HEADLINE),
             formats.p_value(row["p_holm"]),
             words["names"]["verdicts"][row["verdict"]],
         ]
@@ -334,11 +329,6 @@ def _precision_table(table: pd.DataFrame, words: dict[str, Any], labels: Labels)
     )
 
 
-def _lead(row: dict[str, Any], measure: str) -> Spans:
-    bounds = row[f"{measure}_low"], row[f"{measure}_high"]
-    return with_interval(formats.points(row[measure]), formats.bracket(*bounds, formats.points))
-
-
 def _gains_table(studied: Study, words: dict[str, Any]) -> Table:
     """What each optimisation gains, or loses, in mean recall."""
     arrows = words["names"]["arrows"]
@@ -350,12 +340,12 @@ def _gains_table(studied: Study, words: dict[str, Any]) -> Table:
             [
                 words["optimisations"][gain.kind]["name"],
                 f"{both[gain.differs]} − {both[f'other_{gain.differs}']}",
-                *(_lead(both, "mean"), formats.p_value(both["p_holm"])),
+                *(in_points(both, "mean"), formats.p_value(both["p_holm"])),
                 formats.NOTHING if gain.val is None else formats.points(gain.val),
                 *(
                     cell
                     for way in DIRECTIONS
-                    for cell in (_lead(ways[way], "mean"), _chosen(gain, way))
+                    for cell in (in_points(ways[way], "mean"), _chosen(gain, way))
                 ),
             ]
         )

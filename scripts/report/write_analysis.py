@@ -46,15 +46,16 @@ QUESTIONS = {
     ),
     "together": Question(
         ("prompts", "scorers", "seeds", "geometry"),
-        ("prompt_", "link_", "pair_"),
+        ("shift_", "prompt_", "link_", "pair_"),
         (
+            "shift_most",
+            "shift_part",
+            "shift_none",
+            "prompt_",
             "pair_",
             "link_fall_gain",
             "link_fall_nothing",
             "link_rise",
-            "link_against",
-            "link_along",
-            "link_unrelated",
         ),
         ("hub_tradeoff", "study_prompts"),
     ),
@@ -92,7 +93,6 @@ AGAIN = {
     "gallery": ("small_recall", "full_recall"),
     "index": ("name", "latency", "exact"),
     "confidence": ("gain",),
-    "link": ("rho", "p"),
 }
 MOST = 2  # sentences of an answer, and of each kind of evidence: one for each direction
 # studies whose findings are told with the optimisations that they are of
@@ -100,7 +100,7 @@ TOLD_THERE = ("scorers", "seeds", "reranking")
 # findings beside those of studies: where they are said, and how their keys begin
 BESIDE = {
     "why": ("outcomes", ("",)),
-    "together": ("synthesis", ("prompt_", "link_")),
+    "together": ("synthesis", ("shift_", "prompt_", "link_")),
     "language": ("synthesis", ("alone_", "words_")),
 }
 

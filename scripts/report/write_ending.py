@@ -21,6 +21,8 @@ PICTURES = {
     "errors": ("failures",),
     "indexes": ("index_tradeoff",),
 }
+# and tables
+TABLES = {"geometry": ("shifts",)}
 
 
 def optimisations(writer: Writer) -> list[Block]:
@@ -157,7 +159,7 @@ def all_studies(writer: Writer) -> list[Block]:
             found += writer.tell([one for one in said if one not in writer.told])
         for figure in (f"study_{name}", *PICTURES.get(name, ())):
             found += writer.figure(figure)
-        for table in writer.of_study(name):
+        for table in (*writer.of_study(name), *TABLES.get(name, ())):
             found += writer.table(table)
     empty = [one.name for one in writer.material.studies if one.table.empty]
     if empty:

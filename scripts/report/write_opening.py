@@ -8,13 +8,15 @@ from scripts.report.writer import Writer
 from scripts.words import formats, read_words
 from scripts.words.warned import sentences as warned
 
+# what a shift costs, without how it does
+SHIFTS = ("shift_most", "shift_part", "shift_none")
 # findings in short: where each is said, how its key begins, and the section that says more; the
 # first of each that this run has found
 SHORT = (
     ("recall", ("above_chance", "at_chance"), "results-recall"),
     ("abstract", ("abstract_gain",), "conclusion"),
     ("study_errors", ("errors_",), "analysis-why"),
-    ("synthesis", ("prompt_", "link_"), "analysis-together"),
+    ("synthesis", (*SHIFTS, "prompt_", "link_"), "analysis-together"),
     ("synthesis", ("words_", "alone_"), "analysis-language"),
     ("study_gallery", ("gallery_",), "analysis-scale"),
 )

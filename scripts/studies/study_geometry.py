@@ -11,7 +11,8 @@ Measures in the table: of features, whatever the direction, "gap", "cosine_right
 (mean cosine of captions with their own and with other images) and "cosine_lead", by how much the
 former is larger, caption by caption; of each run and direction with x = k "skewness", "antihubs"
 (share of the gallery) and "largest" (N_k), and "skewness_change", the run's skewness less that of
-its model's reference run on the same queries.
+its model's reference run on the same queries. Rows of the group "shift" tell what prompts do to all
+captions alike; see ``shifts``.
 """
 
 from dataclasses import dataclass
@@ -19,20 +20,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from scripts.data.rows import Rows
+from scripts.encode.stored import read_features
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import Run, images_of_queries, read_run
 from scripts.job import BadInput, log
 from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
+from scripts.studies.jackknife import jackknife_interval, means_without
 from scripts.studies.reference import Reference, read_references
+from scripts.studies.shifts import shift_rows
 from scripts.studies.table import CHANGE, About, Row, mean_rows, row, write_rows
 
 HUB_COLUMNS = (
     *("model", "prompt", "scorer", "direction", "neighbours", "queries", "place"),
     *("reference_place", "item", "image", "caption", "occurrences", "expected", "right"),
 )
-# half the width of a 95% interval, in standard errors
-NORMAL_95 = 1.959964
 
 
 def gap_rows(reference: Reference, resampling: Resampling) -> list[Row]:
@@ -57,28 +59,8 @@ def gap_rows(reference: Reference, resampling: Resampling) -> list[Row]:
 
 def gaps_without(images: np.ndarray, texts: np.ndarray, image_of_caption: np.ndarray) -> np.ndarray:
     """(n,) distances of the centroids without each image and its captions; none for one image."""
-    n, m = len(images), len(texts)
-    if n < 2:
-        return np.empty(0)
-    starts, counts = np.unique(image_of_caption, return_index=True, return_counts=True)[1:]
-    image_centroids = (images.sum(axis=0) - images) / (n - 1)
-    text_centroids = (texts.sum(axis=0) - np.add.reduceat(texts, starts)) / (m - counts)[:, None]
-    return np.linalg.norm(image_centroids - text_centroids, axis=1)
-
-
-def jackknife_interval(value: float, without: np.ndarray) -> tuple[float, float]:
-    """95% interval of a statistic of images, from its values (n,) without each of them in turn.
-
-    The bootstrap would not do for what follows here: images drawn twice make N_k more uneven than
-    it is, and centroids lie further apart in every resample (Efron and Tibshirani 1993, "An
-    introduction to the bootstrap", chapter 11). A difference between two runs is such a statistic,
-    too: each image is left out of both at once, so that the interval is paired.
-    """
-    n = len(without)
-    if n < 2 or not np.isfinite(without).all():
-        return float("nan"), float("nan")
-    error = np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2))
-    return value - NORMAL_95 * error, value + NORMAL_95 * error
+    image_centroids = means_without(images, np.arange(len(images)))
+    return np.linalg.norm(image_centroids - means_without(texts, image_of_caption), axis=1)
 
 
 def lists_of(run_: Run, rows: Rows, direction: str, neighbours: int) -> np.ndarray:
@@ -297,6 +279,12 @@ def main(snakemake: Snakemake) -> None:
     table = [line for reference in references for line in gap_rows(reference, resampling)]
     table += all_hubness(references, runs, params.neighbours)
     log.info("hubs of %d runs", len(runs))
+    texts: dict[str, dict[str, np.ndarray]] = {}
+    prompts = zip(params.prompts, files.prompted, files.prompted_sidecars, strict=True)
+    for (model, prompt), npy, sidecar in prompts:
+        texts.setdefault(model, {})[prompt] = read_features(npy, sidecar, rows, of="captions")
+    for reference in references:
+        table += shift_rows(reference, texts.get(reference.run.model, {}), resampling)
     write_rows(snakemake.output.table, table)
     hubs = all_hubs(references, runs, params.neighbours, params.hubs)
     write_rows(snakemake.output.hubs, hubs, HUB_COLUMNS)

@@ -39,12 +39,14 @@ P_OF = "p_holm:"
 # what studies of this repository have beside the measures: fractions, and so printed in percent
 SHARES = (
     *("share", "base", "found@10", "published", "antihubs", "bound", "gain_found"),
-    *("risk", "area", "area_random", "area_gain"),
+    *("risk", "area", "area_random", "area_gain", "mean_unshifted"),
 )
 # and differences of fractions, which are printed in points
 POINTS = ("loss", "excess", "range", "difference", "gain@1", "gain@5", "gain@10")
 # after the name of a measure: its paired difference from what the study names
 CHANGE = "_change"
+# the group of rows on what prompts do to all captions alike, beside those on runs
+SHIFT = "shift"
 # the p-value of a measure "range", between the best part and the worst
 P_RANGE = "p_range"
 

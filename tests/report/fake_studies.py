@@ -12,7 +12,7 @@ from scripts.measures import HEADLINE, MEANS, RECALLS
 from scripts.studies.study_errors import WORDED
 from scripts.studies.study_indexes import COSTS
 from scripts.studies.study_precision import COMPARED
-from scripts.studies.table import About, Row, range_rows, row, write_rows
+from scripts.studies.table import SHIFT, About, Row, range_rows, row, write_rows
 
 WAYS = ("text_to_image", "image_to_text")
 STUDIES = (
@@ -189,6 +189,27 @@ def geometry(key, queries: int, lot) -> Iterator[Row]:
             moved = change if change < 0 or way == WAYS[0] else 0.0
             bounds = (moved - 0.3, moved + 0.3)
             yield row(About(of, way, x=10), "skewness_change", moved, queries, bounds)
+    yield from shifts(key, queries)
+
+
+def shifts(key, queries: int) -> Iterator[Row]:
+    """What prompts do to captions: "picture" is a template of an ensemble and no run."""
+    for prompt, text, image, shift, won in (
+        (key[1], 0.36, 0.42, 0.0, 0.0),
+        ("photo", 0.22, 0.4, 0.263, 0.084),
+        ("picture", 0.33, 0.41, 0.207, 0.012),
+    ):
+        of = (key[0], prompt, key[2])
+        if shift:
+            yield row(About(of, "", SHIFT), "shift", shift, queries, around(shift, 0.005))
+            yield row(About(of, "", SHIFT), "shift_alike", 0.7, queries, around(0.7, 0.005))
+        for way, recall in zip(WAYS, (text, image), strict=True):
+            yield row(About(of, way, SHIFT), "mean", recall, queries, around(recall))
+        if shift:
+            about, bare = About(of, WAYS[0], SHIFT), text + won
+            yield row(about, "mean_unshifted", bare, queries, around(bare))
+            bounds = (won - 0.007, won + 0.007)
+            yield row(about, "mean_unshifted_change", won, queries, bounds)
 
 
 def errors(key, queries: int, lot) -> Iterator[Row]:

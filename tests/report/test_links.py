@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import permutations
-
 import numpy as np
 import pandas as pd
 import pytest
 from fake_run import LANGUAGES
-from scipy.stats import spearmanr
 from test_findings import REFERENCE, pair
 from test_study_findings import speaker
 
 from scripts.evaluate.pairs import WAYS
 from scripts.protocol import DIRECTIONS
 from scripts.report import links
-from scripts.studies.table import COLUMNS, About, range_rows, row
+from scripts.studies.table import COLUMNS, SHIFT, About, range_rows, row
 from scripts.words import formats
 
 TEXT, IMAGE = DIRECTIONS
@@ -109,40 +106,71 @@ def test_scorers_of_one_kind_stand_in_one_sentence_and_those_of_other_models_in_
     assert told in speaker("en").say(gain)
 
 
-def over_runs(hubs: list[float], recall: list[float]) -> pd.DataFrame:
-    return pd.DataFrame({"direction": TEXT, "hubs": hubs, "mean": recall})
+def shifted(name: str, lost: float, won: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A prompt that loses so much from text to image: its rows of both tables."""
+    pairs, _ = compared(name, "prompt", ways(-1, 0), ways(0, 0))
+    text = pairs.direction == TEXT
+    pairs.loc[text, ["mean", "mean_low", "mean_high"]] = [-lost, -lost - 0.01, 0.01 - lost]
+    key = tuple(pairs.iloc[0][["model", "prompt", "scorer"]])
+    values = {"shift": 0.263, "shift_alike": 0.7, "mean": 0.3, "mean_unshifted": 0.3 + won}
+    rows = [
+        row(About(key, TEXT if "mean" in measure else "", SHIFT), measure, value, 9,
+            (value - 0.01, value + 0.01))
+        for measure, value in (values | {"mean_unshifted_change": won}).items()
+    ]  # fmt: skip
+    return pairs, pd.DataFrame(rows, columns=COLUMNS)
+
+
+def told_of_shifts(*runs: tuple[pd.DataFrame, pd.DataFrame]) -> list:
+    pairs, geometry = (pd.concat(parts) for parts in zip(*runs, strict=True))
+    return links.shifts(pairs, geometry, REFERENCE)
 
 
 @pytest.mark.parametrize(
-    ("recall", "key"),
-    [("654321", "against"), ("123456", "along"), ("351624", "unrelated")],
+    ("lost", "won", "key"),
+    [
+        (0.045, 0.024, "most"),
+        (0.05, 0.025, "most"),
+        (0.03, 0.04, "most"),
+        (0.05, 0.02, "part"),
+        # the interval of what is won holds zero, or lies below it
+        (0.05, 0.01, "none"),
+        (0.015, 0.009, "none"),
+        (0.05, 0.0, "none"),
+        (0.05, -0.03, "none"),
+    ],
 )
-def test_recall_goes_against_hubs_with_them_or_neither(recall, key):
-    found = links.together(over_runs([1, 2, 3, 4, 5, 6], [int(one) for one in recall]))
-    assert keys_of(found) == [f"link_{key}"]
+def test_what_taking_the_shift_off_wins_back_decides_what_it_is_called(lost, won, key):
+    how, one = told_of_shifts(shifted("photo", lost, won))
+    assert keys_of([how, one]) == ["shift_how", f"shift_{key}"]
+    assert {how.table, one.table} == {"shifts"} and how.numbers == {}
+    if lost == 0.045:
+        assert one.numbers == {
+            "name": "photo",
+            "shift": "0.263 [0.253, 0.273]",
+            "alike": "0.700 [0.690, 0.710]",
+            "lost": "−4.5 [−5.5, −3.5]",
+            "won": "2.4 [1.4, 3.4]",
+        }
 
 
-def test_of_few_runs_or_of_equal_ones_no_correlation_is_told():
-    assert links.together(over_runs([1, 2, 3, 4], [4, 3, 2, 1])) == []
-    assert links.together(over_runs([1] * 6, [1, 2, 3, 4, 5, 6])) == []
+def test_how_a_shift_costs_is_told_once_and_only_of_prompts_that_lost():
+    runs = [shifted("photo", 0.05, 0.04), shifted("showing", 0.06, 0.02)]
+    better = shifted("picture", 0.05, 0.04)
+    better[0]["verdict"] = "better"
+    template = shifted("depicts", 0.05, 0.04)[1]
+    found = told_of_shifts(*runs, better, (better[0][:0], template))
+    assert keys_of(found) == ["shift_how", "shift_most", "shift_part"]
+    assert [one.numbers["name"] for one in found[1:]] == ["photo", "showing"]
+    assert told_of_shifts(better) == []
+    # what is lost by another scorer, or another model, is not told by this one's shift
+    for name in ("model", "scorer"):
+        assert told_of_shifts(tuple(one.assign(**{name: "other"}) for one in runs[0])) == []
 
 
-def test_a_rank_correlation_and_its_p_are_those_of_all_orders():
-    hubs, recall = [1.0, 2.0, 2.0, 4.0, 5.0, 7.0], [0.3, 0.4, 0.1, 0.2, 0.0, -0.1]
-    rho, p, runs = links.correlation(over_runs(hubs, recall), TEXT)
-    assert runs == 6 and rho == pytest.approx(spearmanr(hubs, recall).statistic)
-    every = [spearmanr(hubs, one).statistic for one in permutations(recall)]
-    expected = np.mean(np.abs(every) >= abs(rho) - 1e-9)
-    assert p == pytest.approx(expected)
-
-
-def test_of_many_runs_the_p_of_a_correlation_is_near_that_of_all_orders():
-    values = np.random.default_rng(1).permuted(np.tile(np.arange(9.0), (2, 1)), axis=1)
-    rho, p, runs = links.correlation(over_runs(*map(list, values)), TEXT)
-    assert runs == 9
-    orders = np.array(list(permutations(values[0] - values[0].mean())))
-    every = np.abs(orders @ (values[1] - values[1].mean())) / 60  # squares of nine ranks
-    assert p == pytest.approx(np.mean(every >= abs(rho) - 1e-9), abs=0.02)
+def test_a_prompt_that_moves_no_caption_has_no_shift_to_tell_of():
+    pairs, geometry = shifted("same", 0.05, 0.04)
+    assert told_of_shifts((pairs, geometry[geometry.measure != "shift_alike"])) == []
 
 
 def captions(text: float, image: float, most: int = 5) -> pd.DataFrame:
@@ -249,5 +277,5 @@ def test_without_the_studies_nothing_is_linked():
     nothing = links.moves(pairs, none)
     assert len(nothing) == 0
     assert links.prompts(nothing, REFERENCE) == links.scorers(nothing, REFERENCE) == []
-    assert links.together(nothing) == links.words(none, "m") == []
+    assert links.shifts(pairs, none, REFERENCE) == links.words(none, "m") == []
     assert links.alone(none, "m", EASIER) is None

@@ -15,7 +15,7 @@ from told import Told
 from scripts.report import setup_tables
 from scripts.report.material import preprocessing_of
 from scripts.report.spans import text_of
-from scripts.words import read_words
+from scripts.words import formats, read_words
 
 COSTS = {"images_per_second": 21.54, "texts_per_second": 1159.4, "max_rss_mb": 421.2}
 
@@ -246,6 +246,37 @@ def test_runs_without_a_tie_have_no_line_among_the_ties(tmp_path: Path):
             ((_, scorer, *_),) = rows_of(told, "study_relevance_ties")
             assert scorer == "nnn"
             assert "More rows (1) stand in tables/ties.csv" in told.text
+
+
+def test_what_prompts_do_to_captions_has_a_table_of_the_first_model_by_prompt(tmp_path: Path):
+    names = (("a", "plain"), ("a", "photo"), ("b", "plain"))
+    strengths = {(*name, "cosine"): 0.2 - 0.15 * (name[1] == "photo") for name in names}
+    run = FakeRun(tmp_path, strengths, images=30, studies=("geometry",)).sketch()
+    pairs = pd.read_csv(run.metrics.with_name("pairs.csv"))
+    lost = pairs[(pairs.prompt == "photo") & (pairs.direction == "text_to_image")].iloc[0]
+    told = Told(run.document("en"))
+    plain, photo, picture = rows_of(told, "shifts")
+    # of the first prompt there is no shift, and a template that is no run was not compared
+    assert [cell == "–" for cell in plain] == [False, False, True, True, True, False, True, True]
+    assert [cell == "–" for cell in picture] == [name == 2 for name in range(8)]
+    assert plain[0] == "plain" and photo[1].startswith("22.0") and photo[4].startswith("8.4")
+    assert photo[2].startswith(formats.points(lost["mean"]))
+    assert photo[6].startswith("0.263")
+    assert sides_of(told, "shifts") == ["Text → image", "Image → text"]
+    assert "Here: a. More rows (3), of other models too, stand in tables/geometry.csv" in told.text
+    others = [block["id"] for block in told.all("table") if "geometry" in block["id"]]
+    for name in others:
+        assert "picture" not in told.block(name).text and "22.0" not in told.block(name).text
+
+
+def test_of_one_prompt_there_is_no_table_of_shifts(tmp_path: Path):
+    run = FakeRun(
+        tmp_path, {("m", "plain", "cosine"): 0.2}, images=20, studies=("geometry",)
+    ).sketch()
+    path = run.metrics.with_name("geometry.csv")
+    kept = [one for one in path.read_text("utf-8").splitlines() if ",shift," not in one]
+    path.write_text("\n".join(kept) + "\n", "utf-8")
+    assert "tab_shifts" not in Told(run.document("en")).ids
 
 
 def test_as_many_queries_on_every_line_are_told_once(documents):

@@ -14,6 +14,7 @@ from scripts.evaluate.intervals import Resampling
 from scripts.job import BadInput
 from scripts.retrieve.similarity import read_rankings, write_rankings
 from scripts.studies import study_geometry
+from scripts.studies.jackknife import jackknife_interval
 from scripts.studies.study_geometry import (
     all_hubness,
     all_hubs,
@@ -22,7 +23,6 @@ from scripts.studies.study_geometry import (
     hub_rows,
     hubness_of,
     hubness_rows,
-    jackknife_interval,
     skewness,
     skewness_without,
 )
@@ -270,7 +270,8 @@ def test_lists_as_long_as_the_gallery_have_no_hubs():
 
 
 def test_the_rule_writes_both_tables(tmp_path, reference):
-    task = job_of(tmp_path, reference, neighbours=3, hubs=2)
+    task = job_of(tmp_path, reference, neighbours=3, hubs=2, prompts=[])
+    task.input.prompted = task.input.prompted_sidecars = []
     stored = read_rankings(task.input.rankings[0], reference.rows)
     other = tmp_path / "results" / "tiny" / "plain" / "other" / "rankings.npz"
     write_rankings(other, stored)
