@@ -22,7 +22,7 @@ from scripts.words import formats
 
 # of what a prompt loses, what its common shift costs where that is most of it
 MOST_OF_IT = 0.5
-DRAWS = 9999
+# what shuffled words may cost, of what missing words cost, for a text to be nearly a bag of words
 LITTLE = 0.25
 
 
