@@ -20,7 +20,7 @@ from scripts.report.study_rows import apart, of_most, pick, rows_of, told
 from scripts.studies.table import SHIFT
 from scripts.words import formats
 
-# of what a prompt loses, what its common shift costs where that is most of it
+# of what a prompt loses, what its common shift surely costs where that is most of it
 MOST_OF_IT = 0.5
 # what shuffled words may cost, of what missing words cost, for a text to be nearly a bag of words
 LITTLE = 0.25
@@ -141,7 +141,7 @@ def shifts(pairs: pd.DataFrame, geometry: pd.DataFrame, reference: Run) -> list[
         if not {"shift", "shift_alike", "mean_unshifted_change"} <= set(at):
             continue
         won = at["mean_unshifted_change"]
-        most = won.value >= MOST_OF_IT * -pair["mean"]
+        most = won.low >= MOST_OF_IT * -pair["mean"]
         key = "none" if not won.low > 0 else "most" if most else "part"
         numbers = {
             "name": pair.prompt,
