@@ -43,7 +43,7 @@ class Features:
         kept = np.arange(count) * len(rows.images) // count
         names = [rows.images[image] for image in kept]
         asked = np.isin(rows.image_of_caption, kept)
-        captions = [rows.captions_of(image) for image in kept]
+        captions = [rows.captions_of(image) for image in kept.tolist()]
         return Features(rows_of(names, captions), self.images[kept], self.texts[asked])
 
 
