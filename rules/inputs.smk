@@ -252,6 +252,28 @@ def encoded_again(study: str, name: str, files: str, **wildcards) -> dict[str, l
     }
 
 
+def texts_learnt_from() -> dict[str, list[str]]:
+    """Captions of train and val, and their sidecars, of models that a scorer learns from them for.
+
+    Under the first prompt, of the models whose splits are compared: nothing is encoded for that alone.
+    """
+    taught = {
+        model
+        for model, prompt, scorer in RUNS
+        if prompt == FIRST_PROMPT and "train" in learnt_from(config["scorers"][scorer])
+    }
+    texts = [
+        f"results/{{dataset}}/{model}/{split}/texts.{FIRST_PROMPT}"
+        for model in looks_at(config, "leakage")
+        if model in taught
+        for split in ("train", "val")
+    ]
+    return {
+        "others_texts": [f"{path}.npy" for path in texts],
+        "others_texts_sidecars": [f"{path}.json" for path in texts],
+    }
+
+
 def features_in_precisions() -> dict:
     """Scorers of the models studied, and of each its test features in every precision.
 

@@ -230,6 +230,7 @@ rule study_leakage:
     input:
         **references(looks_at(config, "leakage")),
         **encoded_again("leakage", "others", "{split}/images", split=["train", "val"]),
+        **texts_learnt_from(),
         checksums="data/{dataset}/images.csv",
     output:
         table=table_of("leakage", "recall without what splits share"),

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scripts.data.rows import SPLITS
 from scripts.evaluate.pairs import SIGNIFICANT
 from scripts.evaluate.runs import Run
 from scripts.protocol import DIRECTIONS
 from scripts.report.findings import NAMES, Finding, lead
 from scripts.report.study_rows import apart, of_most, pick, rows_of, told
-from scripts.studies.table import SHIFT
+from scripts.studies.table import FIT, SHIFT
 from scripts.words import formats
 
 # of what a prompt loses, what its common shift surely costs where that is most of it
@@ -198,6 +199,31 @@ def agreement(captions: pd.DataFrame, model: str) -> list[Finding]:
         "p": formats.p_equals(p),
     }
     return [Finding(f"agreement_{key}", numbers, "study_captions")]
+
+
+def fit(leakage: pd.DataFrame, model: str, trained: bool) -> list[Finding]:
+    """Whether the model fits train better than what it has not seen, from text to image.
+
+    Parameters
+    ----------
+    leakage : of leakage.csv
+    model : that of the run that is looked at closely
+    trained : whether it is known that it was trained on this train split
+    """
+    own = leakage[(leakage.model == model) & (leakage.direction == DIRECTIONS[0])]
+    at = {split: pick(own, group=f"{split}, {FIT}", measure="mean") for split in SPLITS}
+    train, val, test = (at[split] for split in SPLITS)
+    if train is None or val is None or test is None:
+        return []
+    above = beyond(train, test), beyond(val, test)
+    key = "alike" if "higher" not in above else "both" if set(above) == {"higher"} else ""
+    if above == ("higher", "alike") and beyond(train, val) == "higher":
+        key = "train"
+    if trained:
+        key = "trained" if key == "train" else ""
+    numbers = {split: told(row) for split, row in (("train", train), ("val", val), ("test", test))}
+    numbers["images"] = formats.count(test.x)
+    return [Finding(f"fit_{key}", numbers, "fit")] if key else []
 
 
 def beyond(one: pd.Series, other: pd.Series) -> str:

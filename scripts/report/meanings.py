@@ -25,6 +25,7 @@ _NO_INDEX = {"index_costs_none", "index_costs_misses", "index_costs_slow"}
 MEANINGS: dict[str, tuple[dict[str, tuple[set[str], ...]], ...]] = {
     "why": (
         {"near": ({"near_misses_more"},), "far": ({"near_misses_fewer"},)},
+        {"fitted": ({"fit_train", "fit_trained"},)},
         {"common": ({"agreement_more"},), "uncommon": ({"agreement_alike"},)},
         {"warned_partly": (_WARNS, _SILENT), "warned": (_WARNS,), "unwarned": (_SILENT,)},
     ),

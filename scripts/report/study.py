@@ -103,6 +103,11 @@ def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
     kinds = {name: entry["kind"] for name, entry in material.scorers.items()}
     gain = findings.gain(material.runs, material.pairs, kinds)
     recall = [*studied.above, findings.easier_direction(studied.gap)]
+    trained = any(
+        one["model"] == reference.model
+        and (one.get("training") or {}).get("dataset") == material.dataset
+        for one in material.models
+    )
     alone = links.alone(material.table_of("captions"), reference.model, studied.gap)
     return told | {
         "abstract": findings.abstract(material.runs, recall, gain, studied.failures, alone, about),
@@ -115,6 +120,7 @@ def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
         "outcomes": [
             *findings.failures(studied.failures),
             findings.near_misses(studied.failures),
+            *links.fit(material.table_of("leakage"), reference.model, trained),
             *links.agreement(material.table_of("captions"), reference.model),
         ],
         "synthesis": [

@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from scripts.data.rows import SPLITS
 from scripts.protocol import DIRECTIONS
 from scripts.report.blocks import Spans
 from scripts.report.index_findings import exactly, repaid_after
 from scripts.report.material import Material, StudyTable
 from scripts.report.table import Table, in_points, with_interval
 from scripts.studies.shown import is_measure, printed, unique
-from scripts.studies.table import P_RANGE, SHIFT, unit_of
+from scripts.studies.table import FIT, P_RANGE, SHIFT, unit_of
 from scripts.words import formats
 from scripts.words.labels import Labels
 
@@ -33,6 +34,8 @@ BESIDE = {
 }
 # and those that have a table of their own
 APART = {"leakage": ("near_duplicates", "shared_captions")}
+# how groups end that have a table of another shape
+SHAPED = {"geometry": SHIFT, "leakage": FIT}
 # captions on several images that are shown
 FEW_CAPTIONS = 6
 # lines of a study's table that a page has room for, and from where on one model is enough
@@ -50,6 +53,8 @@ PART = " / "
 EXACT = "exact"
 # what a second look costs, in a table of its own
 COSTS = ("pairs", "seconds")
+# what is shown of each split
+OF_SPLITS = ("recall@1", "recall@10", "mean")
 # in robustness.csv, a group's own loss stands under a name of its own
 LOSS = ", loss"
 
@@ -81,8 +86,8 @@ def study_tables(study: StudyTable, labels: Labels) -> dict[str, Table]:
     measured of others has a table of its own.
     """
     table = study.table[study.table.value.notna() & is_measure(study.table.measure)]
-    # what prompts do to captions has a table by prompt
-    table = table[(table.group != SHIFT) | (study.name != "geometry")]
+    if study.name in SHAPED:
+        table = table[~table.group.str.endswith(SHAPED[study.name])]
     measures = study.settings["figure"]["measures"]
     beside, apart = BESIDE.get(study.name, ()), APART.get(study.name, ())
     shown = table.measure.isin([*measures, *beside]) if measures else ~table.measure.isin(apart)
@@ -283,6 +288,8 @@ def lists_beside(
         return _relevance_lists(ties, duplicates, words, labels)
     if study == "geometry":
         return _shifts_of_prompts(material, labels)
+    if study == "leakage":
+        return _recall_of_splits(material, labels)
     if study == "reranking":
         return _costs_of_looks(next(one for one in material.studies if one.name == study), labels)
     return _costs_of_indexes(costs, labels) if study == "indexes" and costs is not None else {}
@@ -323,6 +330,35 @@ def _shifts_of_prompts(material: Material, labels: Labels) -> dict[str, Table]:
             only=first.model if table.model.nunique() > 1 else "",
             file="tables/geometry.csv",
             sides=(("", 1), (labels.direction(text), 4), (labels.direction(image), 1), ("", 2)),
+        )
+    }
+
+
+def _recall_of_splits(material: Material, labels: Labels) -> dict[str, Table]:
+    """Recall of the first model on each split, in galleries of one size."""
+    table, first = material.table_of("leakage"), material.runs[0].model
+    table = table[table.group.str.endswith(FIT)]
+    at: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for row in table[table.model == first].to_dict("records"):
+        at.setdefault((row["group"], row["direction"]), {})[row["measure"]] = row
+    rows = []
+    for split in SPLITS if at else ():
+        ways = [at[f"{split}, {FIT}", way] for way in DIRECTIONS]
+        cells = [labels.words["splits"][split]]
+        for own in ways:
+            cells += [_queries(own), *(_study_value(own[name]) for name in OF_SPLITS)]
+        rows.append(cells)
+    heads = ["queries", *map(labels.head, OF_SPLITS)]
+    others = table[table.model != first].drop_duplicates(["model", "group"])
+    return {
+        "fit": Table(
+            ["split", *heads * len(DIRECTIONS)],
+            rows,
+            set(heads),
+            left_out=len(others),
+            only=first if len(others) else "",
+            file="tables/leakage.csv",
+            sides=(("", 1), *((labels.direction(way), len(heads)) for way in DIRECTIONS)),
         )
     }
 

@@ -37,6 +37,7 @@ QUESTIONS = {
         (
             "failures_",
             "near_misses",
+            "fit_",
             "agreement_",
             "confidence_warns",
             "confidence_silent",

@@ -22,7 +22,7 @@ PICTURES = {
     "indexes": ("index_tradeoff",),
 }
 # and tables
-TABLES = {"geometry": ("shifts",)}
+TABLES = {"geometry": ("shifts",), "leakage": ("fit",)}
 
 
 def optimisations(writer: Writer) -> list[Block]:

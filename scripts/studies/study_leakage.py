@@ -9,9 +9,12 @@ the queries drop out. The gallery stays the one that it is, so that the numbers 
 an interval, and so a verdict, where at least ``LEAST`` queries are left and as many are left out.
 What is left are other queries, too: captions that several images share are short and say little, so
 a change is what these queries make of recall, and leakage may be the least of it.
+
+Whether the model fits one split better than the others is asked in ``fit``.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +28,7 @@ from scripts.jobs import Snakemake, run
 from scripts.measures import hits
 from scripts.protocol import DIRECTIONS, TIE, reaches
 from scripts.retrieve.ranking import BYTES_PER_SCORE, DOUBT, dots
+from scripts.studies.fit import Features, fit_rows
 from scripts.studies.reference import Reference, read_references
 from scripts.studies.table import About, Row, change_rows, recall_rows, row, write_rows
 
@@ -204,15 +208,24 @@ def main(snakemake: Snakemake) -> None:
     shared = shared_captions(rows, list(others.values()))
     # model by model, and for each model split by split
     stored = iter(zip(files.others, files.others_sidecars, strict=True))
+    # of a model whose scorers learn from them, captions as well
+    texts = {
+        Path(npy).parts[-3:-1]: (npy, sidecar)
+        for npy, sidecar in zip(files.others_texts, files.others_texts_sidecars, strict=True)
+    }
     found: list[Row] = []
     listed: list[Row] = []
     for reference in references:
         near = np.zeros(len(rows.images), dtype=bool)
+        fitted: dict[str, Features] = {}
         for split, other in others.items():
             npy, sidecar = next(stored)
             if not other.images:
                 continue
             features = read_features(npy, sidecar, other, of="images")
+            if (key := (reference.run.model, split)) in texts:
+                captions = read_features(*texts[key], other, of="captions")
+                fitted[split] = Features(other, features, captions)
             pairs = near_pairs(reference.images, features, params.threshold)
             pairs, identical = with_identical(pairs, reference.images, features, same[split])
             near[pairs.test] = True
@@ -239,6 +252,7 @@ def main(snakemake: Snakemake) -> None:
             *(reference.run.model, near.sum(), len(near), shared.sum(), len(shared)),
         )
         found += leakage_rows(reference, near, shared, resampling)
+        found += fit_rows(reference, fitted, resampling)
     write_rows(snakemake.output.table, found)
     write_rows(snakemake.output.pairs, listed, PAIR_COLUMNS)
 

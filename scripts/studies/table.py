@@ -47,6 +47,8 @@ POINTS = ("loss", "excess", "range", "difference", "gain@1", "gain@5", "gain@10"
 CHANGE = "_change"
 # the group of rows on what prompts do to all captions alike, beside those on runs
 SHIFT = "shift"
+# and after the name of a split, that of rows on galleries as large as the smallest split
+FIT = "equal galleries"
 # the p-value of a measure "range", between the best part and the worst
 P_RANGE = "p_range"
 

@@ -9,10 +9,11 @@ from fake_run import LANGUAGES
 from test_findings import REFERENCE, pair
 from test_study_findings import speaker
 
+from scripts.data.rows import SPLITS
 from scripts.evaluate.pairs import WAYS
 from scripts.protocol import DIRECTIONS
 from scripts.report import links
-from scripts.studies.table import COLUMNS, SHIFT, About, range_rows, row
+from scripts.studies.table import COLUMNS, FIT, SHIFT, About, range_rows, row
 from scripts.words import formats
 
 TEXT, IMAGE = DIRECTIONS
@@ -236,6 +237,44 @@ def test_what_captions_share_is_told_by_its_best_and_its_worst_part(values, p, k
     assert links.agreement(agreeing(values, p), "another") == []
 
 
+def fitted(*values: float) -> pd.DataFrame:
+    """Mean recall on train, val and test, each known to within two points."""
+    return pd.DataFrame(
+        row(About(REFERENCE, way, f"{split}, {FIT}", 1000), measure, value, 9,
+            (value - 0.02, value + 0.02))
+        for split, value in zip(SPLITS, values, strict=True)
+        for way, measure in ((TEXT, "mean"), (TEXT, "recall@1"), (IMAGE, "mean"))
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "known"),
+    [
+        ((0.87, 0.36, 0.36), "train", "trained"),
+        ((0.87, 0.38, 0.36), "train", "trained"),
+        ((0.87, 0.86, 0.36), "both", ""),
+        ((0.87, 0.45, 0.36), "both", ""),
+        ((0.36, 0.36, 0.36), "alike", ""),
+        ((0.30, 0.34, 0.36), "alike", ""),
+        # val alone is found better, or worse, or it is between the others
+        ((0.36, 0.87, 0.36), "", ""),
+        ((0.87, 0.30, 0.36), "", ""),
+        ((0.40, 0.38, 0.36), "", ""),
+    ],
+)
+def test_what_a_model_was_trained_on_is_told_by_how_it_finds_each_split(values, key, known):
+    table = fitted(*values)
+    for trained, wanted in ((False, key), (True, known)):
+        found = links.fit(table, "m", trained)
+        assert keys_of(found) == ([f"fit_{wanted}"] if wanted else [])
+        for one in found:
+            recalls = [f"{100 * value:.1f}%" for value in values]
+            assert [one.numbers[split].split()[0] for split in SPLITS] == recalls
+            assert (one.numbers["images"], one.table) == ("1,000", "fit")
+    assert links.fit(table, "another", False) == []
+    assert links.fit(table[table.group != f"val, {FIT}"], "m", False) == []
+
+
 def losses(shuffle: float, drop: float) -> pd.DataFrame:
     rows = [
         row(About(REFERENCE, TEXT, f"{kind}, loss", x), "mean", loss * x, 9,
@@ -280,4 +319,5 @@ def test_without_the_studies_nothing_is_linked():
     assert len(nothing) == 0
     assert links.prompts(nothing, REFERENCE) == links.scorers(nothing, REFERENCE) == []
     assert links.shifts(pairs, none, REFERENCE) == links.words(none, "m") == []
+    assert links.fit(none, "m", trained=False) == []
     assert links.alone(none, "m", EASIER) is None

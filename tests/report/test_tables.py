@@ -15,6 +15,7 @@ from told import Told
 from scripts.report import setup_tables
 from scripts.report.material import preprocessing_of
 from scripts.report.spans import text_of
+from scripts.studies.table import FIT
 from scripts.words import formats, read_words
 
 COSTS = {"images_per_second": 21.54, "texts_per_second": 1159.4, "max_rss_mb": 421.2}
@@ -277,6 +278,27 @@ def test_of_one_prompt_there_is_no_table_of_shifts(tmp_path: Path):
     kept = [one for one in path.read_text("utf-8").splitlines() if ",shift," not in one]
     path.write_text("\n".join(kept) + "\n", "utf-8")
     assert "tab_shifts" not in Told(run.document("en")).ids
+
+
+def test_recall_on_each_split_has_a_table_of_the_first_model_where_it_is_known(tmp_path: Path):
+    strengths = {(model, "plain", "cosine"): 0.2 for model in ("a", "b")}
+    run = FakeRun(tmp_path, strengths, images=20, studies=("leakage",)).sketch()
+    ways = {"en": ("train", "Text → image"), "zh": ("训练集", "以文搜图")}
+    for lang, (split, way) in ways.items():
+        told = Told(run.document(lang))
+        first, _, last = rows_of(told, "fit")
+        assert (first[0], first[1], first[5]) == (split, "30", "10")
+        assert first[4].startswith("67.0") and last[4].startswith("31.6")
+        assert sides_of(told, "fit")[0] == way
+        assert "tables/leakage.csv" in told.text
+        others = [block["id"] for block in told.all("table") if "leakage" in block["id"]]
+        assert len(others) == 2
+        assert not any("31.6" in told.block(name).text for name in others)
+    path = run.metrics.with_name("leakage.csv")
+    kept = [one for one in path.read_text("utf-8").splitlines() if FIT not in one]
+    path.write_text("\n".join(kept) + "\n", "utf-8")
+    told = Told(run.document("en"))
+    assert "tab_fit" not in told.ids and "the model fits" not in told.text
 
 
 def test_as_many_queries_on_every_line_are_told_once(documents):

@@ -30,6 +30,7 @@ from scripts.studies.study_leakage import (
     shared_captions,
     with_identical,
 )
+from scripts.studies.table import FIT
 
 RESAMPLING = Resampling(100, 0)
 
@@ -199,6 +200,7 @@ def job_with(tmp_path: Path, train: list[int]):
         for split, array in features.items()
     ]
     job.input.others, job.input.others_sidecars = map(list, zip(*written, strict=True))
+    job.input.others_texts, job.input.others_texts_sidecars = [], []
     job.input.checksums = str(tmp_path / "data" / "images.csv")
     job.output.pairs = str(tmp_path / "pairs.csv")
     return job
@@ -219,6 +221,27 @@ def test_the_job_lists_near_duplicates_by_the_names_of_their_files(tmp_path):
     assert found["without near-duplicates", "text_to_image"] == "5"
     assert found["without near-duplicates", "image_to_text"] == "2"
     assert found["without shared captions", "text_to_image"] == "8"
+
+
+@pytest.mark.parametrize("train", [[2, 3], []])
+def test_where_captions_of_other_splits_are_there_the_splits_are_held_side_by_side(tmp_path, train):
+    job = job_with(tmp_path, train)
+    files = (job.input.captions, job.input.splits)
+    captions, splits = (json.loads(Path(file).read_text()) for file in files)
+    of = {one["image"]: one["captions"] for one in captions}
+    lot = np.random.default_rng(0)
+    for split in ("train", "val"):
+        rows = rows_of(splits[split], [of[image] for image in splits[split]])
+        folder = tmp_path / "results" / "tiny" / split
+        texts = unit(lot.normal(size=(len(rows.captions), 6)))
+        npy, sidecar = write_features_of(folder, "texts.plain", texts, rows)
+        job.input.others_texts.append(npy)
+        job.input.others_texts_sidecars.append(sidecar)
+    study_leakage.main(job)
+    table = read_table(job.output.table)
+    groups = {(row["group"], row["x"]) for row in table if FIT in row["group"]}
+    expected = {(f"{split}, {FIT}", "1") for split in ("train", "val", "test")}
+    assert groups == (expected if train else set())
 
 
 def test_bytes_are_compared_by_the_checksums_of_prepared_images(tmp_path):
