@@ -16,11 +16,12 @@ SHORT = (
     ("recall", ("above_chance", "at_chance"), "results-recall"),
     ("abstract", ("abstract_gain",), "conclusion"),
     ("study_errors", ("errors_",), "analysis-why"),
+    ("synthesis", ("fit_train", "fit_both"), "analysis-why"),
     ("synthesis", (*SHIFTS, "prompt_", "link_"), "analysis-together"),
     ("synthesis", ("words_", "alone_"), "analysis-language"),
     ("study_gallery", ("gallery_",), "analysis-scale"),
 )
-MOST = 5
+MOST = 6
 
 
 def opening(writer: Writer) -> list[Block]:
