@@ -16,12 +16,12 @@ SHORT = (
     ("recall", ("above_chance", "at_chance"), "results-recall"),
     ("abstract", ("abstract_gain",), "conclusion"),
     ("study_errors", ("errors_",), "analysis-why"),
-    ("synthesis", ("fit_train", "fit_both"), "analysis-why"),
+    ("outcomes", ("fit_train", "fit_both"), "analysis-why"),
     ("synthesis", (*SHIFTS, "prompt_", "link_"), "analysis-together"),
     ("synthesis", ("words_", "alone_"), "analysis-language"),
     ("study_gallery", ("gallery_",), "analysis-scale"),
 )
-MOST = 6
+MOST = 5
 
 
 def opening(writer: Writer) -> list[Block]:
