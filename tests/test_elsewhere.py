@@ -201,14 +201,18 @@ def test_an_address_of_single_files_is_refused_in_words(fresh, tmp_path):
     assert "with github(...), gitlab(...) or gitfile(...)" in told
 
 
-def test_a_folder_of_ones_own_has_its_settings_data_and_results(tmp_path):
+def test_a_folder_of_ones_own_has_its_settings_data_and_results(fresh, tmp_path):
     folder = tmp_path / "my study"
     (folder / "config").mkdir(parents=True)
     (folder / "config/config.yaml").write_text(yaml.safe_dump(SETTINGS))
-    before = sorted(ROOT.glob("data/*")) + sorted(ROOT.glob("results/*"))
+
+    def stands() -> list[Path]:
+        return [*sorted(fresh.folder.glob("data/*")), *sorted(fresh.folder.glob("results/*"))]
+
+    before = stands()
     there = ("--directory", str(folder))
-    assert "page" in snakemake("-n", *there, cwd=ROOT)
-    snakemake("data/scenes/splits.json", *there, cwd=ROOT)
+    assert "page" in snakemake("-n", *there, cwd=fresh.folder)
+    snakemake("data/scenes/splits.json", *there, cwd=fresh.folder)
     assert len(json.loads((folder / "data/scenes/splits.json").read_text())["train"]) == 8
     assert (folder / "results/scenes/audit.json").is_file()
-    assert sorted(ROOT.glob("data/*")) + sorted(ROOT.glob("results/*")) == before
+    assert stands() == before
