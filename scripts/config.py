@@ -89,8 +89,9 @@ def over_defaults(*configs: dict[str, Any]) -> dict[str, Any]:
 def read_own(path: Path) -> dict[str, Any]:
     """A configuration in YAML; ``BadInput`` where it is none."""
     try:
-        content = read_yaml(path)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        # a person's file may be nested so deep that libyaml would end the process
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         found = " ".join(str(error).split())
         raise BadInput(path, found, "a configuration in YAML", "correct the file") from None
     if not isinstance(content, dict):

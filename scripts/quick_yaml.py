@@ -1,4 +1,4 @@
-"""YAML, read by libyaml where it is there, which is ten times as fast as Python."""
+"""YAML of our own, read by libyaml where it is there, which is ten times as fast as Python."""
 
 from __future__ import annotations
 

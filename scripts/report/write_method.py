@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.data.audit import MISSING
+from scripts.data.audit import MISSING, NO_IMAGE
 from scripts.report import blocks
 from scripts.report.blocks import Block, Spans, plain
 from scripts.report.writer import Writer
@@ -61,8 +61,7 @@ def _audit(writer: Writer) -> list[Spans]:
     """That all was looked at, and how much is left out where something is."""
     audit = writer.material.audit
     aside = {kind: audit[kind]["set_aside"] for kind in ("images", "captions")}
-    # which are none of the images that were found
-    aside["missing"] = sum(item["reason"] == MISSING for item in audit["set_aside"])
+    aside["missing"] = sum(item["reason"] in (MISSING, NO_IMAGE) for item in audit["set_aside"])
     counts = {kind: formats.count(count) for kind, count in aside.items()}
     some = [writer.speaker.text("text.aside", **counts)] if any(aside.values()) else []
     return [writer.speaker.text("text.audit"), *some]

@@ -122,6 +122,7 @@ def test_a_name_is_an_entry_of_ones_own_configuration_or_told(clip, tmp_path, ca
     [
         (None, "No such file"),
         ("models: [1", "a configuration in YAML"),
+        pytest.param("a: " + "[" * 200_000, "a configuration in YAML", id="deep"),
         ("- a", "found:    a list"),
         ("models:", "models: None is not of type 'object'"),
         ("models: {a: {source: local, path: nowhere}}", "no such folder"),

@@ -253,14 +253,21 @@ def test_what_training_did_to_its_base_is_told_whichever_way_it_went(before, sai
         assert Told(run.document(lang)).text.count(words) == 1
 
 
-@pytest.mark.parametrize("aside", [(2, 5), (0, 5), (0, 0)])
+@pytest.mark.parametrize("aside", [(2, 5, 1), (0, 5, 0), (0, 0, 2), (0, 0, 0)])
 def test_why_a_split_may_hold_fewer_than_its_list_names_is_told_where_it_does(aside, tmp_path):
     run = FakeRun(tmp_path, {("m", "plain", "cosine"): 0.2}, images=24, studies=()).sketch()
     about = read_json(run.results / "audit.json")
-    for kind, count in zip(("images", "captions"), aside, strict=True):
+    for kind, count in zip(("images", "captions"), aside[:2], strict=True):
         about[kind]["set_aside"] = count
+    # in the list of a split, and among the captions alone
+    reasons = ("missing file", "caption without image")[: aside[2]]
+    names = [{"item": reason, "reason": reason, "detail": ""} for reason in reasons]
+    about["set_aside"] = [*names, {"item": "a", "reason": "no caption", "detail": ""}]
     write_json(run.results / "audit.json", about)
-    said = ("Set aside: images {}, captions {};", "图像 {} 张、描述 {} 条，")
+    said = (
+        "Set aside: images {}, captions {}; known by name without a file: {}.",
+        "图像 {} 张、描述 {} 条，只有名字而没有文件的图像 {} 张，",
+    )
     for lang, words in zip(LANGUAGES, said, strict=True):
         own = Told(run.document(lang)).section("data-dataset").text
         assert (words.format(*aside) in own) == any(aside)

@@ -216,14 +216,18 @@ def test_no_column_of_a_table_is_empty_and_no_row_is(documents):
                 assert set(row) - {"", "–"}, table["id"]
 
 
+def leave_out(path: Path, piece: str) -> None:
+    """Take the lines that hold ``piece`` out of a table."""
+    kept = [one for one in path.read_text("utf-8").splitlines() if piece not in one]
+    path.write_text("\n".join(kept) + "\n", "utf-8")
+
+
 def test_lines_that_lack_a_measure_stand_with_those_that_have_it(tmp_path: Path):
     run = FakeRun(
         tmp_path, {("m", "plain", "cosine"): 0.2}, images=20, studies=("errors",)
     ).sketch()
-    path = run.metrics.with_name("errors.csv")
     # a kind without a query has no median rank
-    kept = [one for one in path.read_text("utf-8").splitlines() if "tie,,median_rank" not in one]
-    path.write_text("\n".join(kept) + "\n", "utf-8")
+    leave_out(run.metrics.with_name("errors.csv"), "tie,,median_rank")
     told = Told(run.document("en"))
     assert "tab_study_errors_2" not in told.ids
     rows = rows_of(told, "study_errors")
@@ -274,9 +278,7 @@ def test_of_one_prompt_there_is_no_table_of_shifts(tmp_path: Path):
     run = FakeRun(
         tmp_path, {("m", "plain", "cosine"): 0.2}, images=20, studies=("geometry",)
     ).sketch()
-    path = run.metrics.with_name("geometry.csv")
-    kept = [one for one in path.read_text("utf-8").splitlines() if ",shift," not in one]
-    path.write_text("\n".join(kept) + "\n", "utf-8")
+    leave_out(run.metrics.with_name("geometry.csv"), ",shift,")
     assert "tab_shifts" not in Told(run.document("en")).ids
 
 
