@@ -165,6 +165,7 @@ def measured(given: Any, params: Any, native: str, threads: int) -> tuple[dict[s
         if other is not taken:
             # its weights go at once, though it is a part of circles that are not looked for
             other.model.to("meta")
+    taken.pack()
     return about, taken
 
 

@@ -31,8 +31,10 @@ AT_ONCE_ON_CPU, SHARED_ON_CPU = 16, 160
 
 
 def open_encoder(provenance: Path, device: str, precision: str, threads: int) -> Encoder:
-    """``open_encoders`` in one precision."""
-    return open_encoders(provenance, device, [precision], threads)[0]
+    """``open_encoders`` in one precision, packed."""
+    encoder = open_encoders(provenance, device, [precision], threads)[0]
+    encoder.pack()
+    return encoder
 
 
 def open_encoders(

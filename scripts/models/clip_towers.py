@@ -169,6 +169,8 @@ def _rest_of_layer(
     layer: torch.nn.Module, states: torch.Tensor, mixed: torch.Tensor
 ) -> torch.Tensor:
     states = states + layer.self_attn.out_proj(mixed)
+    if hasattr(layer.mlp, "added_to"):
+        return layer.mlp.added_to(states)
     return states + _of_mlp(layer.mlp, layer.layer_norm2(states))
 
 

@@ -79,6 +79,18 @@ class Encoder(ABC):
         self.dtype = next(one.dtype for one in model.parameters() if one.is_floating_point())
         self.precision = str(self.dtype).removeprefix("torch.")
 
+    def pack(self) -> None:
+        """Make ``model`` compute sooner where that can be; no gradients flow from then on."""
+        if self.device.type == "cpu" and self.precision == "bfloat16":
+            from scripts.models.packed import pack
+
+            for part in self.packable():
+                pack(part)
+
+    def packable(self) -> Sequence[torch.nn.Module]:
+        """What of ``model`` has layers of which nothing but these themselves reads the weights."""
+        return ()
+
     @abstractmethod
     def file_of(self, what: Literal["weights", "tokenizer", "preprocessor"]) -> Path:
         """The file of ``folder`` to name where that part of the model is at fault."""

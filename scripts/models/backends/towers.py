@@ -45,6 +45,10 @@ class TowersEncoder(Encoder):
         self.context_length = tokens.context_length
         self.padding = tokens.padding
 
+    def packable(self) -> Sequence[torch.nn.Module]:
+        """As the image tower's own, and all of the text tower."""
+        return (*self._images.packable(), self._texts)
+
     def file_of(self, what: Literal["weights", "tokenizer", "preprocessor"]) -> Path:
         """As in ``Encoder``."""
         if what == "preprocessor":

@@ -61,6 +61,10 @@ class TransformersEncoder(Encoder):
         table = value_table(image_processor)
         self._table = None if table is None else _tensor_on(table, device, model.dtype)
 
+    def packable(self) -> Sequence[torch.nn.Module]:
+        """All of it."""
+        return (self.model,)
+
     def file_of(self, what: Literal["weights", "tokenizer", "preprocessor"]) -> Path:
         """As in ``Encoder``."""
         if what == "weights":
