@@ -5,9 +5,10 @@ convolutional tower may lose in half precision what a transformer does not notic
 compared on a sample, and what was found is written beside the choice.
 """
 
+import gc
 import math
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from scripts.encode.encode_images import encode_images
 from scripts.encode.encode_images import features_of as images_of_job
 from scripts.encode.encode_texts import encode_captions
 from scripts.encode.encode_texts import features_of as texts_of_job
-from scripts.encode.features import Side, batch_of, batches, open_encoders
+from scripts.encode.features import Side, batch_of, batches, open_encoder, opened
 from scripts.encode.loaded import go_on
 from scripts.job import BadInput, log, write_json
 from scripts.jobs import Snakemake, run
@@ -41,7 +42,9 @@ SIDES: tuple[Side, ...] = ("images", "texts")
 SPLITS = ("val", "train", "test")
 
 # cosines (n,) float64 of some images and of as many captions with their float32 features
-Cosines = dict[str, np.ndarray]
+Cosines = dict[Side, np.ndarray]
+# path, sha256 and caption of some images
+Part = list[tuple[Path, str, str]]
 
 
 def sample_of(
@@ -99,74 +102,79 @@ def _summary(cosines: np.ndarray) -> dict[str, float | None]:
     return {"smallest": float(cosines.min()), "median": round(float(np.median(cosines)), DIGITS)}
 
 
-def cosines_of(
-    encoders: Sequence[Encoder],
-    images: list[tuple[Path, str]],
-    captions: list[str],
-    batch_sizes: list[dict[Side, int]],
-    workers: int,
-) -> Cosines:
-    """How near features of the first encoder are to those of the second, which is in float32.
-
-    Parameters
-    ----------
-    encoders : two
-    images : path and sha256 of n images
-    captions : n captions
-    batch_sizes : of each encoder, by side
-    workers : threads that decode
-
-    Returns
-    -------
-    (n,) each, rounded; NaN all through where the first encoder's features are not finite
-    """
-    paths, sums = map(list, zip(*images, strict=True))
-
-    def features(place: int) -> list[np.ndarray]:
-        sizes = batch_sizes[place]
-        return [
-            encode_images(encoders[place], paths, sums, sizes["images"], workers),
-            encode_captions(encoders[place], captions, ["{}"], sizes["texts"])[0],
-        ]
-
-    # side by side: so few make no more than a batch, which is a thread's
-    with ThreadPoolExecutor(2) as pool:
-        asked = [pool.submit(features, place) for place in (0, 1)]
-    expected = asked[1].result()
-    try:
-        found = asked[0].result()
-    except BadInput:
-        # all else that is wrong with the files or the model has been told above
-        return {side: np.full(len(captions), np.nan) for side in SIDES}
+def rows_of(
+    encoder: Encoder, part: Part, batch_sizes: dict[Side, int], workers: int
+) -> dict[Side, np.ndarray]:
+    """Unit rows (n, d) of both sides of ``part``; ``workers`` threads decode."""
+    paths, sums, captions = map(list, zip(*part, strict=True))
     return {
-        side: np.einsum("ij,ij->i", one, other, dtype=np.float64).round(DIGITS)
-        for side, one, other in zip(SIDES, found, expected, strict=True)
+        "images": encode_images(encoder, paths, sums, batch_sizes["images"], workers),
+        "texts": encode_captions(encoder, captions, ["{}"], batch_sizes["texts"])[0],
     }
 
 
 def measured(given: Any, params: Any, native: str, threads: int) -> tuple[dict[str, Any], Encoder]:
     """What a sample says of ``native`` for this model, see ``choice``; and the one in that."""
+    how = Path(given.model), params.device
     sample = sample_of(given.captions, given.splits)
     names = [image for _, image, _ in sample]
+    paths, captions = [Path(given.images) / name for name in names], [text for *_, text in sample]
     sums = read_checksums(given.table, names)
-    # float32 last: loading it turns off cuDNN's rounding, for the other one as well
-    encoders = open_encoders(Path(given.model), params.device, [native, "float32"], threads)
-    sizes = [{side: batch_of(one, side, params.batch_size) for side in SIDES} for one in encoders]
-    of_images = [(Path(given.images) / name, of) for name, of in zip(names, sums, strict=True)]
-    of_captions = [caption for *_, caption in sample]
-    parts = zip(batches(of_images, AT_ONCE), batches(of_captions, AT_ONCE), strict=True)
-    cosines = compared(cosines_of(encoders, *part, sizes, threads) for part in parts)
+    first, *others = batches(zip(paths, sums, captions, strict=True), AT_ONCE)
+
+    def rows(encoder: Encoder, parts: list[Part]) -> Iterator[dict[Side, np.ndarray]]:
+        sizes = {side: batch_of(encoder, side, params.batch_size) for side in SIDES}
+        return (rows_of(encoder, part, sizes, threads) for part in parts)
+
+    # first, and alone: a model in both precisions takes more memory than all else that a run does,
+    # and the first part mostly decides
+    exact = open_encoder(*how, "float32", threads)
+    expected = [*rows(exact, [first])]
+    _release(exact)
+    fast = opened(*how, native, threads)
+
+    def cosines_of_parts() -> Generator[Cosines, None, None]:
+        found = rows(fast, [first, *others])
+        yield _cosines(found, expected[0])
+        if not others:
+            return
+        exact = opened(*how, "float32", threads)
+        try:
+            for one in rows(exact, others):
+                yield _cosines(found, one)
+        finally:
+            _release(exact)
+
+    with closing(cosines_of_parts()) as parts:
+        cosines = compared(parts)
     count = len(cosines["images"])
     splits = list(dict.fromkeys(split for split, *_ in islice(sample, count)))
     about = choice(native, cosines)
     about["sample"] = {"splits": splits, "images": count, "captions": count}
-    taken = next(one for one in encoders if one.precision == about["precision"])
-    for other in encoders:
-        if other is not taken:
-            # its weights go at once, though it is a part of circles that are not looked for
-            other.model.to("meta")
-    taken.pack()
-    return about, taken
+    if about["precision"] == native:
+        return about, fast
+    _release(fast)
+    return about, opened(*how, about["precision"], threads)
+
+
+def _cosines(found: Iterator[dict[Side, np.ndarray]], expected: dict[Side, np.ndarray]) -> Cosines:
+    """How near the next of ``found`` is to what was expected, rounded; NaN where it fails."""
+    try:
+        rows = next(found)
+    except BadInput:
+        # all else that is wrong with the files or the model was told when float32 was computed
+        return {side: np.full(len(one), np.nan) for side, one in expected.items()}
+    return {
+        side: np.einsum("ij,ij->i", rows[side], one, dtype=np.float64).round(DIGITS)
+        for side, one in expected.items()
+    }
+
+
+def _release(encoder: Encoder) -> None:
+    """Let go of the weights at once, wherever the encoder is still known."""
+    vars(encoder).clear()
+    # they are a part of circles
+    gc.collect()
 
 
 def main(snakemake: Snakemake) -> None:

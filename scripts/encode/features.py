@@ -31,20 +31,7 @@ AT_ONCE_ON_CPU, SHARED_ON_CPU = 16, 160
 
 
 def open_encoder(provenance: Path, device: str, precision: str, threads: int) -> Encoder:
-    """``open_encoders`` in one precision, packed."""
-    encoder = open_encoders(provenance, device, [precision], threads)[0]
-    encoder.pack()
-    return encoder
-
-
-def open_encoders(
-    provenance: Path, device: str, precisions: list[str], threads: int
-) -> list[Encoder]:
-    """Load the model beside its model.json, whose hashes it must still have, in each precision.
-
-    ``threads`` bounds what torch computes with on a CPU: so many batches side by side, a thread
-    each. Threads that share a batch would add up to other last bits than another number of them.
-    """
+    """Load the model beside its model.json, whose hashes it must still have; see ``opened``."""
     with ThreadPoolExecutor(1) as pool:
         verified = pool.submit(verify_model, provenance)
         backend_of(provenance.parent).import_libraries()
@@ -52,14 +39,21 @@ def open_encoders(
     import torch
 
     torch.set_num_threads(1)
-    encoders = []
-    for precision in precisions:
-        encoder = load_encoder(provenance.parent, device, precision)
-        if encoder.device.type == "cpu":
-            encoder.batches_at_once = threads
-        log.info("%s on %s in %s", encoder.architecture, encoder.device, encoder.precision)
-        encoders.append(encoder)
-    return encoders
+    return opened(provenance, device, precision, threads)
+
+
+def opened(provenance: Path, device: str, precision: str, threads: int) -> Encoder:
+    """As ``open_encoder``, of a model that this process has opened before.
+
+    ``threads`` bounds what torch computes with on a CPU: so many batches side by side, a thread
+    each. Threads that share a batch would add up to other last bits than another number of them.
+    """
+    encoder = load_encoder(provenance.parent, device, precision)
+    if encoder.device.type == "cpu":
+        encoder.batches_at_once = threads
+    encoder.pack()
+    log.info("%s on %s in %s", encoder.architecture, encoder.device, encoder.precision)
+    return encoder
 
 
 def precision_of(given: Any, params: Any) -> str:

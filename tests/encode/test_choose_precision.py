@@ -146,6 +146,31 @@ def test_a_model_that_does_not_notice_computes_in_what_the_device_has(task, monk
     assert Path(task().output.precision).read_bytes() == first
 
 
+@pytest.mark.parametrize(("near", "looked_at", "opened"), [(100, 2, 1), (0, 3, 2)])
+def test_float32_is_there_alone_until_a_second_part_is_looked_at(
+    task, monkeypatch, near, looked_at, opened
+):
+    native(monkeypatch, "bfloat16")
+    monkeypatch.setattr(rule, "AT_ONCE", 2)
+    monkeypatch.setattr(rule, "NEAR", near)
+    there, known = [], []
+
+    def open_too(real):
+        def open_one(model, device, precision, threads):
+            there.append([encoder.precision for encoder in known if vars(encoder)])
+            known.append(real(model, device, precision, threads))
+            return known[-1]
+
+        return open_one
+
+    for name in ("open_encoder", "opened"):
+        monkeypatch.setattr(rule, name, open_too(getattr(rule, name)))
+    found = decided(task())
+    assert (found["precision"], found["sample"]["images"]) == ("bfloat16", looked_at)
+    assert there == [[], [], ["bfloat16"]][: opened + 1]
+    assert [encoder.precision for encoder in known if vars(encoder)] == ["bfloat16"]
+
+
 @pytest.mark.parametrize("side", ["encode_images", "encode_captions"])
 def test_one_row_that_the_fast_precision_moves_is_enough_for_float32(task, monkeypatch, side):
     native(monkeypatch, "bfloat16")
