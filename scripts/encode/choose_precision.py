@@ -5,10 +5,11 @@ convolutional tower may lose in half precision what a transformer does not notic
 compared on a sample, and what was found is written beside the choice.
 """
 
+import ctypes
 import gc
 import math
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,9 @@ def _release(encoder: Encoder) -> None:
     vars(encoder).clear()
     # they are a part of circles
     gc.collect()
+    # glibc would keep what it could give back
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def main(snakemake: Snakemake) -> None:
