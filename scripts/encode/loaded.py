@@ -69,6 +69,8 @@ def go_on(
 
     Of jobs that wait for this one (``waited_for``), only what nothing else could go on beside.
     """
+    # seconds for an image, or for its captions under one template
+    pace: dict[str, float] = {}
     for wanted in wanted_like(snakemake):
         if wanted.side not in makers or (waited_for and not wanted.alone):
             continue
@@ -77,17 +79,26 @@ def go_on(
             place = Place(wanted, encoder.precision)
             with place.claimed(wait=False) as claimed:
                 if claimed and not place.served:
-                    _lay_down(place, wanted, encoder, makers[wanted.side], snakemake.threads)
+                    make = makers[wanted.side]
+                    _lay_down(place, wanted, encoder, make, snakemake.threads, pace)
 
 
-def _lay_down(place: Place, wanted: Wanted, encoder: Encoder, make: Make, threads: int) -> None:
+def _lay_down(
+    place: Place,
+    wanted: Wanted,
+    encoder: Encoder,
+    make: Make,
+    threads: int,
+    pace: dict[str, float],
+) -> None:
     rows = read_rows(wanted.files["captions"], wanted.files["splits"], wanted.split)
-    parts = len(rows.images) / FEW
-    if parts > 1:
+    times = len(wanted.settings.get("templates", ("",)))
+    if wanted.side not in pace and len(rows.images) > FEW:
         start = time.monotonic()
         make(encoder, rows.shard(0, FEW), wanted, threads)
-        if (time.monotonic() - start) * parts > SECONDS:
-            return
+        pace[wanted.side] = (time.monotonic() - start) / FEW / times
+    if pace.get(wanted.side, 0) * len(rows.images) * times > SECONDS:
+        return
     what = wanted.prompt or wanted.side
     log.info("the model is loaded: encoding %s of %s, too", what, wanted.split)
     place.put(**_timed(make, encoder, rows, wanted, threads))
