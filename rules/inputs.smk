@@ -321,6 +321,13 @@ def all_but_one(wildcards) -> int:
     return max(1, min(8, workflow.cores - 1)) if workflow.local_exec else 8
 
 
+def beside_another(wildcards) -> int:
+    """Four cores, and of a small machine half of them where there is another run to rank at the same time."""
+    if not workflow.local_exec or len(RUNS) == 1:
+        return 4
+    return max(1, min(4, workflow.cores // 2))
+
+
 def rows_of_study(wildcards) -> str:
     """The table that holds the rows of a study."""
     return f"results/{wildcards.dataset}/tables/{table_behind(wildcards.study)}.csv"

@@ -61,7 +61,7 @@ rule similarity:
         scorer=scorers_of("reranked", others=True),
     conda:
         "../envs/analysis.yaml" if RANKED_ON_CPU else "../envs/models.yaml"
-    threads: 4
+    threads: beside_another
     resources:
         gpu=gpus_to_rank,
     params:
