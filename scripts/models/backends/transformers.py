@@ -6,7 +6,6 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 from scripts.job import BadInput
@@ -144,47 +143,25 @@ def import_libraries() -> None:
     """Import torch and transformers, with what they need to load a model."""
     # pictures are made in Pillow, the same on every machine; transformers would import it
     sys.modules.setdefault("torchvision", None)  # type: ignore[arg-type]
-    with quick_imports():
+    with quick_imports(), _hidden("scipy"):
         import torch  # noqa: F401
-
-        with _only_what_computes():
-            import transformers.modeling_utils
-            import transformers.models.auto.tokenization_auto  # noqa: F401
+        import transformers.modeling_utils
+        import transformers.models.auto.tokenization_auto  # noqa: F401
 
 
 @contextlib.contextmanager
-def _only_what_computes() -> Iterator[None]:
-    """Import transformers as where there is no scipy, one machine, and nothing is compiled.
+def _hidden(package: str) -> Iterator[None]:
+    """Let an import do without what it takes where it is there.
 
-    Detectors' losses, shards of a tensor and marks for torch.compile take a third of the 4 s of it,
-    and 116 MB of memory.
+    scipy, for the losses of detectors, is 0.3 s and 36 MB.
     """
-    import torch
-
-    if "transformers" in sys.modules:
+    there = package in sys.modules
+    sys.modules.setdefault(package, None)  # type: ignore[arg-type]
+    try:
         yield
-        return
-
-    def marked(function: Any = None, *_: Any, **__: Any) -> Any:
-        return marked if function is None else function
-
-    marks = dict.fromkeys(("allow_in_graph", "assume_constant_result", "disable"), marked)
-    with contextlib.ExitStack() as changed:
-
-        def change(kept: dict[str, Any], **values: Any) -> None:
-            for name, value in values.items():
-                undo = (
-                    (kept.__setitem__, name, kept[name]) if name in kept else (kept.pop, name, None)
-                )
-                changed.callback(*undo)
-                kept[name] = value
-
-        change(sys.modules, scipy=sys.modules.get("scipy"))
-        change(vars(torch.compiler), **marks)
-        change(vars(torch.distributed), is_available=lambda: False)
-        if "torch._dynamo" not in sys.modules:
-            change(vars(torch), _dynamo=SimpleNamespace(**marks))
-        yield
+    finally:
+        if not there:
+            del sys.modules[package]
 
 
 def load(folder: Path, facts: Facts, device: torch.device, dtype: torch.dtype) -> Encoder:
