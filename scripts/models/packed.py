@@ -21,9 +21,10 @@ def pack(model: nn.Module) -> None:
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return
     for layer in [*model.modules()]:
-        mlp = getattr(layer, "mlp", None)
-        if type(getattr(mlp, "activation_fn", None)).__name__ == "QuickGELUActivation":
-            layer.mlp = PackedQuickGelu(mlp, layer.layer_norm2)
+        mlp, norm = getattr(layer, "mlp", None), getattr(layer, "layer_norm2", None)
+        activation = type(getattr(mlp, "activation_fn", None)).__name__
+        if activation == "QuickGELUActivation" and type(norm) is nn.LayerNorm:
+            layer.mlp = PackedQuickGelu(mlp, norm)
     for parent in [*model.modules()]:
         for name, child in [*parent.named_children()]:
             # not those of its subclasses: torch's own attention reads the weights of one
