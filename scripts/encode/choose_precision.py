@@ -5,11 +5,10 @@ convolutional tower may lose in half precision what a transformer does not notic
 compared on a sample, and what was found is written beside the choice.
 """
 
-import ctypes
 import gc
 import math
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from scripts.encode.features import Side, batch_of, batches, open_encoder, opene
 from scripts.encode.loaded import go_on
 from scripts.job import BadInput, log, write_json
 from scripts.jobs import Snakemake, run
-from scripts.models.encoders import Encoder, native_precision, pick_device
+from scripts.models.encoders import Encoder, give_back, native_precision, pick_device
 
 # the smallest cosine with its float32 features that an image or a caption may have
 LEAST_COSINE = 0.999
@@ -176,9 +175,7 @@ def _release(encoder: Encoder) -> None:
     vars(encoder).clear()
     # they are a part of circles
     gc.collect()
-    # glibc would keep what it could give back
-    with suppress(AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+    give_back()
 
 
 def main(snakemake: Snakemake) -> None:

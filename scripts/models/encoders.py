@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import os
 import sys
@@ -86,6 +87,7 @@ class Encoder(ABC):
 
             for part in self.packable():
                 pack(part)
+            give_back()
 
     def packable(self) -> Sequence[torch.nn.Module]:
         """What of ``model`` has layers of which nothing but these themselves reads the weights."""
@@ -196,6 +198,12 @@ class Encoder(ABC):
                 "set encode.precision: float32; if it is, the weights are damaged: fetch them anew",
             )
         return features
+
+
+def give_back() -> None:
+    """Let the system have the memory of weights that are gone, which glibc would keep."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def looked_up(table: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:

@@ -14,9 +14,9 @@ from scripts.models.clip_towers import SLOPE
 
 
 def pack(model: nn.Module) -> None:
-    """Replace layers of ``model`` by packed ones, which give no gradients, where torch has those.
+    """Put packed layers in the place of those that ``model`` has, where oneDNN has bfloat16.
 
-    The same features, but for the last bits.
+    The features are the same, but for the last bits; there are no gradients.
     """
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return
