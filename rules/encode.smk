@@ -61,6 +61,8 @@ rule encode_images:
         "results/logs/encode_images/{dataset}.{model}.{split}.log",
     wildcard_constraints:
         model=ENCODERS,
+    # first: everything else waits for features
+    priority: 1
     conda:
         "../envs/models.yaml"
     threads: setting("encode/threads")
@@ -88,6 +90,7 @@ rule encode_texts:
     wildcard_constraints:
         model=ENCODERS,
         prompt=one_of(prompt for prompt in config["prompts"] if prompt not in AVERAGED),
+    priority: 1
     conda:
         "../envs/models.yaml"
     threads: setting("encode/threads")

@@ -323,8 +323,9 @@ def _processed(
 def _batch_of_one(
     image_processor: BaseImageProcessor, image: Image.Image, **settings: bool
 ) -> dict[str, np.ndarray]:
-    # not every folder asks for RGB; grey and transparent images need it everywhere
-    return image_processor(image, do_convert_rgb=True, return_tensors="np", **settings)
+    # not every folder asks for RGB, which grey and transparent images need; others would be copied
+    other = image.mode != "RGB"
+    return image_processor(image, do_convert_rgb=other, return_tensors="np", **settings)
 
 
 def _tensor_on(values: np.ndarray, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
