@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -128,8 +129,16 @@ def measure(work: Work) -> tuple[list[dict[str, Any]], list[dict[str, Any]], lis
     photos = draw_photos(folder / "photos", count + 2)
     captions = [*work.captions[:count], ["a train image"], ["a val image"]]
     write_dataset(folder / "dataset", photos, captions)
-    (folder / "run").mkdir()
+    four, fifth = [], []
+
+    def ours() -> None:
+        shutil.rmtree(folder / "run", ignore_errors=True)
+        (folder / "run").mkdir()
+        four.append(workflow(work, folder, list(PROMPTS)))
+        fifth.append(workflow(work, folder, [*PROMPTS, *FIFTH]))
+
     theirs = []
+    ours()
     if work.outside:
         weights = folder / "open_clip.safetensors"
         for_open_clip(work.model, weights)
@@ -138,20 +147,22 @@ def measure(work: Work) -> tuple[list[dict[str, Any]], list[dict[str, Any]], lis
             theirs.append(
                 their_run(work, folder, name, template, photos[:count], captions[:count], weights)
             )
-    four = workflow(work, folder, list(PROMPTS))
-    fifth = workflow(work, folder, [*PROMPTS, *FIFTH])
+            # among theirs, which take minutes: a machine is not always as fast
+            if len(theirs) in (len(todo) // 2, len(todo)):
+                ours()
     texts = sum(len(image) for image in captions[:count])
     case = "four prompts"
     rows = [
-        row("whole", case, "the workflow", [four], 4, "prompts"),
-        row("whole", "a fifth prompt", "the workflow", [fifth], 1, "prompts"),
+        row("whole", case, "the workflow", four, 4, "prompts"),
+        row("whole", "a fifth prompt", "the workflow", fifth, 1, "prompts"),
     ]
     notes = [
         f"{count:,} drawn JPEGs, {texts:,} captions ({work.source_of_captions}), both directions. "
         "The workflow is timed from the start of ./run in an empty folder to tables/metrics.csv: "
         "checking and copying images and model, encoding, ranking, all metrics with 10,000 "
-        "resamples each. clip_benchmark is timed from process start to its JSON of recall@1, 5 and "
-        "10: the weights are the same, the captions have the prompt in front.",
+        "resamples each; before clip_benchmark, between its runs and behind them. clip_benchmark is "
+        "timed from process start to its JSON of recall@1, 5 and 10: the weights are the same, the "
+        "captions have the prompt in front.",
     ]
     if theirs:
         once = row("whole", "one prompt", "clip_benchmark", theirs, 1, "prompts")
@@ -165,20 +176,20 @@ def measure(work: Work) -> tuple[list[dict[str, Any]], list[dict[str, Any]], lis
             claimed(
                 f"as fast as clip_benchmark run four times ({told})",
                 rows[0],
-                [their_four / four["seconds"]],
+                [their_four / turn["seconds"] for turn in four],
                 "times",
                 8,
             ),
             claimed(
                 "as fast as one run of clip_benchmark",
                 rows[1],
-                [once["median"] / fifth["seconds"]],
+                [once["median"] / turn["seconds"] for turn in fifth],
                 "times",
                 5,
             ),
         ]
-        ours, other = four["facts"]["recall"], theirs[0]["facts"]["recall"]
-        apart = max(abs(ours[name] - other[name]) for name in ours)
+        found, other = four[0]["facts"]["recall"], theirs[0]["facts"]["recall"]
+        apart = max(abs(found[name] - other[name]) for name in found)
         claims.append(claimed("largest difference in recall", rows[0], [apart], ""))
         return rows, claims, notes
     return rows, [], notes
