@@ -32,7 +32,7 @@ BEGAN = time.perf_counter() - time.process_time()
 # whose versions may show in what a job makes
 LIBRARIES = (
     *("numpy", "scipy", "sklearn", "pandas", "torch", "transformers", "tokenizers", "faiss"),
-    *("PIL", "matplotlib", "jinja2", "typst", "pyarrow", "safetensors"),
+    *("PIL", "matplotlib", "jinja2", "typst", "pyarrow", "safetensors", "snakemake"),
 )
 
 
@@ -348,6 +348,7 @@ def _processor() -> str:
 def _versions() -> dict[str, str]:
     found = {"python": sys.version.split()[0]}
     for name in LIBRARIES:
-        with suppress(KeyError):
-            found[name] = str(vars(sys.modules[name])["__version__"])
+        # a package may look its version up when it is asked, and not every one has it
+        with suppress(KeyError, AttributeError):
+            found[name] = str(sys.modules[name].__version__)
     return found

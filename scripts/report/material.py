@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from scripts.data.rows import Rows, read_captions, read_rows, read_splits
 from scripts.evaluate.intervals import Resampling
 from scripts.evaluate.runs import Run, read_run
 from scripts.job import read_json
+from scripts.jobs import job_behind
 from scripts.retrieve.arrays import Arrays, read_arrays
 from scripts.studies.shown import read_study, selected
 from scripts.studies.table import COLUMNS
@@ -53,6 +55,7 @@ class Material:
     statistics : resamples, flips, seed
     warnings : the contents of warnings.json
     machine : the contents of machine.json
+    packages : name and version of what this run was computed with, its studies, too
     costs : rows of costs.csv, by model
     galleries : of the reference run, one for each direction
     ties, duplicates, index_costs : what studies list beside their tables, where they are in the run
@@ -68,6 +71,7 @@ class Material:
     source: dict[str, Any]
     warnings: list[dict[str, Any]]
     machine: dict[str, Any]
+    packages: list[tuple[str, str]]
     costs: dict[str, dict[str, Any]]
     splits: dict[str, list[str]]
     captions: dict[str, list[str]]
@@ -153,6 +157,7 @@ def read_material(files: Any, params: Any, dataset: str) -> Material:
     rows = read_rows(files.captions, files.splits, split)
     # prompts and captions may be called "null" or "NA" and mean it
     text = {"keep_default_na": False}
+    machine = read_json(files.machine)
     return Material(
         dataset=dataset,
         split=split,
@@ -163,7 +168,8 @@ def read_material(files: Any, params: Any, dataset: str) -> Material:
         audit=read_json(files.audit),
         source=read_json(files.source),
         warnings=read_json(files.warnings),
-        machine=read_json(files.machine),
+        machine=machine,
+        packages=packages_of(machine, files.get("studies", [])),
         costs=pd.read_csv(files.costs, **text, na_values=[""]).set_index("model").to_dict("index"),
         splits=read_splits(files.splits),
         captions=read_captions(files.captions),
@@ -196,6 +202,14 @@ def read_material(files: Any, params: Any, dataset: str) -> Material:
         },
         statistics=dict(params.statistics),
     )
+
+
+def packages_of(machine: dict[str, Any], studies: Iterable[str]) -> list[tuple[str, str]]:
+    """Name and version of what machine.json names, and of what the jobs of studies had besides."""
+    found = {(one["name"], one["version"]): None for one in machine["packages"]}
+    for job in filter(None, map(job_behind, studies)):
+        found |= dict.fromkeys(job.versions.items())
+    return [*found]
 
 
 def _key_of(path: str) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ are told whichever way they go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -175,13 +175,20 @@ def on_val(kind: str, arrays: dict[str, np.ndarray]) -> float | None:
     return float(own - arrays["val_cosine"].mean())
 
 
-def savings(material: Material) -> dict[str, Finding | None]:
-    """What the workflow saves, by name in the words, each with its cost where one was measured."""
+def savings(material: Material, shifts: Sequence[Finding]) -> dict[str, Finding | None]:
+    """What the workflow does besides, by name in the words, each with what was measured of it.
+
+    ``shifts`` are of ``links.shifts``; where no prompt loses by one, there is nothing to take off.
+    """
     steps, prompts = material.steps.set_index("rule"), len(material.templates)
     seconds, memory = steps.seconds.get("encode_images", 0), steps.max_rss_mb.get("similarity", 0)
     encoded = {"seconds": formats.duration(seconds), "prompts": formats.count(prompts)}
     ranked = {"memory": formats.megabytes(memory)}
+    # by prompt
+    won = [f"{one.numbers['name']} {one.numbers['won']}" for one in shifts if one.numbers]
+    unshifted = Finding("effect_unshift", {"won": ", ".join(won)}, "shifts")
     return {
+        **({"unshift": unshifted} if won else {}),
         "cache": Finding("effect_cache", encoded, "cost") if prompts > 1 and seconds > 0 else None,
         "texts": None,
         "blocks": Finding("effect_blocks", ranked, "cost") if memory > 0 else None,

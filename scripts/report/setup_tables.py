@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,17 @@ def statistics_table(material: Material, words: dict[str, Any]) -> Table:
     return Table(["quantity", "value"], rows, {"value"})
 
 
+def given_table(material: Material) -> Table:
+    """What each scorer is given: how it is fitted, and the values that val chooses from."""
+    rows = [
+        [name, [{"kind": "code", "text": key}], json.dumps(value, ensure_ascii=False).strip("[]")]
+        for name, entry in material.scorers.items()
+        for key, value in entry.items()
+        if key != "kind"
+    ]
+    return Table(["scorer", "setting", "value"], rows, {"value"}, grouped=True)
+
+
 def versions_table(material: Material, words: dict[str, Any]) -> Table:
     """Of the workflow, of Python and of the libraries that made this run's numbers."""
     code = code_version()
@@ -213,7 +225,7 @@ def versions_table(material: Material, words: dict[str, Any]) -> Table:
     changed = words["values"]["changed"] if code.get("changed") else ""
     told = f"{code['version']}, {commit}{changed}"
     rows = [["clip-retrieval", told]]
-    rows += [[one["name"], one["version"]] for one in material.machine["packages"]]
+    rows += [[name, version] for name, version in material.packages]
     return Table(["package", "version"], rows)
 
 

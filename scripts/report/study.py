@@ -35,6 +35,7 @@ class Study:
     measured : direction -> its row of metrics.csv
     pairs : family -> its rows of pairs.csv
     told : of them, those that are told one by one
+    shifts : what the common shift of captions has to do with what prompts lose
     moves : what runs change in recall and in hubs, by direction
     """
 
@@ -46,6 +47,7 @@ class Study:
     pairs: dict[str, pd.DataFrame]
     told: dict[str, pd.DataFrame]
     gains: list[Gain]
+    shifts: list[Finding]
     savings: dict[str, Finding | None]
     moves: pd.DataFrame
 
@@ -70,6 +72,7 @@ def study(material: Material) -> Study:
     told = {
         kind: findings.told_of(pairs[kind], kind, reference.model) for kind in findings.TABLE_OF
     }
+    shifts = links.shifts(told["prompt"], material.table_of("geometry"), reference)
     return Study(
         reference=reference,
         measured=measured,
@@ -79,7 +82,8 @@ def study(material: Material) -> Study:
         pairs=pairs,
         told=told,
         gains=optimisations.gains(material, told),
-        savings=optimisations.savings(material),
+        shifts=shifts,
+        savings=optimisations.savings(material, shifts),
         moves=links.moves(material.pairs, material.table_of("geometry")),
     )
 
@@ -124,7 +128,7 @@ def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
             *links.agreement(material.table_of("captions"), reference.model),
         ],
         "synthesis": [
-            *links.shifts(studied.told["prompt"], material.table_of("geometry"), reference),
+            *studied.shifts,
             *links.prompts(studied.told_moves, reference),
             *links.scorers(studied.told_moves, reference),
             *([alone] if alone else []),

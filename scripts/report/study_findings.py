@@ -213,7 +213,7 @@ def categories(table: pd.DataFrame) -> list[Finding]:
 
 
 def robustness(table: pd.DataFrame) -> list[Finding]:
-    """What each damage costs at its strongest."""
+    """What each damage costs at its strongest, the worst first."""
     found = []
     for group in unique(table.group[table.group.str.endswith(", loss")]):
         own = table[table.group == group]
@@ -223,17 +223,16 @@ def robustness(table: pd.DataFrame) -> list[Finding]:
         points = [
             formats.with_interval(one.value, one.low, one.high, formats.share) for one in losses
         ]
-        found.append(
-            Finding(
-                f"robustness_{('alike', 'partly', 'hurts')[clear]}",
-                {
-                    "group": Label("robustness", group.removesuffix(", loss")),
-                    "strength": formats.quantity(own.x.max()),
-                    **dict(zip(DIRECTIONS, points, strict=True)),
-                },
-            )
+        told = Finding(
+            f"robustness_{('alike', 'partly', 'hurts')[clear]}",
+            {
+                "group": Label("robustness", group.removesuffix(", loss")),
+                "strength": formats.quantity(own.x.max()),
+                **dict(zip(DIRECTIONS, points, strict=True)),
+            },
         )
-    return found
+        found.append((losses[0].value, told))
+    return [told for _, told in sorted(found, key=lambda one: -one[0])]
 
 
 def geometry(table: pd.DataFrame) -> list[Finding]:
@@ -286,6 +285,10 @@ def errors(table: pd.DataFrame) -> list[Finding]:
                 numbers["others_excess"] = [told(row) for _, row in close.iterrows()]
                 numbers["others_share"] = [told(shares.loc[name]) for name in close.group]
             found.append(Finding(f"errors_{key}", numbers))
+            # where words tell kinds apart, of these they say nothing
+            if "other" in shares.index:
+                numbers = {"direction": way, "share": told(shares.loc["other"])}
+                found.append(Finding("unexplained_errors", numbers))
         excused = shares[shares.index.isin(EXCUSED)].queries
         if excused.empty:
             continue

@@ -22,6 +22,7 @@ from scripts.report.setup_tables import (
     checksum_table,
     cost_table,
     dataset_table,
+    given_table,
     models_table,
     preprocessing_table,
     statistics_table,
@@ -79,6 +80,7 @@ def tables_of(
         "synthesis": _moves_table(studied, words, labels),
         "gains": _gains_table(studied, words),
         "statistics": statistics_table(material, words),
+        "given": given_table(material),
         "versions": versions_table(material, words),
         "checksums": checksum_table(material),
     }

@@ -20,13 +20,13 @@ class Question:
     ----------
     studies : those that answer it
     answers : the first of which this run has findings is the answer
-    evidence : what is said next; whatever is not said here stands with its study
+    evidence : what is said next, a paragraph each; whatever is not said here stands with its study
     figures : the first that was drawn is shown
     """
 
     studies: tuple[str, ...]
     answers: tuple[str, ...]
-    evidence: tuple[str, ...]
+    evidence: tuple[tuple[str, ...], ...]
     figures: tuple[str, ...]
 
 
@@ -35,13 +35,9 @@ QUESTIONS = {
         ("errors", "confidence"),
         ("errors_beyond", "errors_as_right", "failures_"),
         (
-            "failures_",
-            "near_misses",
-            "fit_",
-            "agreement_",
-            "confidence_warns",
-            "confidence_silent",
-            "confidence_misleads",
+            ("unexplained_", "failures_", "near_misses"),
+            ("fit_", "agreement_"),
+            ("confidence_warns", "confidence_silent", "confidence_misleads"),
         ),
         ("study_errors", "outcomes"),
     ),
@@ -49,40 +45,31 @@ QUESTIONS = {
         ("prompts", "scorers", "seeds", "geometry"),
         ("shift_", "prompt_", "link_", "pair_"),
         (
-            "shift_most",
-            "shift_part",
-            "shift_none",
-            "prompt_",
-            "pair_",
-            "link_fall_gain",
-            "link_fall_nothing",
-            "link_rise",
+            ("shift_most", "shift_part", "shift_none"),
+            ("prompt_", "pair_"),
+            ("link_fall_gain", "link_fall_nothing", "link_rise"),
         ),
         ("hub_tradeoff", "study_prompts"),
     ),
     "language": Question(
         ("captions", "robustness"),
         ("words_", "robustness_"),
-        ("alone_", "captions_length", "captions_together"),
+        (("robustness_",), ("alone_", "captions_length", "captions_together")),
         ("study_robustness", "study_captions"),
     ),
     "scale": Question(
         ("gallery", "indexes", "precision"),
         ("gallery_",),
-        ("index_costs_pays", "index_costs_none", "index_costs_slow", "precision_"),
+        (("index_costs_pays", "index_costs_none", "index_costs_slow"), ("precision_",)),
         ("study_gallery",),
     ),
     "beyond": Question(
         ("relevance", "judgments", "published", "leakage", "categories"),
         ("relevance_people", "relevance_"),
         (
-            "published_",
-            "judgments_",
-            "leakage_none",
-            "leakage_some",
-            "leakage_captions_only",
-            "leakage_images",
-            "categories_",
+            ("published_", "judgments_"),
+            ("leakage_none", "leakage_some", "leakage_captions_only", "leakage_images"),
+            ("categories_",),
         ),
         ("study_relevance", "study_categories"),
     ),
@@ -90,6 +77,7 @@ QUESTIONS = {
 # what of a finding is told again where it holds in the other direction as well
 AGAIN = {
     "failures": ("share", "median"),
+    "unexplained": ("share",),
     "relevance": ("change",),
     "gallery": ("small_recall", "full_recall"),
     "index": ("name", "latency", "exact"),
@@ -135,15 +123,19 @@ def _question(writer: Writer, name: str) -> list[Block]:
         return []
     answers = (picked(found, one) for one in question.answers)
     answer = next(filter(None, answers), found[:MOST])
-    evidence = [one for key in question.evidence for one in picked(found, key) if one not in answer]
-    text = speaker.text(f"questions.{name}.text")
+    text: Spans = speaker.text(f"questions.{name}.text")
+    told = []
+    for begins in question.evidence:
+        own = [one for key in begins for one in picked(found, key) if one not in answer]
+        told += [writer.claims(own)] if own else []
     shown = (writer.figure(one) for one in question.figures)
     means = writer.claims(meanings(name, found))
     return [
         blocks.heading(2, f"analysis-{name}", speaker.text(f"questions.{name}.title")),
         blocks.box("answer", f"answer-{name}", "", writer.tell(answer)),
         *next(filter(None, shown), []),
-        blocks.paragraph(speaker.together([text, *writer.claims(evidence)])),
+        blocks.paragraph(speaker.together([text, *next(iter(told), [])])),
+        *(blocks.paragraph(speaker.together(own)) for own in told[1:]),
         *_led(writer, means),
     ]
 

@@ -98,6 +98,7 @@ def appendix(writer: Writer, commands: list[str], code: str) -> list[Block]:
             ]
         ),
         *writer.table("statistics"),
+        *writer.table("given"),
         writer.head(2, "appendix-code"),
         writer.text("text.code_1"),
         blocks.code("python", code),

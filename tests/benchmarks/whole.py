@@ -160,7 +160,7 @@ def measure(work: Work) -> tuple[list[dict[str, Any]], list[dict[str, Any]], lis
         f"{count:,} drawn JPEGs, {texts:,} captions ({work.source_of_captions}), both directions. "
         "The workflow is timed from the start of ./run in an empty folder to tables/metrics.csv: "
         "checking and copying images and model, encoding, ranking, all metrics with 10,000 "
-        "resamples each; before clip_benchmark, between its runs and behind them. clip_benchmark is "
+        "resamples each; before clip_benchmark, between its runs and behind it. clip_benchmark is "
         "timed from process start to its JSON of recall@1, 5 and 10: the weights are the same, the "
         "captions have the prompt in front.",
     ]

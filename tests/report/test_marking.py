@@ -24,7 +24,7 @@ NAMED = {name for line in LINES for name in re.findall(r"`#([\w*-]+)`", line)}
 SECTION = re.compile(r"§ (?:(\d[\d.]*|[AB](?:\.\d+)?(?= [A-Z])) )?([^`§]+?) `#([\w-]+)`")
 KINDS = {"ensemble", "centring", "nnn", "inverted_softmax", "adapter", "fusion", "tuning"}
 KINDS |= {"reranked"}
-SAVINGS = {"cache", "texts", "blocks"}
+SAVINGS = {"unshift", "cache", "texts", "blocks"}
 # what the marking names together, by how their names begin or end
 TOGETHER = (
     (r"^fig_training-.*", "fig_training-*"),

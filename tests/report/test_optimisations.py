@@ -13,6 +13,7 @@ from told import speaker
 
 from scripts.evaluate.pairs import COLUMNS, WAYS
 from scripts.report import optimisations
+from scripts.report.findings import Finding
 from scripts.report.optimisations import Gain, chosen, gains, on_val, savings, turned
 
 KINDS = ["ensemble", *optimisations.SCORERS, "tuning"]
@@ -144,8 +145,15 @@ def test_a_saving_without_a_measurement_claims_nothing(prompts, memory, told):
         {"rule": ["encode_images", "similarity"], "seconds": [12.5, 1.0], "max_rss_mb": memory}
     )
     templates = {str(number): ["{}"] for number in range(prompts)}
-    found = savings(SimpleNamespace(steps=steps, templates=templates))
+    found = savings(SimpleNamespace(steps=steps, templates=templates), [])
     assert {name for name, one in found.items() if one} == told
     assert set(found) == {"cache", "texts", "blocks"}
-    nothing = savings(SimpleNamespace(steps=steps[:0], templates=templates))
+    nothing = savings(SimpleNamespace(steps=steps[:0], templates=templates), [])
     assert not any(nothing.values())
+
+
+def test_what_a_shift_taken_off_wins_back_is_told_of_each_prompt_that_lost_by_one():
+    steps = pd.DataFrame({"rule": [], "seconds": [], "max_rss_mb": []})
+    shifts = [Finding("shift_how"), *(Finding("shift_part", {"name": n, "won": n}) for n in "ab")]
+    found = savings(SimpleNamespace(steps=steps, templates={}), shifts)
+    assert found["unshift"] == Finding("effect_unshift", {"won": "a a, b b"}, "shifts")

@@ -321,6 +321,10 @@ def test_a_kind_of_failure_is_a_cause_only_beyond_what_right_pairs_show(
     for language in LANGUAGES:
         said = speaker(language).say(found)
         assert "[Label" not in said and ("14.9 [" in said) == (key == "beyond_close")
+    # what no kind explains is told where words explain the others
+    rows.append(row(About(KEY, TEXT, "other"), "share", 0.2, 20, near(0.2)))
+    assert told("errors", rows, tmp_path) == [f"errors_{key}", "unexplained_errors"]
+    assert told("errors", [one for one in rows if one["measure"] == "share"], tmp_path) == []
 
 
 @pytest.mark.parametrize(
