@@ -106,7 +106,8 @@ def plot_ranks(table: pd.DataFrame, language: str) -> Figure:
     ]
     if len(named) < len(others):
         handles.append(Line2D([], [], lw=0.8, color=LINE, label=words["others"]))
-    heights = [2.2, 1.7] if others else [2.2]
+    # what changes is small, and asks for more room than the curve
+    heights = [1.7, 2.2] if others else [2.2]
     figure, rows = panels(
         sum(heights) + height_of(handles), len(heights), sharey="row", height_ratios=heights
     )

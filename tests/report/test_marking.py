@@ -127,7 +127,8 @@ def test_own_optimisations_are_in_bold_on_the_page_and_on_paper(whole_run, whole
         name = words[kind].get("name")
         keyed = rf"{name} ?[(（][\w+, 、-]+[)）][.。]"
         assert re.fullmatch(keyed, one["text"]) if name else one["text"] == words[kind]["title"]
-    assert len(titles) == len(words)
+    # no prompt of this run loses by a shift
+    assert len(titles) == len(words) - 1
     named = {one["to"] for one in spans_in(own) if one["kind"] == "ref"}
     tables = [one for one in whole[lang].all("table") if one["id"] in named]
     cited = whole[lang].section("references").document["blocks"]
