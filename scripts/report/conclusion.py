@@ -18,13 +18,12 @@ from scripts.words import formats
 MAPS = ("centring", "nnn", "inverted_softmax", "adapter")
 
 
-def findings_of(material: Material, failures: pd.DataFrame, gains: Sequence[Gain]) -> list[Finding]:
+def findings_of(material: Material, gains: Sequence[Gain]) -> list[Finding]:
     """The sentences of the conclusion, in order.
 
     Parameters
     ----------
     material : of the report
-    failures : from ``analysis.failure_table``, of the reference run
     gains : of the optimisations
     """
     best = best_gain(material.pairs, material.runs[0].key)
@@ -33,7 +32,7 @@ def findings_of(material: Material, failures: pd.DataFrame, gains: Sequence[Gain
         *(_on_val(best.iloc[0], gains) if best is not None else []),
         *(_as_good(material, best) if best is not None else []),
         *_costs(material, best),
-        *_next(material, failures),
+        *_next(material, best),
         *_limits(material),
     ]
 
@@ -132,14 +131,20 @@ def _extra(material: Material, row: pd.Series) -> list[Finding]:
     return [Finding("conclusion_cost_look", numbers, "study_reranking_costs")]
 
 
-def _next(material: Material, failures: pd.DataFrame) -> list[Finding]:
-    """What promises to gain: a second look, where there was none, and an index."""
+def _next(material: Material, best: pd.DataFrame | None) -> list[Finding]:
+    """What promises to gain: a second look with what is to be used, and an index."""
     found = []
-    text, image = (failures.set_index("direction").loc[way, "near"] for way in DIRECTIONS)
+    key = material.runs[0].key if best is None else tuple(best.iloc[0][list(NAMES)])
+    at = material.metrics.set_index([*NAMES, "direction"]).loc[key]
+    # in the best order of the first ten, a right answer among them comes first
+    numbers = {
+        f"{name}_{end}": formats.percent(at.loc[way, f"recall@{k}"])
+        for way, name in zip(DIRECTIONS, ("text", "image"), strict=True)
+        for end, k in (("now", 1), ("most", 10))
+    }
     looked = any(entry["kind"] == "reranked" for entry in material.scorers.values())
-    if max(text, image) > 0 and not looked:
-        numbers = {"text": formats.share(text), "image": formats.share(image)}
-        found.append(Finding("conclusion_rerank", numbers, "failures"))
+    if (at["recall@10"] > at["recall@1"]).any() and not looked:
+        found.append(Finding("conclusion_rerank", numbers, "metrics"))
     return found if material.index_costs is None else [*found, *index_pays(material.index_costs)]
 
 

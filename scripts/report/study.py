@@ -134,5 +134,5 @@ def sentences(material: Material, studied: Study) -> dict[str, list[Finding]]:
             *([alone] if alone else []),
             *links.words(material.table_of("robustness"), reference.model),
         ],
-        "conclusion": conclusion.findings_of(material, studied.failures, studied.gains),
+        "conclusion": conclusion.findings_of(material, studied.gains),
     }

@@ -99,12 +99,23 @@ def test_no_index_pays_beside_one_that_compares_every_item_sooner():
     assert {one.numbers["exact"] for one in found} == {"0.100"}
 
 
-FAILURES = pd.DataFrame({"direction": [TEXT, "image_to_text"], "near": [0.36, 0.4]})
+def recalls(keys: list[tuple[str, ...]], near: float = 0.36) -> pd.DataFrame:
+    """metrics.csv of runs of which each has more at once than those before."""
+    return pd.DataFrame(
+        [
+            (*key, way, first := 0.1 + 0.1 * place + also, first + near)
+            for place, key in enumerate(keys)
+            for way, also in ((TEXT, 0), ("image_to_text", 0.05))
+        ],
+        columns=["model", "prompt", "scorer", "direction", "recall@1", "recall@10"],
+    )
 
 
 def material(pairs: pd.DataFrame, looks: list | None = None, runs: int = 2) -> SimpleNamespace:
     table = pd.DataFrame(looks or [], columns=list(COLUMNS))
+    names = pairs[["model", "prompt", "scorer"]].itertuples(index=False, name=None)
     return SimpleNamespace(
+        metrics=recalls([*dict.fromkeys([REFERENCE.key, *names])]),
         pairs=pairs,
         runs=[REFERENCE] * runs,
         rows=SimpleNamespace(images=["a"] * 1000),
@@ -143,7 +154,7 @@ def test_the_setting_to_use_is_the_clearest_gain_with_what_it_costs(kind, name, 
     one_model = kind != "model"
     if not one_model:
         run.runs = [REFERENCE, SimpleNamespace(model=name, key=(name, "plain", "cosine"))]
-    found = conclusion.findings_of(run, FAILURES, ())
+    found = conclusion.findings_of(run, ())
     assert keys_of(found) == [
         "use_gain",
         "cost",
@@ -169,10 +180,13 @@ def test_what_does_as_well_and_is_better_too_is_named_beside_the_setting(other, 
     run = material(pd.concat([best, second, between]))
     run.runs = [replace(REFERENCE, scorer=name) for name in ("cosine", "b", "nnn")]
     run.scorers |= {"b": {"kind": "nnn"}}
-    found = conclusion.findings_of(run, FAILURES, ())
+    found = conclusion.findings_of(run, ())
     named = [one.numbers["others"] for one in found if one.key == "conclusion_use_alike"]
     assert named == ([told] if told else [])
-    keys_of(found)
+    assert "rerank" in keys_of(found)
+    # of the setting that is to be used, which stands second
+    numbers = next(one.numbers for one in found if one.key == "conclusion_rerank")
+    assert [*numbers.values()] == ["20.0%", "56.0%", "25.0%", "61.0%"]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +212,7 @@ def test_what_val_prefers_stands_beside_the_setting_that_test_recommends(own, ot
     gains.append(Gain("nnn", elsewhere, "scorer", val=0.9))
     run = material(gains[0].pair)
     run.scorers |= {name: {"kind": "nnn"} for name in "bcd"} | SCORERS
-    found = conclusion.findings_of(run, FAILURES, gains)
+    found = conclusion.findings_of(run, gains)
     said = [one for one in found if one.key.startswith("conclusion_val")]
     keys_of(found)
     if told is None:
@@ -212,18 +226,15 @@ def test_what_val_prefers_stands_beside_the_setting_that_test_recommends(own, ot
 
 @pytest.mark.parametrize(("difference", "error"), [(0.05, 0.1), (-0.05, 0.01)])
 def test_without_a_clear_gain_the_reference_is_to_be_used(difference, error):
-    found = conclusion.findings_of(material(pair(difference, error)), FAILURES, ())
+    found = conclusion.findings_of(material(pair(difference, error)), ())
     assert keys_of(found) == ["use_reference", "cost", "rerank", "limits", "limits_model"]
     assert found[0].numbers == {"model": "m", "prompt": "plain", "scorer": "cosine"}
-    assert found[2].numbers == {"text": "36.0", "image": "40.0"}
+    told = {"text_now": "10.0%", "text_most": "46.0%", "image_now": "15.0%", "image_most": "51.0%"}
+    assert found[2].numbers == told
 
 
 def test_what_was_not_compared_measured_or_missed_is_not_spoken_of():
     run = material(pair(0, 0)[:0], runs=1)
     run.steps = run.steps[:1]
-    nothing = FAILURES.assign(near=0.0)
-    assert keys_of(conclusion.findings_of(run, nothing, ())) == [
-        "use_only",
-        "limits",
-        "limits_model",
-    ]
+    run.metrics = recalls([REFERENCE.key], near=0.0)
+    assert keys_of(conclusion.findings_of(run, ())) == ["use_only", "limits", "limits_model"]
