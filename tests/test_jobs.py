@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -64,6 +65,23 @@ def test_what_a_job_was_is_found_under_the_name_of_each_of_its_files(steps):
     assert first.versions["numpy"] == np.__version__
     # this very process: it has run for a while, on some megabytes
     assert first.seconds > 0 < first.cpu_seconds and first.max_rss_mb > 20
+
+
+def test_a_package_that_looks_its_version_up_when_it_is_asked_is_recorded(steps, monkeypatch):
+    class Lazy(ModuleType):
+        def __getattr__(self, name: str) -> str:
+            if name == "__version__":
+                return "9.8"
+            raise AttributeError(name)
+
+    monkeypatch.setitem(sys.modules, "transformers", Lazy("transformers"))
+    monkeypatch.setitem(sys.modules, "typst", ModuleType("typst"))
+    # what is kept from being imported
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    steps.run("step", [], MADE)
+    versions = job_behind(MADE[0]).versions
+    assert versions["transformers"] == "9.8"
+    assert not {"typst", "faiss"} & set(versions)
 
 
 def test_jobs_are_followed_back_makers_first_and_each_once(steps):

@@ -12,8 +12,8 @@ import pytest
 from fake_run import LANGUAGES, FakeRun
 from told import Told
 
-from scripts.report import setup_tables
-from scripts.report.material import preprocessing_of
+from scripts.report import material, setup_tables
+from scripts.report.material import packages_of, preprocessing_of
 from scripts.report.spans import text_of
 from scripts.studies.table import FIT
 from scripts.words import formats, read_words
@@ -328,3 +328,29 @@ def test_a_long_table_is_of_the_first_model_and_says_where_the_rest_is(tmp_path:
         assert len(rows_of(told, "study_relevance")) == 8
         assert said.format(2 * (6 + 30) - 20, "tables/categories.csv") in told.text
         assert len(rows_of(told, "study_categories")) == 20
+
+
+def test_what_val_chose_from_is_tabled_as_the_configuration_says_it():
+    scorers = {
+        "cosine": {"kind": "cosine"},
+        "soft": {"kind": "inverted_softmax", "betas": [None, 5, 0.5], "bank": 10000},
+        "both": {"kind": "fusion", "with": "另一个"},
+    }
+    table = setup_tables.given_table(SimpleNamespace(scorers=scorers))
+    assert [(name, text_of(key), value) for name, key, value in table.rows] == [
+        ("soft", "betas", "null, 5, 0.5"),
+        ("soft", "bank", "10000"),
+        ("both", "with", '"另一个"'),
+    ]
+
+
+def test_packages_of_studies_stand_behind_those_of_the_run_each_once(monkeypatch):
+    behind = {
+        "a.csv": SimpleNamespace(versions={"numpy": "2.4", "faiss": "1.15"}),
+        "b.csv": None,
+        "c.csv": SimpleNamespace(versions={"numpy": "2.5", "faiss": "1.15"}),
+    }
+    monkeypatch.setattr(material, "job_behind", behind.get)
+    of_run = (("torch", "2.13"), ("numpy", "2.4"))
+    machine = {"packages": [{"name": name, "version": version} for name, version in of_run]}
+    assert packages_of(machine, behind) == [*of_run, ("faiss", "1.15"), ("numpy", "2.5")]
