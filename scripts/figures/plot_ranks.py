@@ -1,7 +1,7 @@
 """Recall@K over all K: how soon the right answer comes, both directions.
 
-The first run has its curve; the curves of others would lie upon it, so that they are drawn as their
-difference from it, on the same queries.
+The first run has its curve; the curves of others would lie upon it, so that of them the usual K are
+drawn, as their difference from it on the same queries.
 """
 
 from pathlib import Path
@@ -22,9 +22,9 @@ from scripts.evaluate.runs import (
     right_answers,
 )
 from scripts.figures.panels import (
-    DASHES,
     DOTTED,
     HALF,
+    MARKERS,
     dots,
     head,
     height_of,
@@ -41,7 +41,7 @@ from scripts.words import read_words
 
 KEYS = ["model", "prompt", "scorer"]
 NAMED = 6  # runs beside the first that colours can still tell apart
-DODGE = 0.045  # inches between the intervals of runs at the same K
+APART = 0.7  # how much of the way from one K to the next the runs at it take
 TICKS = (1, 5, 10, 100, 1000, 10**4, 10**5, 10**6)
 
 
@@ -96,18 +96,18 @@ def plot_ranks(table: pd.DataFrame, language: str) -> Figure:
     first, *others = keys_of(table, KEYS)
     named = _furthest(table, others)
     looks = {
-        run_: {"color": f"C{place}", "ls": DASHES[place % len(DASHES)]}
+        run_: {"color": f"C{place}", "marker": MARKERS[place % len(MARKERS)]}
         for place, run_ in enumerate((first, *named))
     }
     handles = [
-        Line2D([], [], lw=1.8, label=" · ".join(map(drawable, first)), **looks[first]),
+        Line2D([], [], lw=1.8, ms=3.6, label=" · ".join(map(drawable, first)), **looks[first]),
         Line2D([], [], color=MUTED, lw=1.1, ls=DOTTED, label=words["chance"]),
-        *(Line2D([], [], lw=1.6, label=_name(run_, first), **looks[run_]) for run_ in named),
+        *(Line2D([], [], ls="", label=_name(run_, first), **looks[run_]) for run_ in named),
     ]
     if len(named) < len(others):
         handles.append(Line2D([], [], lw=0.8, color=LINE, label=words["others"]))
     # what changes is small, and asks for more room than the curve
-    heights = [1.7, 2.2] if others else [2.2]
+    heights = [1.6, 2.0] if others else [2.2]
     figure, rows = panels(
         sum(heights) + height_of(handles), len(heights), sharey="row", height_ratios=heights
     )
@@ -120,9 +120,9 @@ def plot_ranks(table: pd.DataFrame, language: str) -> Figure:
         _curve(column[0], own, looks[first])
         if others:
             _changes(column[1], part, others, looks)
-        for axes in column:
-            _depths(axes, gallery)
-            axes.set_xlabel(words["x"])
+            column[1].set_xlabel("K")
+        _depths(column[0], gallery)
+        column[0].set_xlabel(words["x"])
     for row, label in zip(rows, (words["y"], words["change"]), strict=False):
         row[0].set_ylabel(label)
     legend(figure, handles)
@@ -147,10 +147,10 @@ def _curve(axes: Any, own: pd.DataFrame, look: dict[str, Any]) -> None:
     axes.set(ylim=(0, 100))
     axes.grid(axis="y")
     axes.plot(own.k, 100 * own.chance, color=MUTED, lw=1.1, ls=DOTTED)
-    axes.plot(own.k, 100 * own.recall, lw=1.8, clip_on=False, **look)
+    axes.plot(own.k, 100 * own.recall, lw=1.8, clip_on=False, color=look["color"])
     axes.fill_between(own.k, 100 * own.low, 100 * own.high, color=look["color"], alpha=0.18, lw=0)
     at = own[own.k.isin(DEPTHS)]
-    dots(axes, at.k, 100 * at.recall, "o", ms=3.6, color=look["color"])
+    dots(axes, at.k, 100 * at.recall, ms=3.6, **look)
 
 
 def _changes(
@@ -159,23 +159,26 @@ def _changes(
     others: list[tuple[str, ...]],
     looks: dict[tuple[str, ...], dict[str, Any]],
 ) -> None:
-    """What other runs change, with intervals of the named at the usual K, side by side."""
+    """What other runs change at the usual K, side by side, the named with their intervals."""
     axes.grid(axis="y")
     axes.axhline(0, color=MUTED, lw=0.9, zorder=1)
     numbers(axes.yaxis)
+    depths = [k for k in DEPTHS if k <= part.gallery.iloc[0]]
     named = [run_ for run_ in others if run_ in looks]
-    step = DODGE * np.log(max(part.gallery.iloc[0], 2)) / HALF
+    places = dict(zip(named, APART * (np.linspace(0, 1, len(named) + 2)[1:-1] - 0.5), strict=True))
     for run_ in others:
-        own = part[(part[KEYS] == list(run_)).all(axis=1)]
+        own = part[(part[KEYS] == list(run_)).all(axis=1)].set_index("k").loc[depths]
+        x = np.arange(len(depths)) + places.get(run_, 0)
         if run_ not in looks:
-            axes.plot(own.k, 100 * own.difference, color=LINE, lw=0.8, zorder=1.5)
+            axes.plot(x, 100 * own.difference, "_", color=LINE, ms=14, zorder=1.5)
             continue
-        axes.plot(own.k, 100 * own.difference, lw=1.6, zorder=2, **looks[run_])
-        at, colour = own[own.k.isin(DEPTHS)], looks[run_]["color"]
-        k = at.k * np.exp(step * (named.index(run_) - (len(named) - 1) / 2))
-        low, high = 100 * at.difference_low, 100 * at.difference_high
-        axes.vlines(k, low, high, color=colour, lw=1.1, zorder=3)
-        dots(axes, k, 100 * at.difference, "o", ms=3.2, color=colour)
+        low, high = 100 * own.difference_low, 100 * own.difference_high
+        axes.vlines(x, low, high, zorder=3, color=looks[run_]["color"], lw=1.4)
+        dots(axes, x, 100 * own.difference, **looks[run_])
+    axes.set_xlim(-0.5, len(depths) - 0.5)
+    axes.set_xticks(range(len(depths)), [str(k) for k in depths])
+    for place in range(1, len(depths)):
+        axes.axvline(place - 0.5, color=LINE, lw=0.6, zorder=0)
 
 
 def _depths(axes: Any, gallery: int) -> None:

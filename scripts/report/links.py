@@ -24,6 +24,8 @@ from scripts.words import formats
 # of what a prompt loses, what its common shift surely costs where that is most of it
 MOST_OF_IT = 0.5
 # what shuffled words may cost, of what missing words cost, for a text to be nearly a bag of words
+# shifts that can lie in an order by more than chance
+ENOUGH = 4
 LITTLE = 0.25
 
 
@@ -152,7 +154,20 @@ def shifts(pairs: pd.DataFrame, geometry: pd.DataFrame, reference: Run) -> list[
             "won": told(won),
         }
         found.append(Finding(f"shift_{key}", numbers, "shifts"))
-    return [Finding("shift_how", table="shifts"), *found] if found else []
+    return [Finding("shift_how", table="shifts"), *found, *_by_length(moved)] if found else []
+
+
+def _by_length(moved: pd.DataFrame) -> list[Finding]:
+    """Whether the longer shift costs more, of all prompts and templates whose shift is known."""
+    lengths = rows_of(moved, measure="shift").set_index("prompt").value.sort_values()
+    recalls = rows_of(moved, measure="mean", direction=DIRECTIONS[0]).set_index("prompt").value
+    if len(lengths) < ENOUGH:
+        return []
+    in_order = recalls[lengths.index]
+    told = [(*one, in_order[one[0]]) for one in lengths.items()]
+    names = [f"{name} {length:.3f}, {formats.percent(recall)}" for name, length, recall in told]
+    key = "dose" if (in_order.diff().dropna() < 0).all() else "mixed"
+    return [Finding(f"shift_{key}", {"moves": "; ".join(names)}, "shifts")]
 
 
 def alone(captions: pd.DataFrame, model: str, gap: Mapping[str, Any]) -> Finding | None:

@@ -47,7 +47,7 @@ class Material:
 
     Attributes
     ----------
-    models : model.json, with what each model's own preprocessing files say
+    models : model.json, with what each model's own files say of preprocessing and of its towers
     encodings : sidecars, with the names of model and prompt
     precisions : model -> what was found for it to compute in; none where the configuration says it
     scorers : name -> its entry in the configuration
@@ -144,6 +144,19 @@ def preprocessing_of(folder: Path) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
+def towers_of(folder: Path) -> dict[str, dict[str, Any]]:
+    """What a model's config says of its "vision" and "text" tower: type, layers, width."""
+    found = {}
+    for side, own in (("vision", "image"), ("text", "text")):
+        path = (folder / own if (folder / own).is_dir() else folder) / "config.json"
+        config = read_json(path) if path.is_file() else {}
+        tower = config.get(f"{side}_config") or (config if path.parent != folder else {})
+        if tower.get("model_type"):
+            names = {"type": "model_type", "layers": "num_hidden_layers", "width": "hidden_size"}
+            found[side] = {name: tower.get(key) for name, key in names.items()}
+    return found
+
+
 def read_material(files: Any, params: Any, dataset: str) -> Material:
     """Read the files of the rule, in the order given.
 
@@ -174,7 +187,11 @@ def read_material(files: Any, params: Any, dataset: str) -> Material:
         splits=read_splits(files.splits),
         captions=read_captions(files.captions),
         models=[
-            {**read_json(path), "preprocessing": preprocessing_of(Path(path).parent)}
+            {
+                **read_json(path),
+                "preprocessing": preprocessing_of(Path(path).parent),
+                "sides": towers_of(Path(path).parent),
+            }
             for path in files.models
         ],
         encodings=[_sidecar(Path(path)) for path in files.encodings],

@@ -35,6 +35,7 @@ MEANINGS: dict[str, tuple[dict[str, tuple[set[str], ...]], ...]] = {
             "hubs": (_BY_HUBS,),
             "no_hubs": (_NOT_BY_HUBS,),
         },
+        {"dose": ({"shift_dose"},)},
         {"unshift": ({"shift_most", "shift_part"},), "no_unshift": ({"shift_none"},)},
     ),
     "language": (

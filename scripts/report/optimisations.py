@@ -185,7 +185,7 @@ def savings(material: Material, shifts: Sequence[Finding]) -> dict[str, Finding 
     encoded = {"seconds": formats.duration(seconds), "prompts": formats.count(prompts)}
     ranked = {"memory": formats.megabytes(memory)}
     # by prompt
-    won = [f"{one.numbers['name']} {one.numbers['won']}" for one in shifts if one.numbers]
+    won = [f"{one.numbers['name']} {one.numbers['won']}" for one in shifts if "won" in one.numbers]
     unshifted = Finding("effect_unshift", {"won": ", ".join(won)}, "shifts")
     return {
         **({"unshift": unshifted} if won else {}),

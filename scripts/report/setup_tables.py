@@ -99,12 +99,20 @@ def models_table(material: Material, words: dict[str, Any]) -> Table:
         return {
             **{key: " + ".join(dict.fromkeys(one[key] for one in parts)) for key in parts[0]},
             "architecture": model.get("architecture") or unknown,
+            **{side: _tower(model["sides"].get(side), values) for side in ("vision", "text")},
             "parameters": _millions(model.get("parameters")),
             "dim": formats.count(model.get("embedding_dim")),
             **_speeds(material.costs[model["model"]]),
         }
 
     return _by_model(material, words, facts)
+
+
+def _tower(about: dict[str, Any] | None, values: dict[str, Any]) -> str:
+    if about is None:
+        return values["unknown"]
+    deep = about["layers"] and about["width"]
+    return values["deep"].format(**about) if deep else about["type"]
 
 
 def _speeds(cost: dict[str, Any]) -> dict[str, str]:

@@ -45,7 +45,7 @@ QUESTIONS = {
         ("prompts", "scorers", "seeds", "geometry"),
         ("shift_", "prompt_", "link_", "pair_"),
         (
-            ("shift_most", "shift_part", "shift_none"),
+            ("shift_most", "shift_part", "shift_none", "shift_dose", "shift_mixed"),
             ("prompt_", "pair_"),
             ("link_fall_gain", "link_fall_nothing", "link_rise"),
         ),
@@ -128,12 +128,14 @@ def _question(writer: Writer, name: str) -> list[Block]:
     for begins in question.evidence:
         own = [one for key in begins for one in picked(found, key) if one not in answer]
         told += [writer.claims(own)] if own else []
-    shown = (writer.figure(one) for one in question.figures)
+    shown = next(filter(None, (writer.figure(one) for one in question.figures)), [])
+    seen = [{"kind": "ref", "text": figure["id"]} for figure in shown]
+    text = speaker.with_source(text, [[one] for one in seen]) if seen else text
     means = writer.claims(meanings(name, found))
     return [
         blocks.heading(2, f"analysis-{name}", speaker.text(f"questions.{name}.title")),
         blocks.box("answer", f"answer-{name}", "", writer.tell(answer)),
-        *next(filter(None, shown), []),
+        *shown,
         blocks.paragraph(speaker.together([text, *next(iter(told), [])])),
         *(blocks.paragraph(speaker.together(own)) for own in told[1:]),
         *_led(writer, means),

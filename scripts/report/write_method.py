@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.data.audit import MISSING, NO_IMAGE
+from scripts.data.audit import MISSING, NO_IMAGE, Note
 from scripts.report import blocks
 from scripts.report.blocks import Block, Spans, plain
 from scripts.report.writer import Writer
@@ -22,7 +22,8 @@ def method(writer: Writer) -> list[Block]:
         for kind, models in named.items()
         if models
     ]
-    text = writer.text
+    text, seen = writer.text, writer.figure("heatmap")
+    told = [writer.speaker.text(f"text.flow{also}") for also in ("", *["_seen"] * len(seen))]
     return [
         writer.head(1, "method"),
         writer.head(2, "method-principle"),
@@ -34,9 +35,9 @@ def method(writer: Writer) -> list[Block]:
         writer.equation("infonce"),
         *([blocks.paragraph(writer.speaker.together(kinds))] if kinds else []),
         writer.head(2, "method-flow"),
-        text("text.flow"),
+        blocks.paragraph(writer.speaker.together(told)),
+        *seen,
         writer.head(2, "method-measures"),
-        *writer.figure("heatmap"),
         text("text.measures_1"),
         writer.equation("rank"),
         text("text.measures_2"),
@@ -64,6 +65,11 @@ def _audit(writer: Writer) -> list[Spans]:
     aside["missing"] = sum(item["reason"] in (MISSING, NO_IMAGE) for item in audit["set_aside"])
     counts = {kind: formats.count(count) for kind, count in aside.items()}
     some = [writer.speaker.text("text.aside", **counts)] if any(aside.values()) else []
+    other = [one["count"] for one in audit["notes"] if one["note"] == Note.NOT_OFFICIAL.value]
+    if other:
+        place: Spans = [{"kind": "ref", "text": "sec_appendix-audit"}]
+        count = formats.count(other[0])
+        some.append(writer.speaker.text("text.other_sums", count=count, place=place))
     return [writer.speaker.text("text.audit"), *some]
 
 

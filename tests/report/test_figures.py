@@ -157,10 +157,13 @@ def test_other_runs_are_drawn_as_what_they_change_on_the_same_queries():
     first = table[table.prompt == "prompt-0"]
     assert (first[["difference", "difference_low", "difference_high"]] == 0).all(axis=None)
     *_, last = plot_ranks(table, "en").axes
-    drawn = next(line for line in last.lines if len(line.get_xdata()) == len(own))
-    assert drawn.get_ydata() == pytest.approx(
-        100 * table[(table.direction == way) & (table.prompt == "prompt-1")].difference
-    )
+    drawn = [line.get_ydata() for line in last.lines if line.get_marker() != "None"]
+    for number, found in zip((1, 2), drawn, strict=True):
+        of = (table.direction == way) & (table.prompt == f"prompt-{number}")
+        assert found == pytest.approx(100 * table[of & table.k.isin([1, 5, 10])].difference)
+    # side by side, and none upon another
+    places = np.concatenate([line.get_xdata() for line in last.lines if len(line.get_xdata()) == 3])
+    assert len({*places.round(3)}) == len(places)
     assert len(plot_ranks(curves_of(runs[:1], 60), "en").axes) == 2
 
 

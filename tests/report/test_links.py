@@ -163,12 +163,40 @@ def test_how_a_shift_costs_is_told_once_and_only_of_prompts_that_lost():
     better[0]["verdict"] = "better"
     template = shifted("depicts", 0.05, 0.04)[1]
     found = told_of_shifts(*runs, better, (better[0][:0], template))
-    assert keys_of(found) == ["shift_how", "shift_most", "shift_part"]
-    assert [one.numbers["name"] for one in found[1:]] == ["photo", "showing"]
+    assert keys_of(found) == ["shift_how", "shift_most", "shift_part", "shift_mixed"]
+    assert [one.numbers["name"] for one in found[1:3]] == ["photo", "showing"]
     assert told_of_shifts(better) == []
     # what is lost by another scorer, or another model, is not told by this one's shift
     for name in ("model", "scorer"):
         assert told_of_shifts(tuple(one.assign(**{name: "other"}) for one in runs[0])) == []
+
+
+@pytest.mark.parametrize(
+    ("recalls", "key"),
+    [
+        ((0.34, 0.33, 0.32, 0.30), "dose"),
+        ((0.34, 0.32, 0.33, 0.30), "mixed"),
+        ((0.34, 0.33, 0.33, 0.30), "mixed"),
+        ((0.30, 0.32, 0.33, 0.34), "mixed"),
+        # three lie in an order by chance often enough
+        ((0.34, 0.33, 0.32), None),
+    ],
+)
+def test_longer_shifts_are_said_to_cost_more_only_where_all_do(recalls, key):
+    runs = []
+    for length, (name, recall) in enumerate(zip("abcd", recalls, strict=False), start=1):
+        pairs, geometry = shifted(name, 0.05, 0.02)
+        for measure, value in (("shift", length / 10), ("mean", recall)):
+            geometry.loc[geometry.measure == measure, "value"] = value
+        # shuffled: what decides is the length
+        runs.insert(length % 2, (pairs, geometry))
+    *_, last = told_of_shifts(*runs)
+    if key is None:
+        assert last.key == "shift_part"
+        return
+    assert last.key == f"shift_{key}" and last.table == "shifts"
+    first = f"a 0.100, {100 * recalls[0]:.1f}%; b 0.200, {100 * recalls[1]:.1f}%"
+    assert last.numbers["moves"].startswith(first)
 
 
 def test_a_prompt_that_moves_no_caption_has_no_shift_to_tell_of():

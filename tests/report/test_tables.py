@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from fake_run import LANGUAGES, FakeRun
 from told import Told
 
 from scripts.report import material, setup_tables
-from scripts.report.material import packages_of, preprocessing_of
+from scripts.report.material import packages_of, preprocessing_of, towers_of
 from scripts.report.spans import text_of
 from scripts.studies.table import FIT
 from scripts.words import formats, read_words
@@ -36,7 +37,7 @@ COSTS = {"images_per_second": 21.54, "texts_per_second": 1159.4, "max_rss_mb": 4
     ],
 )
 def test_the_table_of_models_names_the_weights_that_were_taken(taken, told):
-    model = {"model": "own", "source": "local", **taken}
+    model = {"model": "own", "source": "local", "sides": {}, **taken}
     material = SimpleNamespace(models=[model], costs={"own": COSTS})
     for lang, expected in zip(LANGUAGES, told, strict=True):
         words = read_words("report", lang)
@@ -48,7 +49,7 @@ def test_the_table_of_models_says_where_each_of_two_towers_came_from():
     image = {"source": "huggingface", "repo": "openai/clip", "revision": "b33c"}
     text = {"source": "local", "repo": "/home/me/texts", "revision": None}
     towers = {"image": image, "text": text}
-    model = {"model": "own", "source": "towers", "towers": towers}
+    model = {"model": "own", "source": "towers", "towers": towers, "sides": {}}
     material = SimpleNamespace(models=[model], costs={"own": COSTS})
     words = read_words("report", "en")
     rows = dict(setup_tables.models_table(material, words).rows)
@@ -64,10 +65,17 @@ def test_the_table_of_models_says_where_each_of_two_towers_came_from():
 
 def test_the_table_of_models_says_what_encoding_takes_where_that_is_known():
     nothing = dict.fromkeys(COSTS, float("nan"))
-    models = [{"model": "own", "source": "local"}, {"model": "theirs", "source": "features"}]
+    vision = {"type": "mobilenet_v2", "layers": None, "width": 1280}
+    text = {"type": "clip_text_model", "layers": 2, "width": 256}
+    models = [
+        {"model": "own", "source": "local", "sides": {"vision": vision, "text": text}},
+        {"model": "theirs", "source": "features", "sides": {}},
+    ]
     material = SimpleNamespace(models=models, costs={"own": COSTS, "theirs": nothing})
     words = read_words("report", "en")
     rows = {name: told for name, *told in setup_tables.models_table(material, words).rows}
+    assert rows["Image tower"] == ["mobilenet_v2", "not stated"]
+    assert rows["Text tower"] == ["clip_text_model, 2 layers of width 256", "not stated"]
     assert rows["Images a second here"] == ["21.5", "–"]
     assert rows["Texts a second here"] == ["1,159", "–"]
     assert rows["Memory to encode"] == ["421 MB", "–"]
@@ -354,3 +362,18 @@ def test_packages_of_studies_stand_behind_those_of_the_run_each_once(monkeypatch
     of_run = (("torch", "2.13"), ("numpy", "2.4"))
     machine = {"packages": [{"name": name, "version": version} for name, version in of_run]}
     assert packages_of(machine, behind) == [*of_run, ("faiss", "1.15"), ("numpy", "2.5")]
+
+
+def test_towers_are_what_the_config_of_the_model_or_of_each_says(tmp_path):
+    text = {"model_type": "bert", "num_hidden_layers": 12, "hidden_size": 768}
+    whole = {"model_type": "dual", "vision_config": {"model_type": "vit"}, "text_config": text}
+    assert towers_of(tmp_path) == {}
+    (tmp_path / "config.json").write_text(json.dumps(whole))
+    told = {"type": "bert", "layers": 12, "width": 768}
+    image = {"type": "vit", "layers": None, "width": None}
+    assert towers_of(tmp_path) == {"vision": image, "text": told}
+    # published apart: the image tower of a whole model, and a text model that is all of its config
+    for side, config in (("image", whole), ("text", text)):
+        (tmp_path / "apart" / side).mkdir(parents=True)
+        (tmp_path / "apart" / side / "config.json").write_text(json.dumps(config))
+    assert towers_of(tmp_path / "apart") == {"vision": image, "text": told}
