@@ -28,6 +28,7 @@ from scripts.figures.style import (
     write_table,
 )
 from scripts.jobs import Snakemake, run
+from scripts.protocol import TIE
 from scripts.studies.words import shared, unsaid
 from scripts.words import read_words
 
@@ -125,7 +126,18 @@ def _right_answer(run: Run, rows: Rows, by_text: bool, query: int, image: int) -
     if by_text:
         return image, float(run.right_score[query])
     own = np.flatnonzero(rows.image_of_caption == image)
-    return int(own[np.argmin(run.caption_ranks[own])]), float("nan")
+    best = int(own[np.argmin(run.caption_ranks[own])])
+    return best, float(run.right_score[best]) if _scored_alike(run, rows) else float("nan")
+
+
+def _scored_alike(run: Run, rows: Rows) -> bool:
+    """Whether a pair has one score both ways, by the right captions that lists of images hold.
+
+    Scorers that map features, or look at other queries, give it one for each direction.
+    """
+    tops, scores = run.tops["image_to_text"], run.scores["image_to_text"]
+    own = rows.image_of_caption[tops] == np.arange(len(tops))[:, None]
+    return bool(own.any() and np.abs(scores[own] - run.right_score[tops[own]]).max() <= TIE)
 
 
 CELL, QUERY, GAP = 0.73, 1.6, 0.08  # inches: a picture, the query's column, between pictures

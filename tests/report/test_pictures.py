@@ -18,17 +18,20 @@ from fake_figures import (
     texts_of,
     words_of,
 )
+from fake_rankings import rankings_from
 from fake_run import LANGUAGES, FakeRun, job
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
+from scripts.evaluate.runs import read_run
 from scripts.figures import plot_failures, plot_hubs, style
 from scripts.figures.pictures import marks
 from scripts.figures.plot_failures import drawn_failures, read_failures
-from scripts.figures.plot_gallery import choose, plot_gallery
+from scripts.figures.plot_gallery import choose, gallery_table, plot_gallery
 from scripts.figures.plot_heatmap import SIZE, heatmap_table, plot_heatmap
 from scripts.figures.plot_hubs import drawn_hubs, read_hubs
 from scripts.protocol import DIRECTIONS
+from scripts.retrieve.similarity import write_rankings
 from scripts.studies import words
 from scripts.studies.study_errors import KINDS
 from scripts.studies.study_geometry import HUB_COLUMNS
@@ -315,6 +318,30 @@ def test_a_rule_reads_captions_as_they_are_and_draws_the_same_bytes_each_time(
         drawn.append([path.read_bytes() for (path,) in files.values()])
     assert drawn[0] == drawn[1]
     assert b"<text" not in drawn[0][0] and b"data:image/png" not in drawn[0][0]
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.01])
+def test_a_right_sentence_behind_the_list_has_its_score_where_a_pair_has_one_both_ways(
+    apart, tmp_path
+):
+    of = reference(0.6)
+    found = rankings_from(of.texts @ of.images.T, of.rows, 5)
+    # as a scorer with a map for each direction has them
+    found["image_to_text_top_score"] += np.float32(apart)
+    path = tmp_path / "m" / "p" / "s" / "rankings.npz"
+    path.parent.mkdir(parents=True)
+    write_rankings(path, found)
+    run = read_run(path, of.rows)
+    counts = {"success": 3, "near_miss": 0, "failure": 3}
+    chosen = choose(run.ranks["image_to_text"], counts, 0)
+    table = gallery_table(run, of.rows, "image_to_text", chosen, 5)
+    behind = table[table.place > 5]
+    assert len(behind) == 3 and behind.right.all()
+    if apart:
+        assert behind.score.isna().all()
+        return
+    for one in behind.itertuples():
+        assert one.score == pytest.approx(of.texts[one.item] @ of.images[one.query], abs=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(4))
