@@ -7,6 +7,7 @@ they bear out the opposite, and none where they say neither.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,9 @@ from scripts.words import formats
 # of what a prompt loses, what its common shift surely costs where that is most of it
 MOST_OF_IT = 0.5
 # what shuffled words may cost, of what missing words cost, for a text to be nearly a bag of words
-# shifts that can lie in an order by more than chance
-ENOUGH = 4
 LITTLE = 0.25
+# shifts whose order says more than chance
+ENOUGH = 4
 
 
 def moves(pairs: pd.DataFrame, geometry: pd.DataFrame) -> pd.DataFrame:
@@ -158,16 +159,22 @@ def shifts(pairs: pd.DataFrame, geometry: pd.DataFrame, reference: Run) -> list[
 
 
 def _by_length(moved: pd.DataFrame) -> list[Finding]:
-    """Whether the longer shift costs more, of all prompts and templates whose shift is known."""
+    """Whether longer shifts cost more, of all prompts and templates, where that is clear."""
     lengths = rows_of(moved, measure="shift").set_index("prompt").value.sort_values()
-    recalls = rows_of(moved, measure="mean", direction=DIRECTIONS[0]).set_index("prompt").value
+    recalls = rows_of(moved, measure="mean", direction=DIRECTIONS[0]).set_index("prompt")
     if len(lengths) < ENOUGH:
         return []
-    in_order = recalls[lengths.index]
-    told = [(*one, in_order[one[0]]) for one in lengths.items()]
-    names = [f"{name} {length:.3f}, {formats.percent(recall)}" for name, length, recall in told]
-    key = "dose" if (in_order.diff().dropna() < 0).all() else "mixed"
-    return [Finding(f"shift_{key}", {"moves": "; ".join(names)}, "shifts")]
+    in_order = recalls.loc[lengths.index]
+    clearly = any(
+        beyond(longer, shorter) == "higher"
+        for (_, shorter), (_, longer) in combinations(in_order.iterrows(), 2)
+    )
+    key = "dose" if (in_order.value.diff().dropna() < 0).all() else "mixed" if clearly else ""
+    moves = [
+        f"{name} {length:.3f} ({formats.percent(in_order.value[name])})"
+        for name, length in lengths.items()
+    ]
+    return [Finding(f"shift_{key}", {"moves": moves}, "shifts")] if key else []
 
 
 def alone(captions: pd.DataFrame, model: str, gap: Mapping[str, Any]) -> Finding | None:

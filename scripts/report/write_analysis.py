@@ -10,6 +10,7 @@ from scripts.report.blocks import Block, Spans
 from scripts.report.findings import Finding, Label
 from scripts.report.meanings import meanings
 from scripts.report.writer import Writer
+from scripts.words import formats
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,7 @@ def _again(finding: Finding) -> Finding:
     kind = finding.key.split("_")[0]
     told = {name: finding.numbers[name] for name in AGAIN.get(kind, ()) if name in finding.numbers}
     whole = kind in AGAIN and len(told) == len(AGAIN[kind])
+    whole = whole and formats.NOTHING not in told.values()
     way = {"direction": finding.numbers["direction"]}
     return Finding(f"same_{kind}", way | told, finding.table) if whole else Finding("same_way", way)
 

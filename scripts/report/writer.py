@@ -128,6 +128,10 @@ class Writer:
         """A figure, the first time that it is asked for, where it was drawn."""
         if name not in self.drawings or f"fig_{name}" in self.written:
             return []
+        # one of a study that has found nothing is empty
+        told = tuple(f"study_{study}" for study in self.studies)
+        if name.startswith("study_") and not name.startswith(told):
+            return []
         self.written.add(f"fig_{name}")
         caption = self._caption("figures", name)
         files = self.numbers_of(name)

@@ -163,8 +163,8 @@ def test_how_a_shift_costs_is_told_once_and_only_of_prompts_that_lost():
     better[0]["verdict"] = "better"
     template = shifted("depicts", 0.05, 0.04)[1]
     found = told_of_shifts(*runs, better, (better[0][:0], template))
-    assert keys_of(found) == ["shift_how", "shift_most", "shift_part", "shift_mixed"]
-    assert [one.numbers["name"] for one in found[1:3]] == ["photo", "showing"]
+    assert keys_of(found) == ["shift_how", "shift_most", "shift_part"]
+    assert [one.numbers["name"] for one in found[1:]] == ["photo", "showing"]
     assert told_of_shifts(better) == []
     # what is lost by another scorer, or another model, is not told by this one's shift
     for name in ("model", "scorer"):
@@ -175,9 +175,11 @@ def test_how_a_shift_costs_is_told_once_and_only_of_prompts_that_lost():
     ("recalls", "key"),
     [
         ((0.34, 0.33, 0.32, 0.30), "dose"),
-        ((0.34, 0.32, 0.33, 0.30), "mixed"),
-        ((0.34, 0.33, 0.33, 0.30), "mixed"),
+        ((0.34, 0.30, 0.33, 0.29), "mixed"),
         ((0.30, 0.32, 0.33, 0.34), "mixed"),
+        # out of order by what may be chance, or alike
+        ((0.34, 0.32, 0.33, 0.30), None),
+        ((0.34, 0.33, 0.33, 0.30), None),
         # three lie in an order by chance often enough
         ((0.34, 0.33, 0.32), None),
     ],
@@ -187,7 +189,8 @@ def test_longer_shifts_are_said_to_cost_more_only_where_all_do(recalls, key):
     for length, (name, recall) in enumerate(zip("abcd", recalls, strict=False), start=1):
         pairs, geometry = shifted(name, 0.05, 0.02)
         for measure, value in (("shift", length / 10), ("mean", recall)):
-            geometry.loc[geometry.measure == measure, "value"] = value
+            own = geometry.measure == measure
+            geometry.loc[own, ["value", "low", "high"]] = value, value - 0.01, value + 0.01
         # shuffled: what decides is the length
         runs.insert(length % 2, (pairs, geometry))
     *_, last = told_of_shifts(*runs)
@@ -195,8 +198,8 @@ def test_longer_shifts_are_said_to_cost_more_only_where_all_do(recalls, key):
         assert last.key == "shift_part"
         return
     assert last.key == f"shift_{key}" and last.table == "shifts"
-    first = f"a 0.100, {100 * recalls[0]:.1f}%; b 0.200, {100 * recalls[1]:.1f}%"
-    assert last.numbers["moves"].startswith(first)
+    first = [f"a 0.100 ({100 * recalls[0]:.1f}%)", f"b 0.200 ({100 * recalls[1]:.1f}%)"]
+    assert last.numbers["moves"][:2] == first
 
 
 def test_a_prompt_that_moves_no_caption_has_no_shift_to_tell_of():

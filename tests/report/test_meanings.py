@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from fake_run import LANGUAGES
 from told import speaker
@@ -9,6 +11,7 @@ from told import speaker
 from scripts.report.findings import Finding
 from scripts.report.meanings import MEANINGS, meanings
 from scripts.report.write_analysis import AGAIN, QUESTIONS, picked
+from scripts.report.writer import Writer
 from scripts.words import read_words
 
 
@@ -101,3 +104,15 @@ def test_what_holds_both_ways_is_told_once_and_then_by_its_numbers(kind: str):
 def test_what_holds_both_ways_without_numbers_is_said_to_be_the_same():
     ways = [Finding("failures_none", {"direction": way}, "failures") for way in ("a", "b")]
     assert [one.key for one in picked(ways, "failures")] == ["failures_none", "same_way"]
+    # where one way nothing fails, there is no rank to tell
+    near = [
+        Finding("failures_near", {"direction": way, "share": share, "median": median}, "failures")
+        for way, share, median in (("a", "0.5%", "41"), ("b", "0.0%", "–"))
+    ]
+    assert [one.key for one in picked(near, "failures")] == ["failures_near", "same_way"]
+
+
+def test_the_figure_of_a_study_that_found_nothing_is_not_shown():
+    drawn = {"drawings": {"study_prompts": "empty.svg"}, "written": set()}
+    writer = SimpleNamespace(**drawn, studies={"errors": None})
+    assert Writer.figure(writer, "study_prompts") == []
