@@ -186,7 +186,7 @@ def savings(material: Material, shifts: Sequence[Finding]) -> dict[str, Finding 
     ranked = {"memory": formats.megabytes(memory)}
     # by prompt
     won = [f"{one.numbers['name']} {one.numbers['won']}" for one in shifts if "won" in one.numbers]
-    unshifted = Finding("effect_unshift", {"won": ", ".join(won)}, "shifts")
+    unshifted = Finding("effect_unshift", {"won": won}, "shifts")
     return {
         **({"unshift": unshifted} if won else {}),
         "cache": Finding("effect_cache", encoded, "cost") if prompts > 1 and seconds > 0 else None,

@@ -167,8 +167,7 @@ def _again(finding: Finding) -> Finding:
     """That a finding holds in its direction, too, with what differs most there."""
     kind = finding.key.split("_")[0]
     told = {name: finding.numbers[name] for name in AGAIN.get(kind, ()) if name in finding.numbers}
-    whole = kind in AGAIN and len(told) == len(AGAIN[kind])
-    whole = whole and formats.NOTHING not in told.values()
+    whole = kind in AGAIN and len(told) == len(AGAIN[kind]) and formats.NOTHING not in told.values()
     way = {"direction": finding.numbers["direction"]}
     return Finding(f"same_{kind}", way | told, finding.table) if whole else Finding("same_way", way)
 

@@ -156,4 +156,4 @@ def test_what_a_shift_taken_off_wins_back_is_told_of_each_prompt_that_lost_by_on
     steps = pd.DataFrame({"rule": [], "seconds": [], "max_rss_mb": []})
     shifts = [Finding("shift_how"), *(Finding("shift_part", {"name": n, "won": n}) for n in "ab")]
     found = savings(SimpleNamespace(steps=steps, templates={}), shifts)
-    assert found["unshift"] == Finding("effect_unshift", {"won": "a a, b b"}, "shifts")
+    assert found["unshift"] == Finding("effect_unshift", {"won": ["a a", "b b"]}, "shifts")
