@@ -69,8 +69,10 @@ def prompts(moved: pd.DataFrame, reference: Run) -> list[Finding]:
         if rose and not fell:
             key = "prompt_hubs_harmless"
         # hubs are seen to be the cause where the other direction has no more of them
-        if rose and fell and not image.hubs_low > 0:
-            if image.verdict != "worse":
+        if rose and fell:
+            if image.hubs_low > 0:
+                key = "prompt_hubs_both"
+            elif image.verdict != "worse":
                 key = "prompt_hubs"
             elif beyond(*(_lead(row) for row in (image, text))) == "higher":
                 key = "prompt_hubs_more"

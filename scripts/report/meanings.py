@@ -33,6 +33,7 @@ MEANINGS: dict[str, tuple[dict[str, tuple[set[str], ...]], ...]] = {
         {
             "hubs_partly": (_BY_HUBS, _NOT_BY_HUBS),
             "hubs": (_BY_HUBS,),
+            "hubs_open": ({"prompt_hubs_both"},),
             "no_hubs": (_NOT_BY_HUBS,),
         },
         {"dose": ({"shift_dose"},)},

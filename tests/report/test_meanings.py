@@ -39,6 +39,8 @@ def meant(question: str, *keys: str) -> list[str]:
         ("together", ["prompt_hubs", "link_fall_gain"], ["hubs"]),
         ("together", ["prompt_hubs", "link_fall_nothing"], ["hubs_partly"]),
         ("together", ["prompt_hubs_harmless", "link_fall_nothing"], ["no_hubs"]),
+        ("together", ["prompt_hubs_both", "link_fall_nothing"], ["hubs_open"]),
+        ("together", ["prompt_hubs_both", "link_fall_gain"], ["hubs"]),
         ("together", ["pair_better", "link_rise"], []),
         ("together", ["shift_how", "shift_most", "prompt_hubs"], ["hubs", "unshift"]),
         ("together", ["shift_part", "shift_none"], ["unshift"]),
