@@ -12,14 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from scipy import sparse
 
 LEVEL = 0.95
 # numbers at a time: 2 MB of float64, which stay near the core; blocks of 64 MB, in pages that are
 # touched once, take three times as long
 AT_ONCE = 2**18
+# bytes of counts that are kept for who asks for the same again; 1,000 images 10,000 times are 10 MB
+KEPT = 2**26
+# in what share of the queries to either side of the median those of resamples are looked for, times
+# the root of the number of images: six times what they stray by where an image's captions are alike
+NEAR = 3.0
 # digits that no sum's order can change, so that tables have the same bytes with any number of cores
 DIGITS = 9
 
@@ -36,8 +41,21 @@ def resample_counts(images: int, resampling: Resampling) -> Iterator[np.ndarray]
     """How often each image is drawn, in blocks of (b, n) float64, ``resamples`` rows in all.
 
     The same counts each time for the same n and seed, so that runs on the same images are resampled
-    alike and their differences stay paired.
+    alike and their differences stay paired. To draw them mostly takes longer than what is made of
+    them, so where they are not too many they are drawn once for all that a job asks.
     """
+    few = images * resampling.resamples <= KEPT
+    for counts in (_kept if few else _drawn)(images, resampling):
+        yield counts.astype(np.float64)
+
+
+@lru_cache(maxsize=1)
+def _kept(images: int, resampling: Resampling) -> list[np.ndarray]:
+    # of n draws among n images, one is not drawn 256 times in the age of the world
+    return [counts.astype(np.uint8) for counts in _drawn(images, resampling)]
+
+
+def _drawn(images: int, resampling: Resampling) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(resampling.seed)
     step = max(1, AT_ONCE // images)
     for start in range(0, resampling.resamples, step):
@@ -45,7 +63,7 @@ def resample_counts(images: int, resampling: Resampling) -> Iterator[np.ndarray]
         drawn = rng.integers(0, images, size=(size, images))
         drawn += np.arange(size)[:, None] * images
         counts = np.bincount(drawn.ravel(), minlength=size * images)
-        yield counts.reshape(size, images).astype(np.float64)
+        yield counts.reshape(size, images)
 
 
 def sums_by_image(values: np.ndarray, image_of_query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -105,25 +123,47 @@ def bootstrap_medians(
     """
     image_of_query = np.unique(image_of_query, return_inverse=True)[1]
     values, value_of_query = np.unique(ranks, return_inverse=True)
-    images = int(image_of_query.max()) + 1
-    # how often each image's queries have each rank; equal ranks are counted together
-    rows = sparse.coo_array(
-        (np.ones(len(ranks)), (value_of_query, image_of_query)), shape=(len(values), images)
-    ).tocsr()
+    bands = NEAR / np.sqrt(image_of_query.max() + 1), 1.0
+    tried = (
+        _medians_within(band, values, value_of_query, image_of_query, resampling) for band in bands
+    )
+    return next(found for found in tried if found is not None)
+
+
+def _medians_within(
+    band: float,
+    values: np.ndarray,
+    value_of_query: np.ndarray,
+    image_of_query: np.ndarray,
+    resampling: Resampling,
+) -> np.ndarray | None:
+    """Medians of resamples, all of them among the values that a middle ``band`` of queries have.
+
+    Parameters
+    ----------
+    band : a share of the queries, to either side of the median; of values outside of it only the
+        numbers matter. None where a resample has its median there
+    values, value_of_query, image_of_query : sorted values, and the place of each query's
+    resampling : of the images
+    """
+    ends = np.quantile(value_of_query, [max(0, 0.5 - band), min(1, 0.5 + band)], method="nearest")
+    first, last = ends.astype(int).tolist()
+    inside = values[first : last + 1]
+    # 0 is below the band
+    near = np.clip(value_of_query - first + 1, 0, len(inside) + 1)
+    shape = int(image_of_query.max()) + 1, len(inside) + 2
+    counted = np.bincount(image_of_query * shape[1] + near, minlength=shape[0] * shape[1])
+    # of each image, its queries up to each value, and all
+    upto = counted.reshape(shape).cumsum(axis=1).astype(np.float64)
     found = []
-    step = max(1, AT_ONCE // len(values))
-    for counts in resample_counts(images, resampling):
-        for start in range(0, len(counts), step):
-            upto = np.cumsum(rows @ counts[start : start + step].T, axis=0)
-            low = _place_of(upto, np.floor((upto[-1] + 1) / 2))
-            high = _place_of(upto, np.ceil((upto[-1] + 1) / 2))
-            found.append((values[low] + values[high]) / 2)
+    for counts in resample_counts(len(upto), resampling):
+        drawn = counts @ upto
+        middle = (drawn[:, -1:] + 1) / 2
+        low, high = ((drawn < half(middle)).sum(axis=1) - 1 for half in (np.floor, np.ceil))
+        if low.min() < 0 or high.max() >= len(inside):
+            return None
+        found.append((inside[low] + inside[high]) / 2)
     return np.concatenate(found)
-
-
-def _place_of(upto: np.ndarray, number: np.ndarray) -> np.ndarray:
-    """For each column of running counts, the first row that reaches ``number``."""
-    return (upto < number).sum(axis=0)
 
 
 def percentile_interval(samples: np.ndarray, level: float = LEVEL) -> np.ndarray:

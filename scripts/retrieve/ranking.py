@@ -11,15 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
 from scripts.protocol import TIE, reaches
 from scripts.retrieve.products import products_on
-
-if TYPE_CHECKING:
-    from scipy import sparse
 
 # Bound on the error of a float32 score of unit vectors. Up to 1,024 dimensions we measured 3e-7 for
 # features as models give them and 9e-7 for features that all point one way.
@@ -54,6 +51,23 @@ class Blocks:
 
 
 BLOCKS = Blocks()
+
+
+class Relevant(NamedTuple):
+    """Right answers of n queries in a gallery of m, under the names of scipy's CSR arrays, which do too.
+
+    To import those takes as long as to rank a thousand queries.
+
+    Attributes
+    ----------
+    indptr : (n + 1,) where each query's entries begin, and the last one's end
+    indices : (r,) gallery rows, an entry for each right answer
+    shape : (n, m)
+    """
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    shape: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -99,7 +113,7 @@ class Part:
 def rank(
     queries: np.ndarray,
     gallery: np.ndarray,
-    relevant: sparse.csr_array,
+    relevant: Relevant,
     k: int,
     blocks: Blocks = BLOCKS,
 ) -> Ranking:
@@ -124,7 +138,7 @@ def rank(
 def rank_part(
     queries: np.ndarray,
     gallery: np.ndarray,
-    relevant: sparse.csr_array,
+    relevant: Relevant,
     k: int,
     rows: range,
     blocks: Blocks = BLOCKS,

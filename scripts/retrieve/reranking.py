@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,11 +24,8 @@ from scripts.protocol import DEPTHS, DIRECTIONS, TIE
 from scripts.retrieve.arrays import Arrays, made_anew, read_arrays, write_arrays
 from scripts.retrieve.choose import best_options, hits_of
 from scripts.retrieve.kinds import of_direction
-from scripts.retrieve.ranking import dots, rank
+from scripts.retrieve.ranking import Relevant, dots, rank
 from scripts.retrieve.similarity import right_captions, right_images
-
-if TYPE_CHECKING:
-    from scipy import sparse
 
 # differences of scores at a time
 AT_ONCE = 2**21
@@ -64,12 +60,12 @@ class Looked:
     wrong_second: np.ndarray
 
 
-def relevant_of(rows: Rows, direction: str) -> sparse.csr_array:
+def relevant_of(rows: Rows, direction: str) -> Relevant:
     """Right answers of each query of a direction."""
     return right_images(rows) if direction == "text_to_image" else right_captions(rows)
 
 
-def queries_of(relevant: sparse.csr_array) -> np.ndarray:
+def queries_of(relevant: Relevant) -> np.ndarray:
     """(r,) the query of each right answer."""
     return np.repeat(np.arange(relevant.shape[0]), np.diff(relevant.indptr))
 
@@ -77,7 +73,7 @@ def queries_of(relevant: sparse.csr_array) -> np.ndarray:
 def first_look(
     queries: np.ndarray,
     gallery: np.ndarray,
-    relevant: sparse.csr_array,
+    relevant: Relevant,
     depth: int,
 ) -> Looked:
     """What the first scorer puts before the second look, whose scores are still 0.
@@ -114,7 +110,7 @@ def first_look(
 
 
 def ranks_after(
-    looked: Looked, relevant: sparse.csr_array, depth: int, weight: float
+    looked: Looked, relevant: Relevant, depth: int, weight: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rank of every right answer after the second look, and how many wrong items tie with it.
 
@@ -142,7 +138,7 @@ def ranks_after(
 
 
 def lists_after(
-    looked: Looked, relevant: sparse.csr_array, weight: float, k: int
+    looked: Looked, relevant: Relevant, weight: float, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k first items of each query after the second look, and their scores.
 

@@ -5,7 +5,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
-from scipy import sparse
 
 from scripts.data.rows import Rows, read_rows
 from scripts.encode.stored import read_side_by_side
@@ -13,7 +12,7 @@ from scripts.job import BadInput, log
 from scripts.jobs import Snakemake, run
 from scripts.protocol import DIRECTIONS
 from scripts.retrieve.arrays import Arrays, made_anew, read_arrays, write_arrays
-from scripts.retrieve.ranking import BLOCKS, Blocks, Part, merged, rank_part
+from scripts.retrieve.ranking import BLOCKS, Blocks, Part, Relevant, merged, rank_part
 from scripts.retrieve.scorers import load_scorer, transform
 
 KEYS = (
@@ -24,20 +23,17 @@ KEYS = (
 )  # fmt: skip
 
 
-def right_images(rows: Rows) -> sparse.csr_array:
+def right_images(rows: Rows) -> Relevant:
     """(m, n): each caption's image, the one right answer to it."""
-    m = len(rows.captions)
-    return sparse.csr_array(
-        (np.ones(m, dtype=bool), rows.image_of_caption, np.arange(m + 1)),
-        shape=(m, len(rows.images)),
-    )
+    m, n = len(rows.captions), len(rows.images)
+    return Relevant(np.arange(m + 1), rows.image_of_caption, (m, n))
 
 
-def right_captions(rows: Rows) -> sparse.csr_array:
+def right_captions(rows: Rows) -> Relevant:
     """(n, m): all captions of each image; entries are stored in the order of the captions."""
     m, n = len(rows.captions), len(rows.images)
     starts = np.searchsorted(rows.image_of_caption, np.arange(n + 1))
-    return sparse.csr_array((np.ones(m, dtype=bool), np.arange(m), starts), shape=(n, m))
+    return Relevant(starts, np.arange(m), (n, m))
 
 
 def rankings_of(

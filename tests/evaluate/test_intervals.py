@@ -38,6 +38,9 @@ def test_every_resample_draws_as_many_images_as_there_are():
 def test_resamples_are_the_same_however_many_are_drawn_at_a_time(at_once, monkeypatch):
     expected = np.concatenate(list(resample_counts(7, Resampling(50, 1))))
     monkeypatch.setattr("scripts.evaluate.intervals.AT_ONCE", at_once)
+    # none of those that were drawn before, which are the same, too
+    assert (np.concatenate(list(resample_counts(7, Resampling(50, 1)))) == expected).all()
+    monkeypatch.setattr("scripts.evaluate.intervals.KEPT", 0)
     assert (np.concatenate(list(resample_counts(7, Resampling(50, 1)))) == expected).all()
 
 
@@ -70,6 +73,19 @@ def test_medians_of_resamples_equal_numpy_on_copied_queries():
         assert median == np.median(np.repeat(ranks, drawn[image_of_query]))
 
 
+@pytest.mark.parametrize("near", [0.0, 0.3, 3.0, 100.0])
+def test_medians_are_the_same_wherever_they_are_looked_for_first(near, monkeypatch):
+    lot = np.random.default_rng(3)
+    # one image has as many queries as all others, so that its being drawn moves the median far
+    image_of_query = np.repeat(np.arange(40), [200, *[5] * 39])
+    ranks = np.concatenate([lot.integers(1, 9, 200), lot.integers(5, 300, 195)])
+    counts = np.concatenate(list(resample_counts(40, Resampling(80, 5))))
+    monkeypatch.setattr("scripts.evaluate.intervals.NEAR", near)
+    found = bootstrap_medians(ranks, image_of_query, Resampling(80, 5))
+    expected = [np.median(np.repeat(ranks, drawn[image_of_query])) for drawn in counts.astype(int)]
+    assert found.tolist() == expected
+
+
 def test_images_without_a_query_play_no_part():
     values, image_of_query = uneven(1)
     kept = image_of_query % 3 > 0
@@ -87,6 +103,7 @@ def test_blocks_change_nothing(monkeypatch):
     medians = bootstrap_medians(ranks, image_of_query, Resampling(100, 0))
     p = randomisation_p(values - 0.4, image_of_query, 500, seed=0)
     monkeypatch.setattr(intervals, "AT_ONCE", 50)
+    monkeypatch.setattr(intervals, "KEPT", 0)
     assert np.array_equal(bootstrap_means(values, image_of_query, Resampling(100, 0)), whole)
     assert np.array_equal(bootstrap_medians(ranks, image_of_query, Resampling(100, 0)), medians)
     assert np.array_equal(randomisation_p(values - 0.4, image_of_query, 500, seed=0), p)
