@@ -15,6 +15,8 @@ rule download:
     wildcard_constraints:
         dataset=datasets_from("flickr8k", "folder", "huggingface", "modelscope"),
     localrule: True
+    # first: everything else waits for features
+    priority: 1
     conda:
         "../envs/data.yaml"
     params:
@@ -33,6 +35,8 @@ rule draw_scenes:
         "results/logs/draw_scenes/{dataset}.log",
     wildcard_constraints:
         dataset=datasets_from("scenes"),
+    # first: everything else waits for features
+    priority: 1
     conda:
         "../envs/data.yaml"
     threads: 8
@@ -59,6 +63,8 @@ rule prepare_images:
         ),
     log:
         "results/logs/prepare_images/{dataset}.log",
+    # first: everything else waits for features
+    priority: 1
     conda:
         "../envs/data.yaml"
     threads: all_but_one
@@ -77,6 +83,8 @@ rule split:
         splits="data/{dataset}/splits.json",
     log:
         "results/logs/split/{dataset}.log",
+    # first: everything else waits for features
+    priority: 1
     conda:
         "../envs/data.yaml"
     params:

@@ -35,6 +35,8 @@ rule choose_precision:
         precision="results/{dataset}/{model}/precision.json",
     log:
         "results/logs/choose_precision/{dataset}.{model}.log",
+    # first: everything else waits for features
+    priority: 1
     conda:
         "../envs/models.yaml"
     threads: setting("encode/threads")

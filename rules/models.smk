@@ -15,6 +15,8 @@ rule fetch_model:
     wildcard_constraints:
         model=models_from("train", "features", others=True),
     localrule: True
+    # first: everything else waits for features
+    priority: 1
     conda:
         "../envs/models.yaml"
     params:

@@ -54,9 +54,9 @@ BLOCKS = Blocks()
 
 
 class Relevant(NamedTuple):
-    """Right answers of n queries in a gallery of m, under the names of scipy's CSR arrays, which do too.
+    """Right answers of n queries in a gallery of m, as scipy's CSR arrays name them.
 
-    To import those takes as long as to rank a thousand queries.
+    These do as well, but to import them takes as long as to rank a thousand queries.
 
     Attributes
     ----------
