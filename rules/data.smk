@@ -14,9 +14,9 @@ rule download:
         "results/logs/download/{dataset}.log",
     wildcard_constraints:
         dataset=datasets_from("flickr8k", "folder", "huggingface", "modelscope"),
-    localrule: True
     # first: everything else waits for features
     priority: 1
+    localrule: True
     conda:
         "../envs/data.yaml"
     params:

@@ -14,9 +14,9 @@ rule fetch_model:
         "results/logs/fetch_model/{model}.log",
     wildcard_constraints:
         model=models_from("train", "features", others=True),
-    localrule: True
     # first: everything else waits for features
     priority: 1
+    localrule: True
     conda:
         "../envs/models.yaml"
     params:
