@@ -22,9 +22,9 @@ LEVEL = 0.95
 AT_ONCE = 2**18
 # bytes of counts that are kept for who asks for the same again; 1,000 images 10,000 times are 10 MB
 KEPT = 2**26
-# in what share of the queries to either side of the median those of resamples are looked for, times
-# the root of the number of images: six times what they stray by where an image's captions are alike
-NEAR = 3.0
+# in what share of the queries to either side of the median those of resamples are looked for first,
+# times the root of the number of images: five times what they stray by where captions go together
+NEAR = 2.5
 # digits that no sum's order can change, so that tables have the same bytes with any number of cores
 DIGITS = 9
 
@@ -123,11 +123,12 @@ def bootstrap_medians(
     """
     image_of_query = np.unique(image_of_query, return_inverse=True)[1]
     values, value_of_query = np.unique(ranks, return_inverse=True)
-    bands = NEAR / np.sqrt(image_of_query.max() + 1), 1.0
-    tried = (
-        _medians_within(band, values, value_of_query, image_of_query, resampling) for band in bands
-    )
-    return next(found for found in tried if found is not None)
+    band = NEAR / np.sqrt(image_of_query.max() + 1)
+    while True:
+        found = _medians_within(band, values, value_of_query, image_of_query, resampling)
+        if found is not None:
+            return found
+        band *= 2
 
 
 def _medians_within(
